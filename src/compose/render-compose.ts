@@ -1,0 +1,53 @@
+import { stringify } from 'yaml'
+import { BASE_VARIABLES } from '../environment/variable-set.ts'
+import type { InfraService } from '../spec/infra-service.ts'
+import { type ResolvedSpec, servicesOf } from '../spec/resolve-spec.ts'
+
+const HEADING = '# The stack for manual use: docker compose up -d --wait. Rendered from the code: npm run render.\n'
+
+/** Where the images keep their data; since 18 PostgreSQL's volume is the parent of the data directory. */
+const DATA_FOLDERS: Readonly<Record<string, string>> = { postgres: '/var/lib/postgresql', redis: '/data' }
+
+/** The text of the `compose.yaml` that brings the same services up by hand, on the ports of `.env`. */
+export function renderCompose(spec: ResolvedSpec): string {
+  const services = servicesOf(spec).map(({ service }) => service)
+  const volumes = services.flatMap(({ volume }) => volume ?? [])
+  const document = {
+    services: Object.fromEntries(services.map((service) => [service.name, describeService(service)])),
+    ...(volumes.length > 0 && { volumes: Object.fromEntries(volumes.map((volume) => [volume, {}])) }),
+  }
+  return HEADING + stringify(document, { lineWidth: 0, singleQuote: true })
+}
+
+function describeService(service: InfraService): object {
+  const { image, healthcheck, labels } = service
+  return {
+    image,
+    restart: 'unless-stopped',
+    ...(service.name === 'postgres' && { environment: postgresEnvironment() }),
+    ports: [`127.0.0.1:\${${service.envPortVar}:-${service.defaultPort}}:${service.defaultPort}`],
+    ...describeData(service),
+    healthcheck: {
+      // A single dollar would be compose's own variable.
+      test: ['CMD-SHELL', healthcheck.cmd.replaceAll('$', '$$$$')],
+      interval: healthcheck.interval,
+      timeout: healthcheck.timeout,
+      retries: healthcheck.retries,
+    },
+    ...(labels && Object.keys(labels).length > 0 && { labels }),
+  }
+}
+
+/** Without a mount of ours, the image's own volume would become an anonymous one that stays behind. */
+function describeData({ name, persistence, volume }: InfraService): object {
+  const folder = DATA_FOLDERS[name]
+  if (folder === undefined) {
+    return {}
+  }
+  return persistence && volume ? { volumes: [`${volume}:${folder}`] } : { tmpfs: [folder] }
+}
+
+function postgresEnvironment(): Record<string, string> {
+  const names = ['POSTGRES_USER', 'POSTGRES_PASSWORD', 'POSTGRES_DB'] as const
+  return Object.fromEntries(names.map((name) => [name, `\${${name}:-${BASE_VARIABLES[name]}}`]))
+}

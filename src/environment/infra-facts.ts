@@ -1,0 +1,55 @@
+import type {} from 'vitest'
+import type { ServiceState } from '../health/service-state.ts'
+
+/** The providers a stack can come from. */
+export type ProviderName = 'docker'
+
+/** Where PostgreSQL is and who we are there. */
+export interface PostgresFacts {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: string
+  readonly database: string
+  /** `postgres://user:password@host:port/database`, percent-encoded. */
+  readonly url: string
+  /** The server's own version, such as `18.6`. */
+  readonly version: string
+}
+
+/** Where Redis is. */
+export interface RedisFacts {
+  readonly host: string
+  readonly port: number
+  readonly url: string
+  /** The server's own version, such as `8.0.6`. */
+  readonly version: string
+}
+
+/** One service of the stack. */
+export interface ServiceFacts {
+  readonly host: string
+  readonly port: number
+  readonly state: ServiceState
+}
+
+/** What a test can know about the stack; plain data, because it crosses into the worker. */
+export interface InfraFacts {
+  readonly provider: ProviderName
+  /** Missing at run time if `services` leaves `postgres` out. */
+  readonly postgres: PostgresFacts
+  /** Missing at run time if `services` leaves `redis` out. */
+  readonly redis: RedisFacts
+  readonly services: Readonly<Record<string, ServiceFacts>>
+  /** The variables that were put into this project's environment. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** {@link InfraFacts} without the environment that is derived from them. */
+export type StackFacts = Omit<InfraFacts, 'env'>
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    infra: InfraFacts
+  }
+}

@@ -1,0 +1,12 @@
+import { BASE_VARIABLES } from './variable-set.ts'
+
+/** The text of the `.env.example` that names every variable a user may set, with its default. */
+export function renderEnvExample(): string {
+  const lines = Object.entries(BASE_VARIABLES).map(([name, value]) => `${name}=${value}`)
+  return [
+    '# Copy to .env to change a value. Rendered from the code: npm run render.',
+    '# The ports serve docker compose; a test run gets free ones.',
+    ...lines,
+    '',
+  ].join('\n')
+}

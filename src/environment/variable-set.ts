@@ -1,0 +1,79 @@
+/** Everything an application reads to reach the services. Values are text, as in any environment. */
+export interface EnvironmentVariableSet {
+  readonly POSTGRES_USER: string
+  readonly POSTGRES_PASSWORD: string
+  readonly POSTGRES_DB: string
+  readonly POSTGRES_PORT: string
+  readonly REDIS_PORT: string
+  readonly DB_HOST: string
+  readonly DB_PORT: string
+  readonly DB_USER: string
+  readonly DB_PASSWORD: string
+  readonly DB_NAME: string
+  readonly REDIS_HOST: string
+  readonly REDIS_URL: string
+}
+
+/** The part of the variable set that `.env` holds; the rest is derived from it. */
+export const BASE_VARIABLES = {
+  POSTGRES_USER: 'postgres',
+  POSTGRES_PASSWORD: 'postgres',
+  POSTGRES_DB: 'app',
+  POSTGRES_PORT: '5432',
+  REDIS_PORT: '6379',
+} as const
+
+export interface PostgresAddress {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: string
+  readonly database: string
+}
+
+export interface RedisAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/** A `postgres://` URL in which every part is percent-encoded. */
+export function postgresUrl({ host, port, user, password, database }: PostgresAddress): string {
+  const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`
+  return `postgres://${credentials}@${urlHost(host)}:${port}/${encodeURIComponent(database)}`
+}
+
+/** A `redis://` URL. */
+export function redisUrl({ host, port }: RedisAddress): string {
+  return `redis://${urlHost(host)}:${port}`
+}
+
+/** The variables that lead to a PostgreSQL database. */
+export function postgresVariables(address: PostgresAddress): Record<string, string> {
+  const { host, port, user, password, database } = address
+  return {
+    POSTGRES_USER: user,
+    POSTGRES_PASSWORD: password,
+    POSTGRES_DB: database,
+    POSTGRES_PORT: String(port),
+    DB_HOST: host,
+    DB_PORT: String(port),
+    DB_USER: user,
+    DB_PASSWORD: password,
+    DB_NAME: database,
+    DATABASE_URL: postgresUrl(address),
+  }
+}
+
+/** The variables that `psql` and everything else built on libpq read. */
+export function libpqVariables({ host, port, user, password, database }: PostgresAddress): Record<string, string> {
+  return { PGHOST: host, PGPORT: String(port), PGUSER: user, PGPASSWORD: password, PGDATABASE: database }
+}
+
+/** The variables that lead to a Redis. */
+export function redisVariables(address: RedisAddress): Record<string, string> {
+  return { REDIS_HOST: address.host, REDIS_PORT: String(address.port), REDIS_URL: redisUrl(address) }
+}
+
+function urlHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}

@@ -1,0 +1,126 @@
+import { InfraError, messageOf } from '../errors.ts'
+import type { Clock } from '../internal/clock.ts'
+import { parseDurationMs } from '../internal/duration.ts'
+import type { StartedService } from '../providers/provider.ts'
+import type { ServiceDefinition } from '../services/service.ts'
+import { type ServiceState, transition } from './service-state.ts'
+
+const POLL_MS = 25
+const PROBE_TIMEOUT_MS = 2_000
+const STATUS_INTERVAL_MS = 250
+const RESULTS_KEPT = 5
+const LOG_LINES = 40
+
+export interface GateOptions {
+  readonly definition: ServiceDefinition
+  readonly started: StartedService
+  /** How long the service may take, in milliseconds. */
+  readonly windowMs: number
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+export interface Admission {
+  readonly state: ServiceState
+  /** The server's version, as it said itself. */
+  readonly version: string
+}
+
+/**
+ * Waits until a service is really usable: its own healthcheck passes, asked by us without waiting for the engine's
+ * timer, and a real query from this side of the mapped port is answered.
+ *
+ * @throws InfraError `INFRA_SERVICE_EXITED` as soon as the server has ended, `INFRA_SERVICE_UNHEALTHY` at the limit
+ */
+export async function awaitHealthy(options: GateOptions): Promise<Admission> {
+  const { definition, started, clock, signal, windowMs } = options
+  const checkIntervalMs = parseDurationMs(definition.service.healthcheck.interval, 'healthcheck.interval')
+  const beginMs = clock.now()
+  const results: string[] = []
+  let state = transition('stopped', { type: 'start' })
+  let nextStatusMs = beginMs + STATUS_INTERVAL_MS
+  let nextCheckMs = beginMs + checkIntervalMs
+
+  for (;;) {
+    signal.throwIfAborted()
+    const probe = await probeOnce(definition, started, signal)
+    const now = clock.now()
+    if (probe.version !== undefined || now >= nextCheckMs) {
+      nextCheckMs = now + checkIntervalMs
+      const check = await started.runHealthcheck()
+      remember(results, `${seconds(now - beginMs)} healthcheck ${check.passed ? 'passed' : 'failed'}: ${check.output}`)
+      if (check.passed && probe.version !== undefined) {
+        return { state: transition(state, { type: 'passed', streak: 1 }), version: probe.version }
+      }
+    }
+    if (probe.reason !== undefined) {
+      remember(results, `${seconds(now - beginMs)} query failed: ${probe.reason}`)
+    }
+    if (now >= nextStatusMs) {
+      nextStatusMs = now + STATUS_INTERVAL_MS
+      await assertRunning(options, results)
+    }
+    if (now - beginMs >= windowMs) {
+      state = transition(state, { type: 'window-over' })
+      throw await unhealthy(options, state, results)
+    }
+    await clock.sleep(POLL_MS, signal)
+  }
+}
+
+async function probeOnce(
+  definition: ServiceDefinition,
+  started: StartedService,
+  signal: AbortSignal,
+): Promise<{ version?: string; reason?: string }> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)])
+  try {
+    return { version: await definition.probe(started.address, limit) }
+  } catch (error) {
+    return { reason: messageOf(error) }
+  }
+}
+
+async function assertRunning({ definition, started }: GateOptions, results: readonly string[]): Promise<void> {
+  const status = await started.status()
+  if (status.running) {
+    return
+  }
+  const { name, image } = definition.service
+  const ending = status.outOfMemory ? 'was ended for lack of memory' : `ended with code ${status.exitCode ?? 'unknown'}`
+  throw new InfraError('INFRA_SERVICE_EXITED', {
+    problem: `Cannot start service "${name}": its server ${ending} before it was healthy`,
+    detail: await evidence(started, results),
+    remedy: `Correct what its log names; image ${image}, command: ${definition.command.join(' ')}`,
+    service: name,
+  })
+}
+
+async function unhealthy({ definition, started, windowMs }: GateOptions, state: ServiceState, results: string[]) {
+  const { name } = definition.service
+  return new InfraError('INFRA_SERVICE_UNHEALTHY', {
+    problem: `Cannot start service "${name}": it is still ${state} after ${seconds(windowMs)}, the limit`,
+    detail: await evidence(started, results),
+    remedy: `Raise startupTimeoutMs or VITEST_INFRA_STARTUP_TIMEOUT_MS (now ${windowMs}) if it only needs longer`,
+    service: name,
+  })
+}
+
+async function evidence(started: StartedService, results: readonly string[]): Promise<string> {
+  const log = await started.logTail(LOG_LINES).catch((error: unknown) => `(its log cannot be read: ${messageOf(error)})`)
+  return [
+    'Last results:',
+    ...results.map((result) => `  ${result.trimEnd()}`),
+    `Last lines of the log of ${started.label}:`,
+    ...log.trimEnd().split('\n').map((line) => `  ${line}`),
+  ].join('\n')
+}
+
+function remember(results: string[], result: string): void {
+  results.push(result)
+  results.splice(0, Math.max(0, results.length - RESULTS_KEPT))
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`
+}

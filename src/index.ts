@@ -1,0 +1,13 @@
+export { InfraError, type InfraErrorCode } from './errors.ts'
+export type { EnvironmentVariableSet } from './environment/variable-set.ts'
+export type {
+  InfraFacts,
+  PostgresFacts,
+  ProviderName,
+  RedisFacts,
+  ServiceFacts,
+  StackFacts,
+} from './environment/infra-facts.ts'
+export type { ServiceState } from './health/service-state.ts'
+export { defineInfra, type InfraOptions, type PostgresOptions, type RedisOptions } from './spec/infra-options.ts'
+export type { Healthcheck, InfraService } from './spec/infra-service.ts'

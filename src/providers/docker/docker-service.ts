@@ -1,0 +1,75 @@
+import type { ContainerRuntimeClient, StartedTestContainer } from 'testcontainers'
+import type { Address } from '../../services/service.ts'
+import type { InfraService } from '../../spec/infra-service.ts'
+import type { HealthcheckResult, ServerStatus, StartedService } from '../provider.ts'
+import { demultiplex } from './demultiplex.ts'
+
+type Dockerode = ContainerRuntimeClient['container']['dockerode']
+type Container = ReturnType<Dockerode['getContainer']>
+
+export interface DockerServiceOptions {
+  readonly started: StartedTestContainer
+  /** Where its published port is reached. */
+  readonly host: string
+  readonly dockerode: Dockerode
+  readonly service: InfraService
+}
+
+/** A container that was started for a service. */
+export class DockerService implements StartedService {
+  readonly address: Address
+  readonly label: string
+  readonly #started: StartedTestContainer
+  readonly #container: Container
+  readonly #healthcheckCommand: string
+  #stopping: Promise<void> | undefined
+
+  constructor({ started, host, dockerode, service }: DockerServiceOptions) {
+    this.#started = started
+    this.#container = dockerode.getContainer(started.getId())
+    this.#healthcheckCommand = service.healthcheck.cmd
+    this.address = { host, port: started.getMappedPort(service.defaultPort) }
+    this.label = started.getName().replace(/^\//, '')
+  }
+
+  async runHealthcheck(): Promise<HealthcheckResult> {
+    const { exitCode, output } = await this.#started.exec(['sh', '-c', this.#healthcheckCommand])
+    return { passed: exitCode === 0, output }
+  }
+
+  async status(): Promise<ServerStatus> {
+    const { State } = await this.#container.inspect()
+    return State.Running
+      ? { running: true }
+      : { running: false, exitCode: State.ExitCode, outOfMemory: State.OOMKilled }
+  }
+
+  async logTail(count: number): Promise<string> {
+    return demultiplex(await this.#container.logs({ stdout: true, stderr: true, follow: false, tail: count }))
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= removeContainer(this.#container).catch((error: unknown) => {
+      this.#stopping = undefined
+      throw error
+    })
+    return this.#stopping
+  }
+}
+
+/** Removes a container, running or not, in one request: its data is in memory, so there is nothing to shut down for. */
+export async function removeContainer(container: Container): Promise<void> {
+  try {
+    await container.remove({ force: true, v: true })
+  } catch (error) {
+    if (!isGone(error)) {
+      throw error
+    }
+  }
+}
+
+/** 404: there is no such container; 409: its removal is already in progress. */
+function isGone(error: unknown): boolean {
+  const { statusCode } = error as { statusCode?: number }
+  return statusCode === 404 || statusCode === 409
+}

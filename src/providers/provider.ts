@@ -1,0 +1,42 @@
+import type { ProviderName } from '../environment/infra-facts.ts'
+import type { Report } from '../report/events.ts'
+import type { Address, ServiceDefinition } from '../services/service.ts'
+
+/** Outcome of asking a service's own healthcheck. */
+export interface HealthcheckResult {
+  readonly passed: boolean
+  /** What the check printed. */
+  readonly output: string
+}
+
+/** Whether a service's server still runs and, if not, how it ended. */
+export type ServerStatus =
+  | { readonly running: true }
+  | { readonly running: false; readonly exitCode: number | undefined; readonly outOfMemory: boolean }
+
+/** A server that was started and is not yet known to be healthy. */
+export interface StartedService {
+  readonly address: Address
+  /** What to call it in a message: the container's name. */
+  readonly label: string
+  runHealthcheck(): Promise<HealthcheckResult>
+  status(): Promise<ServerStatus>
+  /** The last `count` lines of the server's log. */
+  logTail(count: number): Promise<string>
+  /** Ends the server and removes all that was made for it. Calling it again does nothing. */
+  stop(): Promise<void>
+}
+
+export interface StartContext {
+  readonly report: Report
+  readonly signal: AbortSignal
+}
+
+/** How services are obtained. */
+export interface Provider {
+  readonly name: ProviderName
+  /** One line for people: what serves, and why it was chosen. */
+  readonly description: string
+  /** Starts one server; when it rejects, nothing of it is left. */
+  start(definition: ServiceDefinition, context: StartContext): Promise<StartedService>
+}

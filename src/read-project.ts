@@ -1,0 +1,89 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { InfraError, messageOf } from './errors.ts'
+import { type InfraOptions, mergeOptions } from './spec/infra-options.ts'
+import { assertOptions } from './spec/options-schema.ts'
+import { type ResolvedSpec, resolveSpec } from './spec/resolve-spec.ts'
+
+const CONFIG_FILES = ['infra.config.ts', 'infra.config.mts', 'infra.config.js', 'infra.config.mjs']
+
+export interface ReadProjectOptions {
+  /** Where the search for `infra.config.*` begins. */
+  readonly directory: string
+  /** The folder that paths start from where there is no `infra.config.*`. */
+  readonly defaultRoot?: string
+  readonly options: InfraOptions
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+/**
+ * Reads what a project says of its stack, and settles it: the nearest `infra.config.*` from `directory` upward, under
+ * `options`; and `.env` and `.env.example` beside it.
+ *
+ * @throws InfraError `INFRA_CONFIG_LOAD`, and all that `resolveSpec` throws
+ */
+export async function readProject({
+  directory,
+  defaultRoot = directory,
+  options,
+  environment,
+}: ReadProjectOptions): Promise<ResolvedSpec> {
+  const file = findConfig(directory)
+  const root = file === undefined ? defaultRoot : dirname(file)
+  const base = file === undefined ? {} : await loadConfig(file)
+  return resolveSpec(mergeOptions(base, options), {
+    root,
+    source: file ?? 'infra()',
+    environment: {
+      process: environment,
+      envFile: readIfPresent(join(root, '.env')),
+      envExample: readIfPresent(join(root, '.env.example')),
+    },
+  })
+}
+
+/** Looks no further up than the repository, or the package where there is none: what lies above is not the project's. */
+function findConfig(directory: string): string | undefined {
+  const folders = ancestors(directory)
+  const holds = (name: string) => folders.findIndex((folder) => existsSync(join(folder, name)))
+  const last = Math.max(holds('.git') >= 0 ? holds('.git') : holds('package.json'), 0)
+  return folders
+    .slice(0, last + 1)
+    .flatMap((folder) => CONFIG_FILES.map((name) => join(folder, name)))
+    .find((path) => existsSync(path))
+}
+
+function ancestors(directory: string): string[] {
+  const parent = dirname(directory)
+  return parent === directory ? [directory] : [directory, ...ancestors(parent)]
+}
+
+async function loadConfig(file: string): Promise<InfraOptions> {
+  const loaded = await importConfig(file)
+  if (typeof loaded.default !== 'object' || loaded.default === null) {
+    throw new InfraError('INFRA_CONFIG_LOAD', {
+      problem: `Cannot use ${file}: it has no default export that is an object`,
+      remedy: 'Write: export default defineInfra({ … })',
+    })
+  }
+  assertOptions(loaded.default, file)
+  return loaded.default
+}
+
+/** Node itself loads the file, TypeScript included: no loader to wait for, and the same result from every entry. */
+async function importConfig(file: string): Promise<{ default?: unknown }> {
+  try {
+    return (await import(pathToFileURL(file).href)) as { default?: unknown }
+  } catch (error) {
+    throw new InfraError('INFRA_CONFIG_LOAD', {
+      problem: `Cannot load ${file}: ${messageOf(error)}`,
+      remedy: 'Correct it; Node loads it as it stands, so write imports with file extensions and erasable TypeScript',
+      cause: error,
+    })
+  }
+}
+
+function readIfPresent(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined
+}

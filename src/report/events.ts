@@ -1,0 +1,27 @@
+/** How far the pull of an image has come. */
+export interface PullProgress {
+  readonly image: string
+  readonly layersDone: number
+  readonly layersTotal: number
+  readonly bytesDone: number
+  readonly bytesTotal: number
+}
+
+/** What happens in a run, for whoever wants to tell people about it. */
+export type InfraEvent =
+  | { readonly type: 'provider-selected'; readonly description: string }
+  | ({ readonly type: 'pull-progress' } & PullProgress)
+  | { readonly type: 'pull-finished'; readonly image: string; readonly elapsedMs: number }
+  | {
+      readonly type: 'service-healthy'
+      readonly service: string
+      readonly version: string
+      readonly host: string
+      readonly port: number
+      readonly elapsedMs: number
+    }
+  | { readonly type: 'seeds-loaded'; readonly service: string; readonly files: number; readonly elapsedMs: number }
+  | { readonly type: 'stop-failed'; readonly message: string }
+
+/** Takes events; never throws and never waits. */
+export type Report = (event: InfraEvent) => void

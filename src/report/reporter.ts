@@ -1,0 +1,58 @@
+import { styleText } from 'node:util'
+import type { InfraEvent, Report } from './events.ts'
+
+const PLAIN_PROGRESS_INTERVAL_MS = 10_000
+const MEGABYTE = 1024 * 1024
+
+/** Where lines go: standard error, so that a reporter that prints JSON on standard output stays valid. */
+export interface LineStream {
+  readonly isTTY?: boolean
+  write(text: string): unknown
+}
+
+/** A report that prints lines for people: pull progress is redrawn in a terminal, and a line now and then elsewhere. */
+export function createReporter(stream: LineStream, now: () => number = () => performance.now()): Report {
+  let nextPlainMs = now()
+  let redrawing = false
+  return (event) => {
+    const text = `${styleText('cyan', 'infra', { stream: stream as NodeJS.WriteStream })}  ${renderEvent(event)}`
+    if (event.type !== 'pull-progress') {
+      stream.write(`${redrawing ? '\r\x1b[K' : ''}${text}\n`)
+      redrawing = false
+    } else if (stream.isTTY) {
+      redrawing = true
+      stream.write(`\r\x1b[K${text}`)
+    } else if (now() >= nextPlainMs) {
+      nextPlainMs = now() + PLAIN_PROGRESS_INTERVAL_MS
+      stream.write(`${text}\n`)
+    }
+  }
+}
+
+/** The line of an event, without colour. */
+export function renderEvent(event: InfraEvent): string {
+  switch (event.type) {
+    case 'provider-selected':
+      return event.description
+    case 'pull-progress':
+      return `pulling ${event.image}: ${event.layersDone} of ${event.layersTotal} layers, ${megabytes(event)}`
+    case 'pull-finished':
+      return `pulled ${event.image} in ${seconds(event.elapsedMs)}`
+    case 'service-healthy':
+      return `${event.service} ${event.version} on ${event.host}:${event.port}, healthy after ${seconds(event.elapsedMs)}`
+    case 'seeds-loaded':
+      return `${event.service} seeded from ${event.files} file${event.files === 1 ? '' : 's'} in ${seconds(event.elapsedMs)}`
+    case 'stop-failed':
+      return event.message
+    default:
+      return event satisfies never
+  }
+}
+
+function megabytes({ bytesDone, bytesTotal }: { bytesDone: number; bytesTotal: number }): string {
+  return `${(bytesDone / MEGABYTE).toFixed(1)} of ${(bytesTotal / MEGABYTE).toFixed(1)} MB`
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(2)} s`
+}

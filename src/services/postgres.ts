@@ -1,0 +1,82 @@
+import type { Client, ClientConfig } from 'pg'
+import type { PostgresAddress } from '../environment/variable-set.ts'
+import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
+import type { Address, ServiceDefinition } from './service.ts'
+
+const PROBE_TIMEOUT_MS = 2_000
+
+/** Parallel queries keep their state in `/dev/shm`, of which containers get 64 MB by default. */
+const SHARED_MEMORY_BYTES = 256 * 1024 * 1024
+
+/** Test data need not survive a power cut, and many workers open many pools. The user's settings win. */
+const SETTINGS = {
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  max_connections: '500',
+}
+
+/** What PostgreSQL is: its environment, its command line and its probe. */
+export function definePostgres(spec: ResolvedPostgres): ServiceDefinition {
+  const { user, password, database } = spec
+  return {
+    service: spec.service,
+    hostPort: spec.hostPort,
+    environment: {
+      POSTGRES_USER: user,
+      POSTGRES_PASSWORD: password,
+      POSTGRES_DB: database,
+      POSTGRES_INITDB_ARGS: ['--no-sync', spec.initdbArgs].filter(Boolean).join(' '),
+    },
+    command: ['postgres', ...settingArguments({ ...SETTINGS, ...spec.settings })],
+    sharedMemoryBytes: SHARED_MEMORY_BYTES,
+    probe: (address, signal) => probePostgres({ ...address, user, password, database }, signal),
+  }
+}
+
+/** Runs `work` with a connection of its own, which is closed afterwards. */
+export async function withPostgres<T>(address: PostgresAddress, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = await openPostgres(address)
+  try {
+    return await work(client)
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+/** Creates the database that a URL without a path means: the one named after the user. */
+export async function ensureUserDatabase(address: PostgresAddress): Promise<void> {
+  const { user, database } = address
+  if (user === database || user === 'postgres') {
+    return
+  }
+  await withPostgres(address, async (client) => {
+    await client.query(`CREATE DATABASE ${client.escapeIdentifier(user)}`)
+  })
+}
+
+async function probePostgres(address: PostgresAddress, signal: AbortSignal): Promise<string> {
+  return withPostgres(address, async (client) => {
+    signal.throwIfAborted()
+    const { rows } = await client.query<{ version: string }>("SELECT current_setting('server_version') AS version")
+    // Packagers append their own: "18.6 (Debian 18.6-1)".
+    return rows[0]?.version.split(' ')[0] ?? ''
+  })
+}
+
+async function openPostgres(address: Address & ClientConfig): Promise<Client> {
+  const { default: pg } = await import('pg')
+  const client = new pg.Client({
+    ...address,
+    application_name: 'vitest-infra',
+    connectionTimeoutMillis: PROBE_TIMEOUT_MS,
+  })
+  // Without a listener, a server that ends would end this process as an uncaught exception.
+  client.on('error', () => {})
+  await client.connect()
+  return client
+}
+
+function settingArguments(settings: Readonly<Record<string, string>>): string[] {
+  return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+}

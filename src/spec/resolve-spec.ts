@@ -1,0 +1,183 @@
+import { BASE_VARIABLES } from '../environment/variable-set.ts'
+import { createVariableLookup, type EnvironmentLayers, type VariableLookup } from '../environment/environment-layers.ts'
+import type { StackFacts } from '../environment/infra-facts.ts'
+import { parseDurationMs } from '../internal/duration.ts'
+import type { InfraOptions, ServiceOptions } from './infra-options.ts'
+import { DEFAULT_SERVICES, DEFAULT_STARTUP_TIMEOUT_MS } from './infra-service.ts'
+import type { BuiltInServiceName, Healthcheck, InfraService } from './infra-service.ts'
+import { assertOptions } from './options-schema.ts'
+import { assertHealthcheckWindow, assertPortVariables, assertUniqueNames, parsePort } from './rules.ts'
+
+/** A service with its place on this machine settled. */
+export interface ResolvedService {
+  readonly service: InfraService
+  /** The port to publish on, or `undefined` for one that the engine picks. */
+  readonly hostPort: number | undefined
+}
+
+export interface ResolvedPostgres extends ResolvedService {
+  readonly user: string
+  readonly password: string
+  readonly database: string
+  readonly settings: Readonly<Record<string, string>>
+  readonly initdbArgs: string
+  /** Configured paths, or `undefined` for the default folder. */
+  readonly migrations: readonly string[] | undefined
+  readonly seeds: readonly string[] | undefined
+}
+
+export interface ResolvedRedis extends ResolvedService {
+  readonly args: readonly string[]
+  readonly seeds: readonly string[] | undefined
+}
+
+/** What the user asked for, with every question settled. */
+export interface ResolvedSpec {
+  /** The folder that relative paths start from. */
+  readonly root: string
+  readonly provider: 'auto' | 'docker'
+  readonly startupTimeoutMs: number
+  readonly libpqEnv: boolean
+  readonly env: ((facts: StackFacts) => Readonly<Record<string, string>>) | undefined
+  readonly postgres: ResolvedPostgres | undefined
+  readonly redis: ResolvedRedis | undefined
+}
+
+/** Where a project's options stand and what surrounds them. */
+export interface SpecContext {
+  readonly root: string
+  /** What to call the options in an error. */
+  readonly source: string
+  readonly environment: EnvironmentLayers
+}
+
+/**
+ * Settles options once: unknown keys are rejected, defaults applied, rules checked, the result is frozen.
+ * An option wins over the environment, that over `.env`, that over `.env.example`, that over the default.
+ */
+export function resolveSpec(options: unknown, context: SpecContext): ResolvedSpec {
+  assertOptions(options, context.source)
+  const lookup = createVariableLookup(context.environment)
+  const names = options.services ?? (Object.keys(DEFAULT_SERVICES) as BuiltInServiceName[])
+  assertUniqueNames(names)
+  const startupTimeoutMs = resolveStartupTimeoutMs(options, lookup)
+  const settle: Settle = { options, lookup, startupTimeoutMs }
+  const spec: ResolvedSpec = {
+    root: context.root,
+    provider: resolveProvider(options, lookup),
+    startupTimeoutMs,
+    libpqEnv: options.libpqEnv ?? false,
+    env: options.env,
+    postgres: names.includes('postgres') ? resolvePostgres(settle) : undefined,
+    redis: names.includes('redis') ? resolveRedis(settle) : undefined,
+  }
+  assertRules(spec, context)
+  return deepFreeze(spec)
+}
+
+/** The services of a spec, in the order in which they are reported. */
+export function servicesOf(spec: ResolvedSpec): readonly ResolvedService[] {
+  return [spec.postgres, spec.redis].filter((service) => service !== undefined)
+}
+
+/** What every part of the spec is settled from. */
+interface Settle {
+  readonly options: InfraOptions
+  readonly lookup: VariableLookup
+  readonly startupTimeoutMs: number
+}
+
+function resolvePostgres(settle: Settle): ResolvedPostgres {
+  const given = settle.options.postgres ?? {}
+  const base = (name: keyof typeof BASE_VARIABLES) => settle.lookup(name) ?? BASE_VARIABLES[name]
+  const settings = Object.entries(given.settings ?? {}).map(([name, value]) => [name, settingText(value)])
+  return {
+    ...resolveService('postgres', given, settle),
+    user: given.user ?? base('POSTGRES_USER'),
+    password: given.password ?? base('POSTGRES_PASSWORD'),
+    database: given.database ?? base('POSTGRES_DB'),
+    settings: Object.fromEntries(settings),
+    initdbArgs: given.initdbArgs ?? '',
+    migrations: toPaths(given.migrations),
+    seeds: toPaths(given.seeds),
+  }
+}
+
+function resolveRedis(settle: Settle): ResolvedRedis {
+  const given = settle.options.redis ?? {}
+  return {
+    ...resolveService('redis', given, settle),
+    args: [...(given.args ?? [])],
+    seeds: toPaths(given.seeds),
+  }
+}
+
+function resolveService(name: BuiltInServiceName, given: ServiceOptions, settle: Settle): ResolvedService {
+  const { options, lookup, startupTimeoutMs } = settle
+  const defaults = DEFAULT_SERVICES[name]
+  const service: InfraService = {
+    ...defaults,
+    image: given.image ?? lookup(`VITEST_INFRA_${name.toUpperCase()}_IMAGE`) ?? defaults.image,
+    healthcheck: resolveHealthcheck(name, given, startupTimeoutMs),
+    labels: { ...options.labels, ...given.labels },
+  }
+  return { service, hostPort: resolveHostPort(service, given.port ?? 'random', lookup) }
+}
+
+/** Retries that were not given are as many as the start-up time needs, and never fewer than the default. */
+function resolveHealthcheck(name: BuiltInServiceName, given: ServiceOptions, startupTimeoutMs: number): Healthcheck {
+  const healthcheck = { ...DEFAULT_SERVICES[name].healthcheck, ...given.healthcheck }
+  const intervalMs = parseDurationMs(healthcheck.interval, `${name}.healthcheck.interval`)
+  const needed = Math.ceil(startupTimeoutMs / intervalMs)
+  return { ...healthcheck, retries: given.healthcheck?.retries ?? Math.max(healthcheck.retries, needed) }
+}
+
+function resolveHostPort(service: InfraService, port: number | 'random' | 'env', lookup: VariableLookup) {
+  if (port === 'random') {
+    return undefined
+  }
+  return port === 'env'
+    ? parsePort(lookup(service.envPortVar) ?? service.defaultPort, service.envPortVar)
+    : parsePort(port, `${service.name}.port`)
+}
+
+function resolveProvider(options: InfraOptions, lookup: VariableLookup): 'auto' | 'docker' {
+  const provider = options.provider ?? lookup('VITEST_INFRA_PROVIDER') ?? 'auto'
+  assertOptions({ provider }, 'VITEST_INFRA_PROVIDER')
+  return provider as 'auto' | 'docker'
+}
+
+function resolveStartupTimeoutMs(options: InfraOptions, lookup: VariableLookup): number {
+  const text = lookup('VITEST_INFRA_STARTUP_TIMEOUT_MS')
+  const startupTimeoutMs = options.startupTimeoutMs ?? (text === undefined ? DEFAULT_STARTUP_TIMEOUT_MS : Number(text))
+  assertOptions({ startupTimeoutMs }, 'VITEST_INFRA_STARTUP_TIMEOUT_MS')
+  return startupTimeoutMs
+}
+
+function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
+  const services = servicesOf(spec)
+  for (const { service } of services) {
+    assertHealthcheckWindow(service, spec.startupTimeoutMs)
+  }
+  const pinned = services.filter(({ hostPort }) => hostPort !== undefined)
+  if (environment.envExample !== undefined) {
+    assertPortVariables(pinned.map(({ service }) => service), environment.envExample)
+  }
+}
+
+function settingText(value: string | number | boolean): string {
+  return typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value)
+}
+
+function toPaths(paths: string | readonly string[] | undefined): readonly string[] | undefined {
+  return paths === undefined ? undefined : typeof paths === 'string' ? [paths] : [...paths]
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const part of Object.values(value)) {
+    if (typeof part === 'object' && part !== null) {
+      deepFreeze(part)
+    }
+  }
+  return Object.freeze(value)
+}

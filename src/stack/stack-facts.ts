@@ -1,0 +1,64 @@
+import type { InfraFacts, PostgresFacts, ProviderName, RedisFacts, StackFacts } from '../environment/infra-facts.ts'
+import { libpqVariables, postgresUrl, postgresVariables, redisUrl, redisVariables } from '../environment/variable-set.ts'
+import { InfraError, messageOf } from '../errors.ts'
+import type { ResolvedPostgres, ResolvedSpec } from '../spec/resolve-spec.ts'
+import type { ReadyService } from './stack.ts'
+
+/** Plain facts of a stack that is up. */
+export function describeStack(
+  spec: ResolvedSpec,
+  provider: ProviderName,
+  services: readonly ReadyService[],
+): StackFacts {
+  const find = (name: string) => services.find((service) => service.name === name)
+  const postgres = find('postgres')
+  const redis = find('redis')
+  return {
+    provider,
+    ...(spec.postgres && postgres && { postgres: postgresFacts(spec.postgres, postgres) }),
+    ...(redis && { redis: redisFacts(redis) }),
+    services: Object.fromEntries(services.map(({ name, address, state }) => [name, { ...address, state }])),
+  } as StackFacts
+}
+
+/**
+ * The variables that lead to the stack: the variable set, libpq's on request, then the user's own.
+ *
+ * @throws InfraError `INFRA_ENV_FUNCTION` if the `env` option throws or returns anything but text
+ */
+export function describeEnvironment(spec: ResolvedSpec, facts: StackFacts): Record<string, string> {
+  const { postgres, redis } = facts as Partial<InfraFacts>
+  return {
+    ...(postgres && postgresVariables(postgres)),
+    ...(postgres && spec.libpqEnv && libpqVariables(postgres)),
+    ...(redis && redisVariables(redis)),
+    ...callEnv(spec, facts),
+  }
+}
+
+function postgresFacts(spec: ResolvedPostgres, { address, version }: ReadyService): PostgresFacts {
+  const { user, password, database } = spec
+  const place = { ...address, user, password, database }
+  return { ...place, url: postgresUrl(place), version }
+}
+
+function redisFacts({ address, version }: ReadyService): RedisFacts {
+  return { ...address, url: redisUrl(address), version }
+}
+
+function callEnv(spec: ResolvedSpec, facts: StackFacts): Readonly<Record<string, string>> {
+  try {
+    const variables = spec.env?.(facts) ?? {}
+    const wrong = Object.entries(variables).find(([, value]) => typeof value !== 'string')
+    if (wrong) {
+      throw new TypeError(`${wrong[0]} is not text, but ${typeof wrong[1]}`)
+    }
+    return variables
+  } catch (error) {
+    throw new InfraError('INFRA_ENV_FUNCTION', {
+      problem: `Cannot set the variables of the env option: ${messageOf(error)}`,
+      remedy: 'Let env return an object of names and text, such as { TEST_PG_URL: facts.postgres.url }',
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,19 @@
+import type { TestProject, Vitest } from 'vitest/node'
+import type { InfraOptions } from '../spec/infra-options.ts'
+import type { InfraRun } from './infra-run.ts'
+
+/** What the plugin and the global setup know together. */
+interface Registry {
+  /** What was said to `infra()`, by project. */
+  readonly options: WeakMap<TestProject, InfraOptions>
+  /** The one run of each Vitest, however many of its projects ask for it. */
+  readonly runs: WeakMap<Vitest, InfraRun>
+}
+
+const KEY = Symbol.for('vitest-infra/registry')
+
+/** Kept on `globalThis`, because a package that is linked or imported by path is loaded twice in one process. */
+export function registry(): Registry {
+  const holder = globalThis as { [KEY]?: Registry }
+  return (holder[KEY] ??= { options: new WeakMap(), runs: new WeakMap() })
+}

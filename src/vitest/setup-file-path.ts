@@ -1,0 +1,23 @@
+import { fileURLToPath } from 'node:url'
+import type { TestProject } from 'vitest/node'
+
+const SETUP_FILE = fileURLToPath(new URL('../setup-file.js', import.meta.url))
+
+/**
+ * Puts our setup file before the user's, so that the environment stands when theirs import the application.
+ * Calling it again changes nothing.
+ */
+export function addSetupFile({ config }: TestProject): void {
+  if (config.browser?.enabled) {
+    return
+  }
+  const { setupFiles } = config
+  if (setupFiles.some((file) => file.startsWith(SETUP_FILE))) {
+    return
+  }
+  // Inlined, or it runs once per worker instead of once per file; Vite's module runner alone knows the query.
+  const query = config.experimental?.viteModuleRunner === false ? '' : '?inline'
+  // A new array: copies of a project's config, such as the one for benchmarks, share the old one.
+  config.setupFiles = [SETUP_FILE + query, ...setupFiles]
+  config.sequence.setupFiles = 'list'
+}
