@@ -107,12 +107,17 @@ async function unhealthy({ definition, started, windowMs }: GateOptions, state: 
 }
 
 async function evidence(started: StartedService, results: readonly string[]): Promise<string> {
-  const log = await started.logTail(LOG_LINES).catch((error: unknown) => `(its log cannot be read: ${messageOf(error)})`)
+  const log = await started
+    .logTail(LOG_LINES)
+    .catch((error: unknown) => `(its log cannot be read: ${messageOf(error)})`)
   return [
     'Last results:',
     ...results.map((result) => `  ${result.trimEnd()}`),
     `Last lines of the log of ${started.label}:`,
-    ...log.trimEnd().split('\n').map((line) => `  ${line}`),
+    ...log
+      .trimEnd()
+      .split('\n')
+      .map((line) => `  ${line}`),
   ].join('\n')
 }
 

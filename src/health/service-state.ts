@@ -1,4 +1,3 @@
-
 /**
  * The state of a service.
  *

@@ -161,7 +161,10 @@ function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
   }
   const pinned = services.filter(({ hostPort }) => hostPort !== undefined)
   if (environment.envExample !== undefined) {
-    assertPortVariables(pinned.map(({ service }) => service), environment.envExample)
+    assertPortVariables(
+      pinned.map(({ service }) => service),
+      environment.envExample,
+    )
   }
 }
 

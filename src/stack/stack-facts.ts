@@ -1,5 +1,11 @@
 import type { InfraFacts, PostgresFacts, ProviderName, RedisFacts, StackFacts } from '../environment/infra-facts.ts'
-import { libpqVariables, postgresUrl, postgresVariables, redisUrl, redisVariables } from '../environment/variable-set.ts'
+import {
+  libpqVariables,
+  postgresUrl,
+  postgresVariables,
+  redisUrl,
+  redisVariables,
+} from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import type { ResolvedPostgres, ResolvedSpec } from '../spec/resolve-spec.ts'
 import type { ReadyService } from './stack.ts'

@@ -50,9 +50,7 @@ export class Stack {
   }
 
   async #startAll(): Promise<readonly ReadyService[]> {
-    const outcomes = await Promise.allSettled(
-      this.#options.definitions.map((definition) => this.#startOne(definition)),
-    )
+    const outcomes = await Promise.allSettled(this.#options.definitions.map((definition) => this.#startOne(definition)))
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (!failed) {
       return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
@@ -98,7 +96,10 @@ export class Stack {
     )
     if (failures.length > 0) {
       this.#started.push(...failures.flatMap(({ service }) => service ?? []))
-      throw stopFailed(failures.map(({ service, reason }) => `${service?.label}: ${messageOf(reason)}`), failures)
+      throw stopFailed(
+        failures.map(({ service, reason }) => `${service?.label}: ${messageOf(reason)}`),
+        failures,
+      )
     }
   }
 }

@@ -60,11 +60,7 @@ async function openStack(spec: ResolvedSpec, context: StartContext): Promise<{ s
   return { stack: new Stack({ provider, definitions, startupTimeoutMs, report, clock }), provider }
 }
 
-async function seededPostgres(
-  root: string,
-  spec: ResolvedPostgres,
-  context: StartContext,
-): Promise<ServiceDefinition> {
+async function seededPostgres(root: string, spec: ResolvedPostgres, context: StartContext): Promise<ServiceDefinition> {
   const { user, password, database, migrations, seeds } = spec
   const files = await findSeedFiles('postgres', { root, migrations, seeds })
   return {

@@ -61,8 +61,12 @@ describe('postgres', () => {
   })
 
   test('lets us in as a superuser, with the maintenance database beside ours', async () => {
-    const { rows } = await client.query<{ usesuper: boolean }>('SELECT usesuper FROM pg_user WHERE usename = current_user')
-    const databases = await client.query<{ datname: string }>('SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1')
+    const { rows } = await client.query<{ usesuper: boolean }>(
+      'SELECT usesuper FROM pg_user WHERE usename = current_user',
+    )
+    const databases = await client.query<{ datname: string }>(
+      'SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1',
+    )
 
     expect(rows).toEqual([{ usesuper: true }])
     expect(databases.rows.map(({ datname }) => datname)).toEqual(['app', 'postgres'])
