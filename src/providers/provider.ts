@@ -1,6 +1,6 @@
 import type { ProviderName } from '../environment/infra-facts.ts'
 import type { Report } from '../report/events.ts'
-import type { Address, ServiceDefinition } from '../services/service.ts'
+import type { Address, ServiceDefinition, SiblingServer } from '../services/service.ts'
 
 /** Outcome of asking a service's own healthcheck. */
 export interface HealthcheckResult {
@@ -19,6 +19,7 @@ export interface StartedService {
   readonly address: Address
   /** What to call it in a message: the container's name. */
   readonly label: string
+  readonly siblings: readonly SiblingServer[]
   runHealthcheck(): Promise<HealthcheckResult>
   status(): Promise<ServerStatus>
   /** The last `count` lines of the server's log. */

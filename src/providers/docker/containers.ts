@@ -2,7 +2,7 @@ import { PostgreSqlContainer } from '@testcontainers/postgresql'
 import { RedisContainer } from '@testcontainers/redis'
 import { type GenericContainer, PullPolicy, type WaitStrategy } from 'testcontainers'
 import { parseDurationMs } from '../../internal/duration.ts'
-import type { ServiceDefinition } from '../../services/service.ts'
+import { type ServiceDefinition, siblingPortsOf } from '../../services/service.ts'
 
 export interface ContainerPlacement {
   readonly name: string
@@ -28,6 +28,10 @@ export function describeContainer(definition: ServiceDefinition, placement: Cont
     .withAutoCleanup(false)
   if (hostPort !== undefined) {
     container.withExposedPorts({ container: service.defaultPort, host: hostPort })
+  }
+  const siblingPorts = siblingPortsOf(definition)
+  if (siblingPorts.length > 0) {
+    container.withExposedPorts(...siblingPorts)
   }
   return sharedMemoryBytes === undefined ? container : container.withSharedMemorySize(sharedMemoryBytes)
 }

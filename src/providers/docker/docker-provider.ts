@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import type { ContainerRuntimeClient } from 'testcontainers'
 import { InfraError, messageOf } from '../../errors.ts'
-import { assertPortFree } from '../../internal/port-holder.ts'
+import { assertPortFree } from '../port-holder.ts'
 import type { ServiceDefinition } from '../../services/service.ts'
 import type { Provider, StartContext, StartedService } from '../provider.ts'
 import { DockerService, removeContainer } from './docker-service.ts'
@@ -28,7 +28,10 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
     name: 'docker',
     description: `Docker Engine ${engine.version} at ${engine.host} (${engine.source})`,
     async start(definition, context) {
-      client ??= connectTestcontainers(engine, environment)
+      client ??= connectTestcontainers(engine, environment).catch((error: unknown) => {
+        client = undefined
+        throw error
+      })
       return startContainer(definition, { ...options, ...context, client: await client })
     },
   }
@@ -75,7 +78,7 @@ async function startContainer(definition: ServiceDefinition, context: ContainerC
       cause: error,
     })
   })
-  return new DockerService({ started, host, dockerode: client.container.dockerode, service })
+  return new DockerService({ started, host, dockerode: client.container.dockerode, definition })
 }
 
 function labelsOf({ service }: ServiceDefinition, { runId, root }: ContainerContext): Record<string, string> {

@@ -1,34 +1,39 @@
 import type { ContainerRuntimeClient, StartedTestContainer } from 'testcontainers'
-import type { Address } from '../../services/service.ts'
-import type { InfraService } from '../../spec/infra-service.ts'
+import type { Address, ServiceDefinition, SiblingServer } from '../../services/service.ts'
 import type { HealthcheckResult, ServerStatus, StartedService } from '../provider.ts'
+import { ContainerSiblings } from './container-siblings.ts'
 import { demultiplex } from './demultiplex.ts'
 
 type Dockerode = ContainerRuntimeClient['container']['dockerode']
-type Container = ReturnType<Dockerode['getContainer']>
+export type Container = ReturnType<Dockerode['getContainer']>
 
 export interface DockerServiceOptions {
   readonly started: StartedTestContainer
   /** Where its published port is reached. */
   readonly host: string
   readonly dockerode: Dockerode
-  readonly service: InfraService
+  readonly definition: ServiceDefinition
 }
 
 /** A container that was started for a service. */
 export class DockerService implements StartedService {
   readonly address: Address
   readonly label: string
+  readonly siblings: readonly SiblingServer[]
+  readonly #siblings: ContainerSiblings
   readonly #started: StartedTestContainer
   readonly #container: Container
   readonly #healthcheckCommand: string
   #stopping: Promise<void> | undefined
 
-  constructor({ started, host, dockerode, service }: DockerServiceOptions) {
+  constructor({ started, host, dockerode, definition }: DockerServiceOptions) {
+    const { service } = definition
     this.#started = started
     this.#container = dockerode.getContainer(started.getId())
     this.#healthcheckCommand = service.healthcheck.cmd
     this.address = { host, port: started.getMappedPort(service.defaultPort) }
+    this.#siblings = new ContainerSiblings(this.#container, definition)
+    this.siblings = this.#siblings.servers((port) => ({ host, port: started.getMappedPort(port) }))
     this.label = started.getName().replace(/^\//, '')
   }
 
@@ -49,6 +54,7 @@ export class DockerService implements StartedService {
   }
 
   stop(): Promise<void> {
+    this.#siblings.close()
     this.#stopping ??= removeContainer(this.#container).catch((error: unknown) => {
       this.#stopping = undefined
       throw error

@@ -1,0 +1,55 @@
+import { ProbeError } from './probe-error.ts'
+
+/** A door that an engine may listen at; `host` is the complete value of `DOCKER_HOST` that leads to it. */
+export type EngineAddress =
+  | { readonly kind: 'socket'; readonly host: string; readonly path: string }
+  | { readonly kind: 'tcp'; readonly host: string; readonly hostname: string; readonly port: number }
+
+/**
+ * Reads a host as the docker command does: a missing scheme means `tcp`, a missing port 2375 (2376 with TLS).
+ *
+ * @throws {ProbeError} `SSH` or `UNREADABLE` for what Testcontainers could not use
+ */
+export function parseEngineAddress(text: string, options: { tls: boolean }): EngineAddress {
+  const [, scheme = 'tcp', rest = ''] = /^(?:([a-z]+):\/\/)?(.*)$/s.exec(text) ?? []
+  switch (scheme) {
+    case 'unix':
+      return socketAddress('unix', rest || '/var/run/docker.sock')
+    case 'npipe':
+      return socketAddress('npipe', rest || '//./pipe/docker_engine')
+    case 'tcp':
+    case 'http':
+    case 'https':
+      return tcpAddress(rest, options.tls ? 2376 : 2375)
+    case 'ssh':
+      throw new ProbeError('Testcontainers cannot use an ssh address', { code: 'SSH' })
+    default:
+      throw unreadable()
+  }
+}
+
+/** A host as it may be printed. */
+export function withoutPassword(host: string): string {
+  return host.replace(/(\/\/[^/:]*):[^/]*@/, '$1@')
+}
+
+function socketAddress(scheme: 'unix' | 'npipe', path: string): EngineAddress {
+  if (!path.startsWith('/')) {
+    throw unreadable()
+  }
+  return { kind: 'socket', host: `${scheme}://${path}`, path }
+}
+
+function tcpAddress(rest: string, defaultPort: number): EngineAddress {
+  const url = URL.parse(`tcp://${rest.startsWith(':') ? `localhost${rest}` : rest}`)
+  if (url === null || url.hostname === '' || (url.pathname !== '' && url.pathname !== '/')) {
+    throw unreadable()
+  }
+  const port = url.port === '' ? defaultPort : Number(url.port)
+  const hostname = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  return { kind: 'tcp', host: `tcp://${url.hostname}:${port}`, hostname, port }
+}
+
+function unreadable(): ProbeError {
+  return new ProbeError('not the address of a container engine', { code: 'UNREADABLE' })
+}
