@@ -149,6 +149,15 @@ test('loadSqlFiles() sends the reader to the log when the server ends the connec
   )
 })
 
+test("loadRedisFiles() loads the repository's own fixtures", async () => {
+  const { redis, prefix } = await openRedis()
+  const prefixed = redis.duplicate({ keyPrefix: prefix })
+  onTestFinished(async () => void (await prefixed.quit()))
+  await loadRedisFiles(prefixed, await findSeedFiles('redis', { root: REPOSITORY }), REPOSITORY)
+  expect(await redis.hgetall(`${prefix}cart:ada@example.com`)).toEqual({ 'Notebook; ruled': '2', 'Slide rule': '1' })
+  expect(await redis.get(`${prefix}cart:ada@example.com:note`)).toBe('Please wrap it.\nThank you!')
+})
+
 test('loadRedisFiles() stores what the files say, byte by byte', async () => {
   const { redis, prefix } = await openRedis()
   await loadRedis(redis, {

@@ -27,7 +27,7 @@ const NASTY = [
 const BLANKS = [' ', '\n', '\t', '\r\n', ' /* ; \' $$ /* " */ ; */ ', " -- ;'$a$ /*\n"]
 const TAGS = ['$$', '$a$', '$tag_1$', '$é$']
 
-type Random = <T>(choices: readonly [T, ...T[]] | readonly T[]) => T
+type Random = <T>(choices: readonly T[]) => T
 
 /** Picks the same for the same seed (mulberry32). */
 function createRandom(seed: number): Random {
@@ -48,10 +48,15 @@ const plain = (text: string): string => `'${text.replaceAll("'", "''")}'`
 const escaped = (text: string, quote: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", quote)}'`
 
 function renderLiteral(text: string, random: Random): string {
-  const tag = TAGS.find((candidate) => `${text}${candidate}`.indexOf(candidate) === text.length)
-  const continued = `${random(['E', 'e'])}${escaped(text, "\\'")} -- '\n ${escaped(text, "''")}`
-  const styles = [plain(text), `E${escaped(text, "\\'")}`, `e${escaped(text, "''")}`, continued]
-  return random(tag === undefined ? styles : [...styles, `${tag}${text}${tag}`])
+  const tags = TAGS.filter((tag) => `${text}${tag}`.indexOf(tag) === text.length)
+  const backslashed = escaped(text, "\\'")
+  return random([
+    plain(text),
+    `E${backslashed}`,
+    `e${escaped(text, "''")}`,
+    `${random(['E', 'e'])}${backslashed} -- '\n ${backslashed}`,
+    ...tags.map((tag) => `${tag}${text}${tag}`),
+  ])
 }
 
 function renderStatement(random: Random): string {
@@ -65,6 +70,7 @@ function renderStatement(random: Random): string {
     `SELECT${blank()}${cases}${blank()}AS a$b$, 2*/* ; */3`,
     `CREATE OR REPLACE FUNCTION pg_temp.f() RETURNS text LANGUAGE sql${blank()}${body}`,
     `DO${blank()}$do$ BEGIN PERFORM ${literal}; END; $do$`,
+    `CREATE OR REPLACE RULE r AS ON DELETE TO t DO ALSO${blank()}(SELECT ${literal};${blank()}NOTIFY x;)`,
     'BEGIN',
     'END',
     '',
@@ -75,21 +81,23 @@ function summarise(results: QueryResult | QueryResult[]): unknown[] {
   return [results].flat().map(({ command, rows }) => ({ command, rows: rows as unknown }))
 }
 
-test('splitSqlStatements() cuts as the server does', async () => {
+test('splitSqlStatements() cuts as the server does', { timeout: 60_000 }, async () => {
   const client = new Client({ connectionString: process.env['DATABASE_URL'] })
   await client.connect()
   onTestFinished(() => client.end())
-  for (let seed = 1; seed <= 500; seed += 1) {
+  await client.query('CREATE TEMPORARY TABLE t (id int)')
+  for (let seed = 1; seed <= 200; seed += 1) {
     const random = createRandom(seed)
     const parts = Array.from({ length: random([1, 2, 4, 8]) }, () => renderStatement(random) + random(['', ...BLANKS]))
-    const script = parts.join(';')
-    const whole = summarise(await client.query(script))
-    const single: unknown[] = []
-    for (const { text } of splitSqlStatements(script)) {
-      single.push(...summarise(await client.query(text)))
-    }
-    // The server answers an empty script with one empty result.
-    expect(single, `seed ${seed}: ${script}`).toEqual(single.length === 0 ? [] : whole)
+    const script = `SELECT 0;${parts.join(';')}`
+    const together = summarise(await client.query(script))
     await client.query('ROLLBACK')
+    const apart: unknown[] = []
+    for (const { text } of splitSqlStatements(script)) {
+      apart.push(summarise(await client.query(text)))
+    }
+    await client.query('ROLLBACK')
+    // One result each: a piece with two statements in it would have two.
+    expect(apart, `seed ${seed}: ${script}`).toEqual(together.map((result) => [result]))
   }
 })

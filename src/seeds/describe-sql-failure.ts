@@ -1,0 +1,71 @@
+import { type InfraError, messageOf } from '../errors.ts'
+import { createSeedError } from './seed-error.ts'
+import type { SeedFile } from './seed-file.ts'
+import type { SqlStatement } from './sql-statements.ts'
+
+/** What PostgreSQL says about an error, as `pg` hands it on. */
+interface PostgresFailure {
+  readonly severity?: string
+  readonly code?: string
+  readonly detail?: string
+  readonly hint?: string
+  readonly where?: string
+  /** 1-based, in characters of the statement. */
+  readonly position?: string
+}
+
+const EXCERPT_WIDTH = 100
+// undefined_schema, undefined_table, undefined_column, undefined_function, undefined_object
+const UNDEFINED_CODES = ['3F000', '42P01', '42703', '42883', '42704']
+
+// The connection, the resources, the operator, the system: not the statement. `severity` is translated, the code is not.
+const SERVER_TROUBLE = /^(?:08|53|57P|58|XX)/
+
+/** The error for a statement that PostgreSQL refused: the place, PostgreSQL's own words, the line, and what to do. */
+export function describeSqlFailure(error: unknown, statement: SqlStatement, file: SeedFile): InfraError {
+  const failure: PostgresFailure = typeof error === 'object' && error !== null ? error : {}
+  const offset = offsetInStatement(failure, statement)
+  const before = file.text.slice(0, statement.offset + (offset ?? 0)).split('\n')
+  const column = offset === undefined ? undefined : before.at(-1)?.length
+  return createSeedError({
+    file: file.name,
+    line: before.length,
+    reason: messageOf(error),
+    detail: [...renderFields(failure), ...renderExcerpt(file.text, before.length, column)].join('\n'),
+    remedy: renderRemedy(failure, file.name),
+    service: 'postgres',
+    cause: error,
+  })
+}
+
+// PostgreSQL counts characters, JavaScript UTF-16 units.
+function offsetInStatement({ position }: PostgresFailure, { text }: SqlStatement): number | undefined {
+  const characters = Number(position) - 1
+  return Number.isInteger(characters) ? [...text].slice(0, characters).join('').length : undefined
+}
+
+function renderFields({ severity, code, detail, hint, where }: PostgresFailure): string[] {
+  return [
+    ...(severity === undefined ? [] : [`${severity}, SQLSTATE ${code}`]),
+    ...(detail === undefined ? [] : [`Detail: ${detail}`]),
+    ...(hint === undefined ? [] : [`Hint: ${hint}`]),
+    ...(where === undefined ? [] : [`Where: ${where}`]),
+  ]
+}
+
+function renderExcerpt(text: string, line: number, column: number | undefined): string[] {
+  const whole = (text.split('\n')[line - 1] ?? '').replaceAll(/\s/g, ' ').trimEnd()
+  const from = Math.max(0, Math.min((column ?? 0) - EXCERPT_WIDTH / 2, whole.length - EXCERPT_WIDTH))
+  const gutter = `  ${line} | `
+  const excerpt = gutter + whole.slice(from, from + EXCERPT_WIDTH)
+  return column === undefined ? [excerpt] : [excerpt, `${' '.repeat(gutter.length + column - from)}^`]
+}
+
+function renderRemedy({ severity, code = '' }: PostgresFailure, name: string): string {
+  if (severity === undefined || SERVER_TROUBLE.test(code)) {
+    return 'Look in the log of the PostgreSQL server for the reason'
+  }
+  return UNDEFINED_CODES.includes(code)
+    ? `Correct ${name}, or give it a name that sorts after the file that creates what is missing`
+    : `Correct ${name} and run the tests again`
+}

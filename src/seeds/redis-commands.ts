@@ -1,0 +1,64 @@
+import { createSeedError } from './seed-error.ts'
+
+/** One command of a file; an argument with `\xHH` in it is a Buffer, since it may hold bytes that are no text. */
+export interface RedisCommand {
+  readonly args: readonly (string | Buffer)[]
+  /** 1-based. */
+  readonly line: number
+}
+
+const BLANKS = /^[ \t\r\v\f]+/
+const SKIPPED_LINE = /^[ \t\r\v\f]*(?:#|$)/
+// Bare text, then a quoted part or none; after a closing quote only a blank may follow.
+const ARGUMENT =
+  /^([^ \t\r\v\f"']*)(?:"([^"\\]*(?:\\[^][^"\\]*)*)"|'([^'\\]*(?:\\(?:'|(?!'))[^'\\]*)*)')?(?=[ \t\r\v\f]|$)/
+const ESCAPE = /\\(x[0-9a-fA-F]{2}|[^])/gu
+const CONTROLS: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: '\b', a: '\u0007' }
+
+/**
+ * The commands of a text, one a line, quoted as redis-cli reads them; blank lines and lines that start with `#` are none.
+ *
+ * @throws InfraError `INFRA_SEED_FAILED` for a quote that is not closed, or closed within a word.
+ */
+export function parseRedisCommands(text: string, file: string): RedisCommand[] {
+  const lines = text.replace(/^\ufeff/, '').split('\n')
+  return lines.flatMap((content, index) => {
+    const line = index + 1
+    return SKIPPED_LINE.test(content) ? [] : [{ args: parseArguments(content, { file, line }), line }]
+  })
+}
+
+function parseArguments(content: string, place: { file: string; line: number }): (string | Buffer)[] {
+  const args: (string | Buffer)[] = []
+  let rest = content.replace(BLANKS, '')
+  while (rest !== '') {
+    const match = ARGUMENT.exec(rest)
+    if (match === null) {
+      throw createSeedError({
+        ...place,
+        reason: 'unbalanced quotes',
+        remedy: 'Close each quote on its line and let a blank follow; for a line break write \\n inside double quotes',
+        service: 'redis',
+      })
+    }
+    const [whole, bare = '', double, single = ''] = match
+    args.push(double === undefined ? bare + single.replaceAll("\\'", "'") : decodeQuoted(bare, double))
+    rest = rest.slice(whole.length).replace(BLANKS, '')
+  }
+  return args
+}
+
+function decodeQuoted(bare: string, quoted: string): string | Buffer {
+  const parts = [Buffer.from(bare)]
+  let isBinary = false
+  let from = 0
+  for (const { 0: escape, 1: code = '', index } of quoted.matchAll(ESCAPE)) {
+    const isByte = code.length === 3
+    isBinary ||= isByte
+    const meaning = isByte ? Buffer.from(code.slice(1), 'hex') : Buffer.from(CONTROLS[code] ?? code)
+    parts.push(Buffer.from(quoted.slice(from, index)), meaning)
+    from = index + escape.length
+  }
+  const bytes = Buffer.concat([...parts, Buffer.from(quoted.slice(from))])
+  return isBinary ? bytes : bytes.toString()
+}

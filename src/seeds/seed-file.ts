@@ -1,0 +1,35 @@
+import { readFile } from 'node:fs/promises'
+import { relative, sep } from 'node:path'
+import { InfraError, messageOf } from '../errors.ts'
+import { createSeedError } from './seed-error.ts'
+
+/** A seed file's text, and its name as messages show it: relative to the root, with forward slashes. */
+export interface SeedFile {
+  readonly name: string
+  readonly text: string
+}
+
+export interface SeedFileContext {
+  readonly root: string
+  readonly service: 'postgres' | 'redis'
+}
+
+/** Reads a seed file, which has to be UTF-8; a byte order mark is dropped. */
+export async function readSeedFile(path: string, { root, service }: SeedFileContext): Promise<SeedFile> {
+  const name = relative(root, path).split(sep).join('/')
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw new InfraError('INFRA_SEED_MISSING', {
+      problem: `Cannot load ${name}: ${messageOf(error)}`,
+      remedy: `Restore the file "${path}", or make it readable`,
+      service,
+      cause: error,
+    })
+  })
+  try {
+    return { name, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) }
+  } catch (cause) {
+    // Windows PowerShell's ">" writes UTF-16: silently replaced characters would be the worse surprise.
+    const remedy = 'Save the file as UTF-8'
+    throw createSeedError({ file: name, reason: 'the file is not UTF-8 text', remedy, service, cause })
+  }
+}
