@@ -7,7 +7,8 @@ import { createReporter } from './report/reporter.ts'
 import type { InfraOptions } from './spec/infra-options.ts'
 import type { ResolvedSpec } from './spec/resolve-spec.ts'
 import { describeEnvironment } from './stack/stack-facts.ts'
-import { InfraRun } from './vitest/infra-run.ts'
+import type { LeaseAccess } from './isolation/lease-protocol.ts'
+import { InfraRun, type ProjectVariables } from './vitest/infra-run.ts'
 import { registry } from './vitest/registry.ts'
 import { addSetupFile } from './vitest/setup-file-path.ts'
 
@@ -31,13 +32,13 @@ export function createGlobalSetup(options: InfraOptions = {}): (project: TestPro
       environment: process.env,
     })
     const run = ensureRun(vitest, spec)
-    const facts = await run.facts(spec)
-    const variables = describeEnvironment(spec, facts)
-    run.environment.apply(variables)
+    const { facts, socket } = await run.up(spec)
+    run.environment.apply(describeEnvironment(spec, facts))
     for (const served of projectsServedBy(project)) {
-      // What the user's test.env says stays the last word.
-      const env = { ...variables, ...vitest.config.env, ...served.config.env } as Record<string, string>
-      served.provide('infra', { ...facts, env })
+      const variables = variablesOf(served, spec)
+      run.serve(served.name, variables)
+      served.provide('infra', { ...facts, env: variables(facts) })
+      served.provide('infra:lease', leaseAccessOf(served, spec, socket))
       addSetupFile(served)
     }
   }
@@ -52,6 +53,30 @@ function projectsServedBy(project: TestProject): readonly TestProject[] {
   return project.isRootProject() ? [project, ...others] : [project]
 }
 
+/** What the user's `test.env` says stays the last word. */
+function variablesOf({ config, vitest }: TestProject, spec: ResolvedSpec): ProjectVariables {
+  return (facts) => ({ ...describeEnvironment(spec, facts), ...definedOnly({ ...vitest.config.env, ...config.env }) })
+}
+
+function definedOnly(variables: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(variables).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  )
+}
+
+function leaseAccessOf({ name, config }: TestProject, spec: ResolvedSpec, socket: string): LeaseAccess {
+  // vm pools say `isolate: false` too, but renew the user's modules with each file.
+  const keepsModules = !config.isolate && !config.pool.startsWith('vm')
+  const services = [spec.postgres && 'postgres', spec.redis && 'redis'] as const
+  return {
+    socket,
+    project: name,
+    lifetime: keepsModules ? 'worker' : 'file',
+    wants: spec.isolation === 'shared' ? [] : services.filter((service) => service !== undefined),
+    template: spec.template,
+  }
+}
+
 /** One stack per Vitest, taken down after its workers have ended. */
 function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   const { runs } = registry()
@@ -60,7 +85,12 @@ function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
     return current
   }
   const report = createReporter(process.stderr)
-  const run = new InfraRun(spec, { environment: process.env, report, clock: systemClock })
+  const run = new InfraRun(spec, {
+    environment: process.env,
+    workers: vitest.config.maxWorkers,
+    report,
+    clock: systemClock,
+  })
   runs.set(vitest, run)
   const close = async () => {
     await run.close().catch((error: unknown) => {

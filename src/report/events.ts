@@ -21,6 +21,7 @@ export type InfraEvent =
       readonly elapsedMs: number
     }
   | { readonly type: 'seeds-loaded'; readonly service: string; readonly files: number; readonly elapsedMs: number }
+  | { readonly type: 'template-ready'; readonly template: string; readonly isNew: boolean; readonly elapsedMs: number }
   | { readonly type: 'stop-failed'; readonly message: string }
 
 /** Takes events; never throws and never waits. */

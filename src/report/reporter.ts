@@ -42,6 +42,8 @@ export function renderEvent(event: InfraEvent): string {
       return `${event.service} ${event.version} on ${event.host}:${event.port}, healthy after ${seconds(event.elapsedMs)}`
     case 'seeds-loaded':
       return `${event.service} seeded from ${event.files} file${event.files === 1 ? '' : 's'} in ${seconds(event.elapsedMs)}`
+    case 'template-ready':
+      return `template "${event.template}" ${event.isNew ? 'built' : 'found'} in ${seconds(event.elapsedMs)}`
     case 'stop-failed':
       return event.message
     default:

@@ -1,9 +1,10 @@
-import type { Client, ClientConfig } from 'pg'
+import type { Client, ClientConfig, Pool } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
 import type { Address, ServiceDefinition } from './service.ts'
 
 const PROBE_TIMEOUT_MS = 2_000
+const APPLICATION_NAME = 'vitest-infra'
 
 /** Parallel queries keep their state in `/dev/shm`, of which containers get 64 MB by default. */
 const SHARED_MEMORY_BYTES = 256 * 1024 * 1024
@@ -44,6 +45,17 @@ export async function withPostgres<T>(address: PostgresAddress, work: (client: C
   }
 }
 
+/** Runs `work` with a pool of its own, which is closed afterwards. */
+export async function withPostgresPool<T>(address: PostgresAddress, work: (pool: Pool) => Promise<T>): Promise<T> {
+  const { default: pg } = await import('pg')
+  const pool = new pg.Pool({ ...address, application_name: APPLICATION_NAME }).on('error', () => {})
+  try {
+    return await work(pool)
+  } finally {
+    await pool.end()
+  }
+}
+
 /** Creates the database that a URL without a path means: the one named after the user. */
 export async function ensureUserDatabase(address: PostgresAddress): Promise<void> {
   const { user, database } = address
@@ -64,11 +76,12 @@ async function probePostgres(address: PostgresAddress, signal: AbortSignal): Pro
   })
 }
 
-async function openPostgres(address: Address & ClientConfig): Promise<Client> {
+/** A connection that does not end this process when the server ends. */
+export async function openPostgres(address: Address & ClientConfig): Promise<Client> {
   const { default: pg } = await import('pg')
   const client = new pg.Client({
     ...address,
-    application_name: 'vitest-infra',
+    application_name: APPLICATION_NAME,
     connectionTimeoutMillis: PROBE_TIMEOUT_MS,
   })
   // Without a listener, a server that ends would end this process as an uncaught exception.

@@ -7,13 +7,19 @@ const PROBE_TIMEOUT_MS = 2_000
 /** No snapshots and no append-only file: nothing has to survive the run. */
 const ARGUMENTS = ['--save', '', '--appendonly', 'no']
 
-/** What Redis is: its command line and its probe. */
-export function defineRedis(spec: ResolvedRedis): ServiceDefinition {
+/** What Redis is: its command line and its probe; `siblings` more processes of it can be asked for. */
+export function defineRedis(spec: ResolvedRedis, siblings = 0): ServiceDefinition {
   return {
     service: spec.service,
     hostPort: spec.hostPort,
     environment: {},
     command: ['redis-server', ...ARGUMENTS, ...spec.args],
+    ...(siblings > 0 && {
+      siblings: {
+        count: siblings,
+        command: (port, folder) => ['redis-server', ...ARGUMENTS, ...spec.args, '--port', port, '--dir', folder],
+      },
+    }),
     probe: probeRedis,
   }
 }

@@ -6,6 +6,21 @@ export interface Address {
   readonly port: number
 }
 
+/** Further server processes beside a service's first one, in the same place, each on a port of its own. */
+export interface Siblings {
+  readonly count: number
+  /** Command line of one; `port` is where it listens, `folder` an empty folder of its own. */
+  readonly command: (port: string, folder: string) => readonly string[]
+}
+
+/** A server that the health gate admitted. */
+export interface HealthyServer {
+  readonly address: Address
+  /** As it said itself. */
+  readonly version: string
+  readonly siblings: readonly SiblingServer[]
+}
+
 /** What a service needs wherever it runs, and how it is asked whether it serves. */
 export interface ServiceDefinition {
   readonly service: InfraService
@@ -14,10 +29,23 @@ export interface ServiceDefinition {
   readonly environment: Readonly<Record<string, string>>
   /** The server's command line. */
   readonly command: readonly string[]
+  readonly siblings?: Siblings
   /** Size of `/dev/shm`, where the server needs more than the engine's default, in bytes. */
   readonly sharedMemoryBytes?: number
   /** Asks the server a real question from here and returns its version; rejects while it does not serve. */
   readonly probe: (address: Address, signal: AbortSignal) => Promise<string>
   /** Fills the server once it is healthy, before anyone uses it. */
-  readonly prepare?: (address: Address, signal: AbortSignal) => Promise<void>
+  readonly prepare?: (server: HealthyServer) => Promise<void>
+}
+
+/** One of a service's siblings: not running until it is started for the first time. */
+export interface SiblingServer {
+  readonly address: Address
+  /** Ends its process, if there is one, and starts a new one; resolves without waiting for it to answer. */
+  restart(): Promise<void>
+}
+
+/** The ports that a service's siblings listen on where they run: those that follow its own. */
+export function siblingPortsOf({ service, siblings }: ServiceDefinition): number[] {
+  return Array.from({ length: siblings?.count ?? 0 }, (_, index) => service.defaultPort + 1 + index)
 }

@@ -1,3 +1,4 @@
+import type { Pool } from 'pg'
 import type { StackFacts } from '../environment/infra-facts.ts'
 import type { BuiltInServiceName, Healthcheck } from './infra-service.ts'
 
@@ -18,6 +19,43 @@ export interface ServiceOptions {
   readonly labels?: Readonly<Record<string, string>>
 }
 
+/** Where a function that fills a database finds it. */
+export interface SeedContext {
+  /** `postgres://…` of the database. */
+  readonly url: string
+  /** Opened for the function and closed after it. */
+  readonly pool: Pool
+  /** The variables that lead to the database, for a command that is started. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** Fills a database; its own text counts as its content. */
+export type SeedFunction = (context: SeedContext) => unknown
+
+/** A function or a tool that fills a database. */
+export interface SeedStep {
+  /** What to call it in a message. */
+  readonly name: string
+  /** Files and folders that it reads: when one changes, the template is built anew. */
+  readonly files: readonly string[]
+  readonly run: SeedFunction
+}
+
+/** A `.sql` file or a folder of them, or something that runs. */
+export type Seed = string | SeedFunction | SeedStep
+
+export interface TemplateOptions {
+  /**
+   * The template that this one adds to.
+   *
+   * @default 'default', which `postgres.extensions`, `postgres.migrations` and `postgres.seeds` make
+   */
+  readonly from?: string
+  readonly extensions?: readonly string[]
+  readonly migrations?: Seed | readonly Seed[]
+  readonly seeds?: Seed | readonly Seed[]
+}
+
 export interface PostgresOptions extends ServiceOptions {
   /**
    * The role that tests connect as; a superuser.
@@ -33,21 +71,30 @@ export interface PostgresOptions extends ServiceOptions {
   readonly settings?: Readonly<Record<string, string | number | boolean>>
   /** Further arguments for `initdb`. */
   readonly initdbArgs?: string
+  /** Extensions to create in every database, such as `['vector']`. */
+  readonly extensions?: readonly string[]
   /**
-   * `.sql` files and folders of them, run first, in natural order of their names.
+   * What makes the schema: `.sql` files and folders of them in natural order of their names, functions, tools.
    *
    * @default 'fixtures/postgres/migrations', if it exists
    */
-  readonly migrations?: string | readonly string[]
+  readonly migrations?: Seed | readonly Seed[]
   /**
-   * `.sql` files and folders of them, run after the migrations.
+   * What fills it, after the migrations.
    *
    * @default 'fixtures/postgres/seeds', if it exists
    */
-  readonly seeds?: string | readonly string[]
+  readonly seeds?: Seed | readonly Seed[]
 }
 
 export interface RedisOptions extends ServiceOptions {
+  /**
+   * What a lease gets: `'server'`, a Redis process of its own, or `'database'`, a logical database of the common one,
+   * which does not separate `FLUSHALL`, `CONFIG`, channels, scripts or a database number in the application.
+   *
+   * @default 'server'
+   */
+  readonly isolation?: 'server' | 'database'
   /** Further arguments for `redis-server`, such as `['--maxmemory', '64mb']`. */
   readonly args?: readonly string[]
   /**
@@ -72,8 +119,23 @@ export interface InfraOptions {
    * @default ['postgres', 'redis']
    */
   readonly services?: readonly BuiltInServiceName[]
+  /**
+   * What the environment of a test file leads to: databases of its own (`'file'`), those of its worker, which the
+   * worker's files share one after the other (`'worker'`), or the ones that all share (`'shared'`).
+   *
+   * @default 'file'
+   */
+  readonly isolation?: 'file' | 'worker' | 'shared'
   readonly postgres?: PostgresOptions
   readonly redis?: RedisOptions
+  /** Further templates by name, which suites choose with `template`. */
+  readonly templates?: Readonly<Record<string, TemplateOptions>>
+  /**
+   * The template that the databases of this project are clones of.
+   *
+   * @default 'default'
+   */
+  readonly template?: string
   /** Labels for every container. */
   readonly labels?: Readonly<Record<string, string>>
   /**

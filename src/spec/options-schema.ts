@@ -23,6 +23,14 @@ const service = {
 
 const name = v.pipe(v.string(), v.nonEmpty('must not be empty'), v.maxBytes(63, 'must not be longer than 63 bytes'))
 
+const seed = v.union([
+  v.string(),
+  v.function(),
+  v.strictObject({ name: v.string(), files: v.array(v.string()), run: v.function() }),
+])
+const seeds = v.union([seed, v.array(seed)])
+const sources = { extensions: v.array(v.string()), migrations: seeds, seeds }
+
 const schema = v.partial(
   v.strictObject({
     provider: v.picklist(['auto', 'docker']),
@@ -35,11 +43,20 @@ const schema = v.partial(
         database: name,
         settings: v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])),
         initdbArgs: v.string(),
-        migrations: paths,
+        ...sources,
+      }),
+    ),
+    redis: v.partial(
+      v.strictObject({
+        ...service,
+        args: v.array(v.string()),
+        isolation: v.picklist(['server', 'database']),
         seeds: paths,
       }),
     ),
-    redis: v.partial(v.strictObject({ ...service, args: v.array(v.string()), seeds: paths })),
+    isolation: v.picklist(['file', 'worker', 'shared']),
+    templates: v.record(name, v.partial(v.strictObject({ from: v.string(), ...sources }))),
+    template: v.string(),
     labels,
     startupTimeoutMs: v.pipe(v.number(), v.integer('must be a whole number'), v.minValue(1, 'must be at least 1')),
     libpqEnv: v.boolean(),

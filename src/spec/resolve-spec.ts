@@ -2,11 +2,21 @@ import { BASE_VARIABLES } from '../environment/variable-set.ts'
 import { createVariableLookup, type EnvironmentLayers, type VariableLookup } from '../environment/environment-layers.ts'
 import type { StackFacts } from '../environment/infra-facts.ts'
 import { parseDurationMs } from '../internal/duration.ts'
-import type { InfraOptions, ServiceOptions } from './infra-options.ts'
+import type { InfraOptions, Seed, ServiceOptions, TemplateOptions } from './infra-options.ts'
 import { DEFAULT_SERVICES, DEFAULT_STARTUP_TIMEOUT_MS } from './infra-service.ts'
 import type { BuiltInServiceName, Healthcheck, InfraService } from './infra-service.ts'
 import { assertOptions } from './options-schema.ts'
-import { assertHealthcheckWindow, assertPortVariables, assertUniqueNames, parsePort } from './rules.ts'
+import {
+  assertHealthcheckWindow,
+  assertTemplate,
+  assertPortVariables,
+  assertUniqueNames,
+  inOrderOfLayers,
+  parsePort,
+} from './rules.ts'
+
+/** The template that `postgres.migrations` and `postgres.seeds` make. */
+const DEFAULT_TEMPLATE = 'default'
 
 /** A service with its place on this machine settled. */
 export interface ResolvedService {
@@ -21,13 +31,24 @@ export interface ResolvedPostgres extends ResolvedService {
   readonly database: string
   readonly settings: Readonly<Record<string, string>>
   readonly initdbArgs: string
-  /** Configured paths, or `undefined` for the default folder. */
-  readonly migrations: readonly string[] | undefined
-  readonly seeds: readonly string[] | undefined
+  /** The template named `default` and those of the user, each behind the one it adds to. */
+  readonly templates: readonly ResolvedTemplate[]
+}
+
+/** What goes into a template. */
+export interface ResolvedTemplate {
+  readonly name: string
+  /** The template that it adds to; none: an empty database. */
+  readonly from: string | undefined
+  readonly extensions: readonly string[]
+  /** Configured sources, or `undefined` for the default folder, where there is one. */
+  readonly migrations: readonly Seed[] | undefined
+  readonly seeds: readonly Seed[] | undefined
 }
 
 export interface ResolvedRedis extends ResolvedService {
   readonly args: readonly string[]
+  readonly isolation: 'server' | 'database'
   readonly seeds: readonly string[] | undefined
 }
 
@@ -37,6 +58,9 @@ export interface ResolvedSpec {
   readonly root: string
   readonly provider: 'auto' | 'docker'
   readonly startupTimeoutMs: number
+  readonly isolation: 'file' | 'worker' | 'shared'
+  /** The template that this project's databases are clones of. */
+  readonly template: string
   readonly libpqEnv: boolean
   readonly env: ((facts: StackFacts) => Readonly<Record<string, string>>) | undefined
   readonly postgres: ResolvedPostgres | undefined
@@ -66,6 +90,8 @@ export function resolveSpec(options: unknown, context: SpecContext): ResolvedSpe
     root: context.root,
     provider: resolveProvider(options, lookup),
     startupTimeoutMs,
+    isolation: options.isolation ?? 'file',
+    template: options.template ?? DEFAULT_TEMPLATE,
     libpqEnv: options.libpqEnv ?? false,
     env: options.env,
     postgres: names.includes('postgres') ? resolvePostgres(settle) : undefined,
@@ -98,9 +124,24 @@ function resolvePostgres(settle: Settle): ResolvedPostgres {
     database: given.database ?? base('POSTGRES_DB'),
     settings: Object.fromEntries(settings),
     initdbArgs: given.initdbArgs ?? '',
-    migrations: toPaths(given.migrations),
-    seeds: toPaths(given.seeds),
+    templates: resolveTemplates(settle.options),
   }
+}
+
+function resolveTemplates({ postgres = {}, templates = {} }: InfraOptions): readonly ResolvedTemplate[] {
+  const named = Object.entries(templates).map(([name, given]) =>
+    resolveTemplate(name, given.from ?? DEFAULT_TEMPLATE, {
+      ...given,
+      migrations: given.migrations ?? [],
+      seeds: given.seeds ?? [],
+    }),
+  )
+  return inOrderOfLayers([resolveTemplate(DEFAULT_TEMPLATE, undefined, postgres), ...named])
+}
+
+function resolveTemplate(name: string, from: string | undefined, given: TemplateOptions): ResolvedTemplate {
+  const { extensions = [], migrations, seeds } = given
+  return { name, from, extensions: [...extensions], migrations: toList(migrations), seeds: toList(seeds) }
 }
 
 function resolveRedis(settle: Settle): ResolvedRedis {
@@ -108,7 +149,8 @@ function resolveRedis(settle: Settle): ResolvedRedis {
   return {
     ...resolveService('redis', given, settle),
     args: [...(given.args ?? [])],
-    seeds: toPaths(given.seeds),
+    isolation: given.isolation ?? 'server',
+    seeds: toList(given.seeds),
   }
 }
 
@@ -156,6 +198,9 @@ function resolveStartupTimeoutMs(options: InfraOptions, lookup: VariableLookup):
 
 function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
   const services = servicesOf(spec)
+  if (spec.postgres) {
+    assertTemplate(spec.template, spec.postgres.templates)
+  }
   for (const { service } of services) {
     assertHealthcheckWindow(service, spec.startupTimeoutMs)
   }
@@ -172,8 +217,8 @@ function settingText(value: string | number | boolean): string {
   return typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value)
 }
 
-function toPaths(paths: string | readonly string[] | undefined): readonly string[] | undefined {
-  return paths === undefined ? undefined : typeof paths === 'string' ? [paths] : [...paths]
+function toList<T>(given: T | readonly T[] | undefined): readonly T[] | undefined {
+  return given === undefined ? undefined : Array.isArray(given) ? [...(given as readonly T[])] : [given as T]
 }
 
 function deepFreeze<T extends object>(value: T): T {

@@ -55,3 +55,45 @@ export function assertPortVariables(services: readonly InfraService[], envExampl
     })
   }
 }
+
+/** Throws unless a template of that name is there. */
+export function assertTemplate(name: string, templates: readonly { readonly name: string }[]): void {
+  if (!templates.some((template) => template.name === name)) {
+    throw templateUnknown(
+      name,
+      templates.map((template) => template.name),
+    )
+  }
+}
+
+/** For a template that nobody defined. */
+export function templateUnknown(name: string, known: readonly string[]): InfraError {
+  return new InfraError('INFRA_TEMPLATE_UNKNOWN', {
+    problem: `Cannot use template "${name}": there are only ${known.map((other) => `"${other}"`).join(', ')}`,
+    remedy: 'Add it to templates in infra.config.ts, or correct the name',
+    service: 'postgres',
+  })
+}
+
+/** Templates, each behind the one that it adds to; throws where one adds to itself or to none that is there. */
+export function inOrderOfLayers<T extends { readonly name: string; readonly from: string | undefined }>(
+  templates: readonly T[],
+): readonly T[] {
+  const ordered = new Set<T>()
+  const add = (template: T, above: readonly string[]): void => {
+    if (above.includes(template.name)) {
+      throw new InfraError('INFRA_TEMPLATE_CYCLE', {
+        problem: `Cannot build template "${template.name}": it is made from itself, ${[...above, template.name].join(' ← ')}`,
+        remedy: `Correct templates.${template.name}.from`,
+        service: 'postgres',
+      })
+    }
+    if (template.from !== undefined) {
+      assertTemplate(template.from, templates)
+      templates.filter(({ name }) => name === template.from).forEach((below) => add(below, [...above, template.name]))
+    }
+    ordered.add(template)
+  }
+  templates.forEach((template) => add(template, []))
+  return [...ordered]
+}

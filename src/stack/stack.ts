@@ -74,7 +74,7 @@ export class Stack {
       const { name } = definition.service
       const elapsedMs = clock.now() - beginMs
       report({ type: 'service-healthy', service: name, version: admission.version, ...address, elapsedMs })
-      await definition.prepare?.(address, signal)
+      await definition.prepare?.({ address, version: admission.version, siblings: started.siblings })
       return { name, address, ...admission }
     } catch (error) {
       this.#abort.abort(error)

@@ -1,30 +1,39 @@
 import { randomBytes } from 'node:crypto'
 import type { StackFacts } from '../environment/infra-facts.ts'
+import { LeaseBroker, noSource } from '../isolation/lease-broker.ts'
+import { LeaseServer } from '../isolation/lease-server.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { Provider } from '../providers/provider.ts'
 import { selectProvider } from '../providers/select-provider.ts'
 import type { Report } from '../report/events.ts'
-import { findSeedFiles } from '../seeds/find-seed-files.ts'
-import { loadRedisFiles } from '../seeds/load-redis-files.ts'
-import { loadSqlFiles } from '../seeds/load-sql-files.ts'
-import { definePostgres, ensureUserDatabase, withPostgres } from '../services/postgres.ts'
-import { defineRedis, withRedis } from '../services/redis.ts'
-import type { ServiceDefinition } from '../services/service.ts'
-import type { ResolvedPostgres, ResolvedRedis, ResolvedSpec } from '../spec/resolve-spec.ts'
+import type { ResolvedSpec } from '../spec/resolve-spec.ts'
+import { type PartContext, PostgresPart } from './postgres-part.ts'
+import { RedisPart } from './redis-part.ts'
 import { Stack, startAborted } from './stack.ts'
 import { describeStack } from './stack-facts.ts'
 
 export interface StartContext {
   /** The process's environment. */
   readonly environment: Record<string, string | undefined>
+  /** How many workers the run may have at once. */
+  readonly workers: number
+  /** The variables of a project for what a file of it was given. */
+  readonly variables: (project: string, facts: StackFacts) => Readonly<Record<string, string>>
   readonly report: Report
   readonly clock: Clock
+}
+
+/** What is up once everything is. */
+export interface UpInfra {
+  readonly facts: StackFacts
+  /** Path of the socket on which workers lease. */
+  readonly socket: string
 }
 
 /** A stack on its way up. */
 export interface StartingInfra {
   /** Resolves when every service is healthy and seeded; rejects with what kept it from that, nothing left behind. */
-  readonly facts: Promise<StackFacts>
+  readonly up: Promise<UpInfra>
   /** Takes everything down, at whatever stage it is. */
   stop(): Promise<void>
 }
@@ -32,68 +41,55 @@ export interface StartingInfra {
 /** Brings up what a spec asks for. */
 export function startInfra(spec: ResolvedSpec, context: StartContext): StartingInfra {
   const abort = new AbortController()
-  const opening = openStack(spec, context)
+  const opening = openParts(spec, context)
+  const up = opening.then((parts) => {
+    abort.signal.throwIfAborted()
+    return bringUp(spec, parts, context)
+  })
   return {
-    facts: opening.then(async ({ stack, provider }) => {
-      abort.signal.throwIfAborted()
-      return describeStack(spec, provider.name, await stack.start())
-    }),
+    up,
     async stop() {
       abort.abort(startAborted())
-      const opened = await opening.catch(() => undefined)
-      await opened?.stack.stop()
+      const parts = await opening.catch(() => undefined)
+      const stopped = parts?.stack.stop()
+      await up.then(({ server }) => server.close()).catch(() => {})
+      await Promise.all([stopped, parts?.postgres?.close()])
     },
   }
+}
+
+interface Parts {
+  readonly provider: Provider
+  readonly stack: Stack
+  readonly postgres: PostgresPart | undefined
+  readonly redis: RedisPart | undefined
 }
 
 /** Everything that can be wrong without a server is found here, before one is started. */
-async function openStack(spec: ResolvedSpec, context: StartContext): Promise<{ stack: Stack; provider: Provider }> {
-  const { environment, report, clock } = context
-  const definitions = [
-    ...(spec.postgres ? [await seededPostgres(spec.root, spec.postgres, context)] : []),
-    ...(spec.redis ? [await seededRedis(spec.root, spec.redis, context)] : []),
-  ]
+async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Parts> {
+  const { environment, report, clock, workers } = context
   const runId = randomBytes(4).toString('hex')
+  const part: PartContext = { root: spec.root, runId, workers, report, clock }
+  const postgres = spec.postgres && (await PostgresPart.plan(spec.postgres, part))
+  const redis = spec.redis && (await RedisPart.plan(spec.redis, part))
   const provider = await selectProvider(spec, { environment, runId })
   report({ type: 'provider-selected', description: provider.description })
+  const definitions = [postgres, redis].flatMap((known) => known?.definition ?? [])
   const { startupTimeoutMs } = spec
-  return { stack: new Stack({ provider, definitions, startupTimeoutMs, report, clock }), provider }
+  return { provider, postgres, redis, stack: new Stack({ provider, definitions, startupTimeoutMs, report, clock }) }
 }
 
-async function seededPostgres(root: string, spec: ResolvedPostgres, context: StartContext): Promise<ServiceDefinition> {
-  const { user, password, database, migrations, seeds } = spec
-  const files = await findSeedFiles('postgres', { root, migrations, seeds })
-  return {
-    ...definePostgres(spec),
-    async prepare(address) {
-      const place = { ...address, user, password, database }
-      await ensureUserDatabase(place)
-      await loadTimed('postgres', files, context, () =>
-        withPostgres(place, (client) => loadSqlFiles(client, files, root)),
-      )
-    },
-  }
-}
-
-async function seededRedis(root: string, spec: ResolvedRedis, context: StartContext): Promise<ServiceDefinition> {
-  const files = await findSeedFiles('redis', { root, seeds: spec.seeds })
-  return {
-    ...defineRedis(spec),
-    prepare: (address) =>
-      loadTimed('redis', files, context, () => withRedis(address, (client) => loadRedisFiles(client, files, root))),
-  }
-}
-
-async function loadTimed(
-  service: string,
-  files: readonly string[],
-  { report, clock }: StartContext,
-  load: () => Promise<void>,
-): Promise<void> {
-  if (files.length === 0) {
-    return
-  }
-  const beginMs = clock.now()
-  await load()
-  report({ type: 'seeds-loaded', service, files: files.length, elapsedMs: clock.now() - beginMs })
+async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, clock }: StartContext) {
+  const { stack, provider, postgres, redis } = parts
+  const facts = describeStack(spec, provider.name, await stack.start())
+  const broker = new LeaseBroker({
+    stack: facts,
+    databases: postgres?.databases ?? noSource('postgres'),
+    redises: redis?.servers ?? noSource('redis'),
+    environment: variables,
+    clock,
+    onGranted: () => {},
+  })
+  const server = await LeaseServer.open(broker)
+  return { facts, socket: server.path, server }
 }

@@ -2,36 +2,48 @@ import { EnvironmentPatch } from '../environment/environment-patch.ts'
 import type { StackFacts } from '../environment/infra-facts.ts'
 import { InfraError } from '../errors.ts'
 import type { ResolvedSpec } from '../spec/resolve-spec.ts'
-import type { StartContext, StartingInfra } from '../stack/start-infra.ts'
+import type { StartContext, StartingInfra, UpInfra } from '../stack/start-infra.ts'
+
+/** The variables of one project, for what a file of it was given. */
+export type ProjectVariables = (facts: StackFacts) => Readonly<Record<string, string>>
 
 /** The stack of one Vitest run, started by the first project that asks. */
 export class InfraRun {
   /** The variables of this run in the main process. */
   readonly environment: EnvironmentPatch
-  readonly #spec: ResolvedSpec
+  readonly #stackKey: string
+  readonly #variables = new Map<string, ProjectVariables>()
   readonly #starting: Promise<StartingInfra>
   #closed = false
 
-  constructor(spec: ResolvedSpec, context: StartContext) {
+  constructor(spec: ResolvedSpec, context: Omit<StartContext, 'variables'>) {
     this.environment = new EnvironmentPatch(context.environment)
-    this.#spec = spec
+    this.#stackKey = stackKey(spec)
+    const variables = (project: string, facts: StackFacts) => this.#variables.get(project)?.(facts) ?? {}
     // Loaded here and not above, so that a run without test files loads none of it.
-    this.#starting = import('../stack/start-infra.ts').then(({ startInfra }) => startInfra(spec, context))
+    this.#starting = import('../stack/start-infra.ts').then(({ startInfra }) =>
+      startInfra(spec, { ...context, variables }),
+    )
+  }
+
+  /** Has the leases of a project come with these variables. */
+  serve(project: string, variables: ProjectVariables): void {
+    this.#variables.set(project, variables)
   }
 
   /**
-   * The facts of the stack, once it is up.
+   * What is there, once the stack is up.
    *
    * @throws InfraError `INFRA_OPTIONS_CONFLICT` if `spec` asks for another stack than the run's first project did
    */
-  async facts(spec: ResolvedSpec): Promise<StackFacts> {
-    if (JSON.stringify(spec) !== JSON.stringify(this.#spec)) {
+  async up(spec: ResolvedSpec): Promise<UpInfra> {
+    if (stackKey(spec) !== this.#stackKey) {
       throw new InfraError('INFRA_OPTIONS_CONFLICT', {
         problem: 'Cannot start the stack: two projects of this run ask for different ones',
         remedy: 'Give infra() the same options in each project, or move them into one infra.config.ts at the root',
       })
     }
-    return (await this.#starting).facts
+    return (await this.#starting).up
   }
 
   /** Whether {@link InfraRun.close} was called; a closed run serves nobody any more. */
@@ -45,4 +57,9 @@ export class InfraRun {
     this.environment.restore()
     await (await this.#starting).stop()
   }
+}
+
+/** Equal for specs that one stack can serve; how it is divided is each project's own affair. */
+function stackKey({ isolation, template, libpqEnv, env, ...stack }: ResolvedSpec): string {
+  return JSON.stringify(stack, (_key, value: unknown) => (typeof value === 'function' ? String(value) : value))
 }

@@ -1,0 +1,85 @@
+import type { PostgresAdmin } from '../services/postgres-admin.ts'
+import { DatabaseDropper } from './database-dropper.ts'
+import { DatabasePool } from './database-pool.ts'
+import type { AcquireRequest, LeaseSource } from './lease-broker.ts'
+import type { Templates } from './templates.ts'
+
+export interface DatabasesOptions {
+  readonly admin: PostgresAdmin
+  readonly templates: Templates
+  /** Identifies the run in the names of its databases. */
+  readonly runId: string
+  /** How many clones of a template to keep ready. */
+  readonly target: number
+  /** Empties a database that somebody stays connected to. */
+  readonly reset: (database: string, template: string) => Promise<void>
+}
+
+/** Databases to lease: clones of templates, each for one lease, dropped afterwards. */
+export class Databases implements LeaseSource<string> {
+  readonly #options: DatabasesOptions
+  readonly #pools = new Map<string, Promise<DatabasePool>>()
+  readonly #templateOf = new Map<string, string>()
+  readonly #dropper: DatabaseDropper
+
+  constructor(options: DatabasesOptions) {
+    this.#options = options
+    this.#dropper = new DatabaseDropper(options.admin)
+  }
+
+  /** Has clones of a template made before anybody asks. */
+  async warm(template: string): Promise<void> {
+    const pool = await this.#poolOf(template)
+    await pool.fill()
+  }
+
+  async take({ template }: Pick<AcquireRequest, 'template'>): Promise<string> {
+    const pool = await this.#poolOf(template)
+    const database = await pool.take()
+    this.#templateOf.set(database, template)
+    return database
+  }
+
+  give(database: string): void {
+    this.#templateOf.delete(database)
+    this.#dropper.drop(database)
+  }
+
+  async reset(database: string): Promise<void> {
+    const template = this.#templateOf.get(database)
+    if (template !== undefined) {
+      await this.#options.reset(database, template)
+    }
+  }
+
+  /** Drops every database of the run; needed only where the server outlives it. */
+  async close(): Promise<void> {
+    for (const pool of this.#pools.values()) {
+      for (const database of await (await pool).close()) {
+        this.#dropper.drop(database)
+      }
+    }
+    this.#templateOf.forEach((_, database) => this.#dropper.drop(database))
+    await this.#dropper.close()
+  }
+
+  #poolOf(template: string): Promise<DatabasePool> {
+    const known = this.#pools.get(template)
+    if (known) {
+      return known
+    }
+    const pool = this.#openPool(template).catch((error: unknown) => {
+      this.#pools.delete(template)
+      throw error
+    })
+    this.#pools.set(template, pool)
+    return pool
+  }
+
+  async #openPool(template: string): Promise<DatabasePool> {
+    const { admin, templates, runId, target } = this.#options
+    const prefix = `vitest_infra_${runId}_${this.#pools.size}_`
+    const source = await templates.ensure(template)
+    return new DatabasePool({ admin, template: source, prefix, target })
+  }
+}

@@ -1,0 +1,52 @@
+import { LeaseClient } from './lease-client.ts'
+import type { Lease, LeaseAccess } from './lease-protocol.ts'
+
+/** What a worker remembers between files. */
+interface WorkerLease {
+  readonly access: LeaseAccess
+  readonly client: Promise<LeaseClient>
+  lease: Lease | undefined
+}
+
+const KEY = Symbol.for('vitest-infra/worker-lease')
+type Holder = { [KEY]?: WorkerLease }
+
+/**
+ * The lease of the test file that is about to run: a new one, or, where the worker keeps the user's modules between
+ * files and with them their connections, the worker's own, emptied.
+ */
+export async function leaseForFile(access: LeaseAccess, owner: string): Promise<Lease> {
+  const worker = workerLease(access)
+  const client = await worker.client
+  const { lease } = worker
+  if (lease && access.lifetime === 'worker') {
+    await client.reset(lease.lease, owner)
+    return lease
+  }
+  if (lease) {
+    // The file before is over. Not at its end, since its own hooks may still have wanted the database.
+    await client.release(lease.lease)
+  }
+  const { project, wants, template } = access
+  worker.lease = await client.acquire({ project, owner, wants, template })
+  return worker.lease
+}
+
+/** The lease of this file and the connection that holds it. */
+export interface CurrentLease {
+  readonly access: LeaseAccess
+  readonly client: LeaseClient
+  readonly lease: Lease
+}
+
+/** What the file that is running holds; nothing in a project that leases nothing. */
+export async function currentLease(): Promise<CurrentLease | undefined> {
+  const worker = (process as Holder)[KEY]
+  return worker?.lease && { access: worker.access, client: await worker.client, lease: worker.lease }
+}
+
+/** Kept on `process`, the one object that vm pools do not renew with each file. */
+function workerLease(access: LeaseAccess): WorkerLease {
+  const holder = process as Holder
+  return (holder[KEY] ??= { access, client: LeaseClient.open(access.socket), lease: undefined })
+}

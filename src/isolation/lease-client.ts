@@ -1,0 +1,82 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { InfraError, type InfraErrorCode } from '../errors.ts'
+import { encodeMessage, type Lease, type LeaseAnswer, type LeaseRequest } from './lease-protocol.ts'
+
+type Unnumbered<T> = T extends unknown ? Omit<T, 'id'> : never
+
+/** A worker's side of the control socket. Its leases end with the connection, and so with the worker. */
+export class LeaseClient {
+  readonly #socket: Socket
+  readonly #waiting = new Map<number, PromiseWithResolvers<Lease | undefined>>()
+  #nextId = 1
+
+  private constructor(socket: Socket) {
+    this.#socket = socket
+    createInterface({ input: socket }).on('line', (line) => this.#settle(JSON.parse(line) as LeaseAnswer))
+    socket.on('error', () => {})
+    socket.on('close', () => this.#fail())
+  }
+
+  static async open(path: string): Promise<LeaseClient> {
+    const socket = connect(path)
+    await once(socket, 'connect')
+    return new LeaseClient(socket)
+  }
+
+  async acquire(request: Omit<LeaseRequest & { type: 'acquire' }, 'id' | 'type'>): Promise<Lease> {
+    const lease = await this.#ask({ type: 'acquire', ...request })
+    if (!lease) {
+      throw new TypeError('The lease server answered without a lease')
+    }
+    return lease
+  }
+
+  async reset(lease: number, owner: string): Promise<void> {
+    await this.#ask({ type: 'reset', lease, owner })
+  }
+
+  async release(lease: number): Promise<void> {
+    await this.#ask({ type: 'release', lease })
+  }
+
+  #ask(request: Unnumbered<LeaseRequest>): Promise<Lease | undefined> {
+    const id = this.#nextId++
+    const answer = Promise.withResolvers<Lease | undefined>()
+    this.#waiting.set(id, answer)
+    // Held only while an answer is awaited, so that an idle connection does not keep the worker alive.
+    this.#socket.ref()
+    this.#socket.write(encodeMessage({ ...request, id } as LeaseRequest))
+    return answer.promise
+  }
+
+  #settle(answer: LeaseAnswer): void {
+    const waiting = this.#waiting.get(answer.id)
+    this.#waiting.delete(answer.id)
+    if (this.#waiting.size === 0) {
+      this.#socket.unref()
+    }
+    if ('error' in answer) {
+      waiting?.reject(leaseRefused(answer.error))
+    } else {
+      waiting?.resolve(answer.lease)
+    }
+  }
+
+  #fail(): void {
+    for (const { reject } of this.#waiting.values()) {
+      reject(leaseRefused({ message: 'Cannot lease a database: the main process ended the connection' }))
+    }
+    this.#waiting.clear()
+  }
+}
+
+function leaseRefused({ message, code }: { message: string; code?: string }): InfraError {
+  const [problem = '', ...rest] = message.split('\n')
+  return new InfraError((code ?? 'INFRA_LEASE_FAILED') as InfraErrorCode, {
+    problem,
+    detail: rest.slice(0, -1).join('\n'),
+    remedy: rest.at(-1) ?? 'Read the lines of infra above; the run was ending, or the stack is gone',
+  })
+}

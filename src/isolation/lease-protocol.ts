@@ -1,0 +1,58 @@
+import type {} from 'vitest'
+import type { StackFacts } from '../environment/infra-facts.ts'
+
+/** How a worker reaches the lease server; provided to it by the main process. */
+export interface LeaseAccess {
+  /** Path of the Unix socket or named pipe. */
+  readonly socket: string
+  /** The project whose variables and template apply. */
+  readonly project: string
+  /**
+   * How long a lease lasts: one file, or the whole life of a worker that keeps the user's modules between files, where
+   * it is reset instead.
+   */
+  readonly lifetime: 'file' | 'worker'
+  /** What a file of the project is given. */
+  readonly wants: readonly LeasedService[]
+  /** The template that its database is a clone of. */
+  readonly template: string
+}
+
+/** What a worker asks for. `id` comes back in the answer. */
+export type LeaseRequest =
+  | {
+      readonly id: number
+      readonly type: 'acquire'
+      readonly project: string
+      /** The test file, and the test where there is one; for people. */
+      readonly owner: string
+      readonly wants: readonly LeasedService[]
+      readonly template: string
+    }
+  | { readonly id: number; readonly type: 'reset'; readonly lease: number; readonly owner: string }
+  | { readonly id: number; readonly type: 'release'; readonly lease: number }
+
+export type LeasedService = 'postgres' | 'redis'
+
+/** What was given: where it is and the variables that lead there. */
+export interface Lease {
+  readonly lease: number
+  readonly template: string
+  readonly facts: StackFacts
+  readonly env: Readonly<Record<string, string>>
+}
+
+export type LeaseAnswer =
+  | { readonly id: number; readonly lease?: Lease }
+  | { readonly id: number; readonly error: { readonly message: string; readonly code?: string } }
+
+/** One message a line. */
+export function encodeMessage(message: LeaseRequest | LeaseAnswer): string {
+  return `${JSON.stringify(message)}\n`
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    'infra:lease': LeaseAccess
+  }
+}

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto'
+import { type PostgresAddress, libpqVariables, postgresUrl, postgresVariables } from '../environment/variable-set.ts'
+import { InfraError, messageOf } from '../errors.ts'
+import { findSeedFiles } from '../seeds/find-seed-files.ts'
+import { loadSqlFiles } from '../seeds/load-sql-files.ts'
+import { withPostgres, withPostgresPool } from '../services/postgres.ts'
+import { quote } from '../services/postgres-admin.ts'
+import type { Seed, SeedStep } from '../spec/infra-options.ts'
+import type { ResolvedTemplate } from '../spec/resolve-spec.ts'
+import { hashFiles } from './hash-files.ts'
+import type { TemplatePlan } from './templates.ts'
+
+/** One thing that is done to a template, and what it depends on. */
+interface Step {
+  readonly inputs: string
+  readonly run: (address: PostgresAddress) => Promise<void>
+}
+
+/**
+ * What goes into each template, read from the disk but not yet run.
+ *
+ * @throws InfraError `INFRA_SEED_MISSING` when a configured path does not exist
+ */
+export async function planTemplates(templates: readonly ResolvedTemplate[], root: string): Promise<TemplatePlan[]> {
+  return Promise.all(templates.map((template) => planTemplate(template, root)))
+}
+
+async function planTemplate(template: ResolvedTemplate, root: string): Promise<TemplatePlan> {
+  const { name, from, extensions } = template
+  const sources = await Promise.all([planSource('migrations', template, root), planSource('seeds', template, root)])
+  const steps = [...extensions.map(planExtension), ...sources.flat()]
+  return {
+    name,
+    from,
+    isEmpty: steps.length === 0,
+    inputs: createHash('sha256')
+      .update(steps.map(({ inputs }) => inputs).join('\n'))
+      .digest('hex'),
+    async build(address) {
+      for (const step of steps) {
+        await step.run(address)
+      }
+    },
+  }
+}
+
+async function planSource(key: 'migrations' | 'seeds', template: ResolvedTemplate, root: string): Promise<Step[]> {
+  const configured = template[key]
+  if (configured === undefined) {
+    return planFiles(await findSeedFiles('postgres', { root, migrations: [], seeds: [], [key]: undefined }), root)
+  }
+  const steps = await Promise.all(configured.map((seed) => planSeed(key, seed, root)))
+  return steps.flat()
+}
+
+async function planSeed(key: 'migrations' | 'seeds', seed: Seed, root: string): Promise<Step[]> {
+  if (typeof seed === 'string') {
+    return planFiles(await findSeedFiles('postgres', { root, migrations: [], seeds: [], [key]: [seed] }), root)
+  }
+  const step = typeof seed === 'function' ? { name: seed.name || `a function of ${key}`, files: [], run: seed } : seed
+  return [{ inputs: `${step.name} ${step.run} ${await hashFiles(step.files, root)}`, run: runStep(step) }]
+}
+
+function planExtension(extension: string): Step {
+  return {
+    inputs: `extension ${extension}`,
+    run: (address) =>
+      withPostgres(address, async (client) => {
+        await client.query(`CREATE EXTENSION IF NOT EXISTS ${quote(extension)} CASCADE`).catch((error: unknown) => {
+          throw new InfraError('INFRA_SEED_FAILED', {
+            problem: `Cannot create extension "${extension}": ${messageOf(error)}`,
+            remedy: 'Choose an image that has it (postgres.image), or take it out of postgres.extensions',
+            service: 'postgres',
+            cause: error,
+          })
+        })
+      }),
+  }
+}
+
+async function planFiles(files: readonly string[], root: string): Promise<Step[]> {
+  if (files.length === 0) {
+    return []
+  }
+  return [
+    {
+      inputs: await hashFiles(files, root),
+      run: (address) => withPostgres(address, (client) => loadSqlFiles(client, files, root)),
+    },
+  ]
+}
+
+function runStep(step: SeedStep): (address: PostgresAddress) => Promise<void> {
+  return async (address) => {
+    const env = { ...postgresVariables(address), ...libpqVariables(address) }
+    try {
+      await withPostgresPool(address, async (pool) => step.run({ url: postgresUrl(address), pool, env }))
+    } catch (error) {
+      throw error instanceof InfraError ? error : stepFailed(step, error)
+    }
+  }
+}
+
+function stepFailed({ name }: SeedStep, error: unknown): InfraError {
+  return new InfraError('INFRA_SEED_FAILED', {
+    problem: `Cannot fill the template: ${name} failed: ${messageOf(error)}`,
+    remedy: `Correct ${name} and run the tests again`,
+    service: 'postgres',
+    cause: error,
+  })
+}

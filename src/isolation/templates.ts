@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto'
+import type { PostgresAddress } from '../environment/variable-set.ts'
+import { InfraError } from '../errors.ts'
+import type { Clock } from '../internal/clock.ts'
+import type { Report } from '../report/events.ts'
+import { templateUnknown } from '../spec/rules.ts'
+import type { PostgresAdmin } from '../services/postgres-admin.ts'
+
+const LEAVE_LIMIT_MS = 2_000
+const LEAVE_POLL_MS = 20
+
+/** A named template: what it starts from, and what is done to it. */
+export interface TemplatePlan {
+  readonly name: string
+  /** The template that this one is a clone of before its own steps run; none: an empty database. */
+  readonly from: string | undefined
+  /** Identifies content and order of all that goes in, without what it starts from. */
+  readonly inputs: string
+  /** Whether it adds nothing. */
+  readonly isEmpty: boolean
+  /** Fills the database there. */
+  readonly build: (address: PostgresAddress) => Promise<void>
+}
+
+export interface TemplatesOptions {
+  readonly admin: PostgresAdmin
+  readonly plans: readonly TemplatePlan[]
+  /** A template is only good for the server that made it. */
+  readonly serverVersion: string
+  readonly report: Report
+  readonly clock: Clock
+}
+
+/** Templates of one server: each is built once per fingerprint, by whichever process comes first. */
+export class Templates {
+  readonly #admin: PostgresAdmin
+  readonly #plans: ReadonlyMap<string, TemplatePlan>
+  readonly #serverVersion: string
+  readonly #report: Report
+  readonly #clock: Clock
+  readonly #ensured = new Map<string, Promise<string>>()
+
+  constructor({ admin, plans, serverVersion, report, clock }: TemplatesOptions) {
+    this.#report = report
+    this.#admin = admin
+    this.#plans = new Map(plans.map((plan) => [plan.name, plan]))
+    this.#serverVersion = serverVersion
+    this.#clock = clock
+  }
+
+  /** The database of a sealed template, built now if the server has none of this fingerprint. */
+  ensure(name: string): Promise<string> {
+    const known = this.#ensured.get(name)
+    if (known) {
+      return known
+    }
+    const ensured = this.#ensure(this.#planOf(name)).catch((error: unknown) => {
+      this.#ensured.delete(name)
+      throw error
+    })
+    this.#ensured.set(name, ensured)
+    return ensured
+  }
+
+  /** The name of a template's database: its fingerprint over everything that went in, the server's version included. */
+  databaseOf(name: string): string {
+    return `vitest_infra_t_${this.#fingerprint(this.#planOf(name)).slice(0, 24)}`
+  }
+
+  async #ensure(plan: TemplatePlan): Promise<string> {
+    const source = plan.from === undefined ? undefined : await this.ensure(plan.from)
+    const database = this.databaseOf(plan.name)
+    const beganMs = this.#clock.now()
+    const isNew = await this.#build(plan, database, source)
+    const elapsedMs = this.#clock.now() - beganMs
+    this.#report({ type: 'template-ready', template: plan.name, isNew, elapsedMs })
+    return database
+  }
+
+  /** Returns whether it had to be built. */
+  async #build(plan: TemplatePlan, database: string, source: string | undefined): Promise<boolean> {
+    if ((await this.#admin.templateState(database)) === 'sealed') {
+      return false
+    }
+    return this.#admin.withLock(database, async () => {
+      // Asked again: another process may have built it while this one waited for the lock.
+      const state = await this.#admin.templateState(database)
+      if (state === 'unsealed') {
+        await this.#admin.dropDatabase(database, { force: true })
+      }
+      if (state !== 'sealed') {
+        await this.#admin.createDatabase(database, source)
+        await plan.build({ ...this.#admin.address, database })
+        await this.#awaitNobody(plan.name, database)
+        await this.#admin.sealTemplate(database)
+      }
+      return state !== 'sealed'
+    })
+  }
+
+  /** A database that somebody is connected to cannot be cloned; cutting them off could end this very process. */
+  async #awaitNobody(name: string, database: string): Promise<void> {
+    const deadlineMs = this.#clock.now() + LEAVE_LIMIT_MS
+    for (;;) {
+      const sessions = await this.#admin.sessionsOf(database)
+      if (sessions.length === 0) {
+        return
+      }
+      if (this.#clock.now() > deadlineMs) {
+        throw new InfraError('INFRA_SEED_FAILED', {
+          problem: `Cannot seal template "${name}": ${sessions.length} connections to it are still open`,
+          remedy: 'Close every client and pool that its migrations and seeds open, or use the pool that they are given',
+          service: 'postgres',
+        })
+      }
+      await this.#clock.sleep(LEAVE_POLL_MS)
+    }
+  }
+
+  #fingerprint(plan: TemplatePlan): string {
+    const from = plan.from === undefined ? this.#serverVersion : this.#fingerprint(this.#planOf(plan.from))
+    return createHash('sha256').update(`${from}\n${plan.inputs}`).digest('hex')
+  }
+
+  #planOf(name: string): TemplatePlan {
+    const plan = this.#plans.get(name)
+    if (!plan) {
+      throw templateUnknown(name, [...this.#plans.keys()])
+    }
+    return plan
+  }
+}

@@ -1,0 +1,109 @@
+import type { Client } from 'pg'
+import type { PostgresAddress } from '../environment/variable-set.ts'
+import { openPostgres } from './postgres.ts'
+
+const MAINTENANCE_DATABASE = 'postgres'
+const OBJECT_IN_USE = '55006'
+
+/** What the server knows of a template: it is sealed last, so one that is not was interrupted. */
+export type TemplateState = 'missing' | 'unsealed' | 'sealed'
+
+/** Creates, seals and drops databases, over connections of its own to the maintenance database. */
+export class PostgresAdmin {
+  /** The server, seen from its maintenance database. */
+  readonly address: PostgresAddress
+  readonly #creating: Client
+  // A connection of its own, so that a lease that waits for a clone does not wait for somebody's drop first.
+  readonly #dropping: Client
+
+  private constructor(address: PostgresAddress, creating: Client, dropping: Client) {
+    this.address = address
+    this.#creating = creating
+    this.#dropping = dropping
+  }
+
+  static async open(address: PostgresAddress): Promise<PostgresAdmin> {
+    const maintenance = { ...address, database: MAINTENANCE_DATABASE }
+    const [creating, dropping] = await Promise.all([openPostgres(maintenance), openPostgres(maintenance)])
+    return new PostgresAdmin(maintenance, creating, dropping)
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#creating.end(), this.#dropping.end()])
+  }
+
+  /** An empty database, or a clone of a template, file by file: on tmpfs a third of the time of the default strategy. */
+  async createDatabase(name: string, template?: string): Promise<void> {
+    const source = template === undefined ? '' : ` TEMPLATE ${quote(template)} STRATEGY FILE_COPY`
+    await this.#creating.query(`CREATE DATABASE ${quote(name)}${source}`)
+  }
+
+  /** Returns whether the database is gone; without `force` it stays while anyone is connected to it. */
+  async dropDatabase(name: string, { force }: { force: boolean }): Promise<boolean> {
+    // Asked first, because DROP DATABASE waits five seconds for sessions to end before it gives up.
+    if (!force && (await this.#isInUse(name))) {
+      return false
+    }
+    try {
+      await this.#dropping.query(`DROP DATABASE IF EXISTS ${quote(name)}${force ? ' WITH (FORCE)' : ''}`)
+      return true
+    } catch (error) {
+      if (sqlState(error) === OBJECT_IN_USE) {
+        return false
+      }
+      throw error
+    }
+  }
+
+  async templateState(name: string): Promise<TemplateState> {
+    const { rows } = await this.#creating.query<{ datistemplate: boolean }>(
+      'SELECT datistemplate FROM pg_database WHERE datname = $1',
+      [name],
+    )
+    return rows[0] === undefined ? 'missing' : rows[0].datistemplate ? 'sealed' : 'unsealed'
+  }
+
+  /** Keeps everybody out of a finished template: a database that somebody is connected to cannot be cloned. */
+  async sealTemplate(name: string): Promise<void> {
+    // In one transaction, and the mark last: a template without it is known to be half-built.
+    await this.#creating.query(
+      `BEGIN; ALTER DATABASE ${quote(name)} ALLOW_CONNECTIONS false; ALTER DATABASE ${quote(name)} IS_TEMPLATE true; COMMIT`,
+    )
+  }
+
+  /** The names under which sessions are connected to a database. */
+  async sessionsOf(database: string): Promise<readonly string[]> {
+    const { rows } = await this.#creating.query<{ name: string }>(
+      'SELECT application_name AS name FROM pg_stat_activity WHERE datname = $1',
+      [database],
+    )
+    return rows.map(({ name }) => name)
+  }
+
+  /** Runs `work` while no other process that asks for the same `key` does. */
+  async withLock<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const holder = await openPostgres(this.address)
+    try {
+      await holder.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [key])
+      return await work()
+    } finally {
+      // Ends the lock with the session, however `work` ended.
+      await holder.end()
+    }
+  }
+
+  async #isInUse(name: string): Promise<boolean> {
+    const { rows } = await this.#dropping.query('SELECT 1 FROM pg_stat_activity WHERE datname = $1 LIMIT 1', [name])
+    return rows.length > 0
+  }
+}
+
+/** A name as an SQL identifier. */
+export function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/** The five characters by which PostgreSQL tells errors apart. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}

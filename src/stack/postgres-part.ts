@@ -1,0 +1,80 @@
+import { Databases } from '../isolation/databases.ts'
+import { planTemplates } from '../isolation/plan-templates.ts'
+import { type TemplatePlan, Templates } from '../isolation/templates.ts'
+import type { Clock } from '../internal/clock.ts'
+import type { Report } from '../report/events.ts'
+import { definePostgres, ensureUserDatabase } from '../services/postgres.ts'
+import { PostgresAdmin } from '../services/postgres-admin.ts'
+import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
+import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
+
+export interface PartContext {
+  readonly root: string
+  readonly runId: string
+  /** How many workers the run may have at once. */
+  readonly workers: number
+  readonly report: Report
+  readonly clock: Clock
+}
+
+/** PostgreSQL in a stack: the server, its templates, and the databases that are leased from it. */
+export class PostgresPart {
+  readonly definition: ServiceDefinition
+  readonly #spec: ResolvedPostgres
+  readonly #plans: readonly TemplatePlan[]
+  readonly #context: PartContext
+  #admin: PostgresAdmin | undefined
+  #databases: Databases | undefined
+
+  private constructor(spec: ResolvedPostgres, plans: readonly TemplatePlan[], context: PartContext) {
+    this.#spec = spec
+    this.#plans = plans
+    this.#context = context
+    this.definition = { ...definePostgres(spec), prepare: (server) => this.#prepare(server) }
+  }
+
+  /** Reads all that goes into the templates, so that what is missing is told before a server starts. */
+  static async plan(spec: ResolvedPostgres, context: PartContext): Promise<PostgresPart> {
+    return new PostgresPart(spec, await planTemplates(spec.templates, context.root), context)
+  }
+
+  /** The databases to lease, once the server is prepared. */
+  get databases(): Databases | undefined {
+    return this.#databases
+  }
+
+  async close(): Promise<void> {
+    await this.#admin?.close()
+  }
+
+  async #prepare({ address, version }: HealthyServer): Promise<void> {
+    const { user, password, database } = this.#spec
+    const { runId, workers, report, clock } = this.#context
+    const place = { ...address, user, password, database }
+    const admin = await PostgresAdmin.open(place)
+    this.#admin = admin
+    await ensureUserDatabase(place)
+    const templates = new Templates({ admin, plans: this.#plans, serverVersion: version, report, clock })
+    const template = await templates.ensure('default')
+    await this.#fillMain(admin, template)
+    this.#databases = new Databases({ admin, templates, runId, target: workers + 1, reset: async () => {} })
+    // Behind the rest of the start; whoever asks first is told if it failed.
+    void this.#databases.warm('default').catch(() => {})
+  }
+
+  /** The main database, which the image created empty, becomes a clone of the default template as well. */
+  async #fillMain(admin: PostgresAdmin, template: string): Promise<void> {
+    const { database } = this.#spec
+    const plan = this.#plans.find(({ name }) => name === 'default')
+    if (plan === undefined || plan.isEmpty) {
+      return
+    }
+    if (database === admin.address.database) {
+      // The maintenance database: we are connected to it, so it cannot be replaced.
+      await plan.build(admin.address)
+      return
+    }
+    await admin.dropDatabase(database, { force: true })
+    await admin.createDatabase(database, template)
+  }
+}
