@@ -3,8 +3,9 @@ import type { Client, Pool } from 'pg'
 import { test as base } from 'vitest'
 import type { StackFacts } from './environment/infra-facts.ts'
 import { InfraError } from './errors.ts'
-import { type CurrentLease, currentLease } from './isolation/file-lease.ts'
+import { type CurrentLease, currentLease, heldLease } from './isolation/file-lease.ts'
 import type { Lease, LeasedService } from './isolation/lease-protocol.ts'
+import type { TemplateName } from './spec/infra-options.ts'
 
 /** A database that belongs to one test. */
 export interface TestDatabase {
@@ -40,6 +41,8 @@ export interface InfraFixtures {
  * test('an order is stored', async ({ database, redis }) => { … })
  */
 export const test = base.extend<InfraFixtures>({
+  // Vitest reads the names of the fixtures that are used from this pattern.
+  // oxlint-disable-next-line no-empty-pattern
   infra: async ({}, use) => {
     await use((await requireLease()).lease.facts)
   },
@@ -69,7 +72,11 @@ export const test = base.extend<InfraFixtures>({
     await client.connect()
     await client.query('BEGIN')
     await use({ client, nested: (work) => inSavepoint(client, work) })
-    await client.query('ROLLBACK').finally(() => client.end())
+    try {
+      await client.query('ROLLBACK')
+    } finally {
+      await client.end()
+    }
   },
   redis: async ({ task }, use) => {
     await withTestLease('redis', task.name, async ({ facts }) => {
@@ -81,6 +88,25 @@ export const test = base.extend<InfraFixtures>({
     })
   },
 })
+
+/**
+ * Says which template the database of this test file is a clone of. Write it at the top of the file, with the name as
+ * plain text: it is read from the file's source, because the database has to be there before the file's imports.
+ *
+ * @throws InfraError `INFRA_TEMPLATE_UNDECLARED` if the name could not be read from the source
+ * @example
+ * useTemplate('reference')
+ */
+export function useTemplate(name: TemplateName): void {
+  const lease = heldLease() ?? refuse()
+  if (lease.template !== name) {
+    throw new InfraError('INFRA_TEMPLATE_UNDECLARED', {
+      problem: `Cannot use template "${name}": this file was given "${lease.template}" before its imports ran`,
+      remedy: `Write useTemplate('${name}') with the name as plain text, in the test file itself`,
+      service: 'postgres',
+    })
+  }
+}
 
 /** Leases something for one test and gives it back however the test ends. */
 async function withTestLease(
@@ -103,14 +129,14 @@ async function withTestLease(
 }
 
 async function requireLease(): Promise<CurrentLease> {
-  const current = await currentLease()
-  if (!current) {
-    throw new InfraError('INFRA_LEASE_FAILED', {
-      problem: 'Cannot use the fixtures of vitest-infra/test: this project does not have the plugin',
-      remedy: 'Add infra() to plugins of this project in vitest.config.ts',
-    })
-  }
-  return current
+  return (await currentLease()) ?? refuse()
+}
+
+function refuse(): never {
+  throw new InfraError('INFRA_LEASE_FAILED', {
+    problem: 'Cannot use vitest-infra/test: this project does not have the plugin',
+    remedy: 'Add infra() to plugins of this project in vitest.config.ts',
+  })
 }
 
 let savepoints = 0

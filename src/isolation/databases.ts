@@ -1,7 +1,7 @@
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import { DatabaseDropper } from './database-dropper.ts'
 import { DatabasePool } from './database-pool.ts'
-import type { AcquireRequest, LeaseSource } from './lease-broker.ts'
+import type { AcquireRequest, DatabaseSource } from './lease-broker.ts'
 import type { Templates } from './templates.ts'
 
 export interface DatabasesOptions {
@@ -16,7 +16,7 @@ export interface DatabasesOptions {
 }
 
 /** Databases to lease: clones of templates, each for one lease, dropped afterwards. */
-export class Databases implements LeaseSource<string> {
+export class Databases implements DatabaseSource {
   readonly #options: DatabasesOptions
   readonly #pools = new Map<string, Promise<DatabasePool>>()
   readonly #templateOf = new Map<string, string>()
@@ -50,6 +50,10 @@ export class Databases implements LeaseSource<string> {
     if (template !== undefined) {
       await this.#options.reset(database, template)
     }
+  }
+
+  sessionsOf(database: string): Promise<readonly string[]> {
+    return this.#options.admin.sessionsOf(database)
   }
 
   /** Drops every database of the run; needed only where the server outlives it. */

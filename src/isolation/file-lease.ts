@@ -1,3 +1,4 @@
+import { InfraError } from '../errors.ts'
 import { LeaseClient } from './lease-client.ts'
 import type { Lease, LeaseAccess } from './lease-protocol.ts'
 
@@ -15,11 +16,12 @@ type Holder = { [KEY]?: WorkerLease }
  * The lease of the test file that is about to run: a new one, or, where the worker keeps the user's modules between
  * files and with them their connections, the worker's own, emptied.
  */
-export async function leaseForFile(access: LeaseAccess, owner: string): Promise<Lease> {
+export async function leaseForFile(access: LeaseAccess, owner: string, template = access.template): Promise<Lease> {
   const worker = workerLease(access)
   const client = await worker.client
   const { lease } = worker
   if (lease && access.lifetime === 'worker') {
+    assertSameTemplate(lease, template, owner)
     await client.reset(lease.lease, owner)
     return lease
   }
@@ -27,9 +29,16 @@ export async function leaseForFile(access: LeaseAccess, owner: string): Promise<
     // The file before is over. Not at its end, since its own hooks may still have wanted the database.
     await client.release(lease.lease)
   }
-  const { project, wants, template } = access
+  const { project, wants } = access
   worker.lease = await client.acquire({ project, owner, wants, template })
   return worker.lease
+}
+
+/** Says that the file is over, so that connections it leaves open are noticed. */
+export async function finishFile(owner: string): Promise<void> {
+  const current = await currentLease()
+  // A run that is being ended does not answer any more, which is no fault of the file.
+  await current?.client.finish(current.lease.lease, owner).catch(() => {})
 }
 
 /** The lease of this file and the connection that holds it. */
@@ -39,10 +48,26 @@ export interface CurrentLease {
   readonly lease: Lease
 }
 
+/** The lease of the file that is running. */
+export function heldLease(): Lease | undefined {
+  return (process as Holder)[KEY]?.lease
+}
+
 /** What the file that is running holds; nothing in a project that leases nothing. */
 export async function currentLease(): Promise<CurrentLease | undefined> {
   const worker = (process as Holder)[KEY]
   return worker?.lease && { access: worker.access, client: await worker.client, lease: worker.lease }
+}
+
+/** The modules that a worker keeps have read the address of the database that it was given first. */
+function assertSameTemplate(lease: Lease, template: string, owner: string): void {
+  if (lease.template !== template) {
+    throw new InfraError('INFRA_LEASE_FAILED', {
+      problem: `Cannot lease template "${template}" for ${owner}: its worker holds one of "${lease.template}" for good`,
+      remedy: 'Leave isolate at true, or give the files of one template a project of their own',
+      service: 'postgres',
+    })
+  }
 }
 
 /** Kept on `process`, the one object that vm pools do not renew with each file. */

@@ -17,10 +17,15 @@ export interface LeaseSource<T> {
   reset(item: T): Promise<void>
 }
 
+/** Databases can also tell who is connected to them. */
+export interface DatabaseSource extends LeaseSource<string> {
+  sessionsOf(database: string): Promise<readonly string[]>
+}
+
 export interface LeaseBrokerOptions {
   readonly stack: StackFacts
   /** Names of databases. */
-  readonly databases: LeaseSource<string>
+  readonly databases: DatabaseSource
   /** Addresses of Redis servers. */
   readonly redises: LeaseSource<Address>
   /** The variables of a project for what was leased. */
@@ -28,6 +33,8 @@ export interface LeaseBrokerOptions {
   readonly clock: Clock
   /** Told how long a lease was waited for. */
   readonly onGranted: (waitedMs: number) => void
+  /** Told of a file that ended with connections open, by the names under which they are. */
+  readonly onConnectionsLeft: (owner: string, sessions: readonly string[]) => void
 }
 
 interface Held {
@@ -60,6 +67,14 @@ export class LeaseBroker {
     const { database, redis } = this.#find(lease)
     const { databases, redises } = this.#options
     await Promise.all([database !== undefined && databases.reset(database), redis && redises.reset(redis)])
+  }
+
+  async finish(lease: number, owner: string): Promise<void> {
+    const { database } = this.#find(lease)
+    const sessions = database === undefined ? [] : await this.#options.databases.sessionsOf(database)
+    if (sessions.length > 0) {
+      this.#options.onConnectionsLeft(owner, sessions)
+    }
   }
 
   release(lease: number): void {
@@ -118,7 +133,7 @@ export class LeaseBroker {
 }
 
 /** Stands where the stack has no such service. */
-export function noSource(service: string): LeaseSource<never> {
+export function noSource(service: string): LeaseSource<never> & DatabaseSource {
   return {
     take() {
       throw new InfraError('INFRA_LEASE_FAILED', {
@@ -129,5 +144,6 @@ export function noSource(service: string): LeaseSource<never> {
     },
     give() {},
     async reset() {},
+    sessionsOf: async () => [],
   }
 }

@@ -37,6 +37,10 @@ export class LeaseClient {
     await this.#ask({ type: 'reset', lease, owner })
   }
 
+  async finish(lease: number, owner: string): Promise<void> {
+    await this.#ask({ type: 'finish', lease, owner })
+  }
+
   async release(lease: number): Promise<void> {
     await this.#ask({ type: 'release', lease })
   }
@@ -47,7 +51,7 @@ export class LeaseClient {
     this.#waiting.set(id, answer)
     // Held only while an answer is awaited, so that an idle connection does not keep the worker alive.
     this.#socket.ref()
-    this.#socket.write(encodeMessage({ ...request, id } as LeaseRequest))
+    this.#socket.write(encodeMessage({ ...request, id }))
     return answer.promise
   }
 

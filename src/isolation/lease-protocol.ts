@@ -30,6 +30,8 @@ export type LeaseRequest =
       readonly template: string
     }
   | { readonly id: number; readonly type: 'reset'; readonly lease: number; readonly owner: string }
+  /** Said by a file that is over while its worker lives, so that what it left open can be seen. */
+  | { readonly id: number; readonly type: 'finish'; readonly lease: number; readonly owner: string }
   | { readonly id: number; readonly type: 'release'; readonly lease: number }
 
 export type LeasedService = 'postgres' | 'redis'

@@ -9,6 +9,13 @@ import { InfraError, messageOf } from '../errors.ts'
 import type { LeaseBroker } from './lease-broker.ts'
 import { encodeMessage, type Lease, type LeaseAnswer, type LeaseRequest } from './lease-protocol.ts'
 
+interface Conversation {
+  readonly socket: Socket
+  readonly broker: LeaseBroker
+  /** What was leased on this connection. */
+  readonly leases: Set<number>
+}
+
 /** The main process's side of the control socket: a lease ends with the connection that asked for it. */
 export class LeaseServer {
   /** Path of the Unix socket or named pipe. */
@@ -56,17 +63,19 @@ export class LeaseServer {
       leases.clear()
     })
     createInterface({ input: socket }).on('line', (line) => {
-      const request = JSON.parse(line) as LeaseRequest
-      void answer(request, broker, leases).then((message) => {
-        if (socket.destroyed) {
-          // Granted too late: whoever asked is gone.
-          leases.forEach((lease) => broker.release(lease))
-          leases.clear()
-        } else {
-          socket.write(encodeMessage(message))
-        }
-      })
+      void this.#answer(JSON.parse(line) as LeaseRequest, { socket, broker, leases })
     })
+  }
+
+  async #answer(request: LeaseRequest, { socket, broker, leases }: Conversation): Promise<void> {
+    const message = await answer(request, broker, leases)
+    if (socket.destroyed) {
+      // Granted too late: whoever asked is gone.
+      leases.forEach((lease) => broker.release(lease))
+      leases.clear()
+    } else {
+      socket.write(encodeMessage(message))
+    }
   }
 }
 
@@ -88,6 +97,9 @@ async function perform(request: LeaseRequest, broker: LeaseBroker, leases: Set<n
     }
     case 'reset':
       await broker.reset(request.lease)
+      return undefined
+    case 'finish':
+      await broker.finish(request.lease, request.owner)
       return undefined
     case 'release':
       // Nobody gives back what somebody else leased.

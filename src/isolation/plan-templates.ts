@@ -58,7 +58,7 @@ async function planSeed(key: 'migrations' | 'seeds', seed: Seed, root: string): 
     return planFiles(await findSeedFiles('postgres', { root, migrations: [], seeds: [], [key]: [seed] }), root)
   }
   const step = typeof seed === 'function' ? { name: seed.name || `a function of ${key}`, files: [], run: seed } : seed
-  return [{ inputs: `${step.name} ${step.run} ${await hashFiles(step.files, root)}`, run: runStep(step) }]
+  return [{ inputs: `${step.name} ${String(step.run)} ${await hashFiles(step.files, root)}`, run: runStep(step) }]
 }
 
 function planExtension(extension: string): Step {

@@ -1,3 +1,5 @@
+import type { LeaseSummary } from './lease-statistics.ts'
+
 /** How far the pull of an image has come. */
 export interface PullProgress {
   readonly image: string
@@ -22,6 +24,8 @@ export type InfraEvent =
     }
   | { readonly type: 'seeds-loaded'; readonly service: string; readonly files: number; readonly elapsedMs: number }
   | { readonly type: 'template-ready'; readonly template: string; readonly isNew: boolean; readonly elapsedMs: number }
+  | ({ readonly type: 'leases-summary' } & LeaseSummary)
+  | { readonly type: 'connections-left'; readonly owner: string; readonly sessions: readonly string[] }
   | { readonly type: 'stop-failed'; readonly message: string }
 
 /** Takes events; never throws and never waits. */

@@ -41,9 +41,13 @@ export function renderEvent(event: InfraEvent): string {
     case 'service-healthy':
       return `${event.service} ${event.version} on ${event.host}:${event.port}, healthy after ${seconds(event.elapsedMs)}`
     case 'seeds-loaded':
-      return `${event.service} seeded from ${event.files} file${event.files === 1 ? '' : 's'} in ${seconds(event.elapsedMs)}`
+      return `${event.service} seeded from ${count(event.files, 'file')} in ${seconds(event.elapsedMs)}`
     case 'template-ready':
       return `template "${event.template}" ${event.isNew ? 'built' : 'found'} in ${seconds(event.elapsedMs)}`
+    case 'leases-summary':
+      return `${count(event.count, 'lease')}, waited ${milliseconds(event.medianMs)} (median), ${milliseconds(event.p95Ms)} (95th percentile)`
+    case 'connections-left':
+      return `${event.owner} left ${count(event.sessions.length, 'connection')} open: ${countEqual(event.sessions)}`
     case 'stop-failed':
       return event.message
     default:
@@ -53,6 +57,20 @@ export function renderEvent(event: InfraEvent): string {
 
 function megabytes({ bytesDone, bytesTotal }: { bytesDone: number; bytesTotal: number }): string {
   return `${(bytesDone / MEGABYTE).toFixed(1)} of ${(bytesTotal / MEGABYTE).toFixed(1)} MB`
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
+}
+
+/** `"api" (3), "worker" (1)` */
+function countEqual(names: readonly string[]): string {
+  const counts = Map.groupBy(names, (name) => name)
+  return [...counts].map(([name, equal]) => `"${name}" (${equal.length})`).join(', ')
+}
+
+function milliseconds(value: number): string {
+  return `${value.toFixed(1)} ms`
 }
 
 function seconds(ms: number): string {

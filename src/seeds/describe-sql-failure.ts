@@ -41,7 +41,7 @@ export function describeSqlFailure(error: unknown, statement: SqlStatement, file
 // PostgreSQL counts characters, JavaScript UTF-16 units.
 function offsetInStatement({ position }: PostgresFailure, { text }: SqlStatement): number | undefined {
   const characters = Number(position) - 1
-  return Number.isInteger(characters) ? [...text].slice(0, characters).join('').length : undefined
+  return Number.isInteger(characters) ? Array.from(text).slice(0, characters).join('').length : undefined
 }
 
 function renderFields({ severity, code, detail, hint, where }: PostgresFailure): string[] {

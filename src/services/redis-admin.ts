@@ -38,7 +38,7 @@ export async function readConfiguration(address: Address): Promise<ReadonlyMap<s
 }
 
 async function getConfiguration(client: Redis): Promise<ReadonlyMap<string, string>> {
-  const flat = (await client.config('GET', '*')) as string[]
+  const flat = await client.config('GET', '*')
   const pairs = flat.flatMap((name, index) => (index % 2 === 0 ? [[name, flat[index + 1] ?? ''] as const] : []))
   return new Map(pairs)
 }

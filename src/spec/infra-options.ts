@@ -160,9 +160,25 @@ export interface InfraOptions {
  * @example
  * export default defineInfra({ postgres: { image: 'pgvector/pgvector:pg18' } })
  */
-export function defineInfra(options: InfraOptions): InfraOptions {
+export function defineInfra<const Options extends InfraOptions>(options: Options): Options {
   return options
 }
+
+/**
+ * Tells the types of this package about your configuration, so that a template's name is checked where it is used.
+ *
+ * @example
+ * declare module 'vitest-infra' {
+ *   interface Register { config: typeof import('./infra.config.ts').default }
+ * }
+ */
+// oxlint-disable-next-line typescript/no-empty-object-type -- declared to be added to
+export interface Register {}
+
+/** The names of the templates: those of the registered configuration, else any text. */
+export type TemplateName = Register extends { config: { templates: infer Templates } }
+  ? 'default' | Extract<keyof Templates, string>
+  : string
 
 /** Two sets of options as one; the second wins, service by service and key by key. */
 export function mergeOptions(base: InfraOptions, override: InfraOptions): InfraOptions {

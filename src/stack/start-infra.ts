@@ -5,6 +5,7 @@ import { LeaseServer } from '../isolation/lease-server.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { Provider } from '../providers/provider.ts'
 import { selectProvider } from '../providers/select-provider.ts'
+import { LeaseStatistics } from '../report/lease-statistics.ts'
 import type { Report } from '../report/events.ts'
 import type { ResolvedSpec } from '../spec/resolve-spec.ts'
 import { type PartContext, PostgresPart } from './postgres-part.ts'
@@ -52,7 +53,16 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
       abort.abort(startAborted())
       const parts = await opening.catch(() => undefined)
       const stopped = parts?.stack.stop()
-      await up.then(({ server }) => server.close()).catch(() => {})
+      await up.then(
+        ({ server, statistics }) => {
+          const summary = statistics.summarize()
+          if (summary) {
+            context.report({ type: 'leases-summary', ...summary })
+          }
+          return server.close()
+        },
+        () => {},
+      )
       await Promise.all([stopped, parts?.postgres?.close()])
     },
   }
@@ -79,17 +89,19 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
   return { provider, postgres, redis, stack: new Stack({ provider, definitions, startupTimeoutMs, report, clock }) }
 }
 
-async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, clock }: StartContext) {
+async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, clock, report }: StartContext) {
   const { stack, provider, postgres, redis } = parts
   const facts = describeStack(spec, provider.name, await stack.start())
+  const statistics = new LeaseStatistics()
   const broker = new LeaseBroker({
     stack: facts,
     databases: postgres?.databases ?? noSource('postgres'),
     redises: redis?.servers ?? noSource('redis'),
     environment: variables,
     clock,
-    onGranted: () => {},
+    onGranted: (waitedMs) => statistics.add(waitedMs),
+    onConnectionsLeft: (owner, sessions) => report({ type: 'connections-left', owner, sessions }),
   })
   const server = await LeaseServer.open(broker)
-  return { facts, socket: server.path, server }
+  return { facts, socket: server.path, server, statistics }
 }
