@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto'
+import { dirname, join } from 'node:path'
+
+/** A socket's path has 107 bytes at most; the engine puts up to 37 behind the folder's. */
+const RUN_FOLDER_LIMIT = 68
+
+/** Where everything of one clone's lab stands: below its `.lab/`, except sockets whose paths would be too long there. */
+export interface Layout {
+  /** The clone. */
+  readonly root: string
+  readonly lab: string
+  /** Ten characters that name this clone on a machine that has several. */
+  readonly id: string
+  readonly apt: string
+  readonly engines: string
+  readonly data: string
+  readonly images: string
+  readonly logs: string
+  readonly bin: string
+  readonly dockerConfig: string
+  /** Sockets, process ids and mounts of the running engine. Gone when it is stopped. */
+  readonly run: string
+  readonly socket: string
+  /** Says that the engine is up, and which one it is. */
+  readonly engineRecord: string
+  /** Stands when a set-up has come to its end once. Goes with the data. */
+  readonly setUpMark: string
+  readonly networkRecord: string
+  readonly registryRecord: string
+}
+
+export function resolveLayout(root: string = dirname(import.meta.dirname)): Layout {
+  const lab = join(root, '.lab')
+  const id = createHash('sha256').update(root).digest('hex').slice(0, 10)
+  const run = resolveRunFolder(lab, id)
+  return Object.freeze({
+    root,
+    lab,
+    id,
+    apt: join(lab, 'apt'),
+    engines: join(lab, 'engine'),
+    data: join(lab, 'data'),
+    images: join(lab, 'images'),
+    logs: join(lab, 'log'),
+    bin: join(lab, 'bin'),
+    dockerConfig: join(lab, 'docker-config'),
+    run,
+    socket: join(run, 'docker.sock'),
+    engineRecord: join(run, 'engine.json'),
+    setUpMark: join(lab, 'data', 'set-up'),
+    networkRecord: join(lab, 'network.json'),
+    registryRecord: join(lab, 'registry.json'),
+  })
+}
+
+function resolveRunFolder(lab: string, id: string): string {
+  const run = join(lab, 'run')
+  return Buffer.byteLength(run) <= RUN_FOLDER_LIMIT ? run : `/tmp/vitest-infra-lab-${id}`
+}
