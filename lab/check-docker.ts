@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export interface Ending {
+interface Ending {
   readonly code: number
   /** Standard output and error, as they came. */
   readonly text: string

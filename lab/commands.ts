@@ -1,3 +1,4 @@
+import type { DockerApi } from './docker-api.ts'
 import { quote } from './engine-packages.ts'
 import { apiOf, findRunningEngine, stopEngine, wasSetUp } from './engine.ts'
 import { readImages, type ImageState } from './ensure-images.ts'
@@ -68,7 +69,18 @@ async function resolveEngineVariables(lab: Lab, unlessStopped: boolean): Promise
   }
   if (await hasOtherHost(lab)) return {}
   const serving: Serving = await ensureLab(lab)
-  return serving.kind === 'own' ? engineEnvironment(lab, serving.record) : {}
+  if (serving.kind !== 'own') return {}
+  await tellStandIns(lab, apiOf(serving.record))
+  return engineEnvironment(lab, serving.record)
+}
+
+/** Whoever reads the program's output should know that these are not the official images. */
+async function tellStandIns({ report }: Lab, api: DockerApi): Promise<void> {
+  const standIns = (await readImages(api)).filter(({ state }) => state === 'stand-in')
+  for (const { image, labels } of standIns) {
+    const told = ['vitest-infra.stand-in', 'org.opencontainers.image.version'].map((name) => `${name}=${labels[name]}`)
+    report.line(`${image} is a stand-in made of Debian packages (${told.join(', ')})`)
+  }
 }
 
 async function isStopped(lab: Lab): Promise<boolean> {

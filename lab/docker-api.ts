@@ -22,7 +22,7 @@ export interface ImageFacts {
 }
 
 /** An answer of the engine that says no. */
-export class DockerApiError extends Error {
+class DockerApiError extends Error {
   readonly status: number
 
   constructor(status: number, message: string) {

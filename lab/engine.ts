@@ -21,6 +21,7 @@ export interface EngineRecord {
 }
 
 const STOP_LIMIT_MS = 20_000
+
 /** The engine of this clone if it runs and answers, else nothing. */
 export async function findRunningEngine(lab: Lab): Promise<EngineRecord | undefined> {
   const record = await readRecord(lab)

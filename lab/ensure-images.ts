@@ -1,5 +1,5 @@
-import { readFile, writeFile, mkdir } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 
 import type { DockerApi } from './docker-api.ts'
 import { buildStandIn, downloadStandIns, isOutdated, STAND_IN_LABEL } from './images.ts'
@@ -17,6 +17,7 @@ export interface ImageState {
   readonly image: string
   readonly state: 'missing' | 'official' | 'stand-in'
   readonly version?: string
+  readonly labels: Readonly<Record<string, string>>
   readonly outdated: boolean
 }
 
@@ -47,13 +48,14 @@ export async function ensureImages(lab: Lab, api: DockerApi, age: StandInAge): P
 
 async function readImage(api: DockerApi, standIn: StandIn): Promise<ImageState> {
   const facts = await api.findImage(standIn.image)
-  if (facts === undefined) return { image: standIn.image, state: 'missing', outdated: false }
+  if (facts === undefined) return { image: standIn.image, state: 'missing', labels: {}, outdated: false }
   const labels = facts.Config?.Labels ?? {}
   const version = labels['org.opencontainers.image.version']
   return {
     image: standIn.image,
     state: labels[STAND_IN_LABEL] === 'true' ? 'stand-in' : 'official',
     ...(version === undefined ? {} : { version }),
+    labels,
     outdated: await isOutdated(standIn, labels),
   }
 }

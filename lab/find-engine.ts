@@ -8,7 +8,7 @@ import { DockerApi, type Endpoint } from './docker-api.ts'
 import type { Lab } from './lab.ts'
 import { LabError, reasonOf } from './report.ts'
 
-export interface FoundEngine {
+interface FoundEngine {
   readonly api: DockerApi
   /** Where the choice came from, for a person. */
   readonly origin: string

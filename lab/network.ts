@@ -39,9 +39,9 @@ const RANGE_SIZE = 2 ** (32 - RANGE_BITS)
 /** The private blocks, in the order in which they are tried: where clashes are rarest comes first. */
 const BLOCKS = ['10.128.0.0/9', '172.16.0.0/12', '192.168.0.0/16']
 
-/** Brings the bridge and the rules up. A range that was chosen before stays, unless someone else has taken it since. */
+/** Brings the bridge and the rules up, in a range that nothing else on this machine uses now. */
 export async function createNetwork(lab: Lab, tools: Tools): Promise<LabNetwork> {
-  const network = resolveNetwork(lab.layout.id, await readNetwork(lab))
+  const network = resolveNetwork(lab.layout.id)
   await writeFile(lab.layout.networkRecord, JSON.stringify(network))
   await createBridge(lab, tools, network)
   await createRules(lab, tools, network)
@@ -67,16 +67,12 @@ async function readNetwork(lab: Lab): Promise<LabNetwork | undefined> {
   return text === undefined ? undefined : (JSON.parse(text) as LabNetwork)
 }
 
-function resolveNetwork(id: string, before: LabNetwork | undefined): LabNetwork {
+function resolveNetwork(id: string): LabNetwork {
   const bridge = `vi-${id}`
-  const own = before === undefined ? undefined : spanOf(before.range)
   const taken = readRoutes()
-    .filter(
-      ({ device, span }) =>
-        device !== bridge && !(own !== undefined && device.startsWith('br-') && overlaps(span, own)),
-    )
+    .filter(({ device }) => device !== bridge)
     .map(({ span }) => span)
-  const candidates = [...(own === undefined ? [] : [own.first]), ...BLOCKS.flatMap((block) => rangesOf(block, id))]
+  const candidates = BLOCKS.flatMap((block) => rangesOf(block, id))
   const first = candidates.find(
     (start) => !taken.some((span) => overlaps(span, { first: start, last: start + RANGE_SIZE - 1 })),
   )

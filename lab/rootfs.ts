@@ -26,14 +26,14 @@ export interface RootfsRecipe {
   readonly finish?: (root: string) => Promise<void>
 }
 
-export interface Account {
+interface Account {
   readonly name: string
   readonly uid: number
   readonly gid: number
   readonly home: string
 }
 
-export interface Folder {
+interface Folder {
   readonly path: string
   readonly mode: number
   readonly owned: boolean
