@@ -6,6 +6,7 @@ import { readProject } from './read-project.ts'
 import { createReporter } from './report/reporter.ts'
 import type { InfraOptions } from './spec/infra-options.ts'
 import type { ResolvedSpec } from './spec/resolve-spec.ts'
+import type { UpInfra } from './stack/start-infra.ts'
 import { describeEnvironment } from './stack/stack-facts.ts'
 import type { LeaseAccess } from './isolation/lease-protocol.ts'
 import { InfraRun, type ProjectVariables } from './vitest/infra-run.ts'
@@ -77,6 +78,17 @@ function leaseAccessOf({ name, config }: TestProject, spec: ResolvedSpec, socket
   }
 }
 
+/** In watch mode an edited migration or seed reruns the tests, on templates that were made anew. */
+function watchTemplates(vitest: Vitest, run: InfraRun, up: UpInfra): void {
+  if (!vitest.config.watch) {
+    return
+  }
+  vitest.config.forceRerunTriggers.push(...up.templateFiles.flatMap((path) => [path, `${path}/**`]))
+  vitest.vite.watcher.add([...up.templateFiles])
+  // Handlers outlive a restart of Vitest, and with it their run.
+  vitest.onTestsRerun(async () => (run.closed ? undefined : up.refresh()))
+}
+
 /** One stack per Vitest, taken down after its workers have ended. */
 function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   const { runs } = registry()
@@ -92,6 +104,10 @@ function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
     clock: systemClock,
   })
   runs.set(vitest, run)
+  void run.up(spec).then(
+    (up) => watchTemplates(vitest, run, up),
+    () => {},
+  )
   const close = async () => {
     await run.close().catch((error: unknown) => {
       report({ type: 'stop-failed', message: messageOf(error) })

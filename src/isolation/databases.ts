@@ -21,10 +21,26 @@ export class Databases implements DatabaseSource {
   readonly #pools = new Map<string, Promise<DatabasePool>>()
   readonly #templateOf = new Map<string, string>()
   readonly #dropper: DatabaseDropper
+  #templates: Templates
+  #poolCount = 0
 
   constructor(options: DatabasesOptions) {
     this.#options = options
+    this.#templates = options.templates
     this.#dropper = new DatabaseDropper(options.admin)
+  }
+
+  /** From now on clones are made of these; what was made ahead of a template that changed is dropped. */
+  async useTemplates(templates: Templates): Promise<void> {
+    const before = this.#templates
+    this.#templates = templates
+    for (const [name, pool] of this.#pools) {
+      if (before.databaseOf(name) !== templates.databaseOf(name)) {
+        this.#pools.delete(name)
+        const unused = await (await pool).close()
+        unused.forEach((database) => this.#dropper.drop(database))
+      }
+    }
   }
 
   /** Has clones of a template made before anybody asks. */
@@ -81,9 +97,10 @@ export class Databases implements DatabaseSource {
   }
 
   async #openPool(template: string): Promise<DatabasePool> {
-    const { admin, templates, runId, target } = this.#options
-    const prefix = `vitest_infra_${runId}_${this.#pools.size}_`
-    const source = await templates.ensure(template)
+    const { admin, runId, target } = this.#options
+    this.#poolCount += 1
+    const prefix = `vitest_infra_${runId}_${this.#poolCount}_`
+    const source = await this.#templates.ensure(template)
     return new DatabasePool({ admin, template: source, prefix, target })
   }
 }

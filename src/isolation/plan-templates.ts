@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { dirname, resolve } from 'node:path'
 import { type PostgresAddress, libpqVariables, postgresUrl, postgresVariables } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import { findSeedFiles } from '../seeds/find-seed-files.ts'
@@ -13,6 +14,7 @@ import type { TemplatePlan } from './templates.ts'
 /** One thing that is done to a template, and what it depends on. */
 interface Step {
   readonly inputs: string
+  readonly files: readonly string[]
   readonly run: (address: PostgresAddress) => Promise<void>
 }
 
@@ -32,6 +34,7 @@ async function planTemplate(template: ResolvedTemplate, root: string): Promise<T
   return {
     name,
     from,
+    files: steps.flatMap(({ files }) => files),
     isEmpty: steps.length === 0,
     inputs: createHash('sha256')
       .update(steps.map(({ inputs }) => inputs).join('\n'))
@@ -58,12 +61,14 @@ async function planSeed(key: 'migrations' | 'seeds', seed: Seed, root: string): 
     return planFiles(await findSeedFiles('postgres', { root, migrations: [], seeds: [], [key]: [seed] }), root)
   }
   const step = typeof seed === 'function' ? { name: seed.name || `a function of ${key}`, files: [], run: seed } : seed
-  return [{ inputs: `${step.name} ${String(step.run)} ${await hashFiles(step.files, root)}`, run: runStep(step) }]
+  const inputs = `${step.name} ${String(step.run)} ${await hashFiles(step.files, root)}`
+  return [{ inputs, files: step.files.map((file) => resolve(root, file)), run: runStep(step) }]
 }
 
 function planExtension(extension: string): Step {
   return {
     inputs: `extension ${extension}`,
+    files: [],
     run: (address) =>
       withPostgres(address, async (client) => {
         await client.query(`CREATE EXTENSION IF NOT EXISTS ${quote(extension)} CASCADE`).catch((error: unknown) => {
@@ -85,6 +90,8 @@ async function planFiles(files: readonly string[], root: string): Promise<Step[]
   return [
     {
       inputs: await hashFiles(files, root),
+      // The folders, so that a file that is added to one is noticed.
+      files: [...new Set(files.map((file) => dirname(file)))],
       run: (address) => withPostgres(address, (client) => loadSqlFiles(client, files, root)),
     },
   ]

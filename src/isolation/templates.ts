@@ -16,6 +16,8 @@ export interface TemplatePlan {
   readonly from: string | undefined
   /** Identifies content and order of all that goes in, without what it starts from. */
   readonly inputs: string
+  /** Absolute paths of the files and folders that go in. */
+  readonly files: readonly string[]
   /** Whether it adds nothing. */
   readonly isEmpty: boolean
   /** Fills the database there. */

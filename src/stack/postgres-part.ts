@@ -21,9 +21,10 @@ export interface PartContext {
 export class PostgresPart {
   readonly definition: ServiceDefinition
   readonly #spec: ResolvedPostgres
-  readonly #plans: readonly TemplatePlan[]
+  #plans: readonly TemplatePlan[]
   readonly #context: PartContext
   #admin: PostgresAdmin | undefined
+  #createTemplates: ((plans: readonly TemplatePlan[]) => Templates) | undefined
   #databases: Databases | undefined
 
   private constructor(spec: ResolvedPostgres, plans: readonly TemplatePlan[], context: PartContext) {
@@ -36,6 +37,19 @@ export class PostgresPart {
   /** Reads all that goes into the templates, so that what is missing is told before a server starts. */
   static async plan(spec: ResolvedPostgres, context: PartContext): Promise<PostgresPart> {
     return new PostgresPart(spec, await planTemplates(spec.templates, context.root), context)
+  }
+
+  /** Everything that the templates are made from. */
+  get files(): readonly string[] {
+    return this.#plans.flatMap(({ files }) => files)
+  }
+
+  /** Looks again at what the templates are made from; those that changed, and those on top of them, are made anew. */
+  async refresh(): Promise<void> {
+    if (this.#createTemplates) {
+      this.#plans = await planTemplates(this.#spec.templates, this.#context.root)
+      await this.#databases?.useTemplates(this.#createTemplates(this.#plans))
+    }
   }
 
   /** The databases to lease, once the server is prepared. */
@@ -54,7 +68,8 @@ export class PostgresPart {
     const admin = await PostgresAdmin.open(place)
     this.#admin = admin
     await ensureUserDatabase(place)
-    const templates = new Templates({ admin, plans: this.#plans, serverVersion: version, report, clock })
+    this.#createTemplates = (plans) => new Templates({ admin, plans, serverVersion: version, report, clock })
+    const templates = this.#createTemplates(this.#plans)
     const template = await templates.ensure('default')
     await this.#fillMain(admin, template)
     this.#databases = new Databases({ admin, templates, runId, target: workers + 1, reset: async () => {} })

@@ -29,6 +29,10 @@ export interface UpInfra {
   readonly facts: StackFacts
   /** Path of the socket on which workers lease. */
   readonly socket: string
+  /** Files and folders that the templates are made from. */
+  readonly templateFiles: readonly string[]
+  /** Looks again at what the templates are made from. */
+  refresh(): Promise<void>
 }
 
 /** A stack on its way up. */
@@ -103,5 +107,12 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, clock, rep
     onConnectionsLeft: (owner, sessions) => report({ type: 'connections-left', owner, sessions }),
   })
   const server = await LeaseServer.open(broker)
-  return { facts, socket: server.path, server, statistics }
+  return {
+    facts,
+    socket: server.path,
+    templateFiles: postgres?.files ?? [],
+    refresh: async () => postgres?.refresh(),
+    server,
+    statistics,
+  }
 }
