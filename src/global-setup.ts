@@ -12,6 +12,7 @@ import type { LeaseAccess } from './isolation/lease-protocol.ts'
 import { InfraRun, type ProjectVariables } from './vitest/infra-run.ts'
 import { registry } from './vitest/registry.ts'
 import { addSetupFile } from './vitest/setup-file-path.ts'
+import { workerCount } from './vitest/worker-count.ts'
 
 export type { InfraFacts } from './environment/infra-facts.ts'
 export type { InfraOptions } from './spec/infra-options.ts'
@@ -99,7 +100,7 @@ function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   const report = createReporter(process.stderr)
   const run = new InfraRun(spec, {
     environment: process.env,
-    workers: vitest.config.maxWorkers,
+    workers: workerCount(vitest),
     report,
     clock: systemClock,
   })

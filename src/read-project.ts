@@ -29,6 +29,7 @@ export async function readProject({
   options,
   environment,
 }: ReadProjectOptions): Promise<ResolvedSpec> {
+  assertOptions(options, 'infra()')
   const file = findConfig(directory)
   const root = file === undefined ? defaultRoot : dirname(file)
   const base = file === undefined ? {} : await loadConfig(file)

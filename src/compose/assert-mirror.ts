@@ -16,5 +16,5 @@ export function assertMirror(file: string, actual: string, expected: string): vo
 }
 
 function say(line: string | undefined): string {
-  return line === undefined ? 'nothing more' : `"${line.trim()}"`
+  return line === undefined ? 'nothing more' : JSON.stringify(line)
 }

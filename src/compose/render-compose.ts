@@ -28,13 +28,12 @@ function describeService(service: InfraService): object {
     ports: [`127.0.0.1:\${${service.envPortVar}:-${service.defaultPort}}:${service.defaultPort}`],
     ...describeData(service),
     healthcheck: {
-      // A single dollar would be compose's own variable.
-      test: ['CMD-SHELL', healthcheck.cmd.replaceAll('$', '$$$$')],
+      test: ['CMD-SHELL', escapeDollars(healthcheck.cmd)],
       interval: healthcheck.interval,
       timeout: healthcheck.timeout,
       retries: healthcheck.retries,
     },
-    ...(labels && Object.keys(labels).length > 0 && { labels }),
+    ...(labels && Object.keys(labels).length > 0 && { labels: literal(labels) }),
   }
 }
 
@@ -45,6 +44,15 @@ function describeData({ name, persistence, volume }: InfraService): object {
     return {}
   }
   return persistence && volume ? { volumes: [`${volume}:${folder}`] } : { tmpfs: [folder] }
+}
+
+function literal(labels: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, escapeDollars(value)]))
+}
+
+/** A single dollar would begin a variable of compose. */
+function escapeDollars(text: string): string {
+  return text.replaceAll('$', '$$$$')
 }
 
 function postgresEnvironment(): Record<string, string> {

@@ -39,7 +39,7 @@ export interface RedisAddress {
 /** A `postgres://` URL in which every part is percent-encoded. */
 export function postgresUrl({ host, port, user, password, database }: PostgresAddress): string {
   const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`
-  return `postgres://${credentials}@${urlHost(host)}:${port}/${encodeURIComponent(database)}`
+  return `postgres://${credentials}@${urlHost(host)}:${port}/${encodePath(database)}`
 }
 
 /** A `redis://` URL. */
@@ -72,6 +72,11 @@ export function libpqVariables({ host, port, user, password, database }: Postgre
 /** The variables that lead to a Redis. */
 export function redisVariables(address: RedisAddress): Record<string, string> {
   return { REDIS_HOST: address.host, REDIS_PORT: String(address.port), REDIS_URL: redisUrl(address) }
+}
+
+/** pg reads a path with `decodeURI`, which leaves alone what `encodeURIComponent` escapes beyond `encodeURI`. */
+function encodePath(text: string): string {
+  return encodeURI(text).replaceAll(/[/?#]/g, encodeURIComponent)
 }
 
 function urlHost(host: string): string {

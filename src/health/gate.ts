@@ -1,14 +1,15 @@
 import { InfraError, messageOf } from '../errors.ts'
+import { abortable } from '../internal/abortable.ts'
 import type { Clock } from '../internal/clock.ts'
 import { parseDurationMs } from '../internal/duration.ts'
-import type { StartedService } from '../providers/provider.ts'
+import type { HealthcheckResult, StartedService } from '../providers/provider.ts'
 import type { ServiceDefinition } from '../services/service.ts'
 import { type ServiceState, transition } from './service-state.ts'
 
 const POLL_MS = 25
 const PROBE_TIMEOUT_MS = 2_000
 const STATUS_INTERVAL_MS = 250
-const RESULTS_KEPT = 5
+const RESULTS_KEPT = 3
 const LOG_LINES = 40
 
 export interface GateOptions {
@@ -18,6 +19,12 @@ export interface GateOptions {
   readonly windowMs: number
   readonly clock: Clock
   readonly signal: AbortSignal
+}
+
+/** The last results, apart, because queries are asked far more often. */
+interface Results {
+  readonly healthcheck: string[]
+  readonly query: string[]
 }
 
 export interface Admission {
@@ -36,7 +43,7 @@ export async function awaitHealthy(options: GateOptions): Promise<Admission> {
   const { definition, started, clock, signal, windowMs } = options
   const checkIntervalMs = parseDurationMs(definition.service.healthcheck.interval, 'healthcheck.interval')
   const beginMs = clock.now()
-  const results: string[] = []
+  const results: Results = { healthcheck: [], query: [] }
   let state = transition('stopped', { type: 'start' })
   let nextStatusMs = beginMs + STATUS_INTERVAL_MS
   let nextCheckMs = beginMs + checkIntervalMs
@@ -47,14 +54,15 @@ export async function awaitHealthy(options: GateOptions): Promise<Admission> {
     const now = clock.now()
     if (probe.version !== undefined || now >= nextCheckMs) {
       nextCheckMs = now + checkIntervalMs
-      const check = await started.runHealthcheck()
-      remember(results, `${seconds(now - beginMs)} healthcheck ${check.passed ? 'passed' : 'failed'}: ${check.output}`)
+      const check = await checkOnce(options)
+      const outcome = check.passed ? 'passed' : 'failed'
+      remember(results.healthcheck, `${seconds(now - beginMs)} healthcheck ${outcome}: ${check.output}`)
       if (check.passed && probe.version !== undefined) {
         return { state: transition(state, { type: 'passed', streak: 1 }), version: probe.version }
       }
     }
     if (probe.reason !== undefined) {
-      remember(results, `${seconds(now - beginMs)} query failed: ${probe.reason}`)
+      remember(results.query, `${seconds(now - beginMs)} query failed: ${probe.reason}`)
     }
     if (now >= nextStatusMs) {
       nextStatusMs = now + STATUS_INTERVAL_MS
@@ -75,13 +83,28 @@ async function probeOnce(
 ): Promise<{ version?: string; reason?: string }> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)])
   try {
-    return { version: await definition.probe(started.address, limit) }
+    return { version: await abortable(definition.probe(started.address, limit), limit) }
   } catch (error) {
+    signal.throwIfAborted()
     return { reason: messageOf(error) }
   }
 }
 
-async function assertRunning({ definition, started }: GateOptions, results: readonly string[]): Promise<void> {
+/** A check that does not end within its own timeout has failed. */
+async function checkOnce({ definition, started, signal }: GateOptions): Promise<HealthcheckResult> {
+  const timeoutMs = parseDurationMs(definition.service.healthcheck.timeout, 'healthcheck.timeout')
+  const timeout = AbortSignal.timeout(timeoutMs)
+  try {
+    return await abortable(started.runHealthcheck(), AbortSignal.any([signal, timeout]))
+  } catch (error) {
+    if (!timeout.aborted || signal.aborted) {
+      throw error
+    }
+    return { passed: false, output: `no answer within ${timeoutMs} ms` }
+  }
+}
+
+async function assertRunning({ definition, started }: GateOptions, results: Results): Promise<void> {
   const status = await started.status()
   if (status.running) {
     return
@@ -96,7 +119,7 @@ async function assertRunning({ definition, started }: GateOptions, results: read
   })
 }
 
-async function unhealthy({ definition, started, windowMs }: GateOptions, state: ServiceState, results: string[]) {
+async function unhealthy({ definition, started, windowMs }: GateOptions, state: ServiceState, results: Results) {
   const { name } = definition.service
   return new InfraError('INFRA_SERVICE_UNHEALTHY', {
     problem: `Cannot start service "${name}": it is still ${state} after ${seconds(windowMs)}, the limit`,
@@ -106,13 +129,13 @@ async function unhealthy({ definition, started, windowMs }: GateOptions, state: 
   })
 }
 
-async function evidence(started: StartedService, results: readonly string[]): Promise<string> {
+async function evidence(started: StartedService, results: Results): Promise<string> {
   const log = await started
     .logTail(LOG_LINES)
     .catch((error: unknown) => `(its log cannot be read: ${messageOf(error)})`)
   return [
     'Last results:',
-    ...results.map((result) => `  ${result.trimEnd()}`),
+    ...[...results.healthcheck, ...results.query].map((result) => `  ${result.trimEnd()}`),
     `Last lines of the log of ${started.label}:`,
     ...log
       .trimEnd()

@@ -182,15 +182,13 @@ export type TemplateName = Register extends { config: { templates: infer Templat
 
 /** Two sets of options as one; the second wins, service by service and key by key. */
 export function mergeOptions(base: InfraOptions, override: InfraOptions): InfraOptions {
-  return {
-    ...base,
-    ...override,
-    ...mergeKey('postgres', base, override),
-    ...mergeKey('redis', base, override),
-    ...mergeKey('labels', base, override),
-  }
+  const given = definedOnly(override)
+  const nested = (['postgres', 'redis', 'labels', 'templates'] as const).filter((key) => base[key] && given[key])
+  const merged = nested.map((key) => [key, { ...base[key], ...definedOnly(given[key] ?? {}) }])
+  return { ...base, ...given, ...Object.fromEntries(merged) }
 }
 
-function mergeKey(key: 'postgres' | 'redis' | 'labels', base: InfraOptions, override: InfraOptions): InfraOptions {
-  return base[key] && override[key] ? { [key]: { ...base[key], ...override[key] } } : {}
+/** An option that is set to `undefined` is one that was not given. */
+function definedOnly<T extends object>(options: T): Partial<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>
 }

@@ -1,6 +1,7 @@
 import { BASE_VARIABLES } from '../environment/variable-set.ts'
 import { createVariableLookup, type EnvironmentLayers, type VariableLookup } from '../environment/environment-layers.ts'
 import type { StackFacts } from '../environment/infra-facts.ts'
+import { InfraError } from '../errors.ts'
 import { parseDurationMs } from '../internal/duration.ts'
 import type { InfraOptions, Seed, ServiceOptions, TemplateOptions } from './infra-options.ts'
 import { DEFAULT_SERVICES, DEFAULT_STARTUP_TIMEOUT_MS } from './infra-service.ts'
@@ -17,6 +18,8 @@ import {
 
 /** The template that `postgres.migrations` and `postgres.seeds` make. */
 const DEFAULT_TEMPLATE = 'default'
+
+const STARTUP_TIMEOUT_VARIABLE = 'VITEST_INFRA_STARTUP_TIMEOUT_MS'
 
 /** A service with its place on this machine settled. */
 export interface ResolvedService {
@@ -141,7 +144,12 @@ function resolveTemplates({ postgres = {}, templates = {} }: InfraOptions): read
 
 function resolveTemplate(name: string, from: string | undefined, given: TemplateOptions): ResolvedTemplate {
   const { extensions = [], migrations, seeds } = given
-  return { name, from, extensions: [...extensions], migrations: toList(migrations), seeds: toList(seeds) }
+  return { name, from, extensions: [...extensions], migrations: toSeeds(migrations), seeds: toSeeds(seeds) }
+}
+
+/** Copies, so that freezing the spec leaves the user's own objects as they are. */
+function toSeeds(given: Seed | readonly Seed[] | undefined): readonly Seed[] | undefined {
+  return toList(given)?.map((seed) => (typeof seed === 'object' ? { ...seed, files: [...seed.files] } : seed))
 }
 
 function resolveRedis(settle: Settle): ResolvedRedis {
@@ -190,10 +198,17 @@ function resolveProvider(options: InfraOptions, lookup: VariableLookup): 'auto' 
 }
 
 function resolveStartupTimeoutMs(options: InfraOptions, lookup: VariableLookup): number {
-  const text = lookup('VITEST_INFRA_STARTUP_TIMEOUT_MS')
-  const startupTimeoutMs = options.startupTimeoutMs ?? (text === undefined ? DEFAULT_STARTUP_TIMEOUT_MS : Number(text))
-  assertOptions({ startupTimeoutMs }, 'VITEST_INFRA_STARTUP_TIMEOUT_MS')
-  return startupTimeoutMs
+  const text = lookup(STARTUP_TIMEOUT_VARIABLE)
+  if (options.startupTimeoutMs !== undefined || text === undefined) {
+    return options.startupTimeoutMs ?? DEFAULT_STARTUP_TIMEOUT_MS
+  }
+  if (!/^[1-9]\d*$/.test(text)) {
+    throw new InfraError('INFRA_CONFIG_INVALID', {
+      problem: `Cannot use ${STARTUP_TIMEOUT_VARIABLE}: "${text}" is not a number of milliseconds`,
+      remedy: `Set ${STARTUP_TIMEOUT_VARIABLE} to a whole number, such as 120000`,
+    })
+  }
+  return Number(text)
 }
 
 function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {

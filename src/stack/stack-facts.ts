@@ -54,11 +54,8 @@ function redisFacts({ address, version }: ReadyService): RedisFacts {
 
 function callEnv(spec: ResolvedSpec, facts: StackFacts): Readonly<Record<string, string>> {
   try {
-    const variables = spec.env?.(facts) ?? {}
-    const wrong = Object.entries(variables).find(([, value]) => typeof value !== 'string')
-    if (wrong) {
-      throw new TypeError(`${wrong[0]} is not text, but ${typeof wrong[1]}`)
-    }
+    const variables: unknown = spec.env?.(facts) ?? {}
+    assertTexts(variables)
     return variables
   } catch (error) {
     throw new InfraError('INFRA_ENV_FUNCTION', {
@@ -66,5 +63,15 @@ function callEnv(spec: ResolvedSpec, facts: StackFacts): Readonly<Record<string,
       remedy: 'Let env return an object of names and text, such as { TEST_PG_URL: facts.postgres.url }',
       cause: error,
     })
+  }
+}
+
+function assertTexts(variables: unknown): asserts variables is Record<string, string> {
+  if (typeof variables !== 'object' || variables === null || Array.isArray(variables) || 'then' in variables) {
+    throw new TypeError('it did not return an object of names and text')
+  }
+  const wrong = Object.entries(variables).find(([, value]) => typeof value !== 'string')
+  if (wrong) {
+    throw new TypeError(`${wrong[0]} is not text, but ${typeof wrong[1]}`)
   }
 }

@@ -84,8 +84,12 @@ export class Stack {
 
   async #stopAll(): Promise<void> {
     this.#abort.abort(startAborted())
-    await this.#starting?.catch(() => {})
-    await this.#removeAll()
+    // At once, since a migration that is running ends with its server. What is still on its way up sees the abort, and
+    // is removed by the start that fails with it.
+    const [removed] = await Promise.allSettled([this.#removeAll(), this.#starting])
+    if (removed.status === 'rejected') {
+      throw removed.reason
+    }
   }
 
   async #removeAll(): Promise<void> {

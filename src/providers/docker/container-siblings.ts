@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { type Address, type ServiceDefinition, type SiblingServer, siblingPortsOf } from '../../services/service.ts'
-import type { Container } from './docker-service.ts'
+import type { Container } from './dockerode-types.ts'
 
 const PORT = '{port}'
 const FOLDER = '{folder}'

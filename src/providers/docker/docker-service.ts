@@ -1,11 +1,9 @@
-import type { ContainerRuntimeClient, StartedTestContainer } from 'testcontainers'
+import type { StartedTestContainer } from 'testcontainers'
 import type { Address, ServiceDefinition, SiblingServer } from '../../services/service.ts'
 import type { HealthcheckResult, ServerStatus, StartedService } from '../provider.ts'
 import { ContainerSiblings } from './container-siblings.ts'
 import { demultiplex } from './demultiplex.ts'
-
-type Dockerode = ContainerRuntimeClient['container']['dockerode']
-export type Container = ReturnType<Dockerode['getContainer']>
+import type { Container, Dockerode } from './dockerode-types.ts'
 
 export interface DockerServiceOptions {
   readonly started: StartedTestContainer

@@ -1,0 +1,213 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { findGlobalReferences } from './support/global-references.ts'
+import { COMPUTED, findCycles, findReach, type Import, isOurs, readImports } from './support/import-graph.ts'
+import { readSources } from './support/source.ts'
+
+// What design.md, "The house", says of directions and of the process wall, held against the real imports.
+const sources = readSources()
+const imports = readImports(sources)
+
+const STATIC = ['static'] as const
+const AT_RUN_TIME = ['static', 'dynamic'] as const
+const ALL_KINDS = ['static', 'dynamic', 'type'] as const
+
+/** From the bottom to the top: a file may import what stands below it, and its own area. */
+const LAYERS: readonly (readonly string[])[] = [
+  ['errors.ts'],
+  ['internal/'],
+  ['spec/', 'environment/', 'compose/', 'health/service-state.ts', 'report/'],
+  ['services/', 'seeds/'],
+  ['providers/', 'isolation/'],
+  ['health/gate.ts'],
+  ['stack/'],
+  ['vitest/', 'read-project.ts'],
+  ['commands/'],
+]
+/** The one layer whose areas may import each other: all of it is pure. */
+const PURE_LAYER = 2
+
+const PURE_FILES = /^(?:(?:spec|environment|compose)\/|health\/service-state\.ts$|report\/events\.ts$)/
+/** Beside types; none of them reads or writes anything. */
+const PURE_PACKAGES = ['node:util', 'valibot', 'yaml']
+
+/** Files beside the entries, which are all other files that stand in `src/` itself. */
+const NOT_ENTRIES = ['errors.ts', 'read-project.ts']
+const entries = sources.map(({ path }) => path).filter((path) => !path.includes('/') && !NOT_ENTRIES.includes(path))
+
+function areaOf(path: string): string | undefined {
+  return LAYERS.flat().find((area) => (area.endsWith('/') ? path.startsWith(area) : path === area))
+}
+
+function layerOf(path: string): number {
+  return LAYERS.findIndex((areas) => areas.includes(areaOf(path) ?? ''))
+}
+
+function show({ from, to, kind }: Import): string {
+  return `${from} → ${to} (${kind})`
+}
+
+function isAtRunTime({ kind }: Import): boolean {
+  return kind !== 'type'
+}
+
+/** The ways by which an entry gets to what it must not reach. */
+function findBreaches(entry: string, isForbidden: (module: string) => boolean): string[] {
+  const reach = findReach(imports, entry, AT_RUN_TIME)
+  return [...reach].flatMap(([module, way]) => (isForbidden(module) ? [way] : []))
+}
+
+function ourFilesIn(entry: string): string[] {
+  return [...findReach(imports, entry, AT_RUN_TIME).keys()].filter(isOurs)
+}
+
+test('every source file is an entry or belongs to a layer', () => {
+  const homeless = sources.map(({ path }) => path).filter((path) => !entries.includes(path) && layerOf(path) === -1)
+  expect(homeless).toEqual([])
+})
+
+test('every import of a file leads to a file', () => {
+  const paths = new Set(sources.map(({ path }) => path))
+  expect(imports.filter(({ to }) => isOurs(to) && !paths.has(to)).map(show)).toEqual([])
+})
+
+test('imports make no circle, not even for types', () => {
+  expect(findCycles(imports, ALL_KINDS)).toEqual([])
+})
+
+test('nothing imports an entry', () => {
+  expect(imports.filter(({ to }) => entries.includes(to)).map(show)).toEqual([])
+})
+
+test('what package.json exports is an entry', () => {
+  const { exports, bin = {} } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    exports: Record<string, string | { default: string }>
+    bin?: Record<string, string>
+  }
+  const targets = [...Object.values(exports), ...Object.values(bin)]
+    .map((target) => (typeof target === 'string' ? target : target.default))
+    .filter((target) => target.endsWith('.js'))
+    .map((target) => target.replace('./dist/', '').replace(/\.js$/, '.ts'))
+  // Vitest is given its path.
+  expect(entries.toSorted()).toEqual([...targets, 'setup-file.ts'].toSorted())
+})
+
+test('imports lead downward', () => {
+  const upward = imports.filter(({ from, to }) => {
+    const [above, below] = [layerOf(from), layerOf(to)]
+    const isInside = areaOf(from) === areaOf(to) || (above === PURE_LAYER && below === PURE_LAYER)
+    return isOurs(to) && !entries.includes(from) && !isInside && below >= above
+  })
+  expect(upward.map(show)).toEqual([])
+})
+
+test('the pure part imports nothing that reads or writes', () => {
+  const impure = imports.filter(
+    (edge) => PURE_FILES.test(edge.from) && isAtRunTime(edge) && !isOurs(edge.to) && !PURE_PACKAGES.includes(edge.to),
+  )
+  expect(impure.map(show)).toEqual([])
+})
+
+test('the pure part knows no process, console, clock or network', () => {
+  const names = ['process', 'console', 'performance', 'Date', 'setTimeout', 'setInterval', 'setImmediate', 'fetch']
+  const uses = sources.filter(({ path }) => PURE_FILES.test(path)).flatMap((file) => findGlobalReferences(file, names))
+  expect(uses).toEqual([])
+})
+
+test('testcontainers and child processes stay in providers', () => {
+  const outside = imports.filter(
+    ({ from, to }) =>
+      /^(?:(?:node:)?child_process|dockerode|testcontainers|@testcontainers\/[^/]+)(?:\/|$)/.test(to) &&
+      !from.startsWith('providers/'),
+  )
+  expect(outside.map(show)).toEqual([])
+})
+
+// Type-only imports aside; test.ts opens the connections that its fixtures hand out.
+test('database clients stay in services, isolation and test.ts', () => {
+  const outside = imports.filter(
+    (edge) =>
+      isAtRunTime(edge) &&
+      /^(?:pg|ioredis)(?:\/|$)/.test(edge.to) &&
+      !/^(?:services\/|isolation\/|test\.ts$)/.test(edge.from),
+  )
+  expect(outside.map(show)).toEqual([])
+})
+
+test('database clients and testcontainers are imported where they are used', () => {
+  const heavy = /^(?:pg|ioredis|testcontainers|@testcontainers\/[^/]+)(?:\/|$)/
+  const early = ['plugin.ts', 'global-setup.ts', 'setup-file.ts', 'test.ts', 'index.ts'].flatMap((entry) =>
+    [...findReach(imports, entry, STATIC)].flatMap(([module, way]) => (heavy.test(module) ? [way] : [])),
+  )
+  expect(early).toEqual([])
+})
+
+test('the stack knows providers by their contract and their choice alone', () => {
+  const others = imports.filter(
+    ({ from, to }) => from.startsWith('stack/') && /^providers\/(?!(?:provider|select-provider)\.ts$)/.test(to),
+  )
+  expect(others.map(show)).toEqual([])
+})
+
+test('only infra.config is imported by a computed path', () => {
+  expect(imports.filter(({ to }) => to === COMPUTED).map(({ from }) => from)).toEqual(['read-project.ts'])
+})
+
+test('console stays in report', () => {
+  const uses = sources
+    .filter(({ path }) => !path.startsWith('report/'))
+    .flatMap((file) => findGlobalReferences(file, ['console']))
+  expect(uses).toEqual([])
+})
+
+test('the environment, exit and signals of the process stay in entries', () => {
+  const harmless = ['platform', 'pid']
+  // It keeps a worker's lease on `process`, the one object that vm pools do not renew, and asks nothing of it.
+  const holder = 'isolation/file-lease.ts'
+  const uses = sources
+    .filter(({ path }) => !entries.includes(path))
+    .flatMap((file) =>
+      findGlobalReferences(file, ['process']).filter(({ property }) =>
+        property === undefined ? file.path !== holder : !harmless.includes(property),
+      ),
+    )
+  expect(uses).toEqual([])
+  expect(imports.filter(({ to }) => /^(?:node:)?process$/.test(to)).map(show)).toEqual([])
+})
+
+test.for(['setup-file.ts', 'test.ts'])('the process wall: a worker that imports %s gets no stack', (entry) => {
+  const forbidden = /^(?:providers\/|stack\/|(?:testcontainers|@testcontainers\/[^/]+|dockerode)(?:\/|$)|vitest\/node$)/
+  expect(findBreaches(entry, (module) => forbidden.test(module))).toEqual([])
+})
+
+// Importing it outside a worker throws.
+test("the process wall: the global setup gets none of Vitest's test API", () => {
+  const breaches = ['global-setup.ts', 'plugin.ts'].flatMap((entry) =>
+    findBreaches(entry, (module) => /^vitest(?:\/(?!node$)|$)/.test(module) && !isOurs(module)),
+  )
+  expect(breaches).toEqual([])
+})
+
+test('the process wall: what both sides share belongs to neither', () => {
+  const worker = new Set(['setup-file.ts', 'test.ts'].flatMap(ourFilesIn))
+  const shared = ourFilesIn('global-setup.ts').filter((path) => worker.has(path))
+  expect(shared.toSorted()).toEqual(['errors.ts', 'isolation/lease-protocol.ts'])
+})
+
+test('the plugin loads a handful of small files, and no package', () => {
+  expect([...findReach(imports, 'plugin.ts', AT_RUN_TIME).keys()].toSorted()).toEqual([
+    'node:url',
+    'plugin.ts',
+    'vitest/registry.ts',
+    'vitest/setup-file-path.ts',
+  ])
+})
+
+// infra.config.ts imports it.
+test('the main entry loads a handful of small files, and no package', () => {
+  expect([...findReach(imports, 'index.ts', AT_RUN_TIME).keys()].toSorted()).toEqual([
+    'errors.ts',
+    'index.ts',
+    'spec/infra-options.ts',
+  ])
+})

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest'
+import { assertMirror } from '../../../src/compose/assert-mirror.ts'
+import { catchInfraError } from '../support/catch-infra-error.ts'
+
+test('assertMirror() passes a file that says what the code says', () => {
+  expect(() => assertMirror('compose.yaml', 'a\nb\n', 'a\nb\n')).not.toThrow()
+})
+
+test('assertMirror() names the first line that differs', async () => {
+  const error = await catchInfraError(() => assertMirror('compose.yaml', 'a\nb: 1\nc\n', 'a\nb: 2\nd\n'))
+  expect(error.code).toBe('INFRA_MIRROR_DIFFERS')
+  expect(error.message).toBe(
+    [
+      'Cannot trust compose.yaml:2: it says "b: 1", the code "b: 2"',
+      'Render it again with npm run render, or change the spec',
+    ].join('\n'),
+  )
+})
+
+test.for([
+  ['a line too few', 'a\n', 'a\nb\n', 'compose.yaml:2: it says "", the code "b"'],
+  ['a line too many', 'a\nb\n', 'a\n', 'compose.yaml:2: it says "b", the code ""'],
+  ['no last line break', 'a', 'a\n', 'compose.yaml:2: it says nothing more, the code ""'],
+  ['a last line break too many', 'a\n\n', 'a\n', 'compose.yaml:3: it says "", the code nothing more'],
+  ['nothing', '', 'a\n', 'compose.yaml:1: it says "", the code "a"'],
+] as const)('assertMirror() notices %s', async ([, actual, expected, fault]) => {
+  const error = await catchInfraError(() => assertMirror('compose.yaml', actual, expected))
+  expect(error.message.split('\n')[0]).toBe(`Cannot trust ${fault}`)
+})
+
+// Indentation has a meaning in YAML; a message that quotes the same text twice helps nobody.
+test.for([
+  ['indentation', '  b: 1\n', 'b: 1\n'],
+  ['a trailing blank', 'b: 1 \n', 'b: 1\n'],
+  ['line ends', 'b: 1\r\n', 'b: 1\n'],
+] as const)('assertMirror() shows a difference of %s', async ([, actual, expected]) => {
+  const error = await catchInfraError(() => assertMirror('compose.yaml', actual, expected))
+  const [, says, code] = /it says (.*), the code (.*)$/m.exec(error.message) ?? []
+  expect(says).not.toBe(code)
+})

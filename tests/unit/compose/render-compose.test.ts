@@ -1,0 +1,137 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { assertMirror } from '../../../src/compose/assert-mirror.ts'
+import { renderCompose } from '../../../src/compose/render-compose.ts'
+import { DEFAULT_SERVICES } from '../../../src/spec/infra-service.ts'
+import { catchInfraError } from '../support/catch-infra-error.ts'
+import { resolve } from '../support/resolve.ts'
+
+interface ComposeService {
+  readonly image: string
+  readonly environment?: Readonly<Record<string, string>>
+  readonly ports: readonly string[]
+  readonly volumes?: readonly string[]
+  readonly tmpfs?: readonly string[]
+  readonly healthcheck: { readonly test: readonly string[]; readonly [key: string]: unknown }
+  readonly labels?: Readonly<Record<string, string>>
+}
+
+interface ComposeFile {
+  readonly services: Readonly<Record<string, ComposeService>>
+  readonly volumes?: Readonly<Record<string, object>>
+}
+
+const file = readFileSync(new URL('../../../compose.yaml', import.meta.url), 'utf8')
+
+function render(options: object = {}): ComposeFile {
+  return parse(renderCompose(resolve(options))) as ComposeFile
+}
+
+test('renderCompose() renders the compose.yaml of this repository', () => {
+  expect(() => assertMirror('compose.yaml', file, renderCompose(resolve()))).not.toThrow()
+})
+
+test.for([
+  ['POSTGRES_PORT', 'PG_PORT'],
+  ['REDIS_PORT', 'REDIS'],
+  ['postgres:18-alpine', 'postgres:17-alpine'],
+  ['retries: 12', 'retries: 5'],
+  ['127.0.0.1:${REDIS_PORT', '${REDIS_PORT'],
+  ['$$POSTGRES_USER', '$POSTGRES_USER'],
+  ['volumes:\n  postgres_data: {}\n', ''],
+] as const)('compose.yaml cannot say %j otherwise unseen', async ([before, after]) => {
+  const broken = file.replace(before, () => after)
+  expect(broken).not.toBe(file)
+  const error = await catchInfraError(() => assertMirror('compose.yaml', broken, renderCompose(resolve())))
+  expect(error.code).toBe('INFRA_MIRROR_DIFFERS')
+})
+
+test('renderCompose() can be read back', () => {
+  expect(render()).toEqual({
+    services: {
+      postgres: {
+        image: 'postgres:18-alpine',
+        restart: 'unless-stopped',
+        environment: {
+          POSTGRES_USER: '${POSTGRES_USER:-postgres}',
+          POSTGRES_PASSWORD: '${POSTGRES_PASSWORD:-postgres}',
+          POSTGRES_DB: '${POSTGRES_DB:-app}',
+        },
+        ports: ['127.0.0.1:${POSTGRES_PORT:-5432}:5432'],
+        volumes: ['postgres_data:/var/lib/postgresql'],
+        healthcheck: {
+          test: [
+            'CMD-SHELL',
+            'pg_isready --host 127.0.0.1 --port 5432 --username "$$POSTGRES_USER" --dbname "$$POSTGRES_DB"',
+          ],
+          interval: '5s',
+          timeout: '5s',
+          retries: 12,
+        },
+      },
+      redis: {
+        image: 'redis:8-alpine',
+        restart: 'unless-stopped',
+        ports: ['127.0.0.1:${REDIS_PORT:-6379}:6379'],
+        tmpfs: ['/data'],
+        healthcheck: {
+          test: ['CMD-SHELL', 'redis-cli ping | grep PONG'],
+          interval: '5s',
+          timeout: '5s',
+          retries: 12,
+        },
+      },
+    },
+    volumes: { postgres_data: {} },
+  })
+})
+
+test.for(Object.values(DEFAULT_SERVICES))("renderCompose() keeps $name's ports to this machine", (service) => {
+  const { envPortVar, defaultPort, name } = service
+  expect(render().services[name]?.ports).toEqual([`127.0.0.1:\${${envPortVar}:-${defaultPort}}:${defaultPort}`])
+})
+
+test('renderCompose() gives Redis no volume', () => {
+  const { services, volumes } = render({ services: ['redis'] })
+  expect(Object.keys(services)).toEqual(['redis'])
+  expect(services.redis).not.toHaveProperty('volumes')
+  expect(volumes).toBeUndefined()
+})
+
+test('renderCompose() leaves the shell its dollars', () => {
+  const cmd = 'test "$(redis-cli ping)" = "$PONG" && echo $$'
+  const rendered = render({ redis: { healthcheck: { cmd } } }).services.redis?.healthcheck.test[1] ?? ''
+  expect(rendered).toBe('test "$$(redis-cli ping)" = "$$PONG" && echo $$$$')
+  expect(rendered.replaceAll('$$', () => '$')).toBe(cmd)
+})
+
+test('renderCompose() keeps labels, and mentions none where there are none', () => {
+  const { services } = render({ labels: { team: 'shop' }, redis: { labels: { role: 'cache', team: 'carts' } } })
+  expect(services.postgres?.labels).toEqual({ team: 'shop' })
+  expect(services.redis?.labels).toEqual({ team: 'carts', role: 'cache' })
+  expect(renderCompose(resolve())).not.toContain('labels')
+})
+
+// compose puts variables into every text, not only into healthchecks.
+test('renderCompose() leaves labels their dollars', () => {
+  const { services } = render({ labels: { note: 'costs $5, or ${PRICE}' } })
+  expect(services.redis?.labels?.note).toBe('costs $$5, or $${PRICE}')
+})
+
+test('renderCompose() follows the spec', () => {
+  const { services } = render({
+    postgres: { image: 'pgvector/pgvector:pg18', healthcheck: { interval: '250ms', timeout: '1s' } },
+  })
+  expect(services.postgres).toMatchObject({
+    image: 'pgvector/pgvector:pg18',
+    healthcheck: { interval: '250ms', timeout: '1s', retries: 240 },
+  })
+})
+
+test.for(['yes', '5:30', '0x1F', 'null', '~', '- a', '# b', 'a: b', "it's", '"', 'ü', '%', 'a\nb', ' c '])(
+  'renderCompose() keeps the label %j as text',
+  (label) => {
+    expect(render({ labels: { label } }).services.redis?.labels).toEqual({ label })
+  },
+)

@@ -1,0 +1,104 @@
+import pg from 'pg'
+import { expect, test } from 'vitest'
+import {
+  BASE_VARIABLES,
+  libpqVariables,
+  type PostgresAddress,
+  postgresUrl,
+  postgresVariables,
+  redisUrl,
+  redisVariables,
+} from '../../../src/environment/variable-set.ts'
+
+const address: PostgresAddress = {
+  host: 'localhost',
+  port: 49_153,
+  user: 'shop',
+  password: 'secret',
+  database: 'orders',
+}
+
+test('BASE_VARIABLES holds what .env holds', () => {
+  expect(BASE_VARIABLES).toEqual({
+    POSTGRES_USER: 'postgres',
+    POSTGRES_PASSWORD: 'postgres',
+    POSTGRES_DB: 'app',
+    POSTGRES_PORT: '5432',
+    REDIS_PORT: '6379',
+  })
+})
+
+test('postgresVariables() derives every variable from the address', () => {
+  expect(postgresVariables(address)).toEqual({
+    POSTGRES_USER: 'shop',
+    POSTGRES_PASSWORD: 'secret',
+    POSTGRES_DB: 'orders',
+    POSTGRES_PORT: '49153',
+    DB_HOST: 'localhost',
+    DB_PORT: '49153',
+    DB_USER: 'shop',
+    DB_PASSWORD: 'secret',
+    DB_NAME: 'orders',
+    DATABASE_URL: 'postgres://shop:secret@localhost:49153/orders',
+  })
+})
+
+test('libpqVariables() names what libpq reads', () => {
+  expect(libpqVariables(address)).toEqual({
+    PGHOST: 'localhost',
+    PGPORT: '49153',
+    PGUSER: 'shop',
+    PGPASSWORD: 'secret',
+    PGDATABASE: 'orders',
+  })
+})
+
+test('redisVariables() derives every variable from the address', () => {
+  expect(redisVariables({ host: 'localhost', port: 49_154 })).toEqual({
+    REDIS_HOST: 'localhost',
+    REDIS_PORT: '49154',
+    REDIS_URL: 'redis://localhost:49154',
+  })
+})
+
+const oddTexts = [
+  'p@ss:word/with?every#thing',
+  'a b',
+  ' leading and trailing ',
+  '%40',
+  '100%',
+  'ü€😀',
+  `quotes'"\\`,
+  '[::1]',
+  'a+b&c=d;e,f$g',
+  "!*'()",
+]
+
+test.for(oddTexts)('postgresUrl() keeps %j as a user, a password and a database', (text) => {
+  const url = new URL(postgresUrl({ ...address, user: text, password: text, database: text }))
+  const parts = [url.username, url.password, url.pathname.slice(1)].map(decodeURIComponent)
+  expect(parts).toEqual([text, text, text])
+  expect([url.hostname, url.port, url.search, url.hash]).toEqual(['localhost', '49153', '', ''])
+})
+
+test.for(oddTexts)('postgresUrl() hands the user and password %j to pg unchanged', (text) => {
+  const { host, port, user, password, database } = new pg.Client(
+    postgresUrl({ ...address, user: text, password: text }),
+  )
+  expect({ host, port, user, password, database }).toEqual({ ...address, user: text, password: text })
+})
+
+// pg reads the path with decodeURI(), which leaves %2F, %3F, %23, %40, %3A, … as they are; "/", "?" and "#" must be
+// encoded all the same, so pg cannot be told of a database with one of these.
+test.for(oddTexts.filter((text) => !/[/?#]/.test(text)))(
+  'postgresUrl() hands the database %j to pg unchanged',
+  (text) => {
+    expect(new pg.Client(postgresUrl({ ...address, database: text })).database).toBe(text)
+  },
+)
+
+test.for(['::1', 'fe80::1', '2001:db8::5'])('postgresUrl() and redisUrl() take the IPv6 address %s', (host) => {
+  expect(new URL(postgresUrl({ ...address, host })).hostname).toBe(`[${host}]`)
+  expect(new URL(redisUrl({ host, port: 6379 })).hostname).toBe(`[${host}]`)
+  expect(new URL(redisUrl({ host, port: 6379 })).port).toBe('6379')
+})

@@ -1,0 +1,167 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { InfraError, messageOf } from '../../src/errors.ts'
+import { isNode, partsOf, placeOf, readSources, type SourceFile, type SyntaxNode } from './support/source.ts'
+import { staticTexts } from './support/static-text.ts'
+
+const sources = readSources()
+
+/** Every code, in the order of `errors.ts`. Whoever adds one adds it here, and to the README's "Errors". */
+const CODES = [
+  'INFRA_CONFIG_LOAD',
+  'INFRA_CONFIG_INVALID',
+  'INFRA_DURATION_INVALID',
+  'INFRA_PORT_INVALID',
+  'INFRA_PORT_TAKEN',
+  'INFRA_PORT_VARIABLE_MISSING',
+  'INFRA_NAME_DUPLICATE',
+  'INFRA_HEALTHCHECK_WINDOW',
+  'INFRA_MIRROR_DIFFERS',
+  'INFRA_OPTIONS_CONFLICT',
+  'INFRA_ENV_FUNCTION',
+  'INFRA_ENGINE_UNREACHABLE',
+  'INFRA_IMAGE_PULL',
+  'INFRA_SERVICE_START',
+  'INFRA_SERVICE_UNHEALTHY',
+  'INFRA_SERVICE_EXITED',
+  'INFRA_SEED_MISSING',
+  'INFRA_SEED_FAILED',
+  'INFRA_TEMPLATE_UNKNOWN',
+  'INFRA_TEMPLATE_CYCLE',
+  'INFRA_TEMPLATE_UNDECLARED',
+  'INFRA_LEASE_FAILED',
+  'INFRA_START_ABORTED',
+  'INFRA_STOP_FAILED',
+]
+
+/** Files that pass on a message which another part has made, and so say nothing of their own. */
+const MESSENGERS = ['isolation/lease-client.ts']
+
+/** `new InfraError(code, details)`, wherever it stands. */
+const raised = sources.flatMap((file) =>
+  file.nodes
+    .filter((node) => node.type === 'NewExpression' && isNode(node.callee) && node.callee.name === 'InfraError')
+    .map((node) => {
+      const details = partsOf(node, 'arguments')[1]
+      return { file, place: placeOf(file, node), properties: details ? partsOf(details, 'properties') : [] }
+    }),
+)
+
+interface Text {
+  readonly place: string
+  readonly text: string
+}
+
+const problems: readonly Text[] = raised
+  .filter(({ file }) => !MESSENGERS.includes(file.path))
+  .flatMap(({ file, properties }) => properties.flatMap((property) => textsOf('problem', property, file)))
+
+/** Those of helpers that make an `InfraError` of what they are given, too. */
+const remedies: readonly Text[] = sources.flatMap((file) => {
+  const destructured = file.nodes.flatMap((node) => (node.type === 'ObjectPattern' ? partsOf(node, 'properties') : []))
+  return file.nodes
+    .filter((node) => node.type === 'Property' && !destructured.includes(node))
+    .flatMap((property) => textsOf('remedy', property, file))
+})
+
+/** What a property says, if it has the name. */
+function textsOf(name: string, property: SyntaxNode, file: SourceFile): Text[] {
+  const { key, value } = property
+  return isNode(key) && key.name === name
+    ? staticTexts(value, file).map((text) => ({ place: placeOf(file, property), text }))
+    : []
+}
+
+test('InfraErrorCode lists every code, and each one deliberately', () => {
+  const declared = sources
+    .find(({ path }) => path === 'errors.ts')
+    ?.nodes.find(
+      (node) => node.type === 'TSTypeAliasDeclaration' && isNode(node.id) && node.id.name === 'InfraErrorCode',
+    )
+  const union = declared && partsOf(declared, 'typeAnnotation')[0]
+  const codes = union && partsOf(union, 'types').map(({ literal }) => isNode(literal) && literal.value)
+  expect(codes).toEqual(CODES)
+})
+
+test('every code is raised somewhere', () => {
+  const used = new Set(
+    sources
+      .filter(({ path }) => path !== 'errors.ts')
+      .flatMap(({ nodes }) => nodes.flatMap(({ type, value }) => (type === 'Literal' ? [value] : []))),
+  )
+  expect(CODES.filter((code) => !used.has(code))).toEqual([])
+})
+
+test('every InfraError has a problem and a remedy', () => {
+  const incomplete = raised.flatMap(({ place, properties }) => {
+    const names = properties.map(({ type, key }) => (type === 'SpreadElement' ? '...' : isNode(key) && key.name))
+    return ['problem', 'remedy'].every((name) => names.includes(name) || names.includes('...')) ? [] : [place]
+  })
+  expect(incomplete).toEqual([])
+})
+
+test('every problem begins with "Cannot "', () => {
+  expect(problems.filter(({ text }) => !text.startsWith('Cannot '))).toEqual([])
+  // It would hold for none at all, too.
+  expect(problems.length).toBeGreaterThan(20)
+})
+
+test('every remedy says something', () => {
+  expect(remedies.filter(({ text }) => text.trim() === '')).toEqual([])
+  expect(remedies.length).toBeGreaterThan(20)
+})
+
+test('no problem and no remedy ends with a stop or a blank', () => {
+  expect([...problems, ...remedies].filter(({ text }) => /[.!:,;\s]$/.test(text))).toEqual([])
+})
+
+test('no problem and no remedy has a contraction', () => {
+  const contraction = /n't\b|\b(?:it|that|what|there)'s\b|'(?:re|ve|ll)\b/i
+  expect([...problems, ...remedies].filter(({ text }) => contraction.test(text))).toEqual([])
+})
+
+const readme = new URL('../../README.md', import.meta.url)
+
+test.runIf(existsSync(readme))('the README explains every code', () => {
+  const [, section = ''] = /^## Errors\b.*\n([\s\S]*?)(?=^## |(?![\s\S]))/m.exec(readFileSync(readme, 'utf8')) ?? []
+  expect(CODES.filter((code) => !section.includes(code))).toEqual([])
+})
+
+test('InfraError says what happened, the details, and what to do, in this order', () => {
+  const cause = new Error('ENOENT')
+  const error = new InfraError('INFRA_SERVICE_START', {
+    problem: 'Cannot start service "postgres"',
+    detail: 'first\nsecond',
+    remedy: 'Start Docker',
+    service: 'postgres',
+    provider: 'docker',
+    cause,
+  })
+  expect(error).toBeInstanceOf(Error)
+  expect(error.name).toBe('InfraError')
+  expect(error.message).toBe('Cannot start service "postgres"\nfirst\nsecond\nStart Docker')
+  expect(error).toMatchObject({
+    code: 'INFRA_SERVICE_START',
+    service: 'postgres',
+    provider: 'docker',
+    remedy: 'Start Docker',
+    cause,
+  })
+})
+
+test.for([{}, { detail: '' }])('InfraError has two lines where the details are %j', (details) => {
+  const error = new InfraError('INFRA_PORT_INVALID', { problem: 'Cannot a', remedy: 'Do b', ...details })
+  expect(error.message).toBe('Cannot a\nDo b')
+  expect('cause' in error).toBe(false)
+})
+
+test.for([
+  [new Error('a'), 'a'],
+  [new AggregateError([new Error('a'), 'b', new AggregateError([new Error('c')])]), 'a; b; c'],
+  [new AggregateError([new Error('a')], 'all failed'), 'all failed'],
+  ['text', 'text'],
+  [undefined, 'undefined'],
+  [null, 'null'],
+] as const)('messageOf() tells what %s says', ([error, message]) => {
+  expect(messageOf(error)).toBe(message)
+})

@@ -1,0 +1,141 @@
+import { EventEmitter } from 'node:events'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { cleanUpOnSignal, type SignalledProcess } from '../../../src/internal/exit-on-signal.ts'
+
+/** As much of a process as signals need, Vitest's own handler included. */
+class FakeProcess extends EventEmitter {
+  readonly exits: (string | number | null | undefined)[] = []
+  exitCode: string | number | null | undefined = undefined
+  exit = ((code) => {
+    this.exits.push(code)
+  }) as NodeJS.Process['exit']
+}
+
+function ignore(): void {}
+
+function createCleanup() {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  let calls = 0
+  const cleanup = () => {
+    calls += 1
+    return promise
+  }
+  return { cleanup, finish: resolve, fail: reject, calls: () => calls }
+}
+
+function watch(cleanup: () => Promise<unknown>): { target: FakeProcess; release: () => void } {
+  const target = new FakeProcess()
+  return { target, release: cleanUpOnSignal(target as object as SignalledProcess, cleanup) }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+test.for([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const)('cleanUpOnSignal() exits on %s with %d once cleanup is done', async ([signal, code]) => {
+  const { cleanup, finish, calls } = createCleanup()
+  const { target } = watch(cleanup)
+  target.emit(signal)
+  expect(calls()).toBe(1)
+  expect(target.exitCode).toBe(code)
+  await vi.advanceTimersByTimeAsync(9_000)
+  expect(target.exits).toEqual([])
+  finish()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(target.exits).toEqual([code])
+})
+
+// Vitest answers a signal with process.exit() a millisecond later.
+test('cleanUpOnSignal() holds back the exit of others', async () => {
+  const { cleanup, finish } = createCleanup()
+  const { target } = watch(cleanup)
+  target.on('SIGINT', () => setTimeout(() => target.exit(), 1))
+  target.emit('SIGINT')
+  await vi.advanceTimersByTimeAsync(100)
+  expect(target.exits).toEqual([])
+  finish()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(target.exits).toEqual([130])
+})
+
+test('cleanUpOnSignal() comes before the handlers that are there already', () => {
+  const order: string[] = []
+  const target = new FakeProcess()
+  target.on('SIGTERM', () => order.push('theirs'))
+  cleanUpOnSignal(target as object as SignalledProcess, async () => order.push('ours'))
+  target.emit('SIGTERM')
+  expect(order).toEqual(['ours', 'theirs'])
+})
+
+test('cleanUpOnSignal() exits although cleanup fails', async () => {
+  const { cleanup, fail } = createCleanup()
+  const { target } = watch(cleanup)
+  target.emit('SIGINT')
+  fail(new Error('the engine is gone'))
+  await vi.advanceTimersByTimeAsync(0)
+  expect(target.exits).toEqual([130])
+})
+
+test('cleanUpOnSignal() ignores the second signal', async () => {
+  const { cleanup, finish, calls } = createCleanup()
+  const { target } = watch(cleanup)
+  target.emit('SIGINT')
+  target.emit('SIGTERM')
+  await vi.advanceTimersByTimeAsync(9_000)
+  expect(target.exits).toEqual([])
+  expect(calls()).toBe(1)
+  finish()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(target.exits).toEqual([130])
+})
+
+test('cleanUpOnSignal() exits at once on the third signal', () => {
+  const { cleanup, calls } = createCleanup()
+  const { target } = watch(cleanup)
+  target.emit('SIGINT')
+  target.emit('SIGINT')
+  expect(target.exits).toEqual([])
+  target.emit('SIGINT')
+  expect(target.exits).toEqual([130])
+  expect(calls()).toBe(1)
+})
+
+test('cleanUpOnSignal() waits for cleanup no longer than 10 s', async () => {
+  const { cleanup } = createCleanup()
+  const { target } = watch(cleanup)
+  target.emit('SIGTERM')
+  await vi.advanceTimersByTimeAsync(9_999)
+  expect(target.exits).toEqual([])
+  await vi.advanceTimersByTimeAsync(1)
+  expect(target.exits).toEqual([143])
+})
+
+test('cleanUpOnSignal() does nothing until there is a signal', async () => {
+  const { cleanup, calls } = createCleanup()
+  const { target } = watch(cleanup)
+  target.exit(3)
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(target.exits).toEqual([3])
+  expect(target.exitCode).toBeUndefined()
+  expect(calls()).toBe(0)
+})
+
+test('cleanUpOnSignal() returns a function that takes its handlers away, and no others', () => {
+  const { cleanup, calls } = createCleanup()
+  const { target, release } = watch(cleanup)
+  target.on('SIGINT', ignore)
+  expect(target.listenerCount('SIGINT')).toBe(2)
+  release()
+  expect(target.listeners('SIGINT')).toEqual([ignore])
+  expect(['SIGTERM', 'SIGHUP'].map((signal) => target.listenerCount(signal))).toEqual([0, 0])
+  target.emit('SIGINT')
+  expect(calls()).toBe(0)
+  expect(target.exits).toEqual([])
+})

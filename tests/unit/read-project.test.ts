@@ -1,0 +1,152 @@
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { createProject } from './support/create-project.ts'
+import { openProjectReader } from './support/read-project-in-node.ts'
+
+const reader = openProjectReader()
+afterAll(() => reader.close())
+
+const CONFIG = `export default { postgres: { user: 'from-config' } }\n`
+
+test('readProject() needs no file at all', async () => {
+  const root = createProject({})
+  const { spec } = await reader.read({ directory: root })
+  expect(spec).toMatchObject({ root, provider: 'auto', postgres: { user: 'postgres', database: 'app' } })
+})
+
+test('readProject() starts paths from defaultRoot where there is no infra.config', async () => {
+  const root = createProject({ 'packages/a/package.json': '{}', '.env': 'POSTGRES_DB=root' })
+  const { spec } = await reader.read({ directory: join(root, 'packages/a'), defaultRoot: root })
+  expect(spec).toMatchObject({ root, postgres: { database: 'root' } })
+})
+
+test.for(['infra.config.ts', 'infra.config.mts', 'infra.config.js', 'infra.config.mjs'])(
+  'readProject() reads %s',
+  async (name) => {
+    const root = createProject({ 'package.json': '{ "type": "module" }', [name]: CONFIG })
+    expect((await reader.read({ directory: root })).spec).toMatchObject({ root, postgres: { user: 'from-config' } })
+  },
+)
+
+test('readProject() reads TypeScript and what it imports', async () => {
+  const root = createProject({
+    'package.json': '{ "type": "module" }',
+    'names.ts': `export const user: string = 'imported'\n`,
+    'infra.config.ts': `import { user } from './names.ts'\ninterface A { b: string }\nexport default { postgres: { user } satisfies object as { user: string } }\n`,
+  })
+  expect((await reader.read({ directory: root })).spec).toMatchObject({ postgres: { user: 'imported' } })
+})
+
+test('readProject() finds infra.config upward, to the repository', async () => {
+  const root = createProject({
+    '.git/HEAD': '',
+    'infra.config.ts': CONFIG,
+    '.env': 'POSTGRES_DB=beside',
+    'packages/a/package.json': '{}',
+    'packages/a/.env': 'POSTGRES_DB=elsewhere',
+  })
+  const directory = join(root, 'packages/a')
+  const { spec } = await reader.read({ directory, defaultRoot: directory })
+  expect(spec).toMatchObject({ root, postgres: { user: 'from-config', database: 'beside' } })
+})
+
+test('readProject() takes the nearest infra.config', async () => {
+  const root = createProject({
+    '.git/HEAD': '',
+    'infra.config.ts': `export default { provider: 'docker' }\n`,
+    'packages/a/infra.config.mjs': CONFIG,
+  })
+  const { spec } = await reader.read({ directory: join(root, 'packages/a') })
+  expect(spec).toMatchObject({ root: join(root, 'packages/a'), provider: 'auto', postgres: { user: 'from-config' } })
+})
+
+test.for([
+  ['the repository', 'packages/a/.git/HEAD'],
+  ['a work tree', 'packages/a/.git'],
+  ['the package, where there is no repository', 'packages/a/package.json'],
+] as const)('readProject() does not look beyond %s', async ([, marker]) => {
+  const root = createProject({ 'infra.config.ts': 'throw new Error("read")', [marker]: '{}', 'packages/a/b/c.ts': '' })
+  const { spec } = await reader.read({ directory: join(root, 'packages/a/b') })
+  expect(spec).toMatchObject({ root: join(root, 'packages/a/b'), postgres: { user: 'postgres' } })
+})
+
+test('readProject() looks beyond a package inside a repository', async () => {
+  const root = createProject({ '.git/HEAD': '', 'infra.config.ts': CONFIG, 'packages/a/package.json': '{}' })
+  expect((await reader.read({ directory: join(root, 'packages/a') })).spec?.root).toBe(root)
+})
+
+test('readProject() lets the options win over infra.config', async () => {
+  const root = createProject({
+    'infra.config.ts': `export default { libpqEnv: true, postgres: { user: 'config', database: 'config' } }\n`,
+  })
+  const options = { postgres: { database: 'option' } }
+  const { spec } = await reader.read({ directory: root, options })
+  expect(spec).toMatchObject({ libpqEnv: true, postgres: { user: 'config', database: 'option' } })
+})
+
+test('readProject() reads .env and .env.example beside it, under the environment', async () => {
+  const root = createProject({
+    '.env': 'POSTGRES_USER=env\nPOSTGRES_DB=env\n',
+    '.env.example': 'POSTGRES_USER=example\nPOSTGRES_DB=example\nPOSTGRES_PASSWORD=example\n',
+  })
+  const { spec } = await reader.read({ directory: root, environment: { POSTGRES_USER: 'process' } })
+  expect(spec?.postgres).toMatchObject({ user: 'process', database: 'env', password: 'example' })
+})
+
+test('readProject() holds a fixed port against .env.example', async () => {
+  const root = createProject({ '.env.example': 'POSTGRES_PORT=5432\n' })
+  const { error } = await reader.read({ directory: root, options: { redis: { port: 'env' } } })
+  expect(error?.code).toBe('INFRA_PORT_VARIABLE_MISSING')
+})
+
+test.for(['', 'export const options = {}\n', 'export default null\n', `export default () => ({})\n`])(
+  'readProject() rejects an infra.config of %j',
+  async (text) => {
+    const root = createProject({ 'package.json': '{ "type": "module" }', 'infra.config.js': text })
+    const { error } = await reader.read({ directory: root })
+    expect(error?.code).toBe('INFRA_CONFIG_LOAD')
+    expect(error?.message).toBe(
+      [
+        `Cannot use ${join(root, 'infra.config.js')}: it has no default export that is an object`,
+        'Write: export default defineInfra({ … })',
+      ].join('\n'),
+    )
+  },
+)
+
+test('readProject() keeps the cause of an infra.config that cannot be loaded', async () => {
+  const root = createProject({ 'infra.config.mjs': 'export default { postgres: \n' })
+  const { error } = await reader.read({ directory: root })
+  expect(error).toMatchObject({ isInfraError: true, code: 'INFRA_CONFIG_LOAD', cause: 'SyntaxError' })
+  const [problem, remedy] = error?.message.split('\n') ?? []
+  expect(problem).toBe(`Cannot load ${join(root, 'infra.config.mjs')}: Unexpected end of input`)
+  expect(remedy).toBe(
+    'Correct it; Node loads it as it stands, so write imports with file extensions and erasable TypeScript',
+  )
+})
+
+test.for([
+  ['that throws', 'throw new Error("no licence")\n', /: no licence\n/],
+  ['with an import without extension', `import './names'\nexport default {}\n`, /Cannot find module/],
+  ['with TypeScript that cannot be erased', 'enum A { B }\nexport default {}\n', /enum/],
+] as const)('readProject() tells of an infra.config %s', async ([, text, reason]) => {
+  const root = createProject({ 'package.json': '{ "type": "module" }', 'infra.config.ts': text, 'names.ts': '' })
+  const { error } = await reader.read({ directory: root })
+  expect(error?.code).toBe('INFRA_CONFIG_LOAD')
+  expect(error?.message).toMatch(reason)
+  expect(error?.message).toContain(join(root, 'infra.config.ts'))
+})
+
+test('readProject() blames infra.config for its own faults', async () => {
+  const root = createProject({ 'infra.config.mjs': 'export default { postgre: {} }\n' })
+  const { error } = await reader.read({ directory: root })
+  expect(error?.code).toBe('INFRA_CONFIG_INVALID')
+  expect(error?.message).toContain(`options of ${join(root, 'infra.config.mjs')}: postgre is not an option`)
+})
+
+test('readProject() does not blame infra.config for the faults of the options', async () => {
+  const root = createProject({ 'infra.config.mjs': CONFIG })
+  const { error } = await reader.read({ directory: root, options: { postgre: {} } as object })
+  expect(error?.code).toBe('INFRA_CONFIG_INVALID')
+  expect(error?.message).toContain('options of infra(): postgre is not an option')
+})

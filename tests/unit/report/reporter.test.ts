@@ -1,0 +1,180 @@
+import { Writable } from 'node:stream'
+import { afterEach, expect, test, vi } from 'vitest'
+import type { InfraEvent } from '../../../src/report/events.ts'
+import { createReporter, renderEvent } from '../../../src/report/reporter.ts'
+
+const CYAN_INFRA = '\x1b[36minfra\x1b[39m'
+const SELECTED = { type: 'provider-selected', description: 'Docker 28.5.1 at /var/run/docker.sock' } as const
+
+afterEach(() => {
+  vi.unstubAllEnvs()
+})
+
+function progress(layersDone: number): InfraEvent & { type: 'pull-progress' } {
+  const [bytesDone, bytesTotal] = [layersDone * 10 * 1024 * 1024, 90.55 * 1024 * 1024]
+  return { type: 'pull-progress', image: 'postgres:18-alpine', layersDone, layersTotal: 9, bytesDone, bytesTotal }
+}
+
+/** What is written to a stream of the kind that standard error is. */
+class Output extends Writable {
+  readonly isTTY: boolean
+  text = ''
+
+  constructor({ isTTY }: { readonly isTTY: boolean }) {
+    super()
+    this.isTTY = isTTY
+    vi.stubEnv('NO_COLOR', undefined)
+    vi.stubEnv('FORCE_COLOR', undefined)
+    vi.stubEnv('NODE_DISABLE_COLORS', undefined)
+  }
+
+  getColorDepth(): number {
+    return process.env.NO_COLOR === undefined ? 8 : 1
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString()
+    done()
+  }
+}
+
+type Line<Type> = readonly [Extract<InfraEvent, { type: Type }>, string]
+
+/** Every type of event: the compiler asks for those that are missing. */
+const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = {
+  'provider-selected': [[SELECTED, 'Docker 28.5.1 at /var/run/docker.sock']],
+  'pull-progress': [[progress(3), 'pulling postgres:18-alpine: 3 of 9 layers, 30.0 of 90.5 MB']],
+  'pull-finished': [
+    [{ type: 'pull-finished', image: 'redis:8-alpine', elapsedMs: 12_345 }, 'pulled redis:8-alpine in 12.35 s'],
+  ],
+  'service-healthy': [
+    [
+      {
+        type: 'service-healthy',
+        service: 'postgres',
+        version: '18.6',
+        host: 'localhost',
+        port: 49_153,
+        elapsedMs: 1_204,
+      },
+      'postgres 18.6 on localhost:49153, healthy after 1.20 s',
+    ],
+  ],
+  'seeds-loaded': [
+    [{ type: 'seeds-loaded', service: 'redis', files: 1, elapsedMs: 4 }, 'redis seeded from 1 file in 0.00 s'],
+    [{ type: 'seeds-loaded', service: 'redis', files: 5, elapsedMs: 150 }, 'redis seeded from 5 files in 0.15 s'],
+  ],
+  'template-ready': [
+    [
+      { type: 'template-ready', template: 'default', isNew: true, elapsedMs: 812 },
+      'template "default" built in 0.81 s',
+    ],
+    [{ type: 'template-ready', template: 'orders', isNew: false, elapsedMs: 9 }, 'template "orders" found in 0.01 s'],
+  ],
+  'leases-summary': [
+    [
+      { type: 'leases-summary', count: 120, medianMs: 1.04, p95Ms: 14.96 },
+      '120 leases, waited 1.0 ms (median), 15.0 ms (95th percentile)',
+    ],
+    [
+      { type: 'leases-summary', count: 1, medianMs: 3, p95Ms: 3 },
+      '1 lease, waited 3.0 ms (median), 3.0 ms (95th percentile)',
+    ],
+  ],
+  'connections-left': [
+    [
+      { type: 'connections-left', owner: 'a.test.ts', sessions: ['api', 'worker', 'api'] },
+      'a.test.ts left 3 connections open: "api" (2), "worker" (1)',
+    ],
+    [
+      { type: 'connections-left', owner: 'a.test.ts', sessions: ['api'] },
+      'a.test.ts left 1 connection open: "api" (1)',
+    ],
+  ],
+  'stop-failed': [[{ type: 'stop-failed', message: 'Cannot stop the stack' }, 'Cannot stop the stack']],
+}
+
+test.for(Object.values<readonly (readonly [InfraEvent, string])[]>(LINES).flat())(
+  'renderEvent() renders %j',
+  ([event, line]) => {
+    expect(renderEvent(event)).toBe(line)
+  },
+)
+
+test('createReporter() writes a line for each event', () => {
+  const output = new Output({ isTTY: false })
+  const report = createReporter(output)
+  report(SELECTED)
+  report({ type: 'pull-finished', image: 'redis:8-alpine', elapsedMs: 1_000 })
+  expect(output.text).toBe('infra  Docker 28.5.1 at /var/run/docker.sock\ninfra  pulled redis:8-alpine in 1.00 s\n')
+})
+
+test('createReporter() colours its name in a terminal', () => {
+  const output = new Output({ isTTY: true })
+  createReporter(output)(SELECTED)
+  expect(output.text).toBe(`${CYAN_INFRA}  Docker 28.5.1 at /var/run/docker.sock\n`)
+})
+
+test('createReporter() heeds NO_COLOR', () => {
+  const output = new Output({ isTTY: true })
+  vi.stubEnv('NO_COLOR', '1')
+  createReporter(output)(SELECTED)
+  expect(output.text).toBe('infra  Docker 28.5.1 at /var/run/docker.sock\n')
+})
+
+test('createReporter() heeds FORCE_COLOR', () => {
+  const output = new Output({ isTTY: false })
+  vi.stubEnv('FORCE_COLOR', '1')
+  createReporter(output)(SELECTED)
+  expect(output.text).toBe(`${CYAN_INFRA}  Docker 28.5.1 at /var/run/docker.sock\n`)
+})
+
+test('createReporter() redraws the progress of a pull in a terminal', () => {
+  const output = new Output({ isTTY: true })
+  vi.stubEnv('NO_COLOR', '1')
+  const report = createReporter(output)
+  report(progress(1))
+  report(progress(2))
+  report({ type: 'pull-finished', image: 'postgres:18-alpine', elapsedMs: 2_000 })
+  report(SELECTED)
+  expect(output.text).toBe(
+    [
+      '\r\x1b[Kinfra  pulling postgres:18-alpine: 1 of 9 layers, 10.0 of 90.5 MB',
+      '\r\x1b[Kinfra  pulling postgres:18-alpine: 2 of 9 layers, 20.0 of 90.5 MB',
+      '\r\x1b[Kinfra  pulled postgres:18-alpine in 2.00 s\n',
+      'infra  Docker 28.5.1 at /var/run/docker.sock\n',
+    ].join(''),
+  )
+})
+
+test('createReporter() writes progress now and then where there is no terminal', () => {
+  const output = new Output({ isTTY: false })
+  let nowMs = 5_000
+  const report = createReporter(output, () => nowMs)
+  for (const [atMs, layers] of [
+    [5_000, 0],
+    [5_100, 1],
+    [14_999, 2],
+    [15_000, 3],
+    [15_001, 4],
+    [40_000, 5],
+    [49_999, 6],
+    [50_000, 7],
+  ] as const) {
+    nowMs = atMs
+    report(progress(layers))
+  }
+  const layers = output.text.match(/\d(?= of 9 layers)/g)
+  expect(layers).toEqual(['0', '3', '5', '7'])
+  expect(output.text).not.toContain('\r')
+})
+
+test('createReporter() never holds back anything but progress', () => {
+  const output = new Output({ isTTY: false })
+  const report = createReporter(output, () => 0)
+  report(progress(1))
+  report(progress(2))
+  report(SELECTED)
+  report(SELECTED)
+  expect(output.text.split('\n').filter(Boolean)).toHaveLength(3)
+})

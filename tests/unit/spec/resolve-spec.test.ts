@@ -1,0 +1,328 @@
+import { expect, test } from 'vitest'
+import { DEFAULT_SERVICES } from '../../../src/spec/infra-service.ts'
+import { type ResolvedSpec, servicesOf } from '../../../src/spec/resolve-spec.ts'
+import { catchInfraError } from '../support/catch-infra-error.ts'
+import { resolve } from '../support/resolve.ts'
+
+function noVariables(): object {
+  return {}
+}
+
+function doNothing(): void {}
+
+test('resolveSpec() needs no options', () => {
+  expect(resolve()).toEqual({
+    root: '/project',
+    provider: 'auto',
+    startupTimeoutMs: 60_000,
+    isolation: 'file',
+    template: 'default',
+    libpqEnv: false,
+    env: undefined,
+    postgres: {
+      service: { ...DEFAULT_SERVICES.postgres, labels: {} },
+      hostPort: undefined,
+      user: 'postgres',
+      password: 'postgres',
+      database: 'app',
+      settings: {},
+      initdbArgs: '',
+      templates: [{ name: 'default', from: undefined, extensions: [], migrations: undefined, seeds: undefined }],
+    },
+    redis: {
+      service: { ...DEFAULT_SERVICES.redis, labels: {} },
+      hostPort: undefined,
+      args: [],
+      isolation: 'server',
+      seeds: undefined,
+    },
+  })
+})
+
+test('resolveSpec() takes every option over its default', () => {
+  const spec = resolve({
+    provider: 'docker',
+    startupTimeoutMs: 30_000,
+    isolation: 'worker',
+    libpqEnv: true,
+    env: noVariables,
+    labels: { team: 'shop', stage: 'test' },
+    postgres: {
+      image: 'pgvector/pgvector:pg18',
+      port: 15_432,
+      healthcheck: { cmd: 'true', interval: '1s', timeout: '2s', retries: 30 },
+      labels: { stage: 'unit' },
+      user: 'shop',
+      password: 'secret',
+      database: 'orders',
+      settings: { wal_level: 'logical', max_connections: 90, jit: false, autovacuum: true },
+      initdbArgs: '--locale=C',
+      extensions: ['vector'],
+      migrations: 'db/migrations',
+      seeds: ['db/seeds', 'db/more'],
+    },
+    redis: { args: ['--maxmemory', '64mb'], isolation: 'database', seeds: 'db/redis' },
+  })
+  expect(spec).toMatchObject({
+    provider: 'docker',
+    startupTimeoutMs: 30_000,
+    isolation: 'worker',
+    libpqEnv: true,
+    postgres: {
+      service: {
+        image: 'pgvector/pgvector:pg18',
+        healthcheck: { cmd: 'true', interval: '1s', timeout: '2s', retries: 30 },
+        labels: { team: 'shop', stage: 'unit' },
+      },
+      hostPort: 15_432,
+      user: 'shop',
+      password: 'secret',
+      database: 'orders',
+      settings: { wal_level: 'logical', max_connections: '90', jit: 'off', autovacuum: 'on' },
+      initdbArgs: '--locale=C',
+      templates: [
+        {
+          name: 'default',
+          from: undefined,
+          extensions: ['vector'],
+          migrations: ['db/migrations'],
+          seeds: ['db/seeds', 'db/more'],
+        },
+      ],
+    },
+    redis: {
+      service: { image: 'redis:8-alpine', labels: { team: 'shop', stage: 'test' } },
+      hostPort: undefined,
+      args: ['--maxmemory', '64mb'],
+      isolation: 'database',
+      seeds: ['db/redis'],
+    },
+  })
+  expect(spec.env).toBe(noVariables)
+})
+
+test('resolveSpec() tells no paths at all from no opinion', () => {
+  const { postgres, redis } = resolve({ postgres: { migrations: [] }, redis: { seeds: [] } })
+  expect(postgres?.templates[0]).toMatchObject({ migrations: [], seeds: undefined })
+  expect(redis?.seeds).toEqual([])
+})
+
+test('resolveSpec() takes undefined as not given', () => {
+  const given = { provider: undefined, services: undefined, postgres: { user: undefined }, redis: undefined }
+  expect(resolve(given)).toEqual(resolve())
+})
+
+test('resolveSpec() leaves out what services does not name', () => {
+  expect(resolve({ services: ['redis'], postgres: { image: 'postgres:17' } }).postgres).toBeUndefined()
+  expect(resolve({ services: ['postgres'] }).redis).toBeUndefined()
+  expect(servicesOf(resolve({ services: [] }))).toEqual([])
+})
+
+test('servicesOf() keeps the order of the table, whatever services says', () => {
+  const names = servicesOf(resolve({ services: ['redis', 'postgres'] })).map(({ service }) => service.name)
+  expect(names).toEqual(['postgres', 'redis'])
+})
+
+type Read = (spec: ResolvedSpec) => unknown
+
+/** A variable, the option that wins over it, and what becomes of both. */
+const variables: readonly (readonly [string, object, Read, fallback: unknown])[] = [
+  ['POSTGRES_USER', { postgres: { user: '1' } }, ({ postgres }) => postgres?.user, 'postgres'],
+  ['POSTGRES_PASSWORD', { postgres: { password: '1' } }, ({ postgres }) => postgres?.password, 'postgres'],
+  ['POSTGRES_DB', { postgres: { database: '1' } }, ({ postgres }) => postgres?.database, 'app'],
+  ['POSTGRES_PORT', { postgres: { port: 1 } }, ({ postgres }) => postgres?.hostPort, 5432],
+  ['REDIS_PORT', { redis: { port: 1 } }, ({ redis }) => redis?.hostPort, 6379],
+  [
+    'VITEST_INFRA_POSTGRES_IMAGE',
+    { postgres: { image: '1' } },
+    ({ postgres }) => postgres?.service.image,
+    'postgres:18-alpine',
+  ],
+  ['VITEST_INFRA_REDIS_IMAGE', { redis: { image: '1' } }, ({ redis }) => redis?.service.image, 'redis:8-alpine'],
+  ['VITEST_INFRA_STARTUP_TIMEOUT_MS', { startupTimeoutMs: 1 }, ({ startupTimeoutMs }) => startupTimeoutMs, 60_000],
+]
+const fromVariables = { postgres: { port: 'env' }, redis: { port: 'env' } }
+const ports = 'POSTGRES_PORT=5432\nREDIS_PORT=6379\n'
+
+test.for(variables)('resolveSpec() settles %s: option, process, .env, .env.example, default', (row) => {
+  const [name, option, read, fallback] = row
+  const layers = { process: { [name]: '2' }, envFile: `${name}=3`, envExample: `${ports}${name}=4` }
+  const settle = (options: object, environment: object) => String(read(resolve(options, environment)))
+
+  expect(settle(option, layers)).toBe('1')
+  expect(settle(fromVariables, layers)).toBe('2')
+  expect(settle(fromVariables, { ...layers, process: {} })).toBe('3')
+  expect(settle(fromVariables, { envExample: layers.envExample })).toBe('4')
+  expect(settle(fromVariables, {})).toBe(String(fallback))
+})
+
+test.for(variables)('resolveSpec() takes an empty %s as none', ([name, , read]) => {
+  const layers = { process: { [name]: '' }, envFile: `${name}=`, envExample: `${ports}${name}=4` }
+  expect(String(read(resolve(fromVariables, layers)))).toBe('4')
+})
+
+test('resolveSpec() settles VITEST_INFRA_PROVIDER: option, environment, default', () => {
+  const process = { VITEST_INFRA_PROVIDER: 'docker' }
+  expect(resolve({ provider: 'auto' }, { process }).provider).toBe('auto')
+  expect(resolve({}, { process }).provider).toBe('docker')
+  expect(resolve({}, { envFile: 'VITEST_INFRA_PROVIDER=docker' }).provider).toBe('docker')
+  expect(resolve().provider).toBe('auto')
+})
+
+test.for(['random', undefined])('resolveSpec() ignores the port variables for port %s', (port) => {
+  const spec = resolve({ postgres: { port }, redis: { port } }, { process: { POSTGRES_PORT: 'x', REDIS_PORT: 'y' } })
+  expect([spec.postgres?.hostPort, spec.redis?.hostPort]).toEqual([undefined, undefined])
+})
+
+test('resolveSpec() names the variable whose port is wrong', async () => {
+  const process = { REDIS_PORT: '6379a' }
+  const error = await catchInfraError(() => resolve({ redis: { port: 'env' } }, { process }))
+  expect(error.code).toBe('INFRA_PORT_INVALID')
+  expect(error.message).toBe(
+    'Cannot use REDIS_PORT: "6379a" is not a port\nSet REDIS_PORT to a whole number from 1 to 65535',
+  )
+})
+
+test('resolveSpec() names the option whose port is wrong', async () => {
+  const error = await catchInfraError(() => resolve({ postgres: { port: 0 } }))
+  expect(error.message).toMatch(/^Cannot use postgres\.port: "0" is not a port\n/)
+})
+
+test('resolveSpec() rejects a wrong VITEST_INFRA_PROVIDER', async () => {
+  const error = await catchInfraError(() => resolve({}, { process: { VITEST_INFRA_PROVIDER: 'podman' } }))
+  expect(error.code).toBe('INFRA_CONFIG_INVALID')
+  expect(error.message).toMatch(/VITEST_INFRA_PROVIDER.*"auto".*"docker".*"podman"/)
+})
+
+test('resolveSpec() does not look at VITEST_INFRA_PROVIDER where the option is given', () => {
+  expect(resolve({ provider: 'docker' }, { process: { VITEST_INFRA_PROVIDER: 'podman' } }).provider).toBe('docker')
+})
+
+test.for(['60s', '0', '-1', '1.5'])('resolveSpec() rejects VITEST_INFRA_STARTUP_TIMEOUT_MS=%s', async (text) => {
+  const error = await catchInfraError(() => resolve({}, { process: { VITEST_INFRA_STARTUP_TIMEOUT_MS: text } }))
+  expect(error.code).toBe('INFRA_CONFIG_INVALID')
+  expect(error.message).toContain('VITEST_INFRA_STARTUP_TIMEOUT_MS')
+  // What was written, or nobody finds it: not the NaN that became of it.
+  expect(error.message).toContain(text)
+})
+
+test.for([
+  [{ startupTimeoutMs: 300_000 }, 60],
+  [{ startupTimeoutMs: 60_001 }, 13],
+  [{ startupTimeoutMs: 1_000 }, 12],
+  [{ postgres: { healthcheck: { interval: '250ms' } } }, 240],
+  [{ postgres: { healthcheck: { interval: '1m' } } }, 12],
+] as const)('resolveSpec() keeps asking for as long as the start-up may take with %j', ([options, retries]) => {
+  expect(resolve(options).postgres?.service.healthcheck.retries).toBe(retries)
+})
+
+test('resolveSpec() rejects retries that end before the start-up may', async () => {
+  const error = await catchInfraError(() => resolve({ redis: { healthcheck: { interval: '2s', retries: 10 } } }))
+  expect(error).toMatchObject({ code: 'INFRA_HEALTHCHECK_WINDOW', service: 'redis' })
+})
+
+test('resolveSpec() rejects a service that stands twice', async () => {
+  const error = await catchInfraError(() => resolve({ services: ['redis', 'postgres', 'redis'] }))
+  expect(error.code).toBe('INFRA_NAME_DUPLICATE')
+})
+
+test.for(['interval', 'timeout'])('resolveSpec() names the healthcheck %s that is no duration', async (key) => {
+  const error = await catchInfraError(() => resolve({ redis: { healthcheck: { [key]: '5' } } }))
+  expect(error.code).toBe('INFRA_DURATION_INVALID')
+  expect(error.message).toMatch(`Cannot read redis.healthcheck.${key}: "5" is not a duration longer than zero\n`)
+})
+
+test('resolveSpec() wants .env.example to name the variable of a fixed port', async () => {
+  const envExample = 'POSTGRES_PORT=5432\n# REDIS_PORT=6379\n'
+  expect(resolve({ redis: { port: 'random' } }, { envExample }).redis?.hostPort).toBeUndefined()
+  expect(resolve({ redis: { port: 'env' } }).redis?.hostPort).toBe(6379)
+  expect(resolve({ postgres: { port: 'env' } }, { envExample }).postgres?.hostPort).toBe(5432)
+  const error = await catchInfraError(() => resolve({ redis: { port: 'env' } }, { envExample }))
+  expect(error).toMatchObject({ code: 'INFRA_PORT_VARIABLE_MISSING', service: 'redis' })
+})
+
+test('resolveSpec() puts each template behind the one that it adds to', () => {
+  const spec = resolve({
+    template: 'orders',
+    templates: {
+      orders: { from: 'customers', seeds: doNothing },
+      customers: { extensions: ['citext'], migrations: ['db/customers'] },
+    },
+  })
+  expect(spec.template).toBe('orders')
+  expect(spec.postgres?.templates).toEqual([
+    { name: 'default', from: undefined, extensions: [], migrations: undefined, seeds: undefined },
+    { name: 'customers', from: 'default', extensions: ['citext'], migrations: ['db/customers'], seeds: [] },
+    { name: 'orders', from: 'customers', extensions: [], migrations: [], seeds: [doNothing] },
+  ])
+})
+
+test('resolveSpec() rejects a template that nobody defined', async () => {
+  const error = await catchInfraError(() => resolve({ template: 'oders', templates: { orders: {} } }))
+  expect(error).toMatchObject({ code: 'INFRA_TEMPLATE_UNKNOWN', service: 'postgres' })
+})
+
+test('resolveSpec() does not ask for templates where there is no PostgreSQL', () => {
+  expect(resolve({ services: ['redis'], template: 'orders' }).postgres).toBeUndefined()
+})
+
+test('resolveSpec() freezes what it returns, to the bottom', () => {
+  const spec = resolve({
+    labels: { a: 'b' },
+    postgres: { seeds: ['x'], settings: { a: 1 } },
+    redis: { args: ['y'], seeds: ['z'] },
+    templates: { orders: { extensions: ['citext'], seeds: 'x' } },
+  })
+  expect(partsOf(spec).flatMap(([path, part]) => (Object.isFrozen(part) ? [] : [path]))).toEqual([])
+})
+
+test("resolveSpec() neither freezes nor changes the user's own options", () => {
+  const env = Object.assign(() => ({}), { calls: [] })
+  const data = {
+    services: ['postgres', 'redis'],
+    labels: { a: 'b' },
+    postgres: {
+      healthcheck: { retries: 20 },
+      labels: { c: 'd' },
+      settings: { e: 1 },
+      extensions: ['f'],
+      migrations: ['g'],
+      seeds: ['h'],
+    },
+    redis: { args: ['i'], labels: {}, seeds: ['j'] },
+    templates: { orders: { extensions: ['k'], migrations: ['l'], seeds: ['m'] } },
+  }
+  const before = structuredClone(data)
+  resolve({ ...data, env })
+  expect(data).toEqual(before)
+  expect(frozenParts(data)).toEqual([])
+  expect(Object.isFrozen(env)).toBe(false)
+  expect(frozenParts(DEFAULT_SERVICES)).toEqual([])
+})
+
+test("resolveSpec() does not freeze the user's own seeds", () => {
+  const step = { name: 'load', files: ['a.csv'], run: Object.assign(() => {}, { calls: [] }) }
+  resolve({ postgres: { seeds: [step] }, templates: { orders: { migrations: step } } })
+  expect(frozenParts(step)).toEqual([])
+})
+
+test('resolveSpec() does not follow later changes of the options', () => {
+  const options = { redis: { args: ['--maxmemory', '64mb'] }, labels: { a: 'b' } }
+  const spec = resolve(options)
+  options.redis.args.push('--appendonly')
+  options.labels.a = 'c'
+  expect(spec.redis?.args).toEqual(['--maxmemory', '64mb'])
+  expect(spec.redis?.service.labels).toEqual({ a: 'b' })
+})
+
+function frozenParts(value: unknown): string[] {
+  return partsOf(value).flatMap(([path, part]) => (Object.isFrozen(part) ? [path] : []))
+}
+
+/** Every object within a value, the value included, by its path. */
+function partsOf(value: unknown, path = 'spec'): [string, object][] {
+  if (typeof value !== 'object' || value === null) {
+    return []
+  }
+  return [[path, value], ...Object.entries(value).flatMap(([key, part]) => partsOf(part, `${path}.${key}`))]
+}

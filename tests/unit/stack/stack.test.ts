@@ -1,0 +1,366 @@
+import { expect, test } from 'vitest'
+import type { Provider, StartContext, StartedService } from '../../../src/providers/provider.ts'
+import type { InfraEvent } from '../../../src/report/events.ts'
+import type { ServiceDefinition } from '../../../src/services/service.ts'
+import { Stack } from '../../../src/stack/stack.ts'
+import { catchInfraError } from '../support/catch-infra-error.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { createDefinition, createProvider, createStartedService } from '../support/fake-provider.ts'
+
+type Start = (definition: ServiceDefinition, context: StartContext) => Promise<StartedService>
+
+interface Setup {
+  readonly stack: Stack
+  readonly events: InfraEvent[]
+  /** What happened, in order. */
+  readonly log: string[]
+}
+
+interface SetupOptions {
+  readonly postgres?: Partial<ServiceDefinition>
+  readonly redis?: Partial<ServiceDefinition>
+  /** What a provider does before it hands over a server. */
+  readonly start?: Start
+  readonly server?: (name: string) => Partial<StartedService>
+}
+
+/** A stack of PostgreSQL and Redis that keeps a log of starts and stops. */
+function createStack({ postgres, redis, start, server }: SetupOptions = {}): Setup {
+  const events: InfraEvent[] = []
+  const log: string[] = []
+  const serve = (name: string): StartedService => {
+    const given = server?.(name)
+    return createStartedService({
+      label: `vitest-infra-${name}`,
+      ...given,
+      stop: async () => {
+        log.push(`stop ${name}`)
+        await given?.stop?.()
+      },
+    })
+  }
+  const provider: Provider = createProvider(async (definition, context) => {
+    const { name } = definition.service
+    log.push(`start ${name}`)
+    return (await start?.(definition, context)) ?? serve(name)
+  })
+  const stack = new Stack({
+    provider,
+    definitions: [createDefinition('postgres', postgres), createDefinition('redis', redis)],
+    startupTimeoutMs: 1_000,
+    report: (event) => events.push(event),
+    clock: new FakeClock(),
+  })
+  return { stack, events, log }
+}
+
+/** A start that ends with the run, as a provider's does. */
+function untilAborted({ signal }: StartContext): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error))
+  })
+}
+
+test('Stack.start() resolves with every service, in the order of the definitions', async () => {
+  const { stack, events } = createStack({ redis: { probe: async () => '8.0.6' } })
+  const address = { host: 'localhost', port: 49_153 }
+  expect(await stack.start()).toEqual([
+    { name: 'postgres', address, version: '18.6', state: 'healthy' },
+    { name: 'redis', address, version: '8.0.6', state: 'healthy' },
+  ])
+  expect(events).toEqual([
+    { type: 'service-healthy', service: 'postgres', version: '18.6', ...address, elapsedMs: 0 },
+    { type: 'service-healthy', service: 'redis', version: '8.0.6', ...address, elapsedMs: 0 },
+  ])
+})
+
+test('Stack.start() starts services side by side', async () => {
+  let starting = 0
+  const { promise: bothStarting, resolve } = Promise.withResolvers<void>()
+  const { stack } = createStack({
+    async start(definition) {
+      starting += 1
+      if (starting === 2) {
+        resolve()
+      }
+      await bothStarting
+      return createStartedService({ label: definition.service.name })
+    },
+  })
+  expect(await stack.start()).toHaveLength(2)
+})
+
+test('Stack.start() starts once, however often it is called', async () => {
+  const { stack, log } = createStack()
+  const [first, second] = await Promise.all([stack.start(), stack.start()])
+  expect(first).toBe(second)
+  expect(log).toEqual(['start postgres', 'start redis'])
+})
+
+test('Stack.start() prepares a service once it is healthy, before it hands it over', async () => {
+  const order: string[] = []
+  const { stack } = createStack({
+    postgres: {
+      probe: async () => {
+        order.push('query')
+        return '18.6'
+      },
+      prepare: async ({ address, version }) => {
+        order.push(`prepare ${version} on ${address.host}:${address.port}`)
+      },
+    },
+  })
+  await stack.start()
+  expect(order).toEqual(['query', 'prepare 18.6 on localhost:49153'])
+})
+
+test('Stack.start() passes what the provider rejects with, and stops the others first', async () => {
+  const failure = new Error('no such image')
+  const { stack, log } = createStack({
+    async start({ service }) {
+      if (service.name === 'redis') {
+        throw failure
+      }
+      return undefined as never
+    },
+  })
+  await expect(stack.start()).rejects.toBe(failure)
+  expect(log).toEqual(['start postgres', 'start redis', 'stop postgres'])
+})
+
+test('Stack.start() stops a service that does not become healthy, and the others', async () => {
+  const { stack, log } = createStack({
+    redis: {
+      probe: async () => {
+        throw new Error('connect ECONNREFUSED')
+      },
+    },
+  })
+  const error = await catchInfraError(() => stack.start())
+  expect(error).toMatchObject({ code: 'INFRA_SERVICE_UNHEALTHY', service: 'redis' })
+  expect(log.toSorted()).toEqual(['start postgres', 'start redis', 'stop postgres', 'stop redis'])
+})
+
+test('Stack.start() stops everything when a service cannot be prepared', async () => {
+  const failure = new Error('syntax error in 001_customers.sql')
+  const { stack, log } = createStack({
+    postgres: {
+      prepare: async () => {
+        throw failure
+      },
+    },
+  })
+  await expect(stack.start()).rejects.toBe(failure)
+  expect(log.toSorted()).toEqual(['start postgres', 'start redis', 'stop postgres', 'stop redis'])
+})
+
+test('Stack.start() ends the others early when one fails', async () => {
+  const failure = new Error('no such image')
+  const heard: unknown[] = []
+  const { stack } = createStack({
+    start({ service }, context) {
+      if (service.name === 'postgres') {
+        return untilAborted(context).catch((error: unknown) => {
+          heard.push(error)
+          throw error
+        })
+      }
+      return Promise.reject(failure)
+    },
+  })
+  await expect(stack.start()).rejects.toBe(failure)
+  expect(heard).toEqual([failure])
+})
+
+// In the order of the definitions, PostgreSQL's would come first.
+test('Stack.start() rejects with the error that came first', async () => {
+  const first = new Error('redis failed first')
+  const second = new Error('postgres failed because of it')
+  const { stack } = createStack({
+    start: ({ service }, context) =>
+      service.name === 'redis'
+        ? Promise.reject(first)
+        : untilAborted(context).catch(() => {
+            throw second
+          }),
+  })
+  await expect(stack.start()).rejects.toBe(first)
+})
+
+test('Stack.start() waits for a server that comes up while another fails, and stops it', async () => {
+  const failure = new Error('no such image')
+  const { promise: pulled, resolve: pull } = Promise.withResolvers<void>()
+  let settled = false
+  const { stack, log } = createStack({
+    async start({ service }) {
+      if (service.name === 'redis') {
+        throw failure
+      }
+      await pulled
+      return undefined as never
+    },
+  })
+  const start = stack.start().finally(() => (settled = true))
+  start.catch(() => {})
+  await new Promise(setImmediate)
+  expect(settled).toBe(false)
+  pull()
+  await expect(start).rejects.toBe(failure)
+  expect(log).toEqual(['start postgres', 'start redis', 'stop postgres'])
+})
+
+test('Stack.start() reports what it cannot stop, and still rejects with the first error', async () => {
+  const failure = new Error('no such image')
+  let stops = 0
+  const { stack, events } = createStack({
+    async start({ service }) {
+      if (service.name === 'redis') {
+        throw failure
+      }
+      return undefined as never
+    },
+    server: () => ({
+      stop: async () => {
+        stops += 1
+        if (stops === 1) {
+          throw new Error('the engine is busy')
+        }
+      },
+    }),
+  })
+  await expect(stack.start()).rejects.toBe(failure)
+  const messages = events.flatMap((event) => (event.type === 'stop-failed' ? [event.message] : []))
+  expect(messages).toHaveLength(1)
+  expect(messages[0]).toMatch(/^Cannot stop the stack: vitest-infra-postgres: the engine is busy\n/)
+  await stack.stop()
+  expect(stops).toBe(2)
+})
+
+test('Stack.stop() stops every service', async () => {
+  const { stack, log } = createStack()
+  await stack.start()
+  await stack.stop()
+  expect(log.slice(2).toSorted()).toEqual(['stop postgres', 'stop redis'])
+})
+
+test('Stack.stop() does nothing before a start', async () => {
+  const { stack, log } = createStack()
+  await stack.stop()
+  expect(log).toEqual([])
+})
+
+test('Stack.stop() does nothing the second time', async () => {
+  const { stack, log } = createStack()
+  await stack.start()
+  await Promise.all([stack.stop(), stack.stop()])
+  await stack.stop()
+  expect(log.slice(2).toSorted()).toEqual(['stop postgres', 'stop redis'])
+})
+
+test('Stack.stop() ends a start in flight, which then rejects', async () => {
+  const { stack, log } = createStack({
+    start: async ({ service }, context) => (service.name === 'redis' ? untilAborted(context) : (undefined as never)),
+  })
+  const error = catchInfraError(() => stack.start())
+  await new Promise(setImmediate)
+  await stack.stop()
+  expect(await error).toMatchObject({ code: 'INFRA_START_ABORTED' })
+  expect((await error).message).toBe(
+    [
+      'Cannot start the stack: the run ended while its services were starting',
+      'Nothing is left running; start the run again',
+    ].join('\n'),
+  )
+  expect(log).toEqual(['start postgres', 'start redis', 'stop postgres'])
+})
+
+test('Stack.stop() waits for a server that cannot be held up, and stops it', async () => {
+  const { promise: pulled, resolve: pull } = Promise.withResolvers<void>()
+  const { stack, log } = createStack({
+    async start() {
+      await pulled
+      return undefined as never
+    },
+  })
+  const error = catchInfraError(() => stack.start())
+  const stop = stack.stop().then(() => log.push('stopped'))
+  await new Promise(setImmediate)
+  expect(log).toEqual(['start postgres', 'start redis'])
+  pull()
+  await stop
+  expect(log.slice(2, 4).toSorted()).toEqual(['stop postgres', 'stop redis'])
+  expect(log.at(-1)).toBe('stopped')
+  expect((await error).code).toBe('INFRA_START_ABORTED')
+})
+
+// A migration may run for minutes; what ends it is the end of its server.
+test('Stack.stop() does not wait for a preparation, but takes its server away', { timeout: 1_000 }, async () => {
+  const { promise: preparing, resolve: begin } = Promise.withResolvers<void>()
+  const { promise: connection, reject: breakConnection } = Promise.withResolvers<void>()
+  const { stack, log } = createStack({
+    postgres: {
+      prepare() {
+        begin()
+        return connection
+      },
+    },
+    server: () => ({
+      stop: async () => breakConnection(new Error('terminating connection')),
+    }),
+  })
+  const error = catchInfraError(() => stack.start())
+  await preparing
+  await stack.stop()
+  expect((await error).code).toBe('INFRA_START_ABORTED')
+  expect(log.slice(2).toSorted()).toEqual(['stop postgres', 'stop redis'])
+})
+
+test('Stack.start() after stop() leaves nothing behind', async () => {
+  const { stack, log } = createStack()
+  await stack.stop()
+  const error = await catchInfraError(() => stack.start())
+  expect(error.code).toBe('INFRA_START_ABORTED')
+  expect(log.filter((line) => line.startsWith('stop'))).toHaveLength(
+    log.filter((line) => line.startsWith('start')).length,
+  )
+})
+
+test('Stack.stop() tries every service before it reports all failures', async () => {
+  const { stack, log } = createStack({
+    server: (name) => ({
+      stop: async () => {
+        throw new Error(`${name} is stuck`)
+      },
+    }),
+  })
+  await stack.start()
+  const error = await catchInfraError(() => stack.stop())
+  expect(error.code).toBe('INFRA_STOP_FAILED')
+  expect(error.message).toBe(
+    [
+      'Cannot stop the stack: vitest-infra-postgres: postgres is stuck; vitest-infra-redis: redis is stuck',
+      'Remove what is left with: docker rm -fv $(docker ps -aq --filter label=vitest-infra.run)',
+    ].join('\n'),
+  )
+  expect(log.slice(2).toSorted()).toEqual(['stop postgres', 'stop redis'])
+})
+
+test('Stack.stop() can be tried again, for what is left', async () => {
+  let stuck = true
+  const { stack, log } = createStack({
+    server: (name) => ({
+      stop: async () => {
+        if (name === 'redis' && stuck) {
+          throw new Error('stuck')
+        }
+      },
+    }),
+  })
+  await stack.start()
+  await catchInfraError(() => stack.stop())
+  stuck = false
+  log.length = 0
+  await stack.stop()
+  await stack.stop()
+  expect(log).toEqual(['stop redis'])
+})

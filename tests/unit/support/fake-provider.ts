@@ -1,0 +1,37 @@
+import type { Provider, StartedService } from '../../../src/providers/provider.ts'
+import type { ServiceDefinition } from '../../../src/services/service.ts'
+import { DEFAULT_SERVICES } from '../../../src/spec/infra-service.ts'
+
+/** A server that is well, but for what the test says. */
+export function createStartedService(given: Partial<StartedService> = {}): StartedService {
+  return {
+    address: { host: 'localhost', port: 49_153 },
+    label: 'vitest-infra-postgres-1',
+    siblings: [],
+    runHealthcheck: async () => ({ passed: true, output: 'accepting connections\n' }),
+    status: async () => ({ running: true }),
+    logTail: async () => 'ready\n',
+    stop: async () => {},
+    ...given,
+  }
+}
+
+/** A provider with a `start()` of the test's own. */
+export function createProvider(start: Provider['start']): Provider {
+  return { name: 'docker', description: 'a provider of the test', start }
+}
+
+/** A built-in service whose query is answered, but for what the test says. */
+export function createDefinition(
+  name: 'postgres' | 'redis',
+  given: Partial<ServiceDefinition> = {},
+): ServiceDefinition {
+  return {
+    service: DEFAULT_SERVICES[name],
+    hostPort: undefined,
+    environment: {},
+    command: [`${name}-server`, '--quiet'],
+    probe: async () => '18.6',
+    ...given,
+  }
+}

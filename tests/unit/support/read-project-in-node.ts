@@ -1,0 +1,38 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { ReadProjectOptions } from '../../../src/read-project.ts'
+import type { ResolvedSpec } from '../../../src/spec/resolve-spec.ts'
+
+const CHILD = fileURLToPath(new URL('./read-project-child.ts', import.meta.url))
+
+/** What `readProject()` ends with, as plain data. */
+export interface ProjectOutcome {
+  readonly spec?: ResolvedSpec
+  readonly error?: {
+    readonly isInfraError: boolean
+    readonly code: string
+    readonly message: string
+    /** The name of the error's cause. */
+    readonly cause: string | undefined
+  }
+}
+
+/** Calls `readProject()` in a process of its own. */
+export interface ProjectReader {
+  read(options: Partial<ReadProjectOptions> & Pick<ReadProjectOptions, 'directory'>): Promise<ProjectOutcome>
+  close(): void
+}
+
+/** In a test's own process Vite would load `infra.config.*`, and Vite takes TypeScript that Node does not. */
+export function openProjectReader(): ProjectReader {
+  const child = fork(CHILD, { execArgv: ['--no-warnings'] })
+  return {
+    async read(options) {
+      child.send({ options: {}, environment: {}, ...options })
+      const [outcome] = (await once(child, 'message')) as [ProjectOutcome]
+      return outcome
+    },
+    close: () => child.disconnect(),
+  }
+}

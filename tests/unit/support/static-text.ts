@@ -1,0 +1,49 @@
+import { isNode, partsOf, type SourceFile, type SyntaxNode } from './source.ts'
+
+/** Stands for what is only known while the code runs. */
+const HOLE = '…'
+
+/** The texts that an expression of a file can have, as far as its source tells. */
+export function staticTexts(expression: unknown, file: SourceFile): string[] {
+  if (!isNode(expression)) {
+    return [HOLE]
+  }
+  const textsOf = (part: unknown) => staticTexts(part, file)
+  switch (expression.type) {
+    case 'Literal':
+      return [String(expression.value)]
+    case 'TemplateLiteral':
+      return partsOf(expression, 'quasis')
+        .flatMap((quasi, index) => [[textOfQuasi(quasi)], textsOf(partsOf(expression, 'expressions')[index])])
+        .slice(0, -1)
+        .reduce<string[]>((heads, tails) => join(heads, tails), [''])
+    case 'BinaryExpression':
+      return join(textsOf(expression.left), textsOf(expression.right))
+    case 'ConditionalExpression':
+      return [...textsOf(expression.consequent), ...textsOf(expression.alternate)]
+    case 'LogicalExpression':
+      return [...textsOf(expression.left), ...textsOf(expression.right)]
+    case 'ArrowFunctionExpression':
+      return textsOf(expression.body)
+    case 'Identifier':
+      return textsOf(findConstant(String(expression.name), file))
+    default:
+      return [HOLE]
+  }
+}
+
+function join(heads: readonly string[], tails: readonly string[]): string[] {
+  return heads.flatMap((head) => tails.map((tail) => head + tail))
+}
+
+function textOfQuasi({ value }: SyntaxNode): string {
+  return (value as { cooked: string }).cooked
+}
+
+/** What `const name = …` holds, if exactly one stands in the file. */
+function findConstant(name: string, { nodes }: SourceFile): unknown {
+  const [declarator, another] = nodes.filter(
+    ({ type, id }) => type === 'VariableDeclarator' && isNode(id, 'Identifier') && id.name === name,
+  )
+  return another ? undefined : declarator?.init
+}
