@@ -20,11 +20,11 @@ export function findGlobalReferences(file: SourceFile, names: readonly string[])
     .map((node) => ({ name: String(node.name), property: propertyOf(owners.get(node)), place: placeOf(file, node) }))
 }
 
-/** The parts of a node that are mere labels: `b` in `a.b`, in `{ b: a }` and in `interface A { b: string }`. */
+/** The parts of a node that are mere labels, such as `b` in `a.b`, in `{ b: a }` and in `interface A { b: string }`. */
 function labelsOf(node: SyntaxNode): unknown[] {
   switch (node.type) {
     case 'MemberExpression':
-      return node.computed ? [] : [node.property]
+      return node.computed || (isNode(node.object) && node.object.name === 'globalThis') ? [] : [node.property]
     case 'Property':
     case 'PropertyDefinition':
     case 'MethodDefinition':
