@@ -140,7 +140,7 @@ test('database clients and testcontainers are loaded only where they are used', 
   const early = imports.filter(({ to, kind, from }) => {
     return kind === 'static' && heavy.test(to) && from !== 'providers/docker/containers.ts'
   })
-  const alwaysLoaded = entries.flatMap((entry) =>
+  const alwaysLoaded = [...entries, 'stack/start-infra.ts'].flatMap((entry) =>
     [...findReach(imports, entry, STATIC)].flatMap(([module, way]) => (heavy.test(module) ? [way] : [])),
   )
   expect([...early.map(show), ...alwaysLoaded]).toEqual([])
