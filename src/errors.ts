@@ -45,8 +45,8 @@ export interface InfraErrorDetails {
  */
 export class InfraError extends Error {
   readonly code: InfraErrorCode
-  readonly service: string | undefined
-  readonly provider: string | undefined
+  declare readonly service?: string
+  declare readonly provider?: string
   readonly remedy: string
 
   constructor(code: InfraErrorCode, details: InfraErrorDetails) {
@@ -54,8 +54,9 @@ export class InfraError extends Error {
     super(lines.join('\n'), details.cause === undefined ? undefined : { cause: details.cause })
     this.name = 'InfraError'
     this.code = code
-    this.service = details.service
-    this.provider = details.provider
+    // Left out where unknown, since Vitest prints every property of an error.
+    Object.assign(this, details.service && { service: details.service })
+    Object.assign(this, details.provider && { provider: details.provider })
     this.remedy = details.remedy
   }
 }

@@ -44,15 +44,12 @@ export class PostgresAdmin {
     if (!force && (await this.#isInUse(name))) {
       return false
     }
-    try {
-      await this.#dropping.query(`DROP DATABASE IF EXISTS ${quote(name)}${force ? ' WITH (FORCE)' : ''}`)
+    if (await this.#tryDrop(name, { force })) {
       return true
-    } catch (error) {
-      if (sqlState(error) === OBJECT_IN_USE) {
-        return false
-      }
-      throw error
     }
+    // A logical replication slot holds its database too, and outlives the session that made it.
+    await this.#dropSlots(name)
+    return this.#tryDrop(name, { force })
   }
 
   async templateState(name: string): Promise<TemplateState> {
@@ -90,6 +87,29 @@ export class PostgresAdmin {
       // Ends the lock with the session, however `work` ended.
       await holder.end()
     }
+  }
+
+  async #tryDrop(name: string, { force }: { force: boolean }): Promise<boolean> {
+    try {
+      await this.#dropping.query(`DROP DATABASE IF EXISTS ${quote(name)}${force ? ' WITH (FORCE)' : ''}`)
+      return true
+    } catch (error) {
+      if (sqlState(error) === OBJECT_IN_USE) {
+        return false
+      }
+      throw error
+    }
+  }
+
+  async #dropSlots(database: string): Promise<void> {
+    await this.#dropping.query(
+      'SELECT pg_terminate_backend(active_pid, 1000) FROM pg_replication_slots WHERE database = $1 AND active',
+      [database],
+    )
+    await this.#dropping.query(
+      'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = $1',
+      [database],
+    )
   }
 
   async #isInUse(name: string): Promise<boolean> {

@@ -1,0 +1,20 @@
+import { onTestFinished } from 'vitest'
+import type { StackFacts } from '../../src/environment/infra-facts.ts'
+import { systemClock } from '../../src/internal/clock.ts'
+import type { InfraOptions } from '../../src/spec/infra-options.ts'
+import { resolveSpec } from '../../src/spec/resolve-spec.ts'
+import { startInfra } from '../../src/stack/start-infra.ts'
+
+/** A stack for one test that wants other options than the suite's; it is taken down when the test has finished. */
+export async function startOwnStack(options: InfraOptions, root: string = import.meta.dirname): Promise<StackFacts> {
+  const spec = resolveSpec(options, { root, source: 'the test', environment: { process: {} } })
+  const starting = startInfra(spec, {
+    environment: process.env,
+    workers: 1,
+    variables: () => ({}),
+    report: () => {},
+    clock: systemClock,
+  })
+  onTestFinished(() => starting.stop())
+  return (await starting.up).facts
+}
