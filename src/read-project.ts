@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { InfraError, messageOf } from './errors.ts'
@@ -75,7 +75,9 @@ async function loadConfig(file: string): Promise<InfraOptions> {
 /** Node itself loads the file, TypeScript included: no loader to wait for, and the same result from every entry. */
 async function importConfig(file: string): Promise<{ default?: unknown }> {
   try {
-    return (await import(pathToFileURL(file).href)) as { default?: unknown }
+    // Node remembers what it imported, but a watched file changes.
+    const version = statSync(file).mtimeMs
+    return (await import(`${pathToFileURL(file).href}?${version}`)) as { default?: unknown }
   } catch (error) {
     throw new InfraError('INFRA_CONFIG_LOAD', {
       problem: `Cannot load ${file}: ${messageOf(error)}`,

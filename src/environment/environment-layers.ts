@@ -27,7 +27,7 @@ export function createVariableLookup(layers: EnvironmentLayers): VariableLookup 
   }
 }
 
-/** The names that an env file sets, in their order. */
+/** The names that an env file sets. */
 export function variableNames(envText: string): string[] {
   return Object.keys(parseEnv(envText))
 }

@@ -11,6 +11,7 @@ const PROBE_TIMEOUT_MS = 2_000
 const STATUS_INTERVAL_MS = 250
 const RESULTS_KEPT = 3
 const LOG_LINES = 40
+const LOG_TIMEOUT_MS = 5_000
 
 export interface GateOptions {
   readonly definition: ServiceDefinition
@@ -104,8 +105,8 @@ async function checkOnce({ definition, started, signal }: GateOptions): Promise<
   }
 }
 
-async function assertRunning({ definition, started }: GateOptions, results: Results): Promise<void> {
-  const status = await started.status()
+async function assertRunning({ definition, started, signal }: GateOptions, results: Results): Promise<void> {
+  const status = await abortable(started.status(), signal)
   if (status.running) {
     return
   }
@@ -130,9 +131,9 @@ async function unhealthy({ definition, started, windowMs }: GateOptions, state: 
 }
 
 async function evidence(started: StartedService, results: Results): Promise<string> {
-  const log = await started
-    .logTail(LOG_LINES)
-    .catch((error: unknown) => `(its log cannot be read: ${messageOf(error)})`)
+  const log = await abortable(started.logTail(LOG_LINES), AbortSignal.timeout(LOG_TIMEOUT_MS)).catch(
+    (error: unknown) => `(its log cannot be read: ${messageOf(error)})`,
+  )
   return [
     'Last results:',
     ...[...results.healthcheck, ...results.query].map((result) => `  ${result.trimEnd()}`),

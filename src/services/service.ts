@@ -9,9 +9,16 @@ export interface Address {
 /** Further server processes beside a service's first one, in the same place, each on a port of its own. */
 export interface Siblings {
   readonly count: number
-  /** Command line of one; `port` is where it listens, `folder` an empty folder of its own. */
+  /** Command line of one; `port` is where it listens, `folder` a folder of its own. */
   readonly command: (port: string, folder: string) => readonly string[]
+  /** A POSIX shell script that fills the folder, named by `$folder`, before a new one starts. */
+  readonly prepare?: string
+  /** The account that they run as, where it is not that of the container. */
+  readonly user?: string
 }
+
+/** What can be done to a sibling that runs, its data staying: to end it, to start it again, to freeze it and let it go on. */
+export type SiblingAction = 'stop' | 'start' | 'pause' | 'resume'
 
 /** A server that the health gate admitted. */
 export interface HealthyServer {
@@ -43,6 +50,7 @@ export interface SiblingServer {
   readonly address: Address
   /** Ends its process, if there is one, and starts a new one; resolves without waiting for it to answer. */
   restart(): Promise<void>
+  control(action: SiblingAction): Promise<void>
 }
 
 /** The ports that a service's siblings listen on where they run: those that follow its own. */

@@ -77,6 +77,10 @@ function shape<const Entries extends v.ObjectEntries>(entries: Entries) {
       if (typeof input !== 'object' || input === null) {
         return
       }
+      if (Array.isArray(input)) {
+        addIssue({ message: 'must be an object, but is a list' })
+        return
+      }
       for (const key of Object.keys(input).filter((known) => !Object.hasOwn(entries, known))) {
         addIssue({ message: NOT_AN_OPTION, path: [{ type: 'object', origin: 'value', input, key, value: input[key] }] })
       }
@@ -99,7 +103,31 @@ function describe(issue: v.BaseIssue<unknown>): string {
   if (issue.message === NOT_AN_OPTION) {
     return `${path} ${NOT_AN_OPTION}`
   }
-  const expected = issue.expected === 'Object' ? 'an object' : (issue.expected ?? 'something else')
-  const text = issue.message.startsWith('Invalid') ? `must be ${expected}` : issue.message
-  return SECRET.test(path) ? `${path} ${text}` : `${path} ${text}, but is ${issue.received}`
+  if (issue.input === undefined) {
+    return `${path} is missing`
+  }
+  const text = issue.message.startsWith('Invalid') ? `must be ${inWords(issue.expected)}` : issue.message
+  const isWhole = SECRET.test(path) || text.includes('but is')
+  return isWhole ? `${path} ${text}` : `${path} ${text}, but is ${show(issue.input)}`
+}
+
+/** `("auto" | "docker")` → `"auto" or "docker"` */
+function inWords(expected: string | null): string {
+  return (expected ?? 'something else')
+    .replaceAll(/[()]/g, '')
+    .replaceAll(' | ', ' or ')
+    .replaceAll('Object', 'an object')
+    .replaceAll('Array', 'a list')
+    .replaceAll('Function', 'a function')
+    .replaceAll(/\b(string|number|boolean)\b/g, 'a $1')
+}
+
+function show(input: unknown): string {
+  if (typeof input === 'function') {
+    return 'a function'
+  }
+  if (typeof input === 'object' && input !== null) {
+    return Array.isArray(input) ? 'a list' : 'an object'
+  }
+  return JSON.stringify(input) ?? String(input)
 }

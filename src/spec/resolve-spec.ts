@@ -8,9 +8,10 @@ import { DEFAULT_SERVICES, DEFAULT_STARTUP_TIMEOUT_MS } from './infra-service.ts
 import type { BuiltInServiceName, Healthcheck, InfraService } from './infra-service.ts'
 import { assertOptions } from './options-schema.ts'
 import {
+  assertDistinctPorts,
   assertHealthcheckWindow,
-  assertTemplate,
   assertPortVariables,
+  assertTemplate,
   assertUniqueNames,
   inOrderOfLayers,
   parsePort,
@@ -86,7 +87,7 @@ export function resolveSpec(options: unknown, context: SpecContext): ResolvedSpe
   assertOptions(options, context.source)
   const lookup = createVariableLookup(context.environment)
   const names = options.services ?? (Object.keys(DEFAULT_SERVICES) as BuiltInServiceName[])
-  assertUniqueNames(names)
+  assertUniqueNames(names, 'services')
   const startupTimeoutMs = resolveStartupTimeoutMs(options, lookup)
   const settle: Settle = { options, lookup, startupTimeoutMs }
   const spec: ResolvedSpec = {
@@ -132,6 +133,7 @@ function resolvePostgres(settle: Settle): ResolvedPostgres {
 }
 
 function resolveTemplates({ postgres = {}, templates = {} }: InfraOptions): readonly ResolvedTemplate[] {
+  assertUniqueNames([DEFAULT_TEMPLATE, ...Object.keys(templates)], 'templates')
   const named = Object.entries(templates).map(([name, given]) =>
     resolveTemplate(name, given.from ?? DEFAULT_TEMPLATE, {
       ...given,
@@ -212,6 +214,7 @@ function resolveStartupTimeoutMs(options: InfraOptions, lookup: VariableLookup):
 }
 
 function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
+  assertEnvironmentValues(spec)
   const services = servicesOf(spec)
   if (spec.postgres) {
     assertTemplate(spec.template, spec.postgres.templates)
@@ -219,6 +222,7 @@ function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
   for (const { service } of services) {
     assertHealthcheckWindow(service, spec.startupTimeoutMs)
   }
+  assertDistinctPorts(services)
   const pinned = services.filter(({ hostPort }) => hostPort !== undefined)
   if (environment.envExample !== undefined) {
     assertPortVariables(
@@ -226,6 +230,16 @@ function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
       environment.envExample,
     )
   }
+}
+
+/** What came from the environment has to fit as an option would. */
+function assertEnvironmentValues({ postgres, redis }: ResolvedSpec): void {
+  const { user, password, database } = postgres ?? {}
+  const values = {
+    ...(postgres && { postgres: { user, password, database, image: postgres.service.image } }),
+    ...(redis && { redis: { image: redis.service.image } }),
+  }
+  assertOptions(values, 'the environment')
 }
 
 function settingText(value: string | number | boolean): string {

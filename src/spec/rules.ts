@@ -16,14 +16,29 @@ export function parsePort(value: string | number, where: string): number {
 }
 
 /** Throws unless every name stands once. */
-export function assertUniqueNames(names: readonly string[]): void {
+export function assertUniqueNames(names: readonly string[], what: 'services' | 'templates'): void {
   const duplicate = names.find((name, index) => names.indexOf(name) !== index)
   if (duplicate !== undefined) {
     throw new InfraError('INFRA_NAME_DUPLICATE', {
-      problem: `Cannot use the services ${names.map((name) => `"${name}"`).join(', ')}: "${duplicate}" stands twice`,
-      remedy: 'Give every service a name of its own',
-      service: duplicate,
+      problem: `Cannot use the ${what} ${names.map((name) => `"${name}"`).join(', ')}: "${duplicate}" stands twice`,
+      remedy: `Give each of the ${what} a name of its own`,
     })
+  }
+}
+
+/** Throws if two services want the same port of this machine. */
+export function assertDistinctPorts(
+  services: readonly { readonly service: InfraService; readonly hostPort: number | undefined }[],
+): void {
+  for (const { service, hostPort } of services) {
+    const rival = services.find((other) => other.service !== service && other.hostPort === hostPort)
+    if (hostPort !== undefined && rival) {
+      throw new InfraError('INFRA_PORT_INVALID', {
+        problem: `Cannot publish service "${rival.service.name}" on port ${hostPort}: service "${service.name}" has it`,
+        remedy: `Give ${rival.service.name}.port another number, or leave it at 'random'`,
+        service: rival.service.name,
+      })
+    }
   }
 }
 

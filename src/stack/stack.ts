@@ -84,12 +84,12 @@ export class Stack {
 
   async #stopAll(): Promise<void> {
     this.#abort.abort(startAborted())
-    // At once, since a migration that is running ends with its server. What is still on its way up sees the abort, and
-    // is removed by the start that fails with it.
+    // At once, since a migration that is running ends with its server; then what came up meanwhile.
     const [removed] = await Promise.allSettled([this.#removeAll(), this.#starting])
     if (removed.status === 'rejected') {
       throw removed.reason
     }
+    await this.#removeAll()
   }
 
   async #removeAll(): Promise<void> {
@@ -100,10 +100,7 @@ export class Stack {
     )
     if (failures.length > 0) {
       this.#started.push(...failures.flatMap(({ service }) => service ?? []))
-      throw stopFailed(
-        failures.map(({ service, reason }) => `${service?.label}: ${messageOf(reason)}`),
-        failures,
-      )
+      throw stopFailed(failures.map(({ service, reason }) => ({ label: service?.label ?? '', reason })))
     }
   }
 }
@@ -112,14 +109,15 @@ export class Stack {
 export function startAborted(): InfraError {
   return new InfraError('INFRA_START_ABORTED', {
     problem: 'Cannot start the stack: the run ended while its services were starting',
-    remedy: 'Nothing is left running; start the run again',
+    remedy: 'Start the run again',
   })
 }
 
-function stopFailed(lines: readonly string[], cause: unknown): InfraError {
+function stopFailed(failures: readonly { readonly label: string; readonly reason: unknown }[]): InfraError {
+  const lines = failures.map(({ label, reason }) => `${label}: ${messageOf(reason)}`)
   return new InfraError('INFRA_STOP_FAILED', {
     problem: `Cannot stop the stack: ${lines.join('; ')}`,
-    remedy: 'Remove what is left with: docker rm -fv $(docker ps -aq --filter label=vitest-infra.run)',
-    cause,
+    remedy: `Remove what is left with: docker rm -fv ${failures.map(({ label }) => label).join(' ')}`,
+    cause: failures,
   })
 }

@@ -1,37 +1,60 @@
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
-import { type Address, type ServiceDefinition, type SiblingServer, siblingPortsOf } from '../../services/service.ts'
+import {
+  type Address,
+  type ServiceDefinition,
+  type SiblingAction,
+  type SiblingServer,
+  siblingPortsOf,
+} from '../../services/service.ts'
 import type { Container } from './dockerode-types.ts'
 
 const PORT = '{port}'
 const FOLDER = '{folder}'
 
 /**
- * Keeps one process for each port: a line with a port on standard input ends the process there and starts a new one in
- * an empty folder; the end of input ends them all. POSIX sh and busybox's applets only: it runs inside the container.
+ * Keeps one process for each port, as told by lines of a verb and a port on standard input; the end of input ends them
+ * all. Each leads a group of its own, so that PostgreSQL is stopped and frozen with all its processes.
+ * POSIX sh and busybox's applets only: it runs inside the container.
+ *
+ * Arguments: a folder for their data, a script that prepares one in $folder, its command line.
  */
 const SUPERVISOR = `
-base=$(mktemp -d) ports=
-stop() { eval "pid=\\\${pid_$1:-}"; [ -z "$pid" ] || { kill -9 "$pid"; wait "$pid"; } 2>/dev/null; }
-run() {
-  port=$1 folder=$2
-  shift 2
+base=$(mktemp -d -p "$1") preparation=$2 ports=
+shift 2
+signal() { [ -z "$pid" ] || kill "-$1" -- "-$pid" 2>/dev/null; }
+end() { signal "$1"; [ -z "$pid" ] || wait "$pid" 2>/dev/null; }
+launch() {
   for word do
     shift
     case $word in '${PORT}') word=$port ;; '${FOLDER}') word=$folder ;; esac
     set -- "$@" "$word"
   done
-  exec "$@"
-}
-while read -r port; do
-  stop "$port"
-  rm -rf "\${base:?}/$port"
-  mkdir "$base/$port"
-  (run "$port" "$base/$port" "$@") </dev/null >/dev/null 2>&1 &
+  setsid "$@" </dev/null >/dev/null 2>&1 &
   eval "pid_$port=$!"
-  ports="$ports $port"
+}
+while read -r verb port; do
+  folder="$base/$port"
+  eval "pid=\\\${pid_$port:-}"
+  case $verb in
+    renew)
+      end KILL
+      rm -rf "\${folder:?}"
+      mkdir -m 700 "$folder"
+      (eval "$preparation") </dev/null >/dev/null 2>&1
+      launch "$@"
+      ports="$ports $port"
+      ;;
+    start) launch "$@" ;;
+    stop) end INT ;;
+    pause) signal STOP ;;
+    resume) signal CONT ;;
+  esac
 done
-for port in $ports; do stop "$port"; done
+for port in $ports; do
+  eval "pid=\\\${pid_$port:-}"
+  end KILL
+done
 rm -rf "\${base:?}"
 `
 
@@ -39,23 +62,22 @@ rm -rf "\${base:?}"
 export class ContainerSiblings {
   readonly #container: Container
   readonly #definition: ServiceDefinition
+  readonly #folder: string
   #supervisor: Promise<Duplex> | undefined
   #closed = false
 
-  constructor(container: Container, definition: ServiceDefinition) {
+  /** Data goes into `folder`, which is in memory. */
+  constructor(container: Container, definition: ServiceDefinition, folder: string) {
     this.#container = container
     this.#definition = definition
+    this.#folder = folder
   }
 
   servers(addressOf: (port: number) => Address): readonly SiblingServer[] {
     return siblingPortsOf(this.#definition).map((port) => ({
       address: addressOf(port),
-      restart: async () => {
-        const supervisor = await this.#open()
-        if (!supervisor.write(`${port}\n`)) {
-          await once(supervisor, 'drain')
-        }
-      },
+      restart: () => this.#tell('renew', port),
+      control: (action: SiblingAction) => this.#tell(action, port),
     }))
   }
 
@@ -67,15 +89,24 @@ export class ContainerSiblings {
     )
   }
 
+  async #tell(verb: SiblingAction | 'renew', port: number): Promise<void> {
+    const supervisor = await this.#open()
+    if (!supervisor.write(`${verb} ${port}\n`)) {
+      await once(supervisor, 'drain')
+    }
+  }
+
   #open(): Promise<Duplex> {
     this.#supervisor ??= this.#start()
     return this.#supervisor
   }
 
   async #start(): Promise<Duplex> {
-    const command = this.#definition.siblings?.command(PORT, FOLDER) ?? []
+    const { siblings } = this.#definition
+    const command = siblings?.command(PORT, FOLDER) ?? []
     const exec = await this.#container.exec({
-      Cmd: ['sh', '-c', SUPERVISOR, 'sh', ...command],
+      Cmd: ['sh', '-c', SUPERVISOR, 'sh', this.#folder, siblings?.prepare ?? '', ...command],
+      ...(siblings?.user !== undefined && { User: siblings.user }),
       AttachStdin: true,
       AttachStdout: true,
       AttachStderr: true,

@@ -78,7 +78,8 @@ async function startContainer(definition: ServiceDefinition, context: ContainerC
       cause: error,
     })
   })
-  return new DockerService({ started, host, dockerode: client.container.dockerode, definition })
+  const [memoryFolder = '/tmp'] = memoryFolders
+  return new DockerService({ started, host, dockerode: client.container.dockerode, definition, memoryFolder })
 }
 
 function labelsOf({ service }: ServiceDefinition, { runId, root }: ContainerContext): Record<string, string> {

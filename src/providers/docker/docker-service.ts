@@ -11,6 +11,8 @@ export interface DockerServiceOptions {
   readonly host: string
   readonly dockerode: Dockerode
   readonly definition: ServiceDefinition
+  /** A folder inside the container that is kept in memory. */
+  readonly memoryFolder: string
 }
 
 /** A container that was started for a service. */
@@ -24,13 +26,13 @@ export class DockerService implements StartedService {
   readonly #healthcheckCommand: string
   #stopping: Promise<void> | undefined
 
-  constructor({ started, host, dockerode, definition }: DockerServiceOptions) {
+  constructor({ started, host, dockerode, definition, memoryFolder }: DockerServiceOptions) {
     const { service } = definition
     this.#started = started
     this.#container = dockerode.getContainer(started.getId())
     this.#healthcheckCommand = service.healthcheck.cmd
     this.address = { host, port: started.getMappedPort(service.defaultPort) }
-    this.#siblings = new ContainerSiblings(this.#container, definition)
+    this.#siblings = new ContainerSiblings(this.#container, definition, memoryFolder)
     this.siblings = this.#siblings.servers((port) => ({ host, port: started.getMappedPort(port) }))
     this.label = started.getName().replace(/^\//, '')
   }

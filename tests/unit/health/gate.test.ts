@@ -274,6 +274,25 @@ test('awaitHealthy() ends when it is told to, although the healthcheck never end
   await expect(admission).rejects.toThrow('the run ended')
 })
 
+test('awaitHealthy() counts a healthcheck that outlasts its timeout as failed', async () => {
+  const { service } = createDefinition('postgres')
+  const definition = createDefinition('postgres', {
+    service: { ...service, healthcheck: { ...service.healthcheck, timeout: '20ms' } },
+  })
+  const started = createStartedService({ runHealthcheck: () => new Promise(() => {}) })
+  const error = await catchInfraError(() => gate({ definition, started, windowMs: 50 }))
+  expect(error.code).toBe('INFRA_SERVICE_UNHEALTHY')
+  expect(error.message).toContain('healthcheck failed: no answer within 20 ms')
+})
+
+// ioredis waits without end for a server that takes the connection and says nothing.
+test('awaitHealthy() counts a query that never ends as failed after 2 s', async () => {
+  const definition = createDefinition('redis', { probe: () => new Promise(() => {}) })
+  const error = await catchInfraError(() => gate({ definition, windowMs: 10 }))
+  expect(error.code).toBe('INFRA_SERVICE_UNHEALTHY')
+  expect(error.message).toMatch(/query failed: .*timeout/)
+})
+
 test('awaitHealthy() lets what is not about the service pass', async () => {
   const started = createStartedService({
     status: async () => {

@@ -6,18 +6,20 @@ test('defineInfra() returns its argument', () => {
   expect(defineInfra(options)).toBe(options)
 })
 
-test('mergeOptions() lets the second win, service by service and key by key', () => {
+test('mergeOptions() lets the second win: service by service, key by key, template by template', () => {
   const base: InfraOptions = {
     provider: 'docker',
     startupTimeoutMs: 10_000,
     labels: { a: '1', b: '1' },
     postgres: { image: 'postgres:17', user: 'shop' },
     redis: { args: ['--save'] },
+    templates: { orders: { seeds: 'a', extensions: ['citext'] }, customers: { seeds: 'b' } },
   }
   const override: InfraOptions = {
     startupTimeoutMs: 20_000,
     labels: { b: '2', c: '2' },
     postgres: { image: 'postgres:18', seeds: ['x'] },
+    templates: { orders: { seeds: 'c' } },
   }
   expect(mergeOptions(base, override)).toEqual({
     provider: 'docker',
@@ -25,6 +27,7 @@ test('mergeOptions() lets the second win, service by service and key by key', ()
     labels: { a: '1', b: '2', c: '2' },
     postgres: { image: 'postgres:18', user: 'shop', seeds: ['x'] },
     redis: { args: ['--save'] },
+    templates: { orders: { seeds: 'c' }, customers: { seeds: 'b' } },
   })
 })
 

@@ -9,6 +9,7 @@ import {
   parsePort,
 } from '../../../src/spec/rules.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
+import { resolve } from '../support/resolve.ts'
 
 const { postgres, redis } = DEFAULT_SERVICES
 
@@ -33,15 +34,15 @@ test.for(['', ' 5432', '5432 ', '-1', '+1', '1e3', '0x10', '5432.5', '70000', '0
 )
 
 test('assertUniqueNames() passes names that differ', () => {
-  expect(() => assertUniqueNames([])).not.toThrow()
-  expect(() => assertUniqueNames(['postgres', 'redis'])).not.toThrow()
+  expect(() => assertUniqueNames([], 'services')).not.toThrow()
+  expect(() => assertUniqueNames(['postgres', 'redis'], 'services')).not.toThrow()
 })
 
 test('assertUniqueNames() names the one that stands twice', async () => {
-  const error = await catchInfraError(() => assertUniqueNames(['redis', 'postgres', 'redis']))
-  expect(error).toMatchObject({ code: 'INFRA_NAME_DUPLICATE', service: 'redis' })
+  const error = await catchInfraError(() => assertUniqueNames(['redis', 'postgres', 'redis'], 'services'))
+  expect(error.code).toBe('INFRA_NAME_DUPLICATE')
   expect(error.message).toBe(
-    'Cannot use the services "redis", "postgres", "redis": "redis" stands twice\nGive every service a name of its own',
+    'Cannot use the services "redis", "postgres", "redis": "redis" stands twice\nGive each of the services a name of its own',
   )
 })
 
@@ -135,5 +136,27 @@ test.for([
   expect(error).toMatchObject({ code: 'INFRA_TEMPLATE_CYCLE', service: 'postgres' })
   expect(error.message).toBe(
     `Cannot build template "${name}": it is made from itself, ${circle}\nCorrect templates.${name}.from`,
+  )
+})
+
+test('resolveSpec() rejects two services on one port', async () => {
+  const error = await catchInfraError(() => resolve({ postgres: { port: 5000 }, redis: { port: 5000 } }))
+  expect(error.message).toBe(
+    'Cannot publish service "redis" on port 5000: service "postgres" has it\n' +
+      "Give redis.port another number, or leave it at 'random'",
+  )
+})
+
+test('resolveSpec() rejects a template of the name that ours has', async () => {
+  const error = await catchInfraError(() => resolve({ templates: { default: {} } }))
+  expect(error.message).toBe(
+    'Cannot use the templates "default", "default": "default" stands twice\nGive each of the templates a name of its own',
+  )
+})
+
+test('resolveSpec() rejects from the environment what it rejects as an option', async () => {
+  const error = await catchInfraError(() => resolve({}, { process: { POSTGRES_USER: 'u'.repeat(64) } }))
+  expect(error.message).toContain(
+    'Cannot use the options of the environment: postgres.user must not be longer than 63 bytes',
   )
 })

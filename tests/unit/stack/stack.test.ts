@@ -257,6 +257,18 @@ test('Stack.stop() does nothing the second time', async () => {
   expect(log.slice(2).toSorted()).toEqual(['stop postgres', 'stop redis'])
 })
 
+test('Stack.stop() resolves for nobody before all is gone', async () => {
+  const { promise: removed, resolve: remove } = Promise.withResolvers<void>()
+  const { stack } = createStack({ server: () => ({ stop: () => removed }) })
+  await stack.start()
+  let resolved = 0
+  const stops = [stack.stop(), stack.stop()].map((stop) => stop.then(() => (resolved += 1)))
+  await new Promise(setImmediate)
+  expect(resolved).toBe(0)
+  remove()
+  await Promise.all(stops)
+})
+
 test('Stack.stop() ends a start in flight, which then rejects', async () => {
   const { stack, log } = createStack({
     start: async ({ service }, context) => (service.name === 'redis' ? untilAborted(context) : (undefined as never)),
@@ -266,10 +278,7 @@ test('Stack.stop() ends a start in flight, which then rejects', async () => {
   await stack.stop()
   expect(await error).toMatchObject({ code: 'INFRA_START_ABORTED' })
   expect((await error).message).toBe(
-    [
-      'Cannot start the stack: the run ended while its services were starting',
-      'Nothing is left running; start the run again',
-    ].join('\n'),
+    ['Cannot start the stack: the run ended while its services were starting', 'Start the run again'].join('\n'),
   )
   expect(log).toEqual(['start postgres', 'start redis', 'stop postgres'])
 })
@@ -339,7 +348,7 @@ test('Stack.stop() tries every service before it reports all failures', async ()
   expect(error.message).toBe(
     [
       'Cannot stop the stack: vitest-infra-postgres: postgres is stuck; vitest-infra-redis: redis is stuck',
-      'Remove what is left with: docker rm -fv $(docker ps -aq --filter label=vitest-infra.run)',
+      'Remove what is left with: docker rm -fv vitest-infra-postgres vitest-infra-redis',
     ].join('\n'),
   )
   expect(log.slice(2).toSorted()).toEqual(['stop postgres', 'stop redis'])

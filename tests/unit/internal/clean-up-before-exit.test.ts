@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { cleanUpOnSignal, type SignalledProcess } from '../../../src/internal/exit-on-signal.ts'
+import { cleanUpBeforeExit, type EndingProcess } from '../../../src/internal/clean-up-before-exit.ts'
 
 /** As much of a process as signals need, Vitest's own handler included. */
 class FakeProcess extends EventEmitter {
@@ -25,7 +25,7 @@ function createCleanup() {
 
 function watch(cleanup: () => Promise<unknown>): { target: FakeProcess; release: () => void } {
   const target = new FakeProcess()
-  return { target, release: cleanUpOnSignal(target as object as SignalledProcess, cleanup) }
+  return { target, release: cleanUpBeforeExit(target as object as EndingProcess, cleanup) }
 }
 
 beforeEach(() => {
@@ -39,7 +39,7 @@ test.for([
   ['SIGINT', 130],
   ['SIGTERM', 143],
   ['SIGHUP', 129],
-] as const)('cleanUpOnSignal() exits on %s with %d once cleanup is done', async ([signal, code]) => {
+] as const)('cleanUpBeforeExit() exits on %s with %d once cleanup is done', async ([signal, code]) => {
   const { cleanup, finish, calls } = createCleanup()
   const { target } = watch(cleanup)
   target.emit(signal)
@@ -53,7 +53,7 @@ test.for([
 })
 
 // Vitest answers a signal with process.exit() a millisecond later.
-test('cleanUpOnSignal() holds back the exit of others', async () => {
+test('cleanUpBeforeExit() holds back the exit of others', async () => {
   const { cleanup, finish } = createCleanup()
   const { target } = watch(cleanup)
   target.on('SIGINT', () => setTimeout(() => target.exit(), 1))
@@ -65,16 +65,16 @@ test('cleanUpOnSignal() holds back the exit of others', async () => {
   expect(target.exits).toEqual([130])
 })
 
-test('cleanUpOnSignal() comes before the handlers that are there already', () => {
+test('cleanUpBeforeExit() comes before the handlers that are there already', () => {
   const order: string[] = []
   const target = new FakeProcess()
   target.on('SIGTERM', () => order.push('theirs'))
-  cleanUpOnSignal(target as object as SignalledProcess, async () => order.push('ours'))
+  cleanUpBeforeExit(target as object as EndingProcess, async () => order.push('ours'))
   target.emit('SIGTERM')
   expect(order).toEqual(['ours', 'theirs'])
 })
 
-test('cleanUpOnSignal() exits although cleanup fails', async () => {
+test('cleanUpBeforeExit() exits although cleanup fails', async () => {
   const { cleanup, fail } = createCleanup()
   const { target } = watch(cleanup)
   target.emit('SIGINT')
@@ -83,7 +83,7 @@ test('cleanUpOnSignal() exits although cleanup fails', async () => {
   expect(target.exits).toEqual([130])
 })
 
-test('cleanUpOnSignal() ignores the second signal', async () => {
+test('cleanUpBeforeExit() ignores the second signal', async () => {
   const { cleanup, finish, calls } = createCleanup()
   const { target } = watch(cleanup)
   target.emit('SIGINT')
@@ -96,7 +96,7 @@ test('cleanUpOnSignal() ignores the second signal', async () => {
   expect(target.exits).toEqual([130])
 })
 
-test('cleanUpOnSignal() exits at once on the third signal', () => {
+test('cleanUpBeforeExit() exits at once on the third signal', () => {
   const { cleanup, calls } = createCleanup()
   const { target } = watch(cleanup)
   target.emit('SIGINT')
@@ -107,7 +107,7 @@ test('cleanUpOnSignal() exits at once on the third signal', () => {
   expect(calls()).toBe(1)
 })
 
-test('cleanUpOnSignal() waits for cleanup no longer than 10 s', async () => {
+test('cleanUpBeforeExit() waits for cleanup no longer than 10 s', async () => {
   const { cleanup } = createCleanup()
   const { target } = watch(cleanup)
   target.emit('SIGTERM')
@@ -117,17 +117,60 @@ test('cleanUpOnSignal() waits for cleanup no longer than 10 s', async () => {
   expect(target.exits).toEqual([143])
 })
 
-test('cleanUpOnSignal() does nothing until there is a signal', async () => {
+test('cleanUpBeforeExit() does nothing until the process is about to end', async () => {
   const { cleanup, calls } = createCleanup()
   const { target } = watch(cleanup)
-  target.exit(3)
   await vi.advanceTimersByTimeAsync(60_000)
-  expect(target.exits).toEqual([3])
+  expect(target.exits).toEqual([])
   expect(target.exitCode).toBeUndefined()
   expect(calls()).toBe(0)
 })
 
-test('cleanUpOnSignal() returns a function that takes its handlers away, and no others', () => {
+test('cleanUpBeforeExit() holds back an exit that somebody else asks for, and keeps its code', async () => {
+  const { cleanup, finish, calls } = createCleanup()
+  const { target } = watch(cleanup)
+  target.exit(3)
+  target.exit(4)
+  expect(target.exits).toEqual([])
+  finish()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(target.exits).toEqual([3])
+  expect(calls()).toBe(1)
+})
+
+test('cleanUpBeforeExit() exits with the code that a failing clean-up set, where there was none', async () => {
+  const { cleanup, finish } = createCleanup()
+  const { target } = watch(cleanup)
+  target.exit(0)
+  target.exitCode = 1
+  finish()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(target.exits).toEqual([1])
+})
+
+test('cleanUpBeforeExit() throws an exception that nobody catches again, once cleanup is done', async () => {
+  const { cleanup, finish } = createCleanup()
+  const { target } = watch(cleanup)
+  const immediate = vi.spyOn(globalThis, 'setImmediate')
+  target.emit('uncaughtException', new Error('lost'))
+  expect(immediate).not.toHaveBeenCalled()
+  immediate.mockImplementation((() => {}) as never)
+  finish()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(immediate.mock.calls[0]?.[0]).toThrow('lost')
+  expect(target.listenerCount('uncaughtException')).toBe(0)
+  immediate.mockRestore()
+})
+
+test('cleanUpBeforeExit() leaves an exception to somebody else who listens', () => {
+  const { cleanup, calls } = createCleanup()
+  const { target } = watch(cleanup)
+  target.on('uncaughtException', ignore)
+  target.emit('uncaughtException', new Error('caught'))
+  expect(calls()).toBe(0)
+})
+
+test('cleanUpBeforeExit() returns a function that takes its handlers away, and no others', () => {
   const { cleanup, calls } = createCleanup()
   const { target, release } = watch(cleanup)
   target.on('SIGINT', ignore)
