@@ -1,7 +1,7 @@
 import type { TestProject, Vitest } from 'vitest/node'
 import { messageOf } from './errors.ts'
 import { systemClock } from './internal/clock.ts'
-import { cleanUpOnSignal } from './internal/exit-on-signal.ts'
+import { cleanUpBeforeExit } from './internal/clean-up-before-exit.ts'
 import { readProject } from './read-project.ts'
 import { createReporter } from './report/reporter.ts'
 import type { InfraOptions } from './spec/infra-options.ts'
@@ -9,10 +9,12 @@ import type { ResolvedSpec } from './spec/resolve-spec.ts'
 import type { UpInfra } from './stack/start-infra.ts'
 import { describeEnvironment } from './stack/stack-facts.ts'
 import type { LeaseAccess } from './isolation/lease-protocol.ts'
+import { describeStackAtRest, isListing } from './vitest/at-rest.ts'
 import { InfraRun, type ProjectVariables } from './vitest/infra-run.ts'
 import { registry } from './vitest/registry.ts'
 import { addSetupFile } from './vitest/setup-file-path.ts'
 import { workerCount } from './vitest/worker-count.ts'
+import { workersEnded } from './vitest/workers-ended.ts'
 
 export type { InfraFacts } from './environment/infra-facts.ts'
 export type { InfraOptions } from './spec/infra-options.ts'
@@ -33,6 +35,10 @@ export function createGlobalSetup(options: InfraOptions = {}): (project: TestPro
       options: registry().options.get(project) ?? options,
       environment: process.env,
     })
+    if (isListing(process.argv)) {
+      serveAtRest(project, spec)
+      return
+    }
     const run = ensureRun(vitest, spec)
     const { facts, socket } = await run.up(spec)
     run.environment.apply(describeEnvironment(spec, facts))
@@ -53,6 +59,14 @@ export default createGlobalSetup()
 function projectsServedBy(project: TestProject): readonly TestProject[] {
   const others = project.vitest.projects.filter((other) => other !== project && !registry().options.has(other))
   return project.isRootProject() ? [project, ...others] : [project]
+}
+
+function serveAtRest(project: TestProject, spec: ResolvedSpec): void {
+  const facts = describeStackAtRest(spec)
+  for (const served of projectsServedBy(project)) {
+    served.provide('infra', { ...facts, env: variablesOf(served, spec)(facts) })
+    addSetupFile(served)
+  }
 }
 
 /** What the user's `test.env` says stays the last word. */
@@ -76,6 +90,7 @@ function leaseAccessOf({ name, config }: TestProject, spec: ResolvedSpec, socket
     lifetime: keepsModules ? 'worker' : 'file',
     wants: spec.isolation === 'shared' ? [] : services.filter((service) => service !== undefined),
     template: spec.template,
+    reuse: spec.isolation === 'worker',
   }
 }
 
@@ -115,8 +130,9 @@ function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
       process.exitCode = 1
     })
   }
-  const release = cleanUpOnSignal(process, close)
+  const release = cleanUpBeforeExit(process, close)
   vitest.onClose(async () => {
+    await workersEnded(vitest, systemClock)
     await close()
     release()
   })

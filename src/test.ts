@@ -4,6 +4,8 @@ import { test as base } from 'vitest'
 import type { StackFacts } from './environment/infra-facts.ts'
 import { InfraError } from './errors.ts'
 import { type CurrentLease, currentLease, heldLease } from './isolation/file-lease.ts'
+import { FixturePool } from './isolation/fixture-pool.ts'
+import { inSavepoint } from './isolation/savepoint.ts'
 import type { Lease, LeasedService } from './isolation/lease-protocol.ts'
 import type { TemplateName } from './spec/infra-options.ts'
 
@@ -47,22 +49,18 @@ export const test = base.extend<InfraFixtures>({
     await use((await requireLease()).lease.facts)
   },
   database: async ({ task }, use) => {
-    const { default: pg } = await import('pg')
-    await withTestLease('postgres', task.name, async ({ facts }) => {
-      const { database: name, url } = facts.postgres
-      let pool: Pool | undefined
-      const open = () => {
-        // A client that the server cuts off while it is idle concerns nobody.
-        return new pg.Pool({ connectionString: url, application_name: task.name.slice(0, 63) }).on('error', () => {})
-      }
+    const openPool = await FixturePool.load()
+    await withTestLease('postgres', task.name, async ({ facts }, onForgotten) => {
+      const { database, url } = facts.postgres
+      let opened: FixturePool | undefined
       await use({
-        name,
+        name: database,
         url,
         get pool() {
-          return (pool ??= open())
+          return (opened ??= openPool({ url, name: task.name, onForgotten })).pool
         },
       })
-      await pool?.end()
+      await opened?.close()
     })
   },
   transaction: async ({ infra }, use) => {
@@ -72,15 +70,12 @@ export const test = base.extend<InfraFixtures>({
     await client.connect()
     await client.query('BEGIN')
     await use({ client, nested: (work) => inSavepoint(client, work) })
-    try {
-      await client.query('ROLLBACK')
-    } finally {
-      await client.end()
-    }
+    // Ends the transaction too, also where a query of it that nobody awaited would keep a ROLLBACK waiting.
+    await client.end()
   },
   redis: async ({ task }, use) => {
+    const { Redis: RedisClient } = await import('ioredis')
     await withTestLease('redis', task.name, async ({ facts }) => {
-      const { Redis: RedisClient } = await import('ioredis')
       const client = new RedisClient(facts.redis.url)
       client.on('error', () => {})
       await use(client)
@@ -108,23 +103,19 @@ export function useTemplate(name: TemplateName): void {
   }
 }
 
+type TestWork = (lease: Lease, reportConnections: () => Promise<void>) => Promise<void>
+
 /** Leases something for one test and gives it back however the test ends. */
-async function withTestLease(
-  service: LeasedService,
-  owner: string,
-  work: (lease: Lease) => Promise<void>,
-): Promise<void> {
-  const { client, access, lease: fileLease } = await requireLease()
-  const lease = await client.acquire({
-    project: access.project,
-    owner,
-    wants: [service],
-    template: fileLease.template,
-  })
+async function withTestLease(service: LeasedService, name: string, work: TestWork): Promise<void> {
+  const { client, access, owner: file, lease: fileLease } = await requireLease()
+  const owner = `${file} > ${name}`
+  const { template } = fileLease
+  const lease = await client.acquire({ project: access.project, owner, wants: [service], template, reuse: false })
   try {
-    await work(lease)
+    await work(lease, () => client.finish(lease.lease, owner).catch(() => {}))
   } finally {
-    await client.release(lease.lease)
+    // Not awaited: the next test need not wait for it, and a run that is being ended does not answer any more.
+    void client.release(lease.lease).catch(() => {})
   }
 }
 
@@ -137,20 +128,4 @@ function refuse(): never {
     problem: 'Cannot use vitest-infra/test: this project does not have the plugin',
     remedy: 'Add infra() to plugins of this project in vitest.config.ts',
   })
-}
-
-let savepoints = 0
-
-async function inSavepoint<T>(client: Client, work: (client: Client) => Promise<T>): Promise<T> {
-  savepoints += 1
-  const name = `vitest_infra_${savepoints}`
-  await client.query(`SAVEPOINT ${name}`)
-  try {
-    const result = await work(client)
-    await client.query(`RELEASE SAVEPOINT ${name}`)
-    return result
-  } catch (error) {
-    await client.query(`ROLLBACK TO SAVEPOINT ${name}`)
-    throw error
-  }
 }

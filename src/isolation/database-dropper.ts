@@ -1,40 +1,81 @@
+import type { Clock } from '../internal/clock.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
+
+/** A worker's connections are gone some milliseconds after the worker; those of one that lives on stay. */
+const RETRY_MS = 500
+
+export interface DatabaseDropperOptions {
+  readonly admin: Pick<PostgresAdmin, 'dropDatabase'>
+  readonly clock: Clock
+}
 
 /**
  * Drops returned databases behind the tests, one after the other. One that somebody is still connected to is kept for
  * later: forcing it would break the idle clients of a worker that outlives its file (an uncaught 57P01 in it).
  */
 export class DatabaseDropper {
-  readonly #admin: PostgresAdmin
-  readonly #inUse = new Set<string>()
-  #dropping: Promise<void> = Promise.resolve()
+  readonly #options: DatabaseDropperOptions
+  readonly #returned: string[] = []
+  readonly #left = new Set<string>()
+  readonly #closing = new AbortController()
+  #dropping: Promise<void> | undefined
+  #isRetryDue = false
 
-  constructor(admin: PostgresAdmin) {
-    this.#admin = admin
-  }
-
-  /** Databases that could not be dropped yet. */
-  get inUse(): ReadonlySet<string> {
-    return this.#inUse
+  constructor(options: DatabaseDropperOptions) {
+    this.#options = options
   }
 
   drop(name: string): void {
-    this.#inUse.add(name)
-    // A server that is gone takes its databases with it; close() tells of any other failure.
-    this.#dropping = this.#dropping.then(() => this.#dropAll({ force: false })).catch(() => {})
+    this.#returned.push(name)
+    this.#dropping ??= this.#dropReturned()
   }
 
   /** Drops what is left. Call it when the workers have ended: whoever is still connected is cut off. */
   async close(): Promise<void> {
-    this.#dropping = this.#dropping.then(() => this.#dropAll({ force: true }))
+    this.#closing.abort()
     await this.#dropping
+    const names = [...this.#returned.splice(0), ...this.#left]
+    this.#left.clear()
+    const outcomes = await Promise.allSettled(
+      names.map((name) => this.#options.admin.dropDatabase(name, { force: true })),
+    )
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') {
+        throw outcome.reason
+      }
+    }
   }
 
-  async #dropAll(options: { force: boolean }): Promise<void> {
-    for (const name of this.#inUse) {
-      if (await this.#admin.dropDatabase(name, options)) {
-        this.#inUse.delete(name)
+  async #dropReturned(): Promise<void> {
+    for (let name = this.#returned.shift(); name !== undefined; name = this.#returned.shift()) {
+      await this.#dropUnlessUsed(name)
+    }
+    this.#dropping = undefined
+  }
+
+  async #dropUnlessUsed(name: string): Promise<void> {
+    try {
+      if (!(await this.#options.admin.dropDatabase(name, { force: false }))) {
+        this.#left.add(name)
+        void this.#retry()
       }
+    } catch {
+      // A server that is gone takes its databases with it; close() tells of any other failure.
+      this.#left.add(name)
+    }
+  }
+
+  async #retry(): Promise<void> {
+    if (this.#isRetryDue) {
+      return
+    }
+    this.#isRetryDue = true
+    await this.#options.clock.sleep(RETRY_MS, this.#closing.signal).catch(() => {})
+    this.#isRetryDue = false
+    if (!this.#closing.signal.aborted) {
+      const names = [...this.#left]
+      this.#left.clear()
+      names.forEach((name) => this.drop(name))
     }
   }
 }

@@ -1,10 +1,11 @@
+import { InfraError } from '../errors.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 
 /** More than any worker count here could use at once; each ready clone costs its size in memory. */
 const MAX_TARGET = 16
 
 export interface DatabasePoolOptions {
-  readonly admin: PostgresAdmin
+  readonly admin: Pick<PostgresAdmin, 'createDatabase'>
   /** The sealed template that every database is a clone of. */
   readonly template: string
   /** What the names of the clones begin with; no other run on the server may have the same. */
@@ -17,6 +18,7 @@ export interface DatabasePoolOptions {
 export class DatabasePool {
   readonly #options: DatabasePoolOptions
   readonly #ready: string[] = []
+  readonly #used: string[] = []
   readonly #waiting: PromiseWithResolvers<string>[] = []
   #target: number
   #made = 0
@@ -30,9 +32,11 @@ export class DatabasePool {
 
   /** A clone that nobody else has: at once if one is ready, else the next one made. */
   take(): Promise<string> {
-    const ready = this.#ready.shift()
     const taken = Promise.withResolvers<string>()
-    if (ready === undefined) {
+    const ready = this.#ready.shift()
+    if (this.#closed) {
+      taken.reject(poolClosed())
+    } else if (ready === undefined) {
       // Somebody has to wait, so more should be ready next time.
       this.#target = Math.min(this.#target + 1, MAX_TARGET)
       this.#waiting.push(taken)
@@ -43,28 +47,50 @@ export class DatabasePool {
     return taken.promise
   }
 
-  /** Makes clones until as many are ready as should be. */
-  fill(): Promise<void> {
-    this.#filling ??= this.#makeClones().finally(() => (this.#filling = undefined))
-    return this.#filling
+  /** One that somebody kept, as it was left; the last one first, which most likely is the worker's own. */
+  takeUsed(): string | undefined {
+    return this.#used.pop()
   }
 
-  /** Ends the making of clones; resolves to those that nobody took. */
+  /** Keeps a clone for whoever takes used ones; returns whether the pool still does. */
+  keepUsed(database: string): boolean {
+    if (!this.#closed) {
+      this.#used.push(database)
+    }
+    return !this.#closed
+  }
+
+  /** Makes clones until as many are ready as should be. */
+  fill(): Promise<void> {
+    if (this.#isShort()) {
+      this.#filling ??= this.#makeClones()
+    }
+    return this.#filling ?? Promise.resolve()
+  }
+
+  /** Ends the making of clones and tells who waits; resolves to those that nobody has. */
   async close(): Promise<readonly string[]> {
     this.#closed = true
     await this.#filling
-    return this.#ready.splice(0)
+    this.#waiting.splice(0).forEach(({ reject }) => reject(poolClosed()))
+    return [...this.#ready.splice(0), ...this.#used.splice(0)]
+  }
+
+  #isShort(): boolean {
+    return !this.#closed && (this.#waiting.length > 0 || this.#ready.length < this.#target)
   }
 
   async #makeClones(): Promise<void> {
-    while (!this.#closed && (this.#waiting.length > 0 || this.#ready.length < this.#target)) {
-      try {
+    try {
+      do {
         this.#hand(await this.#makeClone())
-      } catch (error) {
-        // Who waits is told; who asks next tries again.
-        this.#waiting.splice(0).forEach(({ reject }) => reject(error))
-        return
-      }
+      } while (this.#isShort())
+    } catch (error) {
+      // Who waits is told; who asks next tries again.
+      this.#waiting.splice(0).forEach(({ reject }) => reject(error))
+    } finally {
+      // In the same turn as the last look, so that nobody can start to wait between the two.
+      this.#filling = undefined
     }
   }
 
@@ -84,4 +110,12 @@ export class DatabasePool {
       this.#ready.push(name)
     }
   }
+}
+
+function poolClosed(): InfraError {
+  return new InfraError('INFRA_LEASE_FAILED', {
+    problem: 'Cannot lease a database: its template is being made anew, or the run is ending',
+    remedy: 'Run the tests again',
+    service: 'postgres',
+  })
 }

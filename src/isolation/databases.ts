@@ -1,3 +1,4 @@
+import type { Clock } from '../internal/clock.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import { DatabaseDropper } from './database-dropper.ts'
 import { DatabasePool } from './database-pool.ts'
@@ -11,15 +12,23 @@ export interface DatabasesOptions {
   readonly runId: string
   /** How many clones of a template to keep ready. */
   readonly target: number
+  readonly clock: Clock
   /** Empties a database that somebody stays connected to. */
   readonly reset: (database: string, template: string) => Promise<void>
 }
 
-/** Databases to lease: clones of templates, each for one lease, dropped afterwards. */
+/** A database in somebody's hands. */
+interface Leased {
+  readonly template: string
+  readonly pool: DatabasePool
+  readonly reuse: boolean
+}
+
+/** Databases to lease: clones of templates, each for one lease, dropped afterwards unless it is to be used again. */
 export class Databases implements DatabaseSource {
   readonly #options: DatabasesOptions
   readonly #pools = new Map<string, Promise<DatabasePool>>()
-  readonly #templateOf = new Map<string, string>()
+  readonly #leased = new Map<string, Leased>()
   readonly #dropper: DatabaseDropper
   #templates: Templates
   #poolCount = 0
@@ -27,7 +36,7 @@ export class Databases implements DatabaseSource {
   constructor(options: DatabasesOptions) {
     this.#options = options
     this.#templates = options.templates
-    this.#dropper = new DatabaseDropper(options.admin)
+    this.#dropper = new DatabaseDropper(options)
   }
 
   /** From now on clones are made of these; what was made ahead of a template that changed is dropped. */
@@ -49,22 +58,26 @@ export class Databases implements DatabaseSource {
     await pool.fill()
   }
 
-  async take({ template }: Pick<AcquireRequest, 'template'>): Promise<string> {
+  async take({ template, reuse }: Pick<AcquireRequest, 'template' | 'reuse'>): Promise<string> {
     const pool = await this.#poolOf(template)
-    const database = await pool.take()
-    this.#templateOf.set(database, template)
+    const database = (reuse ? pool.takeUsed() : undefined) ?? (await pool.take())
+    this.#leased.set(database, { template, pool, reuse })
     return database
   }
 
   give(database: string): void {
-    this.#templateOf.delete(database)
-    this.#dropper.drop(database)
+    const leased = this.#leased.get(database)
+    this.#leased.delete(database)
+    const isKept = leased?.reuse && leased.pool.keepUsed(database)
+    if (!isKept) {
+      this.#dropper.drop(database)
+    }
   }
 
   async reset(database: string): Promise<void> {
-    const template = this.#templateOf.get(database)
-    if (template !== undefined) {
-      await this.#options.reset(database, template)
+    const leased = this.#leased.get(database)
+    if (leased) {
+      await this.#options.reset(database, leased.template)
     }
   }
 
@@ -79,7 +92,7 @@ export class Databases implements DatabaseSource {
         this.#dropper.drop(database)
       }
     }
-    this.#templateOf.forEach((_, database) => this.#dropper.drop(database))
+    this.#leased.forEach((_, database) => this.#dropper.drop(database))
     await this.#dropper.close()
   }
 

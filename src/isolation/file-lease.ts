@@ -4,7 +4,9 @@ import type { Lease, LeaseAccess } from './lease-protocol.ts'
 
 /** What a worker remembers between files. */
 interface WorkerLease {
-  readonly access: LeaseAccess
+  /** Of the file that is running. */
+  access: LeaseAccess
+  owner: string
   readonly client: Promise<LeaseClient>
   lease: Lease | undefined
 }
@@ -17,33 +19,39 @@ type Holder = { [KEY]?: WorkerLease }
  * files and with them their connections, the worker's own, emptied.
  */
 export async function leaseForFile(access: LeaseAccess, owner: string, template = access.template): Promise<Lease> {
-  const worker = workerLease(access)
+  const worker = workerLease(access, owner)
   const client = await worker.client
   const { lease } = worker
   if (lease && access.lifetime === 'worker') {
     assertSameTemplate(lease, template, owner)
-    await client.reset(lease.lease, owner)
+    await (access.reuse ? undefined : client.reset(lease.lease, owner))
     return lease
   }
   if (lease) {
     // The file before is over. Not at its end, since its own hooks may still have wanted the database.
     await client.release(lease.lease)
+    worker.lease = undefined
   }
-  const { project, wants } = access
-  worker.lease = await client.acquire({ project, owner, wants, template })
+  const { project, wants, reuse } = access
+  worker.lease = await client.acquire({ project, owner, wants, template, reuse })
   return worker.lease
 }
 
 /** Says that the file is over, so that connections it leaves open are noticed. */
-export async function finishFile(owner: string): Promise<void> {
+export async function finishFile(): Promise<void> {
   const current = await currentLease()
-  // A run that is being ended does not answer any more, which is no fault of the file.
-  await current?.client.finish(current.lease.lease, owner).catch(() => {})
+  // A worker that keeps the user's modules keeps their connections, too, and is right to.
+  if (current?.access.lifetime === 'file' && current.access.wants.includes('postgres')) {
+    // A run that is being ended does not answer any more, which is no fault of the file.
+    await current.client.finish(current.lease.lease, current.owner).catch(() => {})
+  }
 }
 
 /** The lease of this file and the connection that holds it. */
 export interface CurrentLease {
   readonly access: LeaseAccess
+  /** The file. */
+  readonly owner: string
   readonly client: LeaseClient
   readonly lease: Lease
 }
@@ -56,7 +64,7 @@ export function heldLease(): Lease | undefined {
 /** What the file that is running holds; nothing in a project that leases nothing. */
 export async function currentLease(): Promise<CurrentLease | undefined> {
   const worker = (process as Holder)[KEY]
-  return worker?.lease && { access: worker.access, client: await worker.client, lease: worker.lease }
+  return worker?.lease && { ...worker, client: await worker.client, lease: worker.lease }
 }
 
 /** The modules that a worker keeps have read the address of the database that it was given first. */
@@ -71,7 +79,12 @@ function assertSameTemplate(lease: Lease, template: string, owner: string): void
 }
 
 /** Kept on `process`, the one object that vm pools do not renew with each file. */
-function workerLease(access: LeaseAccess): WorkerLease {
+function workerLease(access: LeaseAccess, owner: string): WorkerLease {
   const holder = process as Holder
-  return (holder[KEY] ??= { access, client: LeaseClient.open(access.socket), lease: undefined })
+  const known = holder[KEY]
+  if (known?.access.socket === access.socket) {
+    return Object.assign(known, { access, owner })
+  }
+  // The first file, or the first one of a run that took the place of another.
+  return (holder[KEY] = { access, owner, client: LeaseClient.open(access.socket), lease: undefined })
 }

@@ -5,7 +5,10 @@ import type { Clock } from '../internal/clock.ts'
 import type { Address } from '../services/service.ts'
 import type { Lease, LeaseRequest } from './lease-protocol.ts'
 
-export type AcquireRequest = Pick<LeaseRequest & { type: 'acquire' }, 'project' | 'owner' | 'wants' | 'template'>
+export type AcquireRequest = Pick<
+  LeaseRequest & { type: 'acquire' },
+  'project' | 'owner' | 'wants' | 'template' | 'reuse'
+>
 
 /** Where leased things of one kind come from and go back to. */
 export interface LeaseSource<T> {
@@ -112,10 +115,7 @@ export class LeaseBroker {
   #find(lease: number): Held {
     const held = this.#held.get(lease)
     if (!held) {
-      throw new InfraError('INFRA_LEASE_FAILED', {
-        problem: `Cannot find lease ${lease}: it was given back already`,
-        remedy: 'Use a database only inside the test or file that it was leased for',
-      })
+      throw leaseUnknown(lease)
     }
     return held
   }
@@ -130,6 +130,14 @@ export class LeaseBroker {
       ...(redis && { redis: { ...stack.redis, ...redis, url: redisUrl(redis) } }),
     }
   }
+}
+
+/** For a lease that the one who names it does not hold. */
+export function leaseUnknown(lease: number): InfraError {
+  return new InfraError('INFRA_LEASE_FAILED', {
+    problem: `Cannot find lease ${lease}: it was given back already`,
+    remedy: 'Use a database only inside the test or file that it was leased for',
+  })
 }
 
 /** Stands where the stack has no such service. */

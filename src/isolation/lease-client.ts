@@ -1,8 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { createInterface } from 'node:readline'
-import { InfraError, type InfraErrorCode } from '../errors.ts'
-import { encodeMessage, type Lease, type LeaseAnswer, type LeaseRequest } from './lease-protocol.ts'
+import { InfraError, type InfraErrorCode, messageOf } from '../errors.ts'
+import { encodeMessage, type Lease, type LeaseAnswer, type LeaseRequest, readMessages } from './lease-protocol.ts'
 
 type Unnumbered<T> = T extends unknown ? Omit<T, 'id'> : never
 
@@ -14,14 +13,16 @@ export class LeaseClient {
 
   private constructor(socket: Socket) {
     this.#socket = socket
-    createInterface({ input: socket }).on('line', (line) => this.#settle(JSON.parse(line) as LeaseAnswer))
+    readMessages(socket, (message) => this.#settle(message as LeaseAnswer))
     socket.on('error', () => {})
     socket.on('close', () => this.#fail())
   }
 
   static async open(path: string): Promise<LeaseClient> {
     const socket = connect(path)
-    await once(socket, 'connect')
+    await once(socket, 'connect').catch((error: unknown) => {
+      throw leaseRefused({ message: `Cannot reach the main process at ${path}: ${messageOf(error)}` })
+    })
     return new LeaseClient(socket)
   }
 
@@ -49,9 +50,13 @@ export class LeaseClient {
     const id = this.#nextId++
     const answer = Promise.withResolvers<Lease | undefined>()
     this.#waiting.set(id, answer)
-    // Held only while an answer is awaited, so that an idle connection does not keep the worker alive.
-    this.#socket.ref()
-    this.#socket.write(encodeMessage({ ...request, id }))
+    if (this.#socket.closed) {
+      this.#fail()
+    } else {
+      // Held only while an answer is awaited, so that an idle connection does not keep the worker alive.
+      this.#socket.ref()
+      this.#socket.write(encodeMessage({ ...request, id }))
+    }
     return answer.promise
   }
 
@@ -69,13 +74,13 @@ export class LeaseClient {
   }
 
   #fail(): void {
-    for (const { reject } of this.#waiting.values()) {
-      reject(leaseRefused({ message: 'Cannot lease a database: the main process ended the connection' }))
-    }
+    const gone = leaseRefused({ message: 'Cannot lease a database: the main process ended the connection' })
+    this.#waiting.forEach(({ reject }) => reject(gone))
     this.#waiting.clear()
   }
 }
 
+/** The answer of the main process as the error that it was there. */
 function leaseRefused({ message, code }: { message: string; code?: string }): InfraError {
   const [problem = '', ...rest] = message.split('\n')
   return new InfraError((code ?? 'INFRA_LEASE_FAILED') as InfraErrorCode, {

@@ -1,5 +1,9 @@
+import type { Socket } from 'node:net'
 import type {} from 'vitest'
 import type { StackFacts } from '../environment/infra-facts.ts'
+
+/** A request is a few hundred characters; a lease, with the user's own variables in it, some thousands. */
+const MAX_MESSAGE_LENGTH = 4 * 1024 * 1024
 
 /** How a worker reaches the lease server; provided to it by the main process. */
 export interface LeaseAccess {
@@ -16,6 +20,8 @@ export interface LeaseAccess {
   readonly wants: readonly LeasedService[]
   /** The template that its database is a clone of. */
   readonly template: string
+  /** Whether a file finds what the one before it left (`isolation: 'worker'`). */
+  readonly reuse: boolean
 }
 
 /** What a worker asks for. `id` comes back in the answer. */
@@ -28,6 +34,8 @@ export type LeaseRequest =
       readonly owner: string
       readonly wants: readonly LeasedService[]
       readonly template: string
+      /** Whether something that was used before will do, as its last user left it. */
+      readonly reuse: boolean
     }
   | { readonly id: number; readonly type: 'reset'; readonly lease: number; readonly owner: string }
   /** Said by a file that is over while its worker lives, so that what it left open can be seen. */
@@ -51,6 +59,30 @@ export type LeaseAnswer =
 /** One message a line. */
 export function encodeMessage(message: LeaseRequest | LeaseAnswer): string {
   return `${JSON.stringify(message)}\n`
+}
+
+/** Calls back for each message; whoever sends anything else is cut off. */
+export function readMessages(socket: Socket, handle: (message: object) => void): void {
+  let rest = ''
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    const messages = lines.map(parseMessage)
+    if (rest.length > MAX_MESSAGE_LENGTH || messages.includes(undefined)) {
+      socket.destroy()
+    } else {
+      messages.forEach((message) => message && handle(message))
+    }
+  })
+}
+
+function parseMessage(line: string): object | undefined {
+  try {
+    const message: unknown = JSON.parse(line)
+    return typeof message === 'object' && message !== null ? message : undefined
+  } catch {
+    return undefined
+  }
 }
 
 declare module 'vitest' {

@@ -4,15 +4,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { InfraError, messageOf } from '../errors.ts'
-import type { LeaseBroker } from './lease-broker.ts'
-import { encodeMessage, type Lease, type LeaseAnswer, type LeaseRequest } from './lease-protocol.ts'
+import { leaseUnknown, type LeaseBroker } from './lease-broker.ts'
+import { encodeMessage, type Lease, type LeaseAnswer, type LeaseRequest, readMessages } from './lease-protocol.ts'
 
+/** One worker's connection and what was leased on it. */
 interface Conversation {
   readonly socket: Socket
   readonly broker: LeaseBroker
-  /** What was leased on this connection. */
   readonly leases: Set<number>
 }
 
@@ -37,6 +36,8 @@ export class LeaseServer {
     const server = createServer((socket) => leaseServer.#serve(socket, broker))
     const leaseServer = new LeaseServer(server, path, folder)
     await once(server.listen(path), 'listening')
+    // A connection that could not be accepted is its worker's failure, not the run's.
+    server.on('error', () => {})
     // The run ends when Vitest is done, not when somebody closes this socket.
     server.unref()
     return leaseServer
@@ -53,61 +54,65 @@ export class LeaseServer {
   }
 
   #serve(socket: Socket, broker: LeaseBroker): void {
-    const leases = new Set<number>()
+    const conversation: Conversation = { socket, broker, leases: new Set() }
     this.#connections.add(socket)
     socket.unref()
     socket.on('error', () => {})
     socket.on('close', () => {
       this.#connections.delete(socket)
-      leases.forEach((lease) => broker.release(lease))
-      leases.clear()
+      releaseAll(conversation)
     })
-    createInterface({ input: socket }).on('line', (line) => {
-      void this.#answer(JSON.parse(line) as LeaseRequest, { socket, broker, leases })
-    })
-  }
-
-  async #answer(request: LeaseRequest, { socket, broker, leases }: Conversation): Promise<void> {
-    const message = await answer(request, broker, leases)
-    if (socket.destroyed) {
-      // Granted too late: whoever asked is gone.
-      leases.forEach((lease) => broker.release(lease))
-      leases.clear()
-    } else {
-      socket.write(encodeMessage(message))
-    }
+    readMessages(socket, (message) => void converse(message as LeaseRequest, conversation))
   }
 }
 
-async function answer(request: LeaseRequest, broker: LeaseBroker, leases: Set<number>): Promise<LeaseAnswer> {
+async function converse(request: LeaseRequest, conversation: Conversation): Promise<void> {
+  const message = await answer(request, conversation)
+  if (conversation.socket.destroyed) {
+    // Granted too late: whoever asked is gone.
+    releaseAll(conversation)
+  } else {
+    conversation.socket.write(encodeMessage(message))
+  }
+}
+
+function releaseAll({ leases, broker }: Conversation): void {
+  leases.forEach((lease) => broker.release(lease))
+  leases.clear()
+}
+
+async function answer(request: LeaseRequest, conversation: Conversation): Promise<LeaseAnswer> {
   const { id } = request
   try {
-    return { id, lease: await perform(request, broker, leases) }
+    return { id, lease: await perform(request, conversation) }
   } catch (error) {
     return { id, error: { message: messageOf(error), ...(error instanceof InfraError && { code: error.code }) } }
   }
 }
 
-async function perform(request: LeaseRequest, broker: LeaseBroker, leases: Set<number>): Promise<Lease | undefined> {
+async function perform(request: LeaseRequest, { broker, leases }: Conversation): Promise<Lease | undefined> {
+  if (request.type === 'acquire') {
+    const lease = await broker.acquire(request)
+    leases.add(lease.lease)
+    return lease
+  }
+  // Nobody touches what somebody else leased.
+  if (!leases.has(request.lease)) {
+    throw leaseUnknown(request.lease)
+  }
   switch (request.type) {
-    case 'acquire': {
-      const lease = await broker.acquire(request)
-      leases.add(lease.lease)
-      return lease
-    }
     case 'reset':
       await broker.reset(request.lease)
-      return undefined
+      break
     case 'finish':
       await broker.finish(request.lease, request.owner)
-      return undefined
+      break
     case 'release':
-      // Nobody gives back what somebody else leased.
-      if (leases.delete(request.lease)) {
-        broker.release(request.lease)
-      }
-      return undefined
+      leases.delete(request.lease)
+      broker.release(request.lease)
+      break
     default:
-      return request satisfies never
+      request satisfies never
   }
+  return undefined
 }

@@ -62,7 +62,7 @@ async function planSeed(key: 'migrations' | 'seeds', seed: Seed, root: string): 
   }
   const step = typeof seed === 'function' ? { name: seed.name || `a function of ${key}`, files: [], run: seed } : seed
   const inputs = `${step.name} ${String(step.run)} ${await hashFiles(step.files, root)}`
-  return [{ inputs, files: step.files.map((file) => resolve(root, file)), run: runStep(step) }]
+  return [{ inputs, files: step.files.map((file) => resolve(root, file)), run: runStep(step, root) }]
 }
 
 function planExtension(extension: string): Step {
@@ -97,11 +97,11 @@ async function planFiles(files: readonly string[], root: string): Promise<Step[]
   ]
 }
 
-function runStep(step: SeedStep): (address: PostgresAddress) => Promise<void> {
+function runStep(step: SeedStep, root: string): (address: PostgresAddress) => Promise<void> {
   return async (address) => {
     const env = { ...postgresVariables(address), ...libpqVariables(address) }
     try {
-      await withPostgresPool(address, async (pool) => step.run({ url: postgresUrl(address), pool, env }))
+      await withPostgresPool(address, async (pool) => step.run({ url: postgresUrl(address), pool, env, root }))
     } catch (error) {
       throw error instanceof InfraError ? error : stepFailed(step, error)
     }

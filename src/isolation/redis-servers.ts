@@ -2,7 +2,7 @@ import { InfraError, messageOf } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import { answersPing, resetRedis } from '../services/redis-admin.ts'
 import type { Address, SiblingServer } from '../services/service.ts'
-import type { LeaseSource } from './lease-broker.ts'
+import type { AcquireRequest, LeaseSource } from './lease-broker.ts'
 
 const POLL_MS = 3
 const START_LIMIT_MS = 10_000
@@ -27,6 +27,10 @@ export class RedisServers implements LeaseSource<Address> {
   readonly #byPort: ReadonlyMap<number, SiblingServer>
   readonly #idle: SiblingServer[]
   readonly #ready: SiblingServer[] = []
+  /** Given back as they were left, for whoever takes used ones. */
+  readonly #used: SiblingServer[] = []
+  /** Ports of those in somebody's hands that are to be kept so. */
+  readonly #toKeep = new Set<number>()
   readonly #waiting: PromiseWithResolvers<SiblingServer>[] = []
   #starting = 0
 
@@ -36,17 +40,20 @@ export class RedisServers implements LeaseSource<Address> {
     this.#idle = [...options.siblings]
   }
 
-  async take(): Promise<Address> {
-    const taken = Promise.withResolvers<SiblingServer>()
-    this.#waiting.push(taken)
-    this.fill()
-    return (await taken.promise).address
+  async take({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<Address> {
+    const { address } = (reuse ? this.#used.pop() : undefined) ?? (await this.#takeFresh())
+    if (reuse) {
+      this.#toKeep.add(address.port)
+    }
+    return address
   }
 
   give({ port }: Address): void {
     const sibling = this.#byPort.get(port)
     if (sibling) {
-      this.#idle.push(sibling)
+      const isKept = this.#toKeep.delete(port)
+      const free = isKept ? this.#used : this.#idle
+      free.push(sibling)
       this.fill()
     }
   }
@@ -61,13 +68,25 @@ export class RedisServers implements LeaseSource<Address> {
     while (this.#waiting.length > 0 && this.#ready.length > 0) {
       this.#waiting.shift()?.resolve(this.#ready.shift() as SiblingServer)
     }
+    if (this.#waiting.length > 0 && this.#idle.length === 0 && this.#starting === 0) {
+      // Better a new one for who waits than an old one for nobody.
+      this.#idle.push(...this.#used.splice(0, 1))
+    }
     while (this.#idle.length > 0 && this.#ready.length + this.#starting < this.#waiting.length + this.#options.target) {
       void this.#start(this.#idle.shift() as SiblingServer)
     }
   }
 
+  #takeFresh(): Promise<SiblingServer> {
+    const taken = Promise.withResolvers<SiblingServer>()
+    this.#waiting.push(taken)
+    this.fill()
+    return taken.promise
+  }
+
   async #start(sibling: SiblingServer): Promise<void> {
     this.#starting += 1
+    let isWanted = true
     try {
       await sibling.restart()
       await this.#awaitPing(sibling)
@@ -76,10 +95,13 @@ export class RedisServers implements LeaseSource<Address> {
     } catch (error) {
       this.#idle.push(sibling)
       this.#waiting.shift()?.reject(notStarted(sibling, error))
-    } finally {
-      this.#starting -= 1
+      // Not tried again for nobody, time after time.
+      isWanted = this.#waiting.length > 0
     }
-    this.fill()
+    this.#starting -= 1
+    if (isWanted) {
+      this.fill()
+    }
   }
 
   async #awaitPing({ address }: SiblingServer): Promise<void> {

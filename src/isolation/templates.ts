@@ -4,10 +4,11 @@ import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { Report } from '../report/events.ts'
 import { templateUnknown } from '../spec/rules.ts'
-import type { PostgresAdmin } from '../services/postgres-admin.ts'
+import { type PostgresAdmin, sqlState } from '../services/postgres-admin.ts'
 
 const LEAVE_LIMIT_MS = 2_000
 const LEAVE_POLL_MS = 20
+const CREATE_ATTEMPTS = 3
 
 /** A named template: what it starts from, and what is done to it. */
 export interface TemplatePlan {
@@ -86,18 +87,36 @@ export class Templates {
     }
     return this.#admin.withLock(database, async () => {
       // Asked again: another process may have built it while this one waited for the lock.
-      const state = await this.#admin.templateState(database)
-      if (state === 'unsealed') {
-        await this.#admin.dropDatabase(database, { force: true })
+      if ((await this.#admin.templateState(database)) === 'sealed') {
+        return false
       }
-      if (state !== 'sealed') {
-        await this.#admin.createDatabase(database, source)
+      await this.#createAnew(database, source)
+      try {
         await plan.build({ ...this.#admin.address, database })
         await this.#awaitNobody(plan.name, database)
         await this.#admin.sealTemplate(database)
+      } catch (error) {
+        // Nobody would ask for it again once its inputs are corrected. Not by force: this very process may be in it.
+        await this.#admin.dropDatabase(database, { force: false }).catch(() => {})
+        throw error
       }
-      return state !== 'sealed'
+      return true
     })
+  }
+
+  /** The server goes on with the statement of a builder that was killed, so what it makes may appear between the two. */
+  async #createAnew(database: string, source: string | undefined): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      await this.#admin.dropDatabase(database, { force: true })
+      try {
+        await this.#admin.createDatabase(database, source)
+        return
+      } catch (error) {
+        if (attempt === CREATE_ATTEMPTS || !isTaken(error)) {
+          throw error
+        }
+      }
+    }
   }
 
   /** A database that somebody is connected to cannot be cloned; cutting them off could end this very process. */
@@ -110,7 +129,7 @@ export class Templates {
       }
       if (this.#clock.now() > deadlineMs) {
         throw new InfraError('INFRA_SEED_FAILED', {
-          problem: `Cannot seal template "${name}": ${sessions.length} connections to it are still open`,
+          problem: `Cannot seal template "${name}": connections to it are still open, ${sessions.length} in all`,
           remedy: 'Close every client and pool that its migrations and seeds open, or use the pool that they are given',
           service: 'postgres',
         })
@@ -131,4 +150,9 @@ export class Templates {
     }
     return plan
   }
+}
+
+/** Whether a database was there already, or turned out to be made by somebody else at the same time. */
+function isTaken(error: unknown): boolean {
+  return ['42P04', '23505'].includes(sqlState(error) ?? '')
 }

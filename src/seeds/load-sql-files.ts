@@ -20,18 +20,22 @@ const ACTIVE_SQL_TRANSACTION = '25001'
  */
 export async function loadSqlFiles(client: SqlClient, files: readonly string[], root: string): Promise<void> {
   for (const path of files) {
-    const file = await readSeedFile(path, { root, service: 'postgres' })
-    for (const statement of splitSqlStatements(file.text, file.name)) {
-      await client.query(statement.text).catch((error: unknown) => {
-        throw describeSqlFailure(error, statement, file)
-      })
-    }
-    await discardSession(client, file)
+    await loadSqlFile(client, await readSeedFile(path, { root, service: 'postgres' }))
   }
 }
 
+/** Runs the text of one file as {@link loadSqlFiles} does. */
+export async function loadSqlFile(client: SqlClient, file: SeedFile): Promise<void> {
+  for (const statement of splitSqlStatements(file.text, file.name)) {
+    await client.query(statement.text).catch((error: unknown) => {
+      throw describeSqlFailure(error, statement, file)
+    })
+  }
+  await discardSession(client, file)
+}
+
 // A pg_dump empties search_path and a forgotten COMMIT swallows every later file: neither may reach the next one.
-async function discardSession(client: SqlClient, { name }: SeedFile): Promise<void> {
+export async function discardSession(client: SqlClient, { name }: SeedFile): Promise<void> {
   await client.query('DISCARD ALL').catch((cause: unknown) => {
     const isOpen = (cause as { code?: unknown }).code === ACTIVE_SQL_TRANSACTION
     throw createSeedError({

@@ -1,9 +1,13 @@
-import type { Client } from 'pg'
+import type { Pool } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
-import { openPostgres } from './postgres.ts'
+import { openPostgres, openPostgresPool } from './postgres.ts'
 
 const MAINTENANCE_DATABASE = 'postgres'
 const OBJECT_IN_USE = '55006'
+const WORKING_CONNECTIONS = 3
+
+/** The server's own housekeeping gives way to whoever clones or drops a database. */
+const SOMEBODY = "backend_type <> 'autovacuum worker'"
 
 /** What the server knows of a template: it is sealed last, so one that is not was interrupted. */
 export type TemplateState = 'missing' | 'unsealed' | 'sealed'
@@ -12,30 +16,30 @@ export type TemplateState = 'missing' | 'unsealed' | 'sealed'
 export class PostgresAdmin {
   /** The server, seen from its maintenance database. */
   readonly address: PostgresAddress
-  readonly #creating: Client
-  // A connection of its own, so that a lease that waits for a clone does not wait for somebody's drop first.
-  readonly #dropping: Client
+  /** For what takes its time, so that a lease that waits for a clone does not wait for somebody's drop first. */
+  readonly #working: Pool
+  readonly #asking: Pool
 
-  private constructor(address: PostgresAddress, creating: Client, dropping: Client) {
+  private constructor(address: PostgresAddress, working: Pool, asking: Pool) {
     this.address = address
-    this.#creating = creating
-    this.#dropping = dropping
+    this.#working = working
+    this.#asking = asking
   }
 
   static async open(address: PostgresAddress): Promise<PostgresAdmin> {
     const maintenance = { ...address, database: MAINTENANCE_DATABASE }
-    const [creating, dropping] = await Promise.all([openPostgres(maintenance), openPostgres(maintenance)])
-    return new PostgresAdmin(maintenance, creating, dropping)
+    const open = (max: number) => openPostgresPool(maintenance, { max, idleTimeoutMillis: 0 })
+    return new PostgresAdmin(maintenance, await open(WORKING_CONNECTIONS), await open(1))
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([this.#creating.end(), this.#dropping.end()])
+    await Promise.allSettled([this.#working.end(), this.#asking.end()])
   }
 
   /** An empty database, or a clone of a template, file by file: on tmpfs a third of the time of the default strategy. */
   async createDatabase(name: string, template?: string): Promise<void> {
     const source = template === undefined ? '' : ` TEMPLATE ${quote(template)} STRATEGY FILE_COPY`
-    await this.#creating.query(`CREATE DATABASE ${quote(name)}${source}`)
+    await this.#working.query(`CREATE DATABASE ${quote(name)}${source}`)
   }
 
   /** Returns whether the database is gone; without `force` it stays while anyone is connected to it. */
@@ -53,7 +57,7 @@ export class PostgresAdmin {
   }
 
   async templateState(name: string): Promise<TemplateState> {
-    const { rows } = await this.#creating.query<{ datistemplate: boolean }>(
+    const { rows } = await this.#asking.query<{ datistemplate: boolean }>(
       'SELECT datistemplate FROM pg_database WHERE datname = $1',
       [name],
     )
@@ -62,16 +66,16 @@ export class PostgresAdmin {
 
   /** Keeps everybody out of a finished template: a database that somebody is connected to cannot be cloned. */
   async sealTemplate(name: string): Promise<void> {
-    // In one transaction, and the mark last: a template without it is known to be half-built.
-    await this.#creating.query(
-      `BEGIN; ALTER DATABASE ${quote(name)} ALLOW_CONNECTIONS false; ALTER DATABASE ${quote(name)} IS_TEMPLATE true; COMMIT`,
+    // In one query, and so in one transaction: a template without the mark is known to be half-built.
+    await this.#working.query(
+      `ALTER DATABASE ${quote(name)} ALLOW_CONNECTIONS false; ALTER DATABASE ${quote(name)} IS_TEMPLATE true`,
     )
   }
 
   /** The names under which sessions are connected to a database. */
   async sessionsOf(database: string): Promise<readonly string[]> {
-    const { rows } = await this.#creating.query<{ name: string }>(
-      'SELECT application_name AS name FROM pg_stat_activity WHERE datname = $1',
+    const { rows } = await this.#asking.query<{ name: string }>(
+      `SELECT application_name AS name FROM pg_stat_activity WHERE datname = $1 AND ${SOMEBODY}`,
       [database],
     )
     return rows.map(({ name }) => name)
@@ -91,7 +95,7 @@ export class PostgresAdmin {
 
   async #tryDrop(name: string, { force }: { force: boolean }): Promise<boolean> {
     try {
-      await this.#dropping.query(`DROP DATABASE IF EXISTS ${quote(name)}${force ? ' WITH (FORCE)' : ''}`)
+      await this.#working.query(`DROP DATABASE IF EXISTS ${quote(name)}${force ? ' WITH (FORCE)' : ''}`)
       return true
     } catch (error) {
       if (sqlState(error) === OBJECT_IN_USE) {
@@ -102,18 +106,21 @@ export class PostgresAdmin {
   }
 
   async #dropSlots(database: string): Promise<void> {
-    await this.#dropping.query(
+    await this.#asking.query(
       'SELECT pg_terminate_backend(active_pid, 1000) FROM pg_replication_slots WHERE database = $1 AND active',
       [database],
     )
-    await this.#dropping.query(
+    await this.#asking.query(
       'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = $1',
       [database],
     )
   }
 
   async #isInUse(name: string): Promise<boolean> {
-    const { rows } = await this.#dropping.query('SELECT 1 FROM pg_stat_activity WHERE datname = $1 LIMIT 1', [name])
+    const { rows } = await this.#asking.query(
+      `SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND ${SOMEBODY} LIMIT 1`,
+      [name],
+    )
     return rows.length > 0
   }
 }

@@ -1,4 +1,4 @@
-import type { Client, ClientConfig, Pool } from 'pg'
+import type { Client, ClientConfig, Pool, PoolConfig } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
 import type { Address, ServiceDefinition } from './service.ts'
@@ -47,8 +47,7 @@ export async function withPostgres<T>(address: PostgresAddress, work: (client: C
 
 /** Runs `work` with a pool of its own, which is closed afterwards. */
 export async function withPostgresPool<T>(address: PostgresAddress, work: (pool: Pool) => Promise<T>): Promise<T> {
-  const { default: pg } = await import('pg')
-  const pool = new pg.Pool({ ...address, application_name: APPLICATION_NAME }).on('error', () => {})
+  const pool = await openPostgresPool(address)
   try {
     return await work(pool)
   } finally {
@@ -74,6 +73,12 @@ async function probePostgres(address: PostgresAddress, signal: AbortSignal): Pro
     // Packagers append their own: "18.6 (Debian 18.6-1)".
     return rows[0]?.version.split(' ')[0] ?? ''
   })
+}
+
+/** A pool that does not end this process when the server ends. */
+export async function openPostgresPool(address: PostgresAddress, options: PoolConfig = {}): Promise<Pool> {
+  const { default: pg } = await import('pg')
+  return new pg.Pool({ ...address, application_name: APPLICATION_NAME, ...options }).on('error', () => {})
 }
 
 /** A connection that does not end this process when the server ends. */

@@ -48,7 +48,7 @@ export interface ServiceDefinition {
 /** One of a service's siblings: not running until it is started for the first time. */
 export interface SiblingServer {
   readonly address: Address
-  /** Ends its process, if there is one, and starts a new one; resolves without waiting for it to answer. */
+  /** Ends its process, if there is one, and starts a new one, which may not answer yet when this resolves. */
   restart(): Promise<void>
   control(action: SiblingAction): Promise<void>
 }

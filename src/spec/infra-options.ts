@@ -27,6 +27,8 @@ export interface SeedContext {
   readonly pool: Pool
   /** The variables that lead to the database, for a command that is started. */
   readonly env: Readonly<Record<string, string>>
+  /** The folder that relative paths start from. */
+  readonly root: string
 }
 
 /** Fills a database; its own text counts as its content. */

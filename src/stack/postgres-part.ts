@@ -72,7 +72,7 @@ export class PostgresPart {
     const templates = this.#createTemplates(this.#plans)
     const template = await templates.ensure('default')
     await this.#fillMain(admin, template)
-    this.#databases = new Databases({ admin, templates, runId, target: workers + 1, reset: async () => {} })
+    this.#databases = new Databases({ admin, templates, runId, clock, target: workers + 1, reset: async () => {} })
     // Behind the rest of the start; whoever asks first is told if it failed.
     void this.#databases.warm('default').catch(() => {})
   }

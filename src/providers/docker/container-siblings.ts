@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import {
   type Address,
@@ -7,6 +6,7 @@ import {
   type SiblingServer,
   siblingPortsOf,
 } from '../../services/service.ts'
+import { onLines } from './demultiplex.ts'
 import type { Container } from './dockerode-types.ts'
 
 const PORT = '{port}'
@@ -14,7 +14,8 @@ const FOLDER = '{folder}'
 
 /**
  * Keeps one process for each port, as told by lines of a verb and a port on standard input; the end of input ends them
- * all. Each leads a group of its own, so that PostgreSQL is stopped and frozen with all its processes.
+ * all. An empty line on standard output says that one is done. Each process leads a group of its own, so that
+ * PostgreSQL is stopped and frozen with all its processes.
  * POSIX sh and busybox's applets only: it runs inside the container.
  *
  * Arguments: a folder for their data, a script that prepares one in $folder, its command line.
@@ -50,6 +51,7 @@ while read -r verb port; do
     pause) signal STOP ;;
     resume) signal CONT ;;
   esac
+  echo
 done
 for port in $ports; do
   eval "pid=\\\${pid_$port:-}"
@@ -63,6 +65,7 @@ export class ContainerSiblings {
   readonly #container: Container
   readonly #definition: ServiceDefinition
   readonly #folder: string
+  readonly #told: PromiseWithResolvers<void>[] = []
   #supervisor: Promise<Duplex> | undefined
   #closed = false
 
@@ -89,11 +92,21 @@ export class ContainerSiblings {
     )
   }
 
+  /** Resolves when it is done: whoever asks the port before is answered by the process that was there before. */
   async #tell(verb: SiblingAction | 'renew', port: number): Promise<void> {
     const supervisor = await this.#open()
-    if (!supervisor.write(`${verb} ${port}\n`)) {
-      await once(supervisor, 'drain')
+    const done = Promise.withResolvers<void>()
+    this.#told.push(done)
+    if (supervisor.destroyed) {
+      this.#giveUp()
+    } else {
+      supervisor.write(`${verb} ${port}\n`)
     }
+    return done.promise
+  }
+
+  #giveUp(): void {
+    this.#told.splice(0).forEach(({ reject }) => reject(new Error('its container has ended')))
   }
 
   #open(): Promise<Duplex> {
@@ -112,9 +125,8 @@ export class ContainerSiblings {
       AttachStderr: true,
     })
     const stream = await exec.start({ hijack: true, stdin: true })
-    stream.on('error', () => {})
-    // Read, so that the end of the stream is seen; the script prints nothing.
-    stream.resume()
+    stream.on('error', () => {}).on('close', () => this.#giveUp())
+    onLines(stream, () => this.#told.shift()?.resolve())
     if (this.#closed) {
       stream.destroy()
     }

@@ -126,7 +126,7 @@ test('who connects and says nothing keeps nobody waiting, not even the end', asy
   const { dial, open, server } = await openLeasing()
   const { closed } = await dial()
   await (await open()).acquire(REQUEST)
-  await Promise.all([server.close(), closed])
+  expect(await Promise.all([server.close(), closed])).toEqual([undefined, undefined])
 })
 
 test.for([{}, { id: 1 }, { id: 1, type: 'drop' }, { id: 1, type: 'acquire' }] as object[])(

@@ -82,8 +82,8 @@ export interface Leasing {
   readonly waits: number[]
   readonly left: [owner: string, sessions: readonly string[]][]
   readonly clock: FakeClock
-  open(): Promise<LeaseClient>
-  dial(): Promise<Dialled>
+  readonly open: () => Promise<LeaseClient>
+  readonly dial: () => Promise<Dialled>
 }
 
 /** A connection without a protocol. */

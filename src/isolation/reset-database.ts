@@ -1,0 +1,112 @@
+import type { Client } from 'pg'
+import type { PostgresAddress } from '../environment/variable-set.ts'
+import type { Clock } from '../internal/clock.ts'
+import { type CatalogState, readCatalogs } from './reset/catalog-state.ts'
+import { copyRows } from './reset/copy-rows.ts'
+import { restoreLargeObjects } from './reset/large-objects.ts'
+import { awaitTransactions } from './reset/open-transactions.ts'
+import { planEmptying } from './reset/plan-emptying.ts'
+import type { PristineCopy } from './reset/pristine-copy.ts'
+import { resetFailed, withResetClient } from './reset/reset-client.ts'
+import { restoreSchema } from './reset/restore-schema.ts'
+import type { Since } from './reset/rows-written.ts'
+import { restoreSequences } from './reset/sequences.ts'
+import { findWritten, type StoredRelation } from './reset/stored-relations.ts'
+
+/** What is known of a database that equals its template. */
+export interface ResetMark {
+  readonly since: Since
+  readonly catalogs: CatalogState
+}
+
+export interface ResetOptions {
+  /** The database, as a superuser reaches it. */
+  readonly address: PostgresAddress
+  readonly pristine: PristineCopy
+  /** What the reset before returned; for the first one the content of the pristine copy. */
+  readonly mark: ResetMark
+  readonly clock: Clock
+  /** How long to wait for a transaction that somebody left open, and for a lock. */
+  readonly waitMs: number
+}
+
+export interface ResetOutcome {
+  readonly mark: ResetMark
+  /** What the template does not have and was dropped, such as `table public.scratch`. */
+  readonly dropped: readonly string[]
+}
+
+/**
+ * Makes the content of a database that of its template again while its users stay connected: rows, sequences,
+ * materialised views and large objects. What was not written is not touched, and nothing is added that a user could
+ * see. Tables, types, functions and whatever else the template lacks are dropped.
+ *
+ * Left as they are: what belongs to a session (temporary tables, settings, prepared statements, advisory locks) or to
+ * the server (roles), privileges, comments, and settings of the database.
+ *
+ * @throws InfraError `INFRA_LEASE_FAILED` if a transaction stays open, or if something that the template has was altered
+ * or dropped; nothing is changed then
+ */
+export async function resetDatabase(options: ResetOptions): Promise<ResetOutcome> {
+  const { address, clock, waitMs } = options
+  const { database } = address
+  return withResetClient(address, { lockTimeoutMs: waitMs }, async (client) => {
+    const from = await awaitTransactions(client, { database, clock, waitMs })
+    try {
+      // The defaults are the user's, who may have set others.
+      await client.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE')
+      const outcome = await restoreAll(client, options, from)
+      await client.query('COMMIT')
+      return outcome
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => {})
+      throw await resetFailed(client, database, error)
+    }
+  })
+}
+
+async function restoreAll(client: Client, options: ResetOptions, from: string): Promise<ResetOutcome> {
+  const { address, pristine, mark } = options
+  const { relations, sequences, largeObjects } = pristine.content
+  const catalogs = await readCatalogs(client, mark.since)
+  const isAltered = catalogs.isWritten || catalogs.sums !== mark.catalogs.sums
+  const wanted = { database: address.database, openPristine: pristine.open }
+  const dropped = isAltered ? await restoreSchema(client, { ...wanted, objects: await pristine.objects() }) : []
+  await restoreRows(client, pristine, await findWritten(client, relations, mark.since))
+  await restoreLargeObjects(client, { counts: largeObjects, openPristine: pristine.open, since: mark.since })
+  await restoreSequences(client, sequences)
+  const since: Since = { from, own: await ownTransaction(client) }
+  return { dropped, mark: { since, catalogs: isAltered ? await readCatalogs(client, since) : mark.catalogs } }
+}
+
+async function restoreRows(client: Client, pristine: PristineCopy, written: readonly StoredRelation[]): Promise<void> {
+  const tables = written.filter(({ kind }) => kind === 'table')
+  const filled = tables.filter(({ rows }) => rows > 0)
+  await runAll(client, planEmptying(tables, pristine.content.foreignKeys))
+  if (filled.length > 0) {
+    await pristine.open(async (source) => {
+      for (const table of filled) {
+        await copyRows(source, client, table)
+      }
+    })
+  }
+  const views = written.filter(({ kind }) => kind === 'materialized view')
+  await runAll(client, views.map(refreshStatement))
+}
+
+function refreshStatement({ name, isPopulated }: StoredRelation): string {
+  return `REFRESH MATERIALIZED VIEW ${name}${isPopulated ? '' : ' WITH NO DATA'}`
+}
+
+async function runAll(client: Client, statements: readonly string[]): Promise<void> {
+  if (statements.length > 0) {
+    await client.query(statements.join('; '))
+  }
+}
+
+async function ownTransaction(client: Client): Promise<string> {
+  const { rows } = await client.query<{ own: string }>(
+    "SELECT coalesce(pg_current_xact_id_if_assigned()::xid::text, '0') AS own",
+  )
+  return rows[0]?.own ?? '0'
+}

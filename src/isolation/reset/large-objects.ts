@@ -1,0 +1,43 @@
+import type { Client } from 'pg'
+import { readInBatches } from './copy-rows.ts'
+import type { OpenPristine } from './reset-client.ts'
+import { countRows, type RowCount, type Since } from './rows-written.ts'
+
+const PAGE_BYTES = 2_048
+
+export function countLargeObjects(client: Client, since: Since): Promise<readonly RowCount[]> {
+  return countRows(client, ['pg_largeobject_metadata', 'pg_largeobject'], since)
+}
+
+export interface WantedLargeObjects {
+  /** Those of the template. */
+  readonly counts: readonly RowCount[]
+  readonly openPristine: OpenPristine
+  readonly since: Since
+}
+
+/** Makes the large objects those of the template again, if somebody has written one. */
+export async function restoreLargeObjects(client: Client, wanted: WantedLargeObjects): Promise<void> {
+  const { counts, openPristine, since } = wanted
+  const found = await countLargeObjects(client, since)
+  if (found.every(({ rows, written }, index) => rows === counts[index]?.rows && written === 0)) {
+    return
+  }
+  await client.query('SELECT count(lo_unlink(oid)) FROM pg_largeobject_metadata')
+  if (counts.some(({ rows }) => rows > 0)) {
+    await openPristine((source) => copyLargeObjects(source, client))
+  }
+}
+
+async function copyLargeObjects(from: Client, to: Client): Promise<void> {
+  await readInBatches<[number]>(from, 'SELECT oid FROM pg_largeobject_metadata', async (rows) => {
+    await to.query('SELECT count(lo_create(oid)) FROM unnest($1::oid[]) AS oid', [rows.map(([oid]) => oid)])
+  })
+  await readInBatches<[number, number, Buffer]>(from, 'SELECT loid, pageno, data FROM pg_largeobject', async (rows) => {
+    await to.query(
+      `SELECT count(lo_put(oid, page::int8 * ${PAGE_BYTES}, data))
+       FROM unnest($1::oid[], $2::int4[], $3::bytea[]) AS page (oid, page, data)`,
+      [rows.map(([oid]) => oid), rows.map(([, page]) => page), rows.map(([, , data]) => data)],
+    )
+  })
+}

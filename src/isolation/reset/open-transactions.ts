@@ -1,0 +1,70 @@
+import type { Client } from 'pg'
+import { InfraError } from '../../errors.ts'
+import type { Clock } from '../../internal/clock.ts'
+
+const POLL_MS = 10
+const SESSIONS_NAMED = 3
+
+export interface TransactionWait {
+  readonly database: string
+  readonly clock: Clock
+  readonly waitMs: number
+}
+
+/**
+ * Waits until nobody in the database is inside a transaction that has written, and rolls back prepared ones. Returns
+ * the transaction id from which on a change was made after this moment.
+ */
+export async function awaitTransactions(client: Client, { database, clock, waitMs }: TransactionWait): Promise<string> {
+  const deadlineMs = clock.now() + waitMs
+  for (;;) {
+    // In this order: the snapshot is older than the look at the sessions, so what it counts as done is done.
+    const { rows } = await client.query<{ from: string; writers: number; prepared: string[] }>(
+      `SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text AS "from",
+         ARRAY(SELECT gid FROM pg_prepared_xacts WHERE database = current_database()) AS prepared,
+         (SELECT count(*)::int FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND ${IS_OF_USERS}) AS writers`,
+    )
+    const { from, writers, prepared } = rows[0] ?? { from: '0', writers: 0, prepared: [] }
+    if (writers === 0 && prepared.length === 0) {
+      return from
+    }
+    for (const gid of prepared) {
+      await client.query(`ROLLBACK PREPARED ${client.escapeLiteral(gid)}`)
+    }
+    if (clock.now() > deadlineMs) {
+      throw transactionOpen(database, await describeTransactions(client))
+    }
+    await clock.sleep(POLL_MS)
+  }
+}
+
+/** Sessions that are inside a transaction, the oldest first. */
+export async function describeTransactions(client: Client): Promise<readonly string[]> {
+  const { rows } = await client.query<{ name: string; state: string; seconds: number; query: string }>(
+    `SELECT application_name AS name, state, query,
+       extract(epoch FROM clock_timestamp() - xact_start)::int AS seconds
+     FROM pg_stat_activity WHERE xact_start IS NOT NULL AND ${IS_OF_USERS} ORDER BY xact_start LIMIT ${SESSIONS_NAMED}`,
+  )
+  return rows.map(
+    ({ name, state, seconds, query }) =>
+      `"${name}": ${state}, in a transaction for ${seconds} s, last query: ${short(query)}`,
+  )
+}
+
+/** For a transaction of the user that does not end. */
+export function transactionOpen(database: string, sessions: readonly string[], cause?: unknown): InfraError {
+  return new InfraError('INFRA_LEASE_FAILED', {
+    problem: `Cannot reset database "${database}" for the next test file: a transaction in it does not end`,
+    detail: sessions.map((session) => `  ${session}`).join('\n'),
+    remedy: 'Await every query, and commit or roll back every transaction, before a file ends',
+    service: 'postgres',
+    cause,
+  })
+}
+
+const IS_OF_USERS = `datname = current_database() AND pid <> pg_backend_pid() AND backend_type NOT LIKE 'autovacuum%'`
+
+function short(query: string): string {
+  const line = query.replaceAll(/\s+/g, ' ').trim()
+  return line.length > 100 ? `${line.slice(0, 99)}…` : line
+}

@@ -1,0 +1,42 @@
+import type { Client } from 'pg'
+
+/** Which rows of a database are not its template's. Transaction ids are those that `xmin` shows, as text. */
+export interface Since {
+  /** The first transaction that came after the database was equal to its template. */
+  readonly from: string
+  /** Our own that made it so, `'0'` for none. */
+  readonly own: string
+}
+
+/** An SQL condition that holds for rows, of tables and of catalogs, that somebody has written since. */
+export function isNew({ from, own }: Since): string {
+  return `age(xmin) <= age('${from}'::xid) AND xmin <> '${own}'::xid`
+}
+
+export interface RowCount {
+  readonly rows: number
+  /** How many of them somebody has written since. */
+  readonly written: number
+}
+
+/** Counts rows; names are qualified and quoted, and counts are in their order. */
+export async function countRows(client: Client, names: readonly string[], since: Since): Promise<readonly RowCount[]> {
+  if (names.length === 0) {
+    return []
+  }
+  const counts = names.map(
+    (name, index) =>
+      `SELECT ${index} AS "index", count(*)::float8 AS rows, (count(*) FILTER (WHERE ${isNew(since)}))::float8 AS written FROM ONLY ${name}`,
+  )
+  const { rows } = await client.query<RowCount & { index: number }>(`${counts.join(' UNION ALL ')} ORDER BY 1`)
+  return rows
+}
+
+/** Those of the relations that have pages in their file. Asked of the file: statistics come late and may be off. */
+export async function findFilled(client: Client, oids: readonly number[]): Promise<ReadonlySet<number>> {
+  const { rows } = await client.query<{ oid: number }>(
+    'SELECT oid FROM unnest($1::oid[]) AS oid WHERE (pg_stat_file(pg_relation_filepath(oid), true)).size > 0',
+    [oids],
+  )
+  return new Set(rows.map(({ oid }) => oid))
+}

@@ -1,0 +1,64 @@
+import type { Client } from 'pg'
+
+/** Where a sequence of the template stands. */
+export interface SequenceState {
+  readonly oid: number
+  /** Qualified and quoted. */
+  readonly name: string
+  /** As text, since it may be larger than a number can tell. */
+  readonly lastValue: string
+  readonly isCalled: boolean
+  /** Whether sessions draw several values at once and keep those that they have not used. */
+  readonly isCached: boolean
+}
+
+export async function readSequences(client: Client): Promise<readonly SequenceState[]> {
+  const { rows: found } = await client.query<Omit<SequenceState, 'lastValue' | 'isCalled'>>(`
+    SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, s.seqcache > 1 AS "isCached"
+    FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relpersistence <> 't' AND c.oid >= 16384`)
+  if (found.length === 0) {
+    return []
+  }
+  const states = found.map(({ name }, index) => `SELECT ${index} AS "index", last_value, is_called FROM ${name}`)
+  const { rows } = await client.query<{ last_value: string; is_called: boolean }>(
+    `${states.join(' UNION ALL ')} ORDER BY 1`,
+  )
+  return found.map((sequence, index) => {
+    const { last_value: lastValue = '1', is_called: isCalled = false } = rows[index] ?? {}
+    return { ...sequence, lastValue, isCalled }
+  })
+}
+
+/** Sets sequences back to where they stood. */
+export async function restoreSequences(client: Client, sequences: readonly SequenceState[]): Promise<void> {
+  if (sequences.length === 0) {
+    return
+  }
+  const { rows } = await client.query<{ oid: number; value: string | null }>(
+    'SELECT oid, pg_sequence_last_value(oid)::text AS value FROM unnest($1::oid[]) AS oid',
+    [sequences.map(({ oid }) => oid)],
+  )
+  const valueOf = new Map(rows.map(({ oid, value }) => [oid, value]))
+  const moved = sequences.filter(({ oid, lastValue, isCalled }) => valueOf.get(oid) !== (isCalled ? lastValue : null))
+  // The function tells nothing of one that was not called, and it may have been set to another first value.
+  const uncalled = sequences.filter((sequence) => !sequence.isCalled && !moved.includes(sequence))
+  const cached = moved.filter(({ isCached }) => isCached)
+  if (cached.length > 0) {
+    // Unlike setval() this makes sessions forget the values that they keep.
+    await client.query(cached.map(({ name }) => `ALTER SEQUENCE ${name} RESTART`).join('; '))
+  }
+  await setValues(client, [...moved, ...uncalled])
+}
+
+async function setValues(client: Client, sequences: readonly SequenceState[]): Promise<void> {
+  await client.query(
+    `SELECT count(setval(oid::regclass, value, called))
+     FROM unnest($1::oid[], $2::int8[], $3::bool[]) AS state (oid, value, called)`,
+    [
+      sequences.map(({ oid }) => oid),
+      sequences.map(({ lastValue }) => lastValue),
+      sequences.map(({ isCalled }) => isCalled),
+    ],
+  )
+}

@@ -1,0 +1,81 @@
+import type { Client } from 'pg'
+import { countRows, findFilled, type Since } from './rows-written.ts'
+
+/** A table or a materialised view with a file of its own, so not what is partitioned, foreign or temporary. */
+export interface StoredRelation {
+  readonly oid: number
+  readonly kind: 'table' | 'materialized view'
+  /** Qualified and quoted. */
+  readonly name: string
+  /** The columns that can be written, quoted and separated by commas. */
+  readonly columns: string
+  readonly rows: number
+  /** Whether its file has pages, with rows or without. */
+  readonly isFilled: boolean
+  /** False for a materialised view that was not filled from its query yet. */
+  readonly isPopulated: boolean
+}
+
+/** Everything of a database that holds rows, in the order in which it was made. */
+export async function readRelations(client: Client, since: Since): Promise<readonly StoredRelation[]> {
+  const { rows: found } = await client.query<Omit<StoredRelation, 'rows' | 'isFilled'>>(`
+    SELECT c.oid, CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'table' END AS kind,
+      format('%I.%I', n.nspname, c.relname) AS name, c.relispopulated AS "isPopulated",
+      (SELECT coalesce(string_agg(quote_ident(attname), ', ' ORDER BY attnum), '') FROM pg_attribute
+        WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '') AS columns
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND c.oid >= 16384 ORDER BY c.oid`)
+  const filled = await findFilled(client, found.map(oidOf))
+  const counted = found.filter(({ oid, isPopulated }) => filled.has(oid) && isPopulated)
+  const counts = await countRows(client, counted.map(nameOf), since)
+  const rowsOf = new Map(counted.map(({ oid }, index) => [oid, counts[index]?.rows]))
+  return found.map((relation) => {
+    const { oid } = relation
+    return { ...relation, isFilled: filled.has(oid), rows: rowsOf.get(oid) ?? 0 }
+  })
+}
+
+/**
+ * The relations whose rows are not those of the template any more. One that was empty is told by its file: pages
+ * without rows, which a rollback leaves, count as written too, so that they do not add up. For the others, as many rows
+ * as before and none of them new means: the same rows.
+ */
+export async function findWritten(
+  client: Client,
+  relations: readonly StoredRelation[],
+  since: Since,
+): Promise<readonly StoredRelation[]> {
+  const refilled = await findRefilled(client, relations)
+  const rest = relations.filter((relation) => !refilled.includes(relation) && relation.isPopulated)
+  const counted = rest.filter(({ isFilled }) => isFilled)
+  const counts = await countRows(client, counted.map(nameOf), since)
+  const empty = rest.filter(({ isFilled }) => !isFilled)
+  const filled = await findFilled(client, empty.map(oidOf))
+  return [
+    ...counted.filter(({ rows }, index) => counts[index]?.rows !== rows || counts[index].written > 0),
+    ...empty.filter(({ oid }) => filled.has(oid)),
+    ...refilled,
+  ].toSorted((one, other) => one.oid - other.oid)
+}
+
+/** Materialised views that were filled for the first time or were emptied, which cannot be read for a look. */
+async function findRefilled(client: Client, relations: readonly StoredRelation[]): Promise<readonly StoredRelation[]> {
+  const views = relations.filter(({ kind }) => kind === 'materialized view')
+  if (views.length === 0) {
+    return []
+  }
+  const { rows } = await client.query<{ oid: number }>(
+    'SELECT oid FROM pg_class WHERE relispopulated AND oid = ANY($1::oid[])',
+    [views.map(oidOf)],
+  )
+  const populated = new Set(rows.map(oidOf))
+  return views.filter(({ oid, isPopulated }) => populated.has(oid) !== isPopulated)
+}
+
+function oidOf({ oid }: { readonly oid: number }): number {
+  return oid
+}
+
+function nameOf({ name }: { readonly name: string }): string {
+  return name
+}

@@ -1,0 +1,18 @@
+import type { Client } from 'pg'
+
+/** The same at every depth: PostgreSQL takes the innermost savepoint of a name. */
+const NAME = 'vitest_infra'
+
+/** Runs `work` in a savepoint of the client's transaction; when it throws, what it did is undone. */
+export async function inSavepoint<T>(client: Client, work: (client: Client) => Promise<T>): Promise<T> {
+  await client.query(`SAVEPOINT ${NAME}`)
+  try {
+    const result = await work(client)
+    await client.query(`RELEASE SAVEPOINT ${NAME}`)
+    return result
+  } catch (error) {
+    // What went wrong first is what the test is told, even where the connection is gone.
+    await client.query(`ROLLBACK TO SAVEPOINT ${NAME}; RELEASE SAVEPOINT ${NAME}`).catch(() => {})
+    throw error
+  }
+}

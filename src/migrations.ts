@@ -1,0 +1,106 @@
+import { type CommandOptions, defineCommand } from './migrations/command.ts'
+import { defineKnex, type KnexOptions } from './migrations/knex.ts'
+import { defineKysely, type KyselyOptions } from './migrations/kysely.ts'
+import { defineNodePgMigrate, type NodePgMigrateOptions } from './migrations/node-pg-migrate.ts'
+import { definePrisma, type PrismaOptions } from './migrations/prisma.ts'
+import { defineSequelize, type SequelizeOptions } from './migrations/sequelize.ts'
+import { defineTypeOrm, type TypeOrmOptions } from './migrations/typeorm.ts'
+import type { SeedStep } from './spec/infra-options.ts'
+
+export { drizzle, type DrizzleOptions } from './migrations/drizzle.ts'
+
+export { pgDump, type PgDumpOptions } from './migrations/pg-dump.ts'
+export { sqlFolder, type SqlFolderOptions } from './migrations/sql-folder.ts'
+export type { NodeToolOptions, ProcessOptions, ToolEnvironment, ToolOptions } from './migrations/tool-options.ts'
+export type {
+  CommandOptions,
+  KnexOptions,
+  KyselyOptions,
+  NodePgMigrateOptions,
+  PrismaOptions,
+  SequelizeOptions,
+  TypeOrmOptions,
+}
+export type { SeedStep } from './spec/infra-options.ts'
+
+/**
+ * Any command that migrates: it finds the database in its environment, and programs of `node_modules/.bin` as
+ * `npm run` does. No shell reads it.
+ *
+ * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote, when it fails, takes too long, or leaves the database
+ * empty
+ * @example
+ * defineInfra({ postgres: { migrations: command(['npm', 'run', 'db:migrate'], { files: ['db'] }) } })
+ */
+export function command(words: readonly [string, ...string[]], options: CommandOptions): SeedStep {
+  return defineCommand(words, options, process)
+}
+
+/**
+ * `prisma migrate deploy`, by the project's own `prisma`. The project's schema or `prisma.config.ts` has to read
+ * `DATABASE_URL`, or the variable that `env` gives.
+ *
+ * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
+ * @example
+ * defineInfra({ postgres: { migrations: prisma({ env: ({ url }) => ({ POSTGRES_PRISMA_URL: url }) }) } })
+ */
+export function prisma(options: PrismaOptions = {}): SeedStep {
+  return definePrisma(options, process)
+}
+
+/**
+ * `knex migrate:latest`, by the project's own `knex`. The database and the folder given here win over the knexfile.
+ *
+ * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
+ * @example
+ * defineInfra({ postgres: { migrations: knex({ folder: 'db/migrations', nodeArgs: ['--import', 'tsx'] }) } })
+ */
+export function knex(options: KnexOptions = {}): SeedStep {
+  return defineKnex(options, process)
+}
+
+/**
+ * Migrations of Kysely, by the `Migrator` of the project's own `kysely`, in a process of its own.
+ *
+ * @throws InfraError `INFRA_SEED_FAILED` with the migration's name and the error
+ * @example
+ * defineInfra({ postgres: { migrations: kysely({ folder: 'src/db/migrations' }) } })
+ */
+export function kysely(options: KyselyOptions = {}): SeedStep {
+  return defineKysely(options, process)
+}
+
+/**
+ * `node-pg-migrate up`, by the project's own `node-pg-migrate`.
+ *
+ * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
+ * @example
+ * defineInfra({ postgres: { migrations: nodePgMigrate({ folder: 'migrations' }) } })
+ */
+export function nodePgMigrate(options: NodePgMigrateOptions = {}): SeedStep {
+  return defineNodePgMigrate(options, process)
+}
+
+/**
+ * `typeorm migration:run`, by the project's own `typeorm`. The `DataSource` has to read `DATABASE_URL` or `DB_*`.
+ *
+ * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
+ * @example
+ * defineInfra({
+ *   postgres: { migrations: typeorm({ dataSource: 'src/data-source.ts', folder: 'src/migrations' }) },
+ * })
+ */
+export function typeorm(options: TypeOrmOptions): SeedStep {
+  return defineTypeOrm(options, process)
+}
+
+/**
+ * `sequelize-cli db:migrate`, by the project's own `sequelize-cli`. The database given here wins over `config/config.json`.
+ *
+ * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
+ * @example
+ * defineInfra({ postgres: { migrations: sequelize({ folder: 'db/migrations' }) } })
+ */
+export function sequelize(options: SequelizeOptions = {}): SeedStep {
+  return defineSequelize(options, process)
+}

@@ -1,0 +1,94 @@
+import { readdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { Pool } from 'pg'
+import { InfraError, messageOf } from '../errors.ts'
+import { describeSqlFailure } from '../seeds/describe-sql-failure.ts'
+import { readSeedFile } from '../seeds/seed-file.ts'
+import type { SeedStep } from '../spec/infra-options.ts'
+import { assertExists } from './run-tool.ts'
+import { assertInstalled, requireFrom } from './user-package.ts'
+
+/** Options of `drizzle()`. */
+export interface DrizzleOptions {
+  /**
+   * The folder of the migrations that drizzle-kit generated (`out`).
+   *
+   * @default 'drizzle'
+   */
+  readonly folder?: string
+  /**
+   * The schema of Drizzle's own table (`migrations.schema`).
+   *
+   * @default 'drizzle'
+   */
+  readonly schema?: string
+  /**
+   * Drizzle's own table (`migrations.table`).
+   *
+   * @default '__drizzle_migrations'
+   */
+  readonly table?: string
+}
+
+interface Driver {
+  drizzle(options: { client: Pool }): unknown
+}
+
+interface Migrator {
+  migrate(db: unknown, config: Readonly<Record<string, unknown>>): Promise<void>
+}
+
+/**
+ * Migrations of Drizzle, by the `migrate()` of the project's own `drizzle-orm`. The project needs `pg` beside it, whatever
+ * its application connects with.
+ *
+ * @throws InfraError `INFRA_SEED_FAILED` with file, line and PostgreSQL's own words
+ * @example
+ * defineInfra({ postgres: { migrations: drizzle({ folder: 'drizzle' }) } })
+ */
+export function drizzle({ folder = 'drizzle', schema, table }: DrizzleOptions = {}): SeedStep {
+  const config = { migrationsSchema: schema, migrationsTable: table }
+  const name = ['drizzle', schema, table].filter((word) => word !== undefined).join(' ')
+  return {
+    name,
+    files: [folder],
+    async run({ pool, root }) {
+      const migrationsFolder = resolve(root, folder)
+      assertExists(migrationsFolder, { name, path: folder, root })
+      assertInstalled(['drizzle-orm', 'pg'], migrationsFolder, 'drizzle')
+      const driver = requireFrom(migrationsFolder, 'drizzle-orm/node-postgres') as Driver
+      const migrator = requireFrom(migrationsFolder, 'drizzle-orm/node-postgres/migrator') as Migrator
+      const db = driver.drizzle({ client: pool })
+      await migrator.migrate(db, { ...config, migrationsFolder }).catch(async (error: unknown) => {
+        throw (await describeQueryFailure(error, migrationsFolder, root)) ?? describeFailure(error, folder)
+      })
+    },
+  }
+}
+
+/** The failure of a statement that stands in one of the files, if it is one. */
+async function describeQueryFailure(error: unknown, folder: string, root: string): Promise<InfraError | undefined> {
+  const { query, cause } = error as { query?: unknown; cause?: unknown }
+  if (typeof query !== 'string' || query.trim() === '') {
+    return undefined
+  }
+  const names = await readdir(folder, { recursive: true })
+  for (const name of names.filter((entry) => entry.endsWith('.sql'))) {
+    const file = await readSeedFile(join(folder, name), { root, service: 'postgres' })
+    const offset = file.text.indexOf(query)
+    if (offset !== -1) {
+      return describeSqlFailure(cause, { text: query, offset, line: 0 }, file)
+    }
+  }
+  return undefined
+}
+
+function describeFailure(error: unknown, folder: string): InfraError {
+  const cause = error instanceof Error && error.cause !== undefined ? `\n${messageOf(error.cause)}` : ''
+  return new InfraError('INFRA_SEED_FAILED', {
+    problem: `Cannot migrate with drizzle: ${messageOf(error)}${cause}`,
+    remedy: `Correct the migrations in "${folder}" and run the tests again`,
+    service: 'postgres',
+    cause: error,
+  })
+}

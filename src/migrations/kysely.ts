@@ -1,0 +1,62 @@
+import { resolve } from 'node:path'
+import type { SeedContext, SeedStep } from '../spec/infra-options.ts'
+import { assertFilled } from './assert-filled.ts'
+import { nodeWords } from './define-tool.ts'
+import { assertExists, type Host, runTool } from './run-tool.ts'
+import { filesFrom, nameProcess, type NodeToolOptions } from './tool-options.ts'
+import { assertInstalled } from './user-package.ts'
+
+/** Options of `kysely()`. */
+export interface KyselyOptions extends NodeToolOptions {
+  /**
+   * The folder of the migrations, one file each.
+   *
+   * @default 'migrations'
+   */
+  readonly folder?: string
+  /** Options of Kysely's `Migrator`, such as `{ migrationTableSchema: 'app', allowUnorderedMigrations: true }`. */
+  readonly migrator?: Readonly<Record<string, string | boolean>>
+}
+
+export function defineKysely(given: KyselyOptions, host: Host): SeedStep {
+  const { folder = 'migrations', migrator = {}, ...options } = given
+  const { cwd, nodeArgs = [], files = [] } = options
+  const settings = Object.entries(migrator).map(([key, value]) => `${key}=${value}`)
+  const name = nameProcess([...nodeWords(nodeArgs), 'kysely', ...settings], options)
+  return {
+    name,
+    files: filesFrom(cwd, folder, ...files),
+    async run(context) {
+      const directory = resolve(context.root, cwd ?? '.')
+      const absolute = resolve(directory, folder)
+      assertInstalled(['kysely'], directory, 'kysely')
+      assertExists(absolute, { name, path: folder, root: directory })
+      // A process of its own: a migration may read the environment when it is imported, and is imported anew when it was
+      // edited between two runs of a watching Vitest.
+      const code = renderCode({ folder: absolute, migrator, context })
+      const command = [host.execPath, ...nodeArgs, '--input-type=module', '--eval', code] as const
+      await runTool({ name, command, options, context, host })
+      await assertFilled(context, name)
+    },
+  }
+}
+
+interface Code {
+  readonly folder: string
+  readonly migrator: Readonly<Record<string, string | boolean>>
+  readonly context: SeedContext
+}
+
+function renderCode({ folder, migrator, context }: Code): string {
+  const { PGHOST: host, PGPORT: port, PGUSER: user, PGDATABASE: database } = context.env
+  const address = { host, port: Number(port), user, database }
+  // Next to this file, and with the ending that it has here: .ts in the sources, .js in the package.
+  const module = import.meta.url.replace(/kysely(?=\.[jt]s$)/, 'migrate-with-kysely')
+  return [
+    `import { migrateWithKysely } from ${JSON.stringify(module)}`,
+    `const address = { ...${JSON.stringify(address)}, password: process.env.PGPASSWORD }`,
+    `await migrateWithKysely(address, ${JSON.stringify({ folder, migrator })})`,
+    // Not left to Node, which would print our own source line above it.
+    '  .catch((error) => { console.error(error); process.exitCode = 1 })',
+  ].join('\n')
+}

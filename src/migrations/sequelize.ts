@@ -1,0 +1,27 @@
+import type { SeedContext, SeedStep } from '../spec/infra-options.ts'
+import { defineTool, urlWithoutPassword } from './define-tool.ts'
+import type { Host } from './run-tool.ts'
+import type { ToolOptions } from './tool-options.ts'
+
+/** Options of `sequelize()`. */
+export interface SequelizeOptions extends ToolOptions {
+  /**
+   * The folder of the migrations; it wins over that of `.sequelizerc`.
+   *
+   * @default 'migrations'
+   */
+  readonly folder?: string
+}
+
+export function defineSequelize({ folder = 'migrations', ...options }: SequelizeOptions, host: Host): SeedStep {
+  const tool = {
+    packageName: 'sequelize-cli',
+    bin: 'sequelize-cli',
+    args: ['db:migrate', '--migrations-path', folder],
+    // It wins over config/config.json, which may name the database that one develops with.
+    runArgs: (context: SeedContext) => ['--url', urlWithoutPassword(context)],
+    folder,
+    files: ['.sequelizerc'],
+  }
+  return defineTool(tool, options, host)
+}

@@ -1,0 +1,97 @@
+import { relative, resolve, sep, basename } from 'node:path'
+import type { PoolClient } from 'pg'
+import { findSeedFiles } from '../seeds/find-seed-files.ts'
+import { loadSqlFile } from '../seeds/load-sql-files.ts'
+import { createSeedError } from '../seeds/seed-error.ts'
+import { readSeedFile, type SeedFile } from '../seeds/seed-file.ts'
+import type { SeedStep } from '../spec/infra-options.ts'
+import { forwardPartOf, SQL_CONVENTIONS, type SqlConvention, type SqlConventionName } from './sql-conventions.ts'
+
+/** Options of `sqlFolder()`. */
+export interface SqlFolderOptions {
+  /**
+   * Whose way of writing migrations the files follow: `'plain'` (all but `*.down.sql`, in natural order of their names),
+   * `'golang-migrate'` (`*.up.sql`), `'dbmate'` (`-- migrate:up`), `'goose'` (`-- +goose Up`) or `'flyway'` (`V1__*.sql`
+   * by version, then `R__*.sql`).
+   *
+   * @default 'plain'
+   */
+  readonly convention?: SqlConventionName
+  /** Files to leave out, by their path in the folder, with forward slashes. */
+  readonly exclude?: RegExp
+}
+
+/**
+ * A folder of SQL that is written for a migration tool, without the parts that take a migration back. The files run
+ * statement by statement, without a transaction around them, and the tool's own table of versions is not made: for that,
+ * run the tool itself with `command()`.
+ *
+ * @throws InfraError `INFRA_SEED_FAILED` with file, line and PostgreSQL's own words
+ * @example
+ * defineInfra({ postgres: { migrations: sqlFolder('db/migrations', { convention: 'dbmate' }) } })
+ */
+export function sqlFolder(folder: string, { convention = 'plain', exclude }: SqlFolderOptions = {}): SeedStep {
+  const name = [`SQL of ${folder}`, convention, exclude && `without ${exclude}`].filter(Boolean).join(' ')
+  return {
+    name,
+    files: [folder],
+    async run({ pool, root }) {
+      const files = await readForward(folder, { root, convention, exclude })
+      const client = await pool.connect()
+      try {
+        await loadAll(client, files)
+      } finally {
+        client.release(true)
+      }
+    },
+  }
+}
+
+interface Reading {
+  readonly root: string
+  readonly convention: SqlConventionName
+  readonly exclude: RegExp | undefined
+}
+
+async function readForward(folder: string, { root, convention, exclude }: Reading): Promise<SeedFile[]> {
+  const rules: SqlConvention = SQL_CONVENTIONS[convention]
+  const paths = (await findSeedFiles('postgres', { root, migrations: [folder], seeds: [] })).filter(
+    (path) => rules.isForward(basename(path)) && !exclude?.test(nameIn(resolve(root, folder), path)),
+  )
+  if (paths.length === 0) {
+    throw createSeedError({
+      file: folder,
+      reason: `no file in it is a migration as ${convention} writes them`,
+      remedy: `Correct its options convention (${Object.keys(SQL_CONVENTIONS).join(', ')}) and exclude`,
+      service: 'postgres',
+    })
+  }
+  const { compare } = rules
+  const sorted = compare ? paths.toSorted((left, right) => compare(basename(left), basename(right))) : paths
+  return Promise.all(
+    sorted.map(async (path) => cutForward(await readSeedFile(path, { root, service: 'postgres' }), rules)),
+  )
+}
+
+function cutForward(file: SeedFile, rules: SqlConvention): SeedFile {
+  const text = forwardPartOf(file.text, rules)
+  if (text === undefined) {
+    throw createSeedError({
+      file: file.name,
+      reason: `no line matches ${rules.marks?.up}`,
+      remedy: 'Write that line above its first statement, or correct the option convention of its folder',
+      service: 'postgres',
+    })
+  }
+  return { ...file, text }
+}
+
+async function loadAll(client: PoolClient, files: readonly SeedFile[]): Promise<void> {
+  for (const file of files) {
+    await loadSqlFile(client, file)
+  }
+}
+
+function nameIn(folder: string, path: string): string {
+  return relative(folder, path).split(sep).join('/')
+}

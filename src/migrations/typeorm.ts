@@ -1,0 +1,17 @@
+import type { SeedStep } from '../spec/infra-options.ts'
+import { defineTool } from './define-tool.ts'
+import type { Host } from './run-tool.ts'
+import type { ToolOptions } from './tool-options.ts'
+
+/** Options of `typeorm()`. */
+export interface TypeOrmOptions extends ToolOptions {
+  /** The file that exports the `DataSource` (`-d`); it has to read `DATABASE_URL` or `DB_*`. */
+  readonly dataSource: string
+  /** The folder of the migrations, which the `DataSource` names as well. */
+  readonly folder: string
+}
+
+export function defineTypeOrm({ dataSource, folder, ...options }: TypeOrmOptions, host: Host): SeedStep {
+  const args = ['migration:run', '-d', dataSource]
+  return defineTool({ packageName: 'typeorm', bin: 'typeorm', args, folder, files: [dataSource] }, options, host)
+}

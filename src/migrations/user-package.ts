@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs'
+import { createRequire, findPackageJSON } from 'node:module'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { InfraError } from '../errors.ts'
+
+/** Loads a module of a package in the version that the user's project has. */
+export function requireFrom(directory: string, specifier: string): unknown {
+  return createRequire(join(directory, 'noop.js'))(specifier)
+}
+
+/**
+ * Fails unless the user's project has these packages.
+ *
+ * @throws InfraError `INFRA_SEED_FAILED` with the command that installs them
+ */
+export function assertInstalled(packages: readonly string[], directory: string, tool: string): void {
+  const missing = packages.filter((name) => findManifest(name, directory) === undefined)
+  if (missing.length > 0) {
+    throw notInstalled(missing, directory, tool)
+  }
+}
+
+/**
+ * The script behind a package's command, so that Node can run it as it is: `npx` would look for it a second time, or
+ * fetch it.
+ *
+ * @throws InfraError `INFRA_SEED_FAILED` with the command that installs the package
+ */
+export function findScript(packageName: string, bin: string, directory: string): string {
+  const manifest = findManifest(packageName, directory)
+  const script = manifest && scriptOf(manifest, bin)
+  if (script === undefined) {
+    throw notInstalled([packageName], directory, bin)
+  }
+  return script
+}
+
+function findManifest(name: string, directory: string): string | undefined {
+  try {
+    return findPackageJSON(name, pathToFileURL(join(directory, 'noop.js')))
+  } catch {
+    return undefined
+  }
+}
+
+function scriptOf(manifest: string, name: string): string | undefined {
+  const { bin } = JSON.parse(readFileSync(manifest, 'utf8')) as { bin?: string | Record<string, string> }
+  const script = typeof bin === 'string' ? bin : bin?.[name]
+  return script === undefined ? undefined : join(dirname(manifest), script)
+}
+
+function notInstalled(packages: readonly string[], directory: string, tool: string): InfraError {
+  return new InfraError('INFRA_SEED_FAILED', {
+    problem: `Cannot migrate with ${tool}: ${packages.join(' and ')} cannot be found from ${directory}`,
+    remedy: `Run: npm install --save-dev ${packages.join(' ')}`,
+    service: 'postgres',
+  })
+}

@@ -1,0 +1,15 @@
+import type { Vitest } from 'vitest/node'
+import type { Clock } from '../internal/clock.ts'
+
+const POLL_MS = 10
+
+/**
+ * Resolves when the workers of a Vitest that closes have ended, fixtures and all. Vitest 5 calls its close handlers only
+ * then; Vitest 4 calls them at once, and forgets its pool when the workers have ended.
+ */
+export async function workersEnded(vitest: Vitest, clock: Clock): Promise<void> {
+  const deadlineMs = clock.now() + vitest.config.teardownTimeout
+  while (vitest['pool'] !== undefined && clock.now() < deadlineMs) {
+    await clock.sleep(POLL_MS)
+  }
+}

@@ -1,0 +1,69 @@
+import { execFile } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { cp, mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { TestProject } from 'vitest/node'
+
+const run = promisify(execFile)
+const REPOSITORY = join(import.meta.dirname, '../..')
+
+/** Everything that a package needs beside `dist`, as far as it is there. */
+const PACKED_FILES = ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE']
+
+/** A folder in which the packed package and one release of Vitest are installed, with the fixture projects in it. */
+export interface Consumer {
+  readonly name: string
+  readonly vitestMajor: 4 | 5
+  readonly folder: string
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    consumers: readonly Consumer[]
+  }
+}
+
+/** Makes a consumer of every supported Vitest, as a user would: from the tarball, with npm. */
+export default async function setup(project: TestProject): Promise<() => void> {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'vitest-infra-e2e-')))
+  const remove = () => rmSync(folder, { recursive: true, force: true })
+  // Vitest runs no teardown when a signal ends it.
+  process.once('exit', remove)
+  const tarball = await pack(folder)
+  const consumers = await Promise.all([5, 4].map((major) => install(folder, tarball, major as 4 | 5)))
+  project.provide('consumers', consumers)
+  return remove
+}
+
+/** Compiled anew into a folder of its own: `dist` may be stale, or just be written by somebody else. */
+async function pack(folder: string): Promise<string> {
+  const stage = join(folder, 'package')
+  await mkdir(stage)
+  await Promise.all(PACKED_FILES.map((file) => cp(join(REPOSITORY, file), join(stage, file)).catch(ignoreMissing)))
+  const compiler = join(REPOSITORY, 'node_modules/typescript/bin/tsc')
+  const options = ['-p', 'tsconfig.build.json', '--noCheck', '--outDir', join(stage, 'dist')]
+  await run(process.execPath, [compiler, ...options], { cwd: REPOSITORY })
+  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json'], { cwd: stage })
+  const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
+  return join(stage, filename)
+}
+
+async function install(parent: string, tarball: string, vitestMajor: 4 | 5): Promise<Consumer> {
+  const name = `vitest-${vitestMajor}`
+  const folder = join(parent, name)
+  await cp(join(REPOSITORY, 'fixtures/projects'), folder, { recursive: true })
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ name, private: true, type: 'module' }))
+  const vitest = `vitest@${vitestMajor === 5 ? '5.1' : '4.1'}`
+  // Without install scripts, as package managers that block them do it.
+  const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error']
+  await run('npm', ['install', ...flags, tarball, vitest, 'pg', 'ioredis'], { cwd: folder })
+  return { name: `Vitest ${vitestMajor}`, vitestMajor, folder }
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') {
+    throw error
+  }
+}

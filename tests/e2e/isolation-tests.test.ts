@@ -1,0 +1,42 @@
+import { appendFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import pg from 'pg'
+import { describe, expect, inject, test } from 'vitest'
+import { leftDatabases } from '../../fixtures/projects/isolation-tests/src/left-databases.ts'
+import { runVitest, startVitest } from './support/run-vitest.ts'
+
+const NOTHING_LEFT = 'Databases with traces of a test: []'
+
+describe.each(inject('consumers'))('$name', (consumer) => {
+  test.for(['forks', 'threads', 'vmForks', 'vmThreads'])(
+    '200 tests have a fresh database each and leave none behind in %s',
+    async (pool) => {
+      const run = await runVitest('isolation-tests', { consumer, args: ['run', `--pool=${pool}`] })
+      expect(run.stdout).toContain('Tests  200 passed (200)')
+      expect(run.stdout).toContain(NOTHING_LEFT)
+      expect(run.exitCode).toBe(0)
+    },
+  )
+
+  test.for(['--no-isolate', '--sequence.concurrent', '--sequence.hooks=list'])(
+    '200 tests have a fresh database each with %s',
+    async (option) => {
+      const run = await runVitest('isolation-tests', { consumer, args: ['run', option] })
+      expect(run.stdout).toContain('Tests  200 passed (200)')
+      expect(run.stdout).toContain(NOTHING_LEFT)
+      expect(run.exitCode).toBe(0)
+    },
+  )
+
+  test('in watch mode, too, no run leaves one behind while the stack lives on', async () => {
+    const run = await startVitest('isolation-tests', { consumer, args: ['watch'] })
+    await run.said('Waiting for file changes')
+    const [, port = ''] = /postgres [\d.]+ on localhost:(\d+)/.exec(run.stderr) ?? []
+    const url = `postgres://postgres:postgres@localhost:${port}/postgres`
+    expect(await leftDatabases(url, pg.Client)).toEqual([])
+    await appendFile(join(run.folder, 'src/fresh.ts'), '\n')
+    await run.said('Waiting for file changes', 2)
+    expect(run.stdout.match(/Tests {2}.*200 passed/g)).toHaveLength(2)
+    expect(await leftDatabases(url, pg.Client)).toEqual([])
+  })
+})

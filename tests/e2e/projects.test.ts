@@ -1,0 +1,94 @@
+import { describe, expect, inject, test } from 'vitest'
+import { sortedLines } from './support/plain.ts'
+import { runVitest } from './support/run-vitest.ts'
+
+describe.each(inject('consumers'))('$name', (consumer) => {
+  test('two projects with a plugin each share one stack', async () => {
+    const run = await runVitest('inline-plugins', { consumer })
+    expect(sortedLines(run.stdout)).toMatchInlineSnapshot(`
+      "      Tests  2 passed (2)
+       Test Files  2 passed (2)
+       ✓ |one| test/server.test.ts (1 test) <time>
+       ✓ |two| test/server.test.ts (1 test) <time>
+      RUN  v<version> <project>"
+    `)
+    expect(run).toMatchObject({ exitCode: 0, created: ['redis'] })
+  })
+
+  test('two projects that ask for different stacks are an error, and nothing is left', async () => {
+    const run = await runVitest('inline-plugins', {
+      consumer,
+      files: {
+        'vitest.config.ts': `
+          import { infra } from 'vitest-infra/plugin'
+          const ask = (args) => [infra({ services: ['redis'], redis: { args } })]
+          export default { test: { projects: [
+            { plugins: ask(['--maxmemory', '32mb']), test: { name: 'one' } },
+            { plugins: ask(['--maxmemory', '64mb']), test: { name: 'two' } },
+          ] } }`,
+      },
+    })
+    expect(run.stderr).toMatchInlineSnapshot(`
+      "infra  Docker Engine <version> at <host> (<source>)
+      infra  redis <version> on localhost:<port>, healthy after <time>
+      No test files found, exiting with code 1
+
+      |one|
+
+      include: **/*.{test,spec}.?(c|m)[jt]s?(x)
+      exclude:  **/node_modules/**, **/.git/**
+
+      |two|
+
+      include: **/*.{test,spec}.?(c|m)[jt]s?(x)
+      exclude:  **/node_modules/**, **/.git/**
+
+      ⎯⎯⎯⎯⎯⎯ Unhandled Error ⎯⎯⎯⎯⎯⎯⎯
+      InfraError: Cannot start the stack: two projects of this run ask for different ones
+      Give infra() the same options in each project, or move them into one infra.config.ts at the root
+
+      ⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯
+      Serialized Error: { code: 'INFRA_OPTIONS_CONFLICT', service: undefined, provider: undefined, remedy: 'Give infra() the same options in each project, or move them into one infra.config.ts at the root' }"
+    `)
+    expect(run.stdout).toMatchInlineSnapshot(`"RUN  v<version> <project>"`)
+    expect(run.exitCode).toBe(1)
+  })
+
+  test('packages with a config file each share one stack and the infra.config.ts above them', async () => {
+    const run = await runVitest('file-projects', { consumer, files: { '.git/HEAD': '' } })
+    expect(sortedLines(run.stdout)).toMatchInlineSnapshot(`
+      "      Tests  2 passed (2)
+       Test Files  2 passed (2)
+       ✓ |catalog| catalog.test.ts (1 test) <time>
+       ✓ |orders| orders.test.ts (1 test) <time>
+      RUN  v<version> <project>"
+    `)
+    expect(run).toMatchObject({ exitCode: 0, created: ['redis'] })
+  })
+
+  test('a project without the plugin stands beside one that has it', async () => {
+    const run = await runVitest('mixed', { consumer })
+    expect(sortedLines(run.stdout)).toMatchInlineSnapshot(`
+      "      Tests  2 passed (2)
+       Test Files  2 passed (2)
+       ✓ |database| test/database.test.ts (1 test) <time>
+       ✓ |unit| test/unit.test.ts (1 test) <time>
+      RUN  v<version> <project>"
+    `)
+    expect(run).toMatchObject({ exitCode: 0, created: ['redis'] })
+  })
+
+  test.for(['--project=unit', 'unit.test.ts'])(
+    'nothing starts when %s leaves only a project without the plugin',
+    async (arg) => {
+      const run = await runVitest('mixed', { consumer, args: ['run', arg] })
+      expect(sortedLines(run.stdout)).toMatchInlineSnapshot(`
+      "      Tests  1 passed (1)
+       Test Files  1 passed (1)
+       ✓ |unit| test/unit.test.ts (1 test) <time>
+      RUN  v<version> <project>"
+    `)
+      expect(run).toMatchObject({ exitCode: 0, stderr: '', created: [] })
+    },
+  )
+})

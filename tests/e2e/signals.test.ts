@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, inject, test } from 'vitest'
+import { removeContainersOf } from './support/containers.ts'
+import { EngineProxy } from './support/engine-proxy.ts'
+import { startVitest } from './support/run-vitest.ts'
+
+const EXIT_CODES = [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const
+
+describe.each(inject('consumers'))('$name', (consumer) => {
+  describe.each(EXIT_CODES)('%s', (signal, exitCode) => {
+    test('while the servers start ends the run', async () => {
+      const run = await startVitest('plain', { consumer })
+      await run.said('Docker Engine')
+      run.signal(signal)
+      const { stdout, ...ended } = await run.ended
+      expect(ended).toMatchObject({ exitCode })
+      expect(stdout).not.toContain('✓')
+    })
+
+    test.each(['setup', 'test', 'teardown'])('in the %s of the user ends the run', async (stage) => {
+      const run = await startVitest('endings', { consumer, env: { HOLD: stage } })
+      await run.said(`holding in ${stage}`)
+      run.signal(signal)
+      expect(await run.ended).toMatchObject({ exitCode, created: ['redis'] })
+    })
+  })
+
+  test('a signal while our own teardown is under way lets it finish', async () => {
+    const proxy = await EngineProxy.open()
+    const run = await startVitest('endings', { consumer, env: { HOLD: 'teardown', DOCKER_HOST: proxy.host } })
+    await run.said('holding in teardown')
+    proxy.freeze()
+    await run.write('go', '')
+    await sleep(500)
+    run.signal('SIGINT')
+    await sleep(200)
+    proxy.thaw()
+    expect(await run.ended).toMatchObject({ exitCode: 130 })
+  })
+
+  test('a third signal ends the run at once', async () => {
+    const proxy = await EngineProxy.open()
+    const run = await startVitest('endings', { consumer, env: { HOLD: 'test', DOCKER_HOST: proxy.host } })
+    await run.said('holding in test')
+    proxy.freeze()
+    for (const signal of ['SIGINT', 'SIGINT', 'SIGTERM'] as const) {
+      run.signal(signal)
+      await sleep(200)
+    }
+    const beganMs = performance.now()
+    expect(await run.ended).toMatchObject({ exitCode: 143 })
+    expect(performance.now() - beganMs).toBeLessThan(2_000)
+    await removeContainersOf(run.project)
+  })
+
+  test('a second signal right after the first does not cut the end short', async () => {
+    const run = await startVitest('endings', { consumer, env: { HOLD: 'test' } })
+    await run.said('holding in test')
+    run.signal('SIGINT')
+    run.signal('SIGINT')
+    expect(await run.ended).toMatchObject({ exitCode: 130 })
+  })
+
+  test('Ctrl-C in a terminal ends the run', async () => {
+    const run = await startVitest('endings', { consumer, env: { HOLD: 'test' }, terminal: true })
+    await run.said('holding in test')
+    run.type('\x03')
+    expect(await run.ended).toMatchObject({ exitCode: 130 })
+  })
+
+  test('Ctrl-C in a terminal while the servers start ends the run', async () => {
+    const run = await startVitest('plain', { consumer, terminal: true })
+    await run.said('Docker Engine')
+    run.type('\x03')
+    expect(await run.ended).toMatchObject({ exitCode: 130 })
+  })
+})

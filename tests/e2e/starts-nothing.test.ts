@@ -1,0 +1,73 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, inject, test } from 'vitest'
+import { cleanEnvironment, runVitest, startVitest } from './support/run-vitest.ts'
+
+/** Prints what one import loads. */
+const LOADED = `
+  import { registerHooks } from 'node:module'
+  const loaded = []
+  registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+  await import(process.argv[1])
+  console.log(JSON.stringify(loaded))`
+
+describe.each(inject('consumers'))('$name', (consumer) => {
+  test.for(['list', 'list --filesOnly', 'list --staticParse=false'])('vitest %s starts nothing', async (command) => {
+    const run = await runVitest('options', { consumer, args: command.split(' ') })
+    expect(run.stdout).toContain('test/options.test.ts')
+    expect(run).toMatchObject({ exitCode: 0, stderr: '', created: [] })
+  })
+
+  test('a filter that matches no file starts nothing', async () => {
+    const run = await runVitest('plain', { consumer, args: ['run', 'nowhere'] })
+    expect(run.stderr).toContain('No test files found, exiting with code 1')
+    expect(run.stderr).not.toContain('infra  ')
+    expect(run).toMatchObject({ exitCode: 1, created: [] })
+  })
+
+  test('merging the reports of other runs starts nothing', async () => {
+    const blob = await startVitest('inline-plugins', { consumer, args: ['run', '--reporter=blob'] })
+    expect(await blob.ended).toMatchObject({ exitCode: 0, created: ['redis'] })
+    const merged = await runVitest('inline-plugins', { consumer, after: blob, args: ['run', '--merge-reports'] })
+    expect(merged.stdout).toContain('Tests  2 passed (2)')
+    expect(merged).toMatchObject({ exitCode: 0, stderr: '', created: [] })
+  })
+
+  test('the import of the plugin loads neither Testcontainers nor a client nor a validator', async () => {
+    const args = ['--input-type=module', '--eval', LOADED, 'vitest-infra/plugin']
+    const { stdout } = await promisify(execFile)(process.execPath, args, {
+      cwd: consumer.folder,
+      env: cleanEnvironment(),
+    })
+    const files = (JSON.parse(stdout) as string[]).filter((url) => url.startsWith('file:'))
+    expect(files.filter((url) => !url.includes('/node_modules/vitest-infra/dist/'))).toEqual([])
+    expect(files.length).toBeLessThan(10)
+  })
+})
+
+describe.each(inject('consumers'))('$name, with a reporter for machines', (consumer) => {
+  test('standard output belongs to the TAP reporter alone', async () => {
+    const run = await runVitest('inline-plugins', { consumer, args: ['run', '--reporter=tap-flat'] })
+    expect(run.stdout).toMatchInlineSnapshot(`
+      "TAP version 13
+      1..2
+      ok 1 - test/server.test.ts > the server answers # time=<time>
+      ok 2 - test/server.test.ts > the server answers # time=<time>"
+    `)
+    expect(run.exitCode).toBe(0)
+  })
+
+  test('standard output belongs to the JSON reporter alone', async () => {
+    const run = await startVitest('inline-plugins', { consumer, args: ['run', '--reporter=json'] })
+    const { stdout, stderr, exitCode } = await run.ended
+    // Vitest 5 writes the report into a file.
+    const file = join(run.folder, '.vitest/json/output.json')
+    const report = consumer.vitestMajor === 4 ? stdout : await readFile(file, 'utf8')
+    expect(JSON.parse(report)).toMatchObject({ success: true, numPassedTests: 2 })
+    expect(stderr).toContain('infra  redis <version>')
+    expect(stdout).not.toContain('infra  ')
+    expect(exitCode).toBe(0)
+  })
+})

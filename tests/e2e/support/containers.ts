@@ -1,0 +1,71 @@
+import { homedir, userInfo } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ContainerRuntimeClient } from 'testcontainers'
+import { connectTestcontainers } from '../../../src/providers/docker/connect-testcontainers.ts'
+import { findEngine } from '../../../src/providers/docker/find-engine.ts'
+
+type Dockerode = ContainerRuntimeClient['container']['dockerode']
+export type ContainerDetails = Awaited<ReturnType<ReturnType<Dockerode['getContainer']>['inspect']>>
+
+const PATIENCE_MS = 5_000
+
+let connecting: Promise<Dockerode> | undefined
+
+/** The engine that the consumers' runs find, too. */
+export function engine(): Promise<Dockerode> {
+  connecting ??= connect()
+  return connecting
+}
+
+async function connect(): Promise<Dockerode> {
+  const found = await findEngine({
+    environment: process.env,
+    platform: process.platform,
+    homeDirectory: homedir(),
+    userId: userInfo().uid,
+  })
+  return (await connectTestcontainers(found, process.env)).container.dockerode
+}
+
+/** The containers of a project, in any state; other runs on the same engine have other projects. */
+export async function containersOf(project: string): Promise<ContainerDetails[]> {
+  const docker = await engine()
+  const containers = await docker.listContainers({ all: true, filters: { label: [labelOf(project)] } })
+  return Promise.all(containers.map(({ Id }) => docker.getContainer(Id).inspect()))
+}
+
+/** What is left of a project's containers once there was time to remove them. */
+export async function leftoversOf(project: string): Promise<string[]> {
+  const docker = await engine()
+  for (let waitedMs = 0; ; waitedMs += 100) {
+    const left = await docker.listContainers({ all: true, filters: { label: [labelOf(project)] } })
+    if (left.length === 0 || waitedMs >= PATIENCE_MS) {
+      return left.flatMap(({ Names }) => Names)
+    }
+    await sleep(100)
+  }
+}
+
+export async function removeContainersOf(project: string): Promise<void> {
+  const docker = await engine()
+  const left = await docker.listContainers({ all: true, filters: { label: [labelOf(project)] } })
+  await Promise.all(left.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })))
+}
+
+/** Writes down the services whose containers are created for a project, from now on. */
+export async function watchCreations(project: string): Promise<{ created: string[]; end: () => void }> {
+  const docker = await engine()
+  const created: string[] = []
+  const filters = { type: ['container'], event: ['create'], label: [labelOf(project)] }
+  const stream = await docker.getEvents({ filters: JSON.stringify(filters) as never })
+  stream.on('data', (line: Buffer) => {
+    const { Actor } = JSON.parse(line.toString()) as { Actor: { Attributes: Record<string, string> } }
+    created.push(Actor.Attributes['vitest-infra.service'] ?? '')
+    created.sort()
+  })
+  return { created, end: () => (stream as unknown as { destroy(): void }).destroy() }
+}
+
+function labelOf(project: string): string {
+  return `vitest-infra.project=${project}`
+}

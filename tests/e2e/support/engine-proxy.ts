@@ -1,0 +1,73 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { engine } from './containers.ts'
+
+/** A socket that leads to the real engine, until the test ends; what passes through it can be stopped. */
+export class EngineProxy {
+  /** For `DOCKER_HOST`. */
+  readonly host: string
+  readonly #sockets = new Set<Socket>()
+  readonly #server = createServer((client) => this.#serve(client))
+  readonly #target: Target
+  #frozen: Promise<void> | undefined
+  #thaw: () => void = () => {}
+
+  private constructor(path: string, target: Target) {
+    this.host = `unix://${path}`
+    this.#target = target
+    this.#server.listen(path)
+  }
+
+  static async open(): Promise<EngineProxy> {
+    const folder = await mkdtemp(join(tmpdir(), 'vitest-infra-proxy-'))
+    const proxy = new EngineProxy(join(folder, 'docker.sock'), await engineTarget())
+    await once(proxy.#server, 'listening')
+    onTestFinished(async () => {
+      await proxy.shut()
+      await rm(folder, { recursive: true, force: true })
+    })
+    return proxy
+  }
+
+  /** Lets the engine fall silent. */
+  freeze(): void {
+    this.#frozen = new Promise((resolve) => (this.#thaw = resolve))
+    this.#sockets.forEach((socket) => socket.pause())
+  }
+
+  thaw(): void {
+    this.#frozen = undefined
+    this.#sockets.forEach((socket) => socket.resume())
+    this.#thaw()
+  }
+
+  /** Ends every conversation, and begins no more. */
+  async shut(): Promise<void> {
+    this.#thaw()
+    const closed = new Promise((resolve) => this.#server.close(resolve))
+    this.#sockets.forEach((socket) => socket.destroy())
+    await closed
+  }
+
+  async #serve(client: Socket): Promise<void> {
+    this.#sockets.add(client)
+    client.on('error', () => {})
+    await this.#frozen
+    const upstream = connect(this.#target)
+    this.#sockets.add(upstream)
+    client.on('close', () => upstream.destroy())
+    upstream.on('error', () => {}).on('close', () => client.destroy())
+    client.pipe(upstream).pipe(client)
+  }
+}
+
+type Target = { path: string } | { host: string; port: number }
+
+async function engineTarget(): Promise<Target> {
+  const { socketPath, host, port } = (await engine()).modem as { socketPath?: string; host?: string; port?: string }
+  return socketPath ? { path: socketPath } : { host: host ?? '', port: Number(port) }
+}

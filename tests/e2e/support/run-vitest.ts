@@ -1,0 +1,175 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdir, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { stripVTControlCharacters } from 'node:util'
+import { expect, onTestFailed, onTestFinished } from 'vitest'
+import type { Consumer } from '../consumers.ts'
+import { leftoversOf, removeContainersOf, watchCreations } from './containers.ts'
+import { plain } from './plain.ts'
+
+/** The variables of this process that a consumer's Vitest gets; those of the outer Vitest and its servers stay here. */
+const INHERITED = /^(PATH|HOME|TMPDIR|LANG|XDG_RUNTIME_DIR|DOCKER_\w+|TESTCONTAINERS_\w+)$/
+
+const PATIENCE_MS = 60_000
+
+/** Tests that take long on a busy machine would be listed one by one. */
+const STABLE_OUTPUT = '--slowTestThreshold=60000'
+
+export interface RunOptions {
+  readonly consumer: Consumer
+  /** @default ['run'] */
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** Files that this run has instead of, or beside, those of the fixture project. */
+  readonly files?: Readonly<Record<string, string>>
+  /** In a terminal: what is typed arrives as from a keyboard, and both outputs are one. */
+  readonly terminal?: boolean
+  /** Takes the folder of a run that is over, with all that it wrote there, in place of a fresh copy. */
+  readonly after?: VitestRun
+}
+
+/** How a run ended, in text that is the same every time. */
+export interface EndedRun {
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+  readonly elapsedMs: number
+  /** The services whose containers were created. */
+  readonly created: readonly string[]
+}
+
+/** Runs a fixture project to its end. */
+export async function runVitest(project: string, options: RunOptions): Promise<EndedRun> {
+  const run = await startVitest(project, options)
+  return run.ended
+}
+
+/**
+ * Starts the real Vitest in a fresh copy of a fixture project. When the test ends, so does the run, and the test fails
+ * if one of its containers is left.
+ */
+export async function startVitest(project: string, options: RunOptions): Promise<VitestRun> {
+  const { consumer, after, files = {} } = options
+  const name = after?.project ?? `${project}-${Math.random().toString(36).slice(2, 8)}`
+  const folder = join(consumer.folder, name)
+  if (!after) {
+    await cp(join(consumer.folder, project), folder, { recursive: true })
+  }
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true })
+    await writeFile(join(folder, path), text)
+  }
+  const creations = await watchCreations(name)
+  const run = new VitestRun(folder, options, creations.created)
+  onTestFailed(() => {
+    throw new Error(`The run's whole output:\n${run.stdout}\n${run.stderr}`)
+  })
+  onTestFinished(async () => {
+    creations.end()
+    await run.kill()
+    const left = await leftoversOf(name)
+    await removeContainersOf(name)
+    expect(left, 'containers that the run left behind').toEqual([])
+  })
+  return run
+}
+
+export class VitestRun {
+  readonly folder: string
+  readonly ended: Promise<EndedRun>
+  stdout = ''
+  stderr = ''
+  readonly #child: ChildProcess
+  #over = false
+
+  constructor(folder: string, { consumer, args = ['run'], env = {}, terminal }: RunOptions, created: string[]) {
+    this.folder = folder
+    const vitest = [process.execPath, join(consumer.folder, 'node_modules/vitest/vitest.mjs'), ...args, STABLE_OUTPUT]
+    const command = terminal ? ['script', '-qefc', vitest.map(quote).join(' '), '/dev/null'] : vitest
+    const beginMs = performance.now()
+    this.#child = spawn(command[0] as string, command.slice(1), {
+      cwd: folder,
+      env: { ...cleanEnvironment(), ...env },
+      stdio: 'pipe',
+      // A process group of its own, so that nothing of it can be missed.
+      detached: true,
+    })
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text))
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text))
+    this.ended = new Promise((resolve, reject) => {
+      this.#child.once('error', reject)
+      this.#child.once('exit', async (exitCode, signal) => {
+        const elapsedMs = performance.now() - beginMs
+        // A worker that Vitest left behind may keep the pipes open for ever.
+        await Promise.race([once(this.#child, 'close'), sleep(500)])
+        this.#over = true
+        const places = { folder, consumer: consumer.folder }
+        const [stdout = '', stderr = ''] = [this.stdout, this.stderr].map((output) => plain(output, places))
+        resolve({ exitCode, signal, stdout, stderr, elapsedMs, created })
+      })
+    })
+  }
+
+  /** The label of this run's containers. */
+  get project(): string {
+    return basename(this.folder)
+  }
+
+  get pid(): number {
+    return this.#child.pid as number
+  }
+
+  /** Resolves when a text stands in the output, `times` times. */
+  async said(text: string, times = 1): Promise<void> {
+    for (let waitedMs = 0; this.#count(text) < times; waitedMs += 10) {
+      if (this.#over || waitedMs > PATIENCE_MS) {
+        throw new Error(`The run did not say "${text}" ${times} times, but:\n${this.stdout}\n${this.stderr}`)
+      }
+      await sleep(10)
+    }
+  }
+
+  /** Signals Vitest's main process. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  /** Types into the terminal. */
+  type(keys: string): void {
+    this.#child.stdin?.write(keys)
+  }
+
+  /** Changes a file of the project. */
+  async write(path: string, text: string): Promise<void> {
+    await writeFile(join(this.folder, path), text)
+  }
+
+  /** Ends the run, if it has not ended, in the way that lets it clean up; and the workers that Vitest may have left. */
+  async kill(): Promise<void> {
+    if (!this.#over) {
+      this.signal('SIGTERM')
+      await Promise.race([this.ended, sleep(5_000)])
+    }
+    try {
+      process.kill(-this.pid, 'SIGKILL')
+    } catch {
+      // The usual case: nothing of its process group is left.
+    }
+  }
+
+  #count(text: string): number {
+    return stripVTControlCharacters(this.stdout + this.stderr).split(text).length - 1
+  }
+}
+
+export function cleanEnvironment(): Record<string, string | undefined> {
+  const inherited = Object.entries(process.env).filter(([name]) => INHERITED.test(name))
+  return Object.fromEntries([...inherited, ['NO_COLOR', '1']])
+}
+
+function quote(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`
+}
