@@ -8,7 +8,6 @@ import { defineTypeOrm, type TypeOrmOptions } from './migrations/typeorm.ts'
 import type { SeedStep } from './spec/infra-options.ts'
 
 export { drizzle, type DrizzleOptions } from './migrations/drizzle.ts'
-
 export { pgDump, type PgDumpOptions } from './migrations/pg-dump.ts'
 export { sqlFolder, type SqlFolderOptions } from './migrations/sql-folder.ts'
 export type { NodeToolOptions, ProcessOptions, ToolEnvironment, ToolOptions } from './migrations/tool-options.ts'
@@ -39,6 +38,9 @@ export function command(words: readonly [string, ...string[]], options: CommandO
 /**
  * `prisma migrate deploy`, by the project's own `prisma`. The project's schema or `prisma.config.ts` has to read
  * `DATABASE_URL`, or the variable that `env` gives.
+ *
+ * The engine behind that command is a download which the machine that tests this package cannot make: its tests call a
+ * stand-in for the command instead, so Prisma itself has not been run by them.
  *
  * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
  * @example

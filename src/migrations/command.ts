@@ -1,6 +1,7 @@
 import type { SeedStep } from '../spec/infra-options.ts'
 import { assertFilled } from './assert-filled.ts'
-import { type Host, runTool } from './run-tool.ts'
+import type { Host } from './await-end.ts'
+import { runTool } from './run-tool.ts'
 import { filesFrom, nameProcess, type ProcessOptions } from './tool-options.ts'
 
 /** Options of `command()`. */

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 import type { SeedContext, SeedStep } from '../spec/infra-options.ts'
 import { assertFilled } from './assert-filled.ts'
-import { assertExists, type Host, runTool } from './run-tool.ts'
+import type { Host } from './await-end.ts'
+import { assertExists, runTool } from './run-tool.ts'
 import { filesFrom, nameProcess, type ToolOptions } from './tool-options.ts'
 import { findScript } from './user-package.ts'
 
@@ -35,7 +36,7 @@ export function defineTool(tool: Tool, options: ToolOptions, host: Host): SeedSt
       assertExists(resolve(directory, tool.folder), { name, path: tool.folder, root: directory })
       const runArgs = tool.runArgs?.(context, directory) ?? []
       const command = [host.execPath, ...nodeArgs, script, ...words, ...runArgs] as const
-      await runTool({ name, command, options, context, host: { ...host, env: { ...host.env, ...tool.env } } })
+      await runTool({ name, command, options, defaults: tool.env, context, host })
       await assertFilled(context, name)
     },
   }

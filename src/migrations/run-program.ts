@@ -1,10 +1,9 @@
-import type { ChildProcess } from 'node:child_process'
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
+import { awaitEnd, type Host, type ProgramEnd } from './await-end.ts'
 
-const GRACE_MS = 2_000
 /** More than anybody reads; a program that repeats itself until its time is up writes gigabytes. */
 const OUTPUT_LIMIT = 4 * 1024 * 1024
 
@@ -16,13 +15,6 @@ export interface Program {
   readonly timeoutMs: number
 }
 
-/** How a program ended. */
-export type ProgramEnd =
-  | { readonly type: 'exited'; readonly code: number }
-  | { readonly type: 'killed'; readonly signal: string }
-  | { readonly type: 'timed-out' }
-  | { readonly type: 'not-started'; readonly error: NodeJS.ErrnoException }
-
 export interface ProgramResult {
   readonly end: ProgramEnd
   /** What it wrote to stdout and stderr, in the order of writing. */
@@ -30,13 +22,13 @@ export interface ProgramResult {
 }
 
 /** Runs a program to its end, without input. */
-export async function runProgram(program: Program): Promise<ProgramResult> {
+export async function runProgram(program: Program, host: Host): Promise<ProgramResult> {
   const folder = await mkdtemp(join(tmpdir(), 'vitest-infra-'))
   try {
-    // One file for both streams keeps their order, which two pipes lose, and waits for no grandchild that holds it open.
+    // One file for both streams keeps their order, which two pipes lose, and waits for nobody else who holds it open.
     const log = await open(join(folder, 'output'), 'a+')
     try {
-      const end = await runInto(log.fd, program)
+      const end = await runInto(log.fd, program, host)
       return { end, output: await readOutput(log) }
     } finally {
       await log.close()
@@ -46,30 +38,28 @@ export async function runProgram(program: Program): Promise<ProgramResult> {
   }
 }
 
-async function runInto(fd: number, { command, cwd, env, timeoutMs }: Program): Promise<ProgramEnd> {
+async function runInto(fd: number, { command, cwd, env, timeoutMs }: Program, host: Host): Promise<ProgramEnd> {
   // It knows how Windows runs npm, npx and everything else that is a .cmd there.
   const { default: spawn } = await import('cross-spawn')
+  const isWindows = host.platform === 'win32'
   const [program, ...args] = command
-  return awaitEnd(spawn(program, args, { cwd, env, stdio: ['ignore', fd, fd], windowsHide: true }), timeoutMs)
-}
-
-function awaitEnd(child: ChildProcess, timeoutMs: number): Promise<ProgramEnd> {
-  return new Promise((resolve) => {
-    let killing: NodeJS.Timeout | undefined
-    const terminating = setTimeout(() => {
-      child.kill('SIGTERM')
-      killing = setTimeout(() => child.kill('SIGKILL'), GRACE_MS)
-    }, timeoutMs)
-    const settle = (end: ProgramEnd) => {
-      clearTimeout(terminating)
-      clearTimeout(killing)
-      resolve(killing ? { type: 'timed-out' } : end)
+  // A process group of its own, so that all of it can be ended: npm does not end what it runs.
+  const child = spawn(program, args, { cwd, env, stdio: ['ignore', fd, fd], detached: !isWindows, windowsHide: true })
+  const kill = (signal: 'SIGTERM' | 'SIGKILL') => {
+    if (child.pid === undefined) {
+      return
     }
-    child.once('error', (error) => settle({ type: 'not-started', error }))
-    child.once('exit', (code, signal) =>
-      settle(code === null ? { type: 'killed', signal: signal ?? 'a signal' } : { type: 'exited', code }),
-    )
-  })
+    if (isWindows) {
+      spawn('taskkill', ['/pid', String(child.pid), '/t', '/f'], { stdio: 'ignore' }).on('error', () => {})
+      return
+    }
+    try {
+      host.kill(-child.pid, signal)
+    } catch {
+      // It has ended.
+    }
+  }
+  return awaitEnd(child, { timeoutMs, host, kill })
 }
 
 async function readOutput(log: FileHandle): Promise<string> {

@@ -2,24 +2,20 @@ import { existsSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { InfraError } from '../errors.ts'
 import type { SeedContext } from '../spec/infra-options.ts'
+import type { Host } from './await-end.ts'
 import { runProgram } from './run-program.ts'
 import { describeToolFailure } from './tool-failure.ts'
 import { environmentFor, type ProcessOptions } from './tool-options.ts'
 
 const TIMEOUT_MS = 120_000
 
-/** What a tool inherits of this process, which an entry hands down. */
-export interface Host {
-  readonly env: Readonly<Record<string, string | undefined>>
-  /** The Node that runs this process. */
-  readonly execPath: string
-}
-
 export interface ToolRun {
   /** What to call it in an error. */
   readonly name: string
   readonly command: readonly [string, ...string[]]
   readonly options: ProcessOptions
+  /** Variables that make it fit for a test run; those of the options win over them. */
+  readonly defaults?: Readonly<Record<string, string>> | undefined
   readonly context: SeedContext
   readonly host: Host
 }
@@ -29,12 +25,12 @@ export interface ToolRun {
  *
  * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote, unless it ends with exit code 0 in time
  */
-export async function runTool({ name, command, options, context, host }: ToolRun): Promise<void> {
+export async function runTool({ name, command, options, defaults, context, host }: ToolRun): Promise<void> {
   const cwd = resolve(context.root, options.cwd ?? '.')
   assertExists(cwd, { name, path: options.cwd ?? '.', root: context.root })
-  const env = withLocalPrograms({ ...host.env, ...environmentFor(context, options.env) }, cwd)
+  const env = withLocalPrograms({ ...host.env, ...defaults, ...environmentFor(context, options.env) }, cwd)
   const program = { command, cwd, env, timeoutMs: options.timeoutMs ?? TIMEOUT_MS }
-  const result = await runProgram(program)
+  const result = await runProgram(program, host)
   if (result.end.type !== 'exited' || result.end.code !== 0) {
     const credentials = { user: context.env['PGUSER'], password: context.env['PGPASSWORD'] }
     throw describeToolFailure({ name, program, result, credentials })

@@ -1,6 +1,6 @@
 import type { SeedContext, SeedStep } from '../spec/infra-options.ts'
 import { defineTool, urlWithoutPassword } from './define-tool.ts'
-import type { Host } from './run-tool.ts'
+import type { Host } from './await-end.ts'
 import type { ToolOptions } from './tool-options.ts'
 
 /** Options of `sequelize()`. */

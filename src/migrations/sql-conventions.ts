@@ -4,8 +4,8 @@ export interface SqlConvention {
   readonly isForward: (name: string) => boolean
   /** Orders those names, where natural order would not do. */
   readonly compare?: (left: string, right: string) => number
-  /** Comments that stand before the two parts of a file. */
-  readonly marks?: { readonly up: RegExp; readonly down: RegExp }
+  /** Comments that stand before the two parts of a file, and how the first is written. */
+  readonly marks?: { readonly up: RegExp; readonly down: RegExp; readonly written: string }
 }
 
 export type SqlConventionName = keyof typeof SQL_CONVENTIONS
@@ -20,12 +20,12 @@ export const SQL_CONVENTIONS = {
   /** `-- migrate:up` and `-- migrate:down` in one file. */
   dbmate: {
     isForward: () => true,
-    marks: { up: /^--\s*migrate:up\b/im, down: /^--\s*migrate:down\b/im },
+    marks: { up: /^--\s*migrate:up\b/im, down: /^--\s*migrate:down\b/im, written: '-- migrate:up' },
   },
   /** `-- +goose Up` and `-- +goose Down` in one file. */
   goose: {
     isForward: () => true,
-    marks: { up: /^--\s*\+goose\s+up\b/im, down: /^--\s*\+goose\s+down\b/im },
+    marks: { up: /^--\s*\+goose\s+up\b/im, down: /^--\s*\+goose\s+down\b/im, written: '-- +goose Up' },
   },
   /** `V1.2__users.sql` by version, then `R__views.sql` by name. */
   flyway: { isForward: (name) => FLYWAY_NAME.test(name), compare: compareFlyway },
@@ -34,9 +34,9 @@ export const SQL_CONVENTIONS = {
 function compareFlyway(left: string, right: string): number {
   const [leftVersion, rightVersion] = [versionOf(left), versionOf(right)]
   for (const [index, part] of leftVersion.entries()) {
-    const order = part - (rightVersion[index] ?? 0)
-    if (order !== 0) {
-      return order
+    const other = rightVersion[index] ?? 0
+    if (part !== other) {
+      return part - other
     }
   }
   return leftVersion.length - rightVersion.length || (left < right ? -1 : 1)

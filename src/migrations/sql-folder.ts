@@ -68,9 +68,8 @@ async function readForward(folder: string, { root, convention, exclude }: Readin
   }
   const { compare } = rules
   const sorted = compare ? paths.toSorted((left, right) => compare(basename(left), basename(right))) : paths
-  return Promise.all(
-    sorted.map(async (path) => cutForward(await readSeedFile(path, { root, service: 'postgres' }), rules)),
-  )
+  const files = await Promise.all(sorted.map((path) => readSeedFile(path, { root, service: 'postgres' })))
+  return files.map((file) => cutForward(file, rules))
 }
 
 function cutForward(file: SeedFile, rules: SqlConvention): SeedFile {
@@ -78,7 +77,7 @@ function cutForward(file: SeedFile, rules: SqlConvention): SeedFile {
   if (text === undefined) {
     throw createSeedError({
       file: file.name,
-      reason: `no line matches ${rules.marks?.up}`,
+      reason: `it has no line "${rules.marks?.written}"`,
       remedy: 'Write that line above its first statement, or correct the option convention of its folder',
       service: 'postgres',
     })

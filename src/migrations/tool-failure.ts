@@ -1,7 +1,8 @@
 import { isAbsolute, relative } from 'node:path'
 import { InfraError } from '../errors.ts'
 import { type Credentials, redact } from './redact.ts'
-import type { Program, ProgramEnd, ProgramResult } from './run-program.ts'
+import type { ProgramEnd } from './await-end.ts'
+import type { Program, ProgramResult } from './run-program.ts'
 
 export interface ToolFailure {
   /** What to call the tool. */

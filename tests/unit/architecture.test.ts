@@ -17,8 +17,8 @@ const LAYERS: readonly (readonly string[])[] = [
   ['errors.ts'],
   ['internal/'],
   ['spec/', 'environment/', 'compose/', 'health/service-state.ts', 'report/'],
-  ['services/', 'seeds/', 'migrations/'],
-  ['providers/', 'isolation/'],
+  ['services/', 'seeds/'],
+  ['providers/', 'isolation/', 'migrations/'],
   ['health/gate.ts'],
   ['stack/'],
   ['vitest/', 'read-project.ts'],
@@ -155,8 +155,9 @@ test('the stack knows providers by their contract and their choice alone', () =>
   expect(others.map(show)).toEqual([])
 })
 
-test('only infra.config is imported by a computed path', () => {
-  expect(imports.filter(({ to }) => to === COMPUTED).map(({ from }) => from)).toEqual(['read-project.ts'])
+test('only infra.config and the migrations of Kysely are imported by a computed path', () => {
+  const importers = imports.filter(({ to }) => to === COMPUTED).map(({ from }) => from)
+  expect(importers).toEqual(['migrations/migrate-with-kysely.ts', 'read-project.ts'])
 })
 
 test('console stays in report', () => {

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest'
+import { sqlFolder } from '../../../src/migrations.ts'
+import { buildTemplate, readTables } from './build-template.ts'
+
+const AUTHORS_AND_BOOKS = { authors: ['id', 'name'], books: ['id', 'author_id', 'title'] }
+
+test.for([
+  { convention: 'golang-migrate' },
+  { convention: 'dbmate' },
+  { convention: 'goose' },
+  { convention: 'plain', exclude: /^development\// },
+] as const)('sqlFolder() runs what $convention would run', async (options) => {
+  const client = await buildTemplate(sqlFolder(`sql/${options.convention}`, options))
+  expect(await readTables(client)).toEqual(AUTHORS_AND_BOOKS)
+})
+
+test('sqlFolder() runs what flyway would run, in order of versions', async () => {
+  const client = await buildTemplate(sqlFolder('sql/flyway', { convention: 'flyway' }))
+  expect(await readTables(client)).toEqual({ ...AUTHORS_AND_BOOKS, titles: ['title'] })
+})
+
+test('sqlFolder() counts lines from the top of the file', async () => {
+  await expect(buildTemplate(sqlFolder('sql/dbmate', { convention: 'dbmate', exclude: /authors/ }))).rejects.toThrow(
+    'Cannot load sql/dbmate/20260102000000_books.sql:2: relation "authors" does not exist',
+  )
+})
+
+test('sqlFolder() refuses a folder that nothing of its convention is in', async () => {
+  await expect(buildTemplate(sqlFolder('sql/goose', { convention: 'flyway' }))).rejects.toThrow(
+    'Cannot load sql/goose: no file in it is a migration as flyway writes them\n' +
+      'Correct its options convention (plain, golang-migrate, dbmate, goose, flyway) and exclude',
+  )
+})
+
+test('sqlFolder() refuses a file without the mark of its convention', async () => {
+  await expect(buildTemplate(sqlFolder('sql/goose', { convention: 'dbmate' }))).rejects.toThrow(
+    'Cannot load sql/goose/00001_authors.sql: it has no line "-- migrate:up"\nWrite that line above',
+  )
+})

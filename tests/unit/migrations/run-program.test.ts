@@ -1,0 +1,101 @@
+import { spawnSync } from 'node:child_process'
+import { EventEmitter } from 'node:events'
+import { tmpdir } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import type { Host } from '../../../src/migrations/await-end.ts'
+import { type Program, runProgram } from '../../../src/migrations/run-program.ts'
+
+/** This process, but for its signals, which a test sends. */
+function createHost(): { host: Host; events: EventEmitter } {
+  const events = new EventEmitter()
+  const { env, execPath, platform } = process
+  const kill = process.kill.bind(process)
+  const once = events.once.bind(events) as Host['once']
+  const off = events.off.bind(events) as Host['off']
+  return { host: { env, execPath, platform, kill, once, off }, events }
+}
+
+function programOf(code: string, timeoutMs = 10_000): Program {
+  return { command: [process.execPath, '--eval', code], cwd: tmpdir(), env: process.env, timeoutMs }
+}
+
+/** One that nobody has waited for yet, a zombie, has ended. */
+function isAlive(pid: number): boolean {
+  const state = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)])
+    .stdout.toString()
+    .trim()
+  return state !== '' && !state.startsWith('Z')
+}
+
+/** Starts a program of its own, tells its id, and stays. */
+const WITH_CHILD = `
+  const { spawn } = require('node:child_process')
+  const code = "process.on('SIGTERM', () => {}); console.log(process.pid); setInterval(() => {}, 1000)"
+  spawn(process.execPath, ['--eval', code], { stdio: 'inherit' })
+  setInterval(() => {}, 1000)`
+
+test('runProgram() keeps the order of what goes to stdout and to stderr', async () => {
+  const code =
+    'for (let i = 0; i < 50; i++) { console.log("out " + i); console.error("err " + i) }; process.exitCode = 3'
+  const { end, output } = await runProgram(programOf(code), createHost().host)
+  expect(end).toEqual({ type: 'exited', code: 3 })
+  const lines = Array.from({ length: 50 }, (_, index) => [`out ${index}`, `err ${index}`]).flat()
+  expect(output.split('\n')).toEqual(lines)
+})
+
+test('runProgram() takes colours out of what was written', async () => {
+  const { output } = await runProgram(programOf(String.raw`console.log('\x1b[31mred\x1b[0m')`), createHost().host)
+  expect(output).toBe('red')
+})
+
+test('runProgram() shows the last 4 MB of what never stops', async () => {
+  const code = `process.stdout.write('a'.repeat(5e6) + 'end')`
+  const { output } = await runProgram(programOf(code), createHost().host)
+  expect(output).toMatch(/^\(the first 805699 bytes are left out\)\na+end$/)
+})
+
+test('runProgram() gives a program no input to wait for', async () => {
+  const code = `process.stdin.on('end', () => console.log('no input')).resume()`
+  const { end, output } = await runProgram(programOf(code), createHost().host)
+  expect({ end, output }).toEqual({ end: { type: 'exited', code: 0 }, output: 'no input' })
+})
+
+test('runProgram() tells a signal that ended a program', async () => {
+  const { end } = await runProgram(programOf(`process.kill(process.pid, 'SIGKILL')`), createHost().host)
+  expect(end).toEqual({ type: 'killed', signal: 'SIGKILL' })
+})
+
+test('runProgram() tells that a program cannot be started', async () => {
+  const program = { ...programOf(''), command: ['no-such-program'] as const }
+  const { end, output } = await runProgram(program, createHost().host)
+  expect({ type: end.type, output }).toEqual({ type: 'not-started', output: '' })
+})
+
+test.skipIf(process.platform === 'win32')('runProgram() ends what a program started when its time is up', async () => {
+  const { end, output } = await runProgram(programOf(WITH_CHILD, 1_000), createHost().host)
+  expect(end).toEqual({ type: 'timed-out' })
+  const pid = Number(output)
+  expect(pid).toBeGreaterThan(0)
+  await expect.poll(() => isAlive(pid)).toBe(false)
+})
+
+test.skipIf(process.platform === 'win32')('runProgram() ends a program that ignores SIGTERM', async () => {
+  const code = `process.on('SIGTERM', () => console.log('no')); console.log('up'); setInterval(() => {}, 1000)`
+  const { end, output } = await runProgram(programOf(code, 500), createHost().host)
+  expect(end).toEqual({ type: 'timed-out' })
+  expect(output).toBe('up\nno')
+})
+
+test.skipIf(process.platform === 'win32').for(['SIGINT', 'SIGTERM', 'SIGHUP'])(
+  'runProgram() ends a program when this process gets %s',
+  async (signal) => {
+    const { host, events } = createHost()
+    const running = runProgram(programOf(WITH_CHILD), host)
+    await sleep(300)
+    events.emit(signal, signal)
+    const { end } = await running
+    expect(end).toEqual({ type: 'killed', signal })
+    expect(events.eventNames()).toEqual([])
+  },
+)
