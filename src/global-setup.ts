@@ -11,6 +11,7 @@ import { describeEnvironment } from './stack/stack-facts.ts'
 import type { LeaseAccess } from './isolation/lease-protocol.ts'
 import { describeStackAtRest, isListing } from './vitest/at-rest.ts'
 import { InfraRun, type ProjectVariables } from './vitest/infra-run.ts'
+import { keepsModules } from './vitest/keeps-modules.ts'
 import { registry } from './vitest/registry.ts'
 import { addSetupFile } from './vitest/setup-file-path.ts'
 import { workerCount } from './vitest/worker-count.ts'
@@ -80,14 +81,12 @@ function definedOnly(variables: Readonly<Record<string, string | undefined>>): R
   )
 }
 
-function leaseAccessOf({ name, config }: TestProject, spec: ResolvedSpec, socket: string): LeaseAccess {
-  // vm pools say `isolate: false` too, but renew the user's modules with each file.
-  const keepsModules = !config.isolate && !config.pool.startsWith('vm')
+function leaseAccessOf(project: TestProject, spec: ResolvedSpec, socket: string): LeaseAccess {
   const services = [spec.postgres && 'postgres', spec.redis && 'redis'] as const
   return {
     socket,
-    project: name,
-    lifetime: keepsModules ? 'worker' : 'file',
+    project: project.name,
+    lifetime: keepsModules(project) ? 'worker' : 'file',
     wants: spec.isolation === 'shared' ? [] : services.filter((service) => service !== undefined),
     template: spec.template,
     reuse: spec.isolation === 'worker',
@@ -124,11 +123,13 @@ function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
     (up) => watchTemplates(vitest, run, up),
     () => {},
   )
-  const close = async () => {
-    await run.close().catch((error: unknown) => {
+  let closing: Promise<void> | undefined
+  const close = () => {
+    closing ??= run.close().catch((error: unknown) => {
       report({ type: 'stop-failed', message: messageOf(error) })
       process.exitCode = 1
     })
+    return closing
   }
   const release = cleanUpBeforeExit(process, close)
   vitest.onClose(async () => {

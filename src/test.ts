@@ -1,13 +1,18 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { Client, Pool } from 'pg'
-import { test as base } from 'vitest'
+import { inject, test as base } from 'vitest'
 import type { StackFacts } from './environment/infra-facts.ts'
 import { InfraError } from './errors.ts'
-import { type CurrentLease, currentLease, heldLease } from './isolation/file-lease.ts'
+import { type CurrentLease, currentLease, heldLease, leasesDatabase } from './isolation/file-lease.ts'
 import { FixturePool } from './isolation/fixture-pool.ts'
+import { FixtureTransaction } from './isolation/fixture-transaction.ts'
 import { inSavepoint } from './isolation/savepoint.ts'
 import type { Lease, LeasedService } from './isolation/lease-protocol.ts'
 import type { TemplateName } from './spec/infra-options.ts'
+
+/** How long the end of a connection is waited for. */
+const PATIENCE_MS = 500
 
 /** A database that belongs to one test. */
 export interface TestDatabase {
@@ -64,22 +69,21 @@ export const test = base.extend<InfraFixtures>({
     })
   },
   transaction: async ({ infra }, use) => {
-    const { default: pg } = await import('pg')
-    const client = new pg.Client({ connectionString: infra.postgres.url, application_name: 'vitest-infra transaction' })
-    client.on('error', () => {})
-    await client.connect()
-    await client.query('BEGIN')
+    const transaction = await FixtureTransaction.begin(infra.postgres.url)
+    const { client } = transaction
     await use({ client, nested: (work) => inSavepoint(client, work) })
-    // Ends the transaction too, also where a query of it that nobody awaited would keep a ROLLBACK waiting.
-    await client.end()
+    await transaction.close()
   },
   redis: async ({ task }, use) => {
     const { Redis: RedisClient } = await import('ioredis')
     await withTestLease('redis', task.name, async ({ facts }) => {
       const client = new RedisClient(facts.redis.url)
       client.on('error', () => {})
+      const ended = new Promise((resolve) => client.once('end', resolve))
       await use(client)
       client.disconnect()
+      // A client that was waiting to connect again does not say that it has ended.
+      await Promise.race([ended, sleep(PATIENCE_MS)])
     })
   },
 })
@@ -93,14 +97,26 @@ export const test = base.extend<InfraFixtures>({
  * useTemplate('reference')
  */
 export function useTemplate(name: TemplateName): void {
-  const lease = heldLease() ?? refuse()
-  if (lease.template !== name) {
-    throw new InfraError('INFRA_TEMPLATE_UNDECLARED', {
-      problem: `Cannot use template "${name}": this file was given "${lease.template}" before its imports ran`,
-      remedy: `Write useTemplate('${name}') with the name as plain text, in the test file itself`,
-      service: 'postgres',
-    })
+  const held = heldLease()
+  // `vitest list` imports files that will not run.
+  if (!held && !inject('infra')) {
+    refuse()
   }
+  if (held && held.lease.template !== name) {
+    throw templateUndeclared(name, held)
+  }
+}
+
+function templateUndeclared(name: string, { access, lease }: Pick<CurrentLease, 'access' | 'lease'>): InfraError {
+  return new InfraError('INFRA_TEMPLATE_UNDECLARED', {
+    problem: leasesDatabase(access)
+      ? `Cannot use template "${name}": this file was given "${lease.template}" before its imports ran`
+      : `Cannot use template "${name}": the files of this project have no database of their own`,
+    remedy: leasesDatabase(access)
+      ? `Write useTemplate('${name}') with the name as plain text, in the test file itself`
+      : "Set isolation to 'file' or 'worker', with 'postgres' among services",
+    service: 'postgres',
+  })
 }
 
 type TestWork = (lease: Lease, reportConnections: () => Promise<void>) => Promise<void>

@@ -21,6 +21,9 @@ export interface PostgresFacts {
 export interface RedisFacts {
   readonly host: string
   readonly port: number
+  /** The logical database of this lease, with `redis.isolation: 'database'`. */
+  readonly database?: number
+  /** `redis://host:port`, and `/database` where there is one. */
   readonly url: string
   /** The server's own version, such as `8.0.6`. */
   readonly version: string

@@ -34,6 +34,8 @@ export interface PostgresAddress {
 export interface RedisAddress {
   readonly host: string
   readonly port: number
+  /** The logical database; none: the first one of the server. */
+  readonly database?: number
 }
 
 /** A `postgres://` URL in which every part is percent-encoded. */
@@ -42,9 +44,9 @@ export function postgresUrl({ host, port, user, password, database }: PostgresAd
   return `postgres://${credentials}@${urlHost(host)}:${port}/${encodePath(database)}`
 }
 
-/** A `redis://` URL. */
-export function redisUrl({ host, port }: RedisAddress): string {
-  return `redis://${urlHost(host)}:${port}`
+/** A `redis://` URL, with a logical database as its path. */
+export function redisUrl({ host, port, database }: RedisAddress): string {
+  return `redis://${urlHost(host)}:${port}${database === undefined ? '' : `/${database}`}`
 }
 
 /** The variables that lead to a PostgreSQL database. */
@@ -69,9 +71,15 @@ export function libpqVariables({ host, port, user, password, database }: Postgre
   return { PGHOST: host, PGPORT: String(port), PGUSER: user, PGPASSWORD: password, PGDATABASE: database }
 }
 
-/** The variables that lead to a Redis. */
+/** The variables that lead to a Redis: `REDIS_DB` as well where it is a logical database, for who reads no URL. */
 export function redisVariables(address: RedisAddress): Record<string, string> {
-  return { REDIS_HOST: address.host, REDIS_PORT: String(address.port), REDIS_URL: redisUrl(address) }
+  const { host, port, database } = address
+  return {
+    REDIS_HOST: host,
+    REDIS_PORT: String(port),
+    ...(database !== undefined && { REDIS_DB: String(database) }),
+    REDIS_URL: redisUrl(address),
+  }
 }
 
 /** pg reads a path with `decodeURI`, which leaves alone what `encodeURIComponent` escapes beyond `encodeURI`. */

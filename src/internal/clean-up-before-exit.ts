@@ -19,35 +19,57 @@ export type EndingProcess = Pick<NodeJS.Process, 'exit' | 'exitCode' | 'prependL
  * @returns a function after which the process ends as it did before
  */
 export function cleanUpBeforeExit(target: EndingProcess, cleanup: () => Promise<unknown>): () => void {
-  const exit = target.exit
-  let leaving = false
-  let signals = 0
+  const held = new HeldExit(target, cleanup)
+  return () => held.release()
+}
 
-  const leave = (end: () => void) => {
-    if (!leaving) {
-      leaving = true
-      setTimeout(end, LIMIT_MS)
-      void cleanup().then(end, end)
+class HeldExit {
+  readonly #target: EndingProcess
+  readonly #cleanup: () => Promise<unknown>
+  readonly #exit: NodeJS.Process['exit']
+  readonly #listeners = [
+    ...(Object.keys(EXIT_CODES) as Signal[]).map((signal) => [signal, () => this.#onSignal(signal)] as const),
+    ['uncaughtException', (error: unknown) => this.#onException(error)] as const,
+  ]
+  #leaving = false
+  #signals = 0
+
+  constructor(target: EndingProcess, cleanup: () => Promise<unknown>) {
+    this.#target = target
+    this.#cleanup = cleanup
+    this.#exit = target.exit
+    target.exit = this.#onExit as NodeJS.Process['exit']
+    this.#listeners.forEach(([event, listener]) => target.prependListener(event as Signal, listener))
+  }
+
+  release(): void {
+    this.#listeners.forEach(([event, listener]) => this.#target.off(event, listener))
+    if (this.#target.exit === this.#onExit) {
+      this.#target.exit = this.#exit
     }
   }
-  const heldExit = (code?: number | string | null) => {
-    const first = code ?? target.exitCode
-    // A clean-up that failed may have set the exit code meanwhile.
-    leave(() => exit.call(target, first || target.exitCode))
+
+  readonly #onExit = (code: number | string | null | undefined = this.#target.exitCode): void => {
+    // Where there was no code, a clean-up that failed has set one.
+    this.#leave(() => this.#exit.call(this.#target, code || this.#target.exitCode))
   }
-  const onSignal = (signal: Signal) => {
-    signals += 1
-    target.exitCode = EXIT_CODES[signal]
-    leave(() => exit.call(target, EXIT_CODES[signal]))
-    if (signals === SIGNALS_UNTIL_NOW) {
-      exit.call(target, EXIT_CODES[signal])
+
+  #onSignal(signal: Signal): void {
+    const code = EXIT_CODES[signal]
+    const exit = () => this.#exit.call(this.#target, code)
+    this.#signals += 1
+    this.#target.exitCode = code
+    this.#leave(exit)
+    if (this.#signals === SIGNALS_UNTIL_NOW) {
+      exit()
     }
   }
-  const onException = (error: unknown) => {
+
+  #onException(error: unknown): void {
     // Where somebody else listens, it is for them to say whether the process goes on.
-    if (target.listenerCount('uncaughtException') === 1) {
-      leave(() => {
-        release()
+    if (this.#target.listenerCount('uncaughtException') === 1) {
+      this.#leave(() => {
+        this.release()
         // Thrown again, so that Node itself reports it and ends.
         setImmediate(() => {
           throw error
@@ -56,17 +78,11 @@ export function cleanUpBeforeExit(target: EndingProcess, cleanup: () => Promise<
     }
   }
 
-  const listeners = [
-    ...(Object.keys(EXIT_CODES) as Signal[]).map((signal) => [signal, () => onSignal(signal)] as const),
-    ['uncaughtException', onException] as const,
-  ]
-  const release = () => {
-    listeners.forEach(([event, listener]) => target.off(event, listener))
-    if (target.exit === heldExit) {
-      target.exit = exit
+  #leave(end: () => void): void {
+    if (!this.#leaving) {
+      this.#leaving = true
+      setTimeout(end, LIMIT_MS)
+      void this.#cleanup().then(end, end)
     }
   }
-  listeners.forEach(([event, listener]) => target.prependListener(event as Signal, listener))
-  target.exit = heldExit as NodeJS.Process['exit']
-  return release
 }

@@ -30,6 +30,11 @@ export class DatabasePool {
     this.#target = options.target
   }
 
+  /** What the clones are clones of. */
+  get template(): string {
+    return this.#options.template
+  }
+
   /** A clone that nobody else has: at once if one is ready, else the next one made. */
   take(): Promise<string> {
     const taken = Promise.withResolvers<string>()

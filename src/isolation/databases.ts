@@ -13,13 +13,12 @@ export interface DatabasesOptions {
   /** How many clones of a template to keep ready. */
   readonly target: number
   readonly clock: Clock
-  /** Empties a database that somebody stays connected to. */
+  /** Makes a database that somebody stays connected to what it was as a clone of a template, given by its database. */
   readonly reset: (database: string, template: string) => Promise<void>
 }
 
 /** A database in somebody's hands. */
 interface Leased {
-  readonly template: string
   readonly pool: DatabasePool
   readonly reuse: boolean
 }
@@ -61,7 +60,7 @@ export class Databases implements DatabaseSource {
   async take({ template, reuse }: Pick<AcquireRequest, 'template' | 'reuse'>): Promise<string> {
     const pool = await this.#poolOf(template)
     const database = (reuse ? pool.takeUsed() : undefined) ?? (await pool.take())
-    this.#leased.set(database, { template, pool, reuse })
+    this.#leased.set(database, { pool, reuse })
     return database
   }
 
@@ -77,7 +76,7 @@ export class Databases implements DatabaseSource {
   async reset(database: string): Promise<void> {
     const leased = this.#leased.get(database)
     if (leased) {
-      await this.#options.reset(database, leased.template)
+      await this.#options.reset(database, leased.pool.template)
     }
   }
 

@@ -18,13 +18,16 @@ type Holder = { [KEY]?: WorkerLease }
  * The lease of the test file that is about to run: a new one, or, where the worker keeps the user's modules between
  * files and with them their connections, the worker's own, emptied.
  */
-export async function leaseForFile(access: LeaseAccess, owner: string, template = access.template): Promise<Lease> {
+export async function leaseForFile(access: LeaseAccess, owner: string, declared?: string): Promise<Lease> {
   const worker = workerLease(access, owner)
   const client = await worker.client
   const { lease } = worker
+  const { project, wants, reuse } = access
+  // Nobody chooses what the main database was made of.
+  const template = leasesDatabase(access) ? (declared ?? access.template) : access.template
   if (lease && access.lifetime === 'worker') {
     assertSameTemplate(lease, template, owner)
-    await (access.reuse ? undefined : client.reset(lease.lease, owner))
+    await (reuse ? undefined : client.reset(lease.lease, owner))
     return lease
   }
   if (lease) {
@@ -32,19 +35,32 @@ export async function leaseForFile(access: LeaseAccess, owner: string, template 
     await client.release(lease.lease)
     worker.lease = undefined
   }
-  const { project, wants, reuse } = access
   worker.lease = await client.acquire({ project, owner, wants, template, reuse })
   return worker.lease
 }
 
-/** Says that the file is over, so that connections it leaves open are noticed. */
+/** Says that the file is over: connections it leaves open are noticed, and what is used again is given back at once. */
 export async function finishFile(): Promise<void> {
   const current = await currentLease()
   // A worker that keeps the user's modules keeps their connections, too, and is right to.
-  if (current?.access.lifetime === 'file' && current.access.wants.includes('postgres')) {
-    // A run that is being ended does not answer any more, which is no fault of the file.
-    await current.client.finish(current.lease.lease, current.owner).catch(() => {})
+  if (!current || current.access.lifetime === 'worker') {
+    return
   }
+  const { access, client, owner, lease } = current
+  // A run that is being ended does not answer any more, which is no fault of the file.
+  if (leasesDatabase(access)) {
+    await client.finish(lease.lease, owner).catch(() => {})
+  }
+  if (access.reuse) {
+    // Not when the worker has ended: the next one begins before that.
+    await client.release(lease.lease).catch(() => {})
+    workerLease(access, owner).lease = undefined
+  }
+}
+
+/** Whether files get databases of their own, not the main one. */
+export function leasesDatabase({ wants }: LeaseAccess): boolean {
+  return wants.includes('postgres')
 }
 
 /** The lease of this file and the connection that holds it. */
@@ -56,9 +72,10 @@ export interface CurrentLease {
   readonly lease: Lease
 }
 
-/** The lease of the file that is running. */
-export function heldLease(): Lease | undefined {
-  return (process as Holder)[KEY]?.lease
+/** What the file that is running was given, and what for. */
+export function heldLease(): Pick<CurrentLease, 'access' | 'lease'> | undefined {
+  const worker = (process as Holder)[KEY]
+  return worker?.lease && { access: worker.access, lease: worker.lease }
 }
 
 /** What the file that is running holds; nothing in a project that leases nothing. */

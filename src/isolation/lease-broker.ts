@@ -1,14 +1,17 @@
 import type { StackFacts } from '../environment/infra-facts.ts'
-import { postgresUrl, redisUrl } from '../environment/variable-set.ts'
+import { postgresUrl, type RedisAddress, redisUrl } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
-import type { Address } from '../services/service.ts'
 import type { Lease, LeaseRequest } from './lease-protocol.ts'
 
 export type AcquireRequest = Pick<
   LeaseRequest & { type: 'acquire' },
   'project' | 'owner' | 'wants' | 'template' | 'reuse'
 >
+
+/** In a suite that never closes its pools all files leave some; looking takes each of them this long. */
+const SETTLE_MS = 50
+const MOST_FILES_TOLD_OF = 20
 
 /** Where leased things of one kind come from and go back to. */
 export interface LeaseSource<T> {
@@ -29,8 +32,8 @@ export interface LeaseBrokerOptions {
   readonly stack: StackFacts
   /** Names of databases. */
   readonly databases: DatabaseSource
-  /** Addresses of Redis servers. */
-  readonly redises: LeaseSource<Address>
+  /** Addresses of Redis servers, or of logical databases in one. */
+  readonly redises: LeaseSource<RedisAddress>
   /** The variables of a project for what was leased. */
   readonly environment: (project: string, facts: StackFacts) => Readonly<Record<string, string>>
   readonly clock: Clock
@@ -42,13 +45,14 @@ export interface LeaseBrokerOptions {
 
 interface Held {
   readonly database: string | undefined
-  readonly redis: Address | undefined
+  readonly redis: RedisAddress | undefined
 }
 
 /** Gives out databases and Redises for exclusive use, and takes them back. */
 export class LeaseBroker {
   readonly #options: LeaseBrokerOptions
   readonly #held = new Map<number, Held>()
+  #toldOf = 0
   #nextLease = 1
 
   constructor(options: LeaseBrokerOptions) {
@@ -74,8 +78,10 @@ export class LeaseBroker {
 
   async finish(lease: number, owner: string): Promise<void> {
     const { database } = this.#find(lease)
-    const sessions = database === undefined ? [] : await this.#options.databases.sessionsOf(database)
+    const isWanted = database !== undefined && this.#toldOf < MOST_FILES_TOLD_OF
+    const sessions = isWanted ? await this.#sessionsLeft(database) : []
     if (sessions.length > 0) {
+      this.#toldOf += 1
       this.#options.onConnectionsLeft(owner, sessions)
     }
   }
@@ -101,6 +107,19 @@ export class LeaseBroker {
       redis: redis.status === 'fulfilled' ? redis.value : undefined,
     })
     throw database.status === 'rejected' ? database.reason : (redis as PromiseRejectedResult).reason
+  }
+
+  /** A session that its client has closed is still there for some milliseconds. */
+  async #sessionsLeft(database: string): Promise<readonly string[]> {
+    const { databases, clock } = this.#options
+    for (let before = 0; ;) {
+      const sessions = await databases.sessionsOf(database)
+      if (sessions.length === 0 || sessions.length === before) {
+        return sessions
+      }
+      before = sessions.length
+      await clock.sleep(SETTLE_MS)
+    }
   }
 
   #give({ database, redis }: Held): void {

@@ -1,6 +1,6 @@
 import { InfraError, messageOf } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
-import { answersPing, resetRedis } from '../services/redis-admin.ts'
+import { answersPing, type RedisState, resetRedis } from '../services/redis-admin.ts'
 import type { Address, SiblingServer } from '../services/service.ts'
 import type { AcquireRequest, LeaseSource } from './lease-broker.ts'
 
@@ -12,10 +12,12 @@ export interface RedisServersOptions {
   /** How many to keep ready. */
   readonly target: number
   readonly clock: Clock
-  /** The settings that a server starts with. */
-  readonly configuration: ReadonlyMap<string, string>
+  /** What a server starts with. */
+  readonly state: RedisState
   /** Loads what every lease begins with. */
   readonly seed: (address: Address) => Promise<void>
+  /** Told of a server whose users are cut off, since it could not be reset in any other way. */
+  readonly onReplaced: (reason: string) => void
 }
 
 /**
@@ -41,7 +43,7 @@ export class RedisServers implements LeaseSource<Address> {
   }
 
   async take({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<Address> {
-    const { address } = (reuse ? this.#used.pop() : undefined) ?? (await this.#takeFresh())
+    const { address } = (reuse ? await this.#takeUsed() : undefined) ?? (await this.#takeFresh())
     if (reuse) {
       this.#toKeep.add(address.port)
     }
@@ -58,9 +60,17 @@ export class RedisServers implements LeaseSource<Address> {
     }
   }
 
+  /** Clients stay connected, unless a test has locked us out: then its process is replaced, too. */
   async reset(address: Address): Promise<void> {
-    await resetRedis(address, this.#options.configuration)
-    await this.#options.seed(address)
+    const { state, seed, onReplaced } = this.#options
+    const sibling = this.#byPort.get(address.port)
+    try {
+      await resetRedis(address, state)
+      await seed(address)
+    } catch (error) {
+      onReplaced(messageOf(error))
+      await (sibling && this.#renew(sibling))
+    }
   }
 
   /** Hands ready servers to those who wait, and starts as many as are missing. */
@@ -77,6 +87,16 @@ export class RedisServers implements LeaseSource<Address> {
     }
   }
 
+  /** Unless its last user has ended it. */
+  async #takeUsed(): Promise<SiblingServer | undefined> {
+    const sibling = this.#used.pop()
+    if (sibling && !(await answersPing(sibling.address))) {
+      this.#idle.push(sibling)
+      return undefined
+    }
+    return sibling
+  }
+
   #takeFresh(): Promise<SiblingServer> {
     const taken = Promise.withResolvers<SiblingServer>()
     this.#waiting.push(taken)
@@ -88,19 +108,28 @@ export class RedisServers implements LeaseSource<Address> {
     this.#starting += 1
     let isWanted = true
     try {
-      await sibling.restart()
-      await this.#awaitPing(sibling)
-      await this.#options.seed(sibling.address)
+      await this.#renew(sibling)
       this.#ready.push(sibling)
     } catch (error) {
       this.#idle.push(sibling)
-      this.#waiting.shift()?.reject(notStarted(sibling, error))
+      this.#waiting.shift()?.reject(error)
       // Not tried again for nobody, time after time.
       isWanted = this.#waiting.length > 0
     }
     this.#starting -= 1
     if (isWanted) {
       this.fill()
+    }
+  }
+
+  /** Replaces its process. */
+  async #renew(sibling: SiblingServer): Promise<void> {
+    try {
+      await sibling.restart()
+      await this.#awaitPing(sibling)
+      await this.#options.seed(sibling.address)
+    } catch (error) {
+      throw notStarted(sibling, error)
     }
   }
 

@@ -4,10 +4,10 @@ import type { Clock } from '../internal/clock.ts'
 import { type CatalogState, readCatalogs } from './reset/catalog-state.ts'
 import { copyRows } from './reset/copy-rows.ts'
 import { restoreLargeObjects } from './reset/large-objects.ts'
-import { awaitTransactions } from './reset/open-transactions.ts'
+import { awaitTransactions, explainFailure } from './reset/open-transactions.ts'
 import { planEmptying } from './reset/plan-emptying.ts'
 import type { PristineCopy } from './reset/pristine-copy.ts'
-import { resetFailed, withResetClient } from './reset/reset-client.ts'
+import { withResetClient } from './reset/reset-client.ts'
 import { restoreSchema } from './reset/restore-schema.ts'
 import type { Since } from './reset/rows-written.ts'
 import { restoreSequences } from './reset/sequences.ts'
@@ -60,7 +60,7 @@ export async function resetDatabase(options: ResetOptions): Promise<ResetOutcome
       return outcome
     } catch (error) {
       await client.query('ROLLBACK').catch(() => {})
-      throw await resetFailed(client, database, error)
+      throw await explainFailure(client, database, error)
     }
   })
 }

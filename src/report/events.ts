@@ -26,6 +26,10 @@ export type InfraEvent =
   | { readonly type: 'template-ready'; readonly template: string; readonly isNew: boolean; readonly elapsedMs: number }
   | ({ readonly type: 'leases-summary' } & LeaseSummary)
   | { readonly type: 'connections-left'; readonly owner: string; readonly sessions: readonly string[] }
+  /** Of a file that is over: what it made and the database's template does not have. */
+  | { readonly type: 'objects-dropped'; readonly objects: readonly string[] }
+  /** A server whose users lost their connections, because it could not be reset in any other way. */
+  | { readonly type: 'server-replaced'; readonly service: string; readonly reason: string }
   | { readonly type: 'stop-failed'; readonly message: string }
 
 /** Takes events; never throws and never waits. */

@@ -3,6 +3,7 @@ import type { InfraEvent, Report } from './events.ts'
 
 const PLAIN_PROGRESS_INTERVAL_MS = 10_000
 const MEGABYTE = 1024 * 1024
+const OBJECTS_LISTED = 3
 
 /** Where lines go: standard error, so that a reporter that prints JSON on standard output stays valid. */
 export interface LineStream {
@@ -48,6 +49,10 @@ export function renderEvent(event: InfraEvent): string {
       return `${count(event.count, 'lease')}, waited ${milliseconds(event.medianMs)} (median), ${milliseconds(event.p95Ms)} (95th percentile)`
     case 'connections-left':
       return `${event.owner} left ${count(event.sessions.length, 'connection')} open: ${countEqual(event.sessions)}`
+    case 'objects-dropped':
+      return `dropped between two files, as the template does not have it: ${listSome(event.objects)}`
+    case 'server-replaced':
+      return `${event.service} of a worker was started anew between two files, as it could not be reset: ${event.reason}`
     case 'stop-failed':
       return event.message
     default:
@@ -61,6 +66,12 @@ function megabytes({ bytesDone, bytesTotal }: { bytesDone: number; bytesTotal: n
 
 function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`
+}
+
+/** `table a, table b, table c and 3 more` */
+function listSome(names: readonly string[]): string {
+  const more = names.length - OBJECTS_LISTED
+  return `${names.slice(0, OBJECTS_LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
 /** `"api" (3), "worker" (1)` */

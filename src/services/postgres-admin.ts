@@ -75,7 +75,7 @@ export class PostgresAdmin {
   /** The names under which sessions are connected to a database. */
   async sessionsOf(database: string): Promise<readonly string[]> {
     const { rows } = await this.#asking.query<{ name: string }>(
-      `SELECT application_name AS name FROM pg_stat_activity WHERE datname = $1 AND ${SOMEBODY}`,
+      `SELECT application_name AS name FROM pg_stat_activity WHERE datname = $1 AND ${SOMEBODY} ORDER BY 1`,
       [database],
     )
     return rows.map(({ name }) => name)

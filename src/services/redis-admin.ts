@@ -4,6 +4,21 @@ import { withRedis } from './redis.ts'
 import type { Address } from './service.ts'
 
 const ANSWER_TIMEOUT_MS = 1_000
+const RESET_TIMEOUT_MS = 2_000
+
+/** Siblings differ in these; the tests of one that changes its port cannot be found any more. */
+const OWN_SETTINGS = ['port', 'dir']
+
+/** A rule of an ACL user; that of a selector has spaces in its parentheses. */
+const ACL_RULE = /\([^)]*\)|\S+/g
+
+/** What a server has that is not data: that of one that nobody has used yet. */
+export interface RedisState {
+  /** All settings, as `CONFIG GET *` tells them. */
+  readonly configuration: ReadonlyMap<string, string>
+  /** The rules of every user, as `ACL LIST` tells them. */
+  readonly users: ReadonlyMap<string, string>
+}
 
 /** Whether a Redis answers at all; an error reply, such as one that asks for a password, is an answer too. */
 export function answersPing({ host, port }: Address): Promise<boolean> {
@@ -17,45 +32,84 @@ export function answersPing({ host, port }: Address): Promise<boolean> {
   return promise.finally(() => socket.destroy())
 }
 
+export async function readRedisState(address: Address): Promise<RedisState> {
+  return withRedis(address, async (client) => ({
+    configuration: await readConfiguration(client),
+    users: await readUsers(client),
+  }))
+}
+
 /**
- * Empties a Redis whose clients stay connected: data, scripts, functions, users, configuration and statistics. Clients
- * and their subscriptions are left alone.
+ * Makes a Redis whose clients stay connected what it was when it started: data, settings, users, scripts, functions
+ * and statistics. What belongs to a connection is left alone: its subscriptions, its transaction, its blocking command.
+ *
+ * Rejects when the server is not to be had: it is gone, frozen, paused, on another port, or asks us for a password.
  */
-export async function resetRedis(address: Address, configuration: ReadonlyMap<string, string>): Promise<void> {
-  await withRedis(address, async (client) => {
-    await client.call('CLIENT', 'UNPAUSE')
-    await client.call('REPLICAOF', 'NO', 'ONE')
-    await Promise.all([client.flushall(), client.call('SCRIPT', 'FLUSH'), client.call('FUNCTION', 'FLUSH')])
-    await resetUsers(client)
-    await restoreConfiguration(client, configuration)
-    await Promise.all([client.config('RESETSTAT'), client.call('SLOWLOG', 'RESET'), client.call('LATENCY', 'RESET')])
+export async function resetRedis(address: Address, state: RedisState): Promise<void> {
+  await withRedis(address, (client) => restore(client, state), { timeoutMs: RESET_TIMEOUT_MS })
+}
+
+async function restore(client: Redis, state: RedisState): Promise<void> {
+  // First what would refuse the rest: a script that runs on and on, a replica's and a setting's ban on writing.
+  await callIfPossible(client, 'SCRIPT', 'KILL')
+  await callIfPossible(client, 'FUNCTION', 'KILL')
+  await callIfPossible(client, 'CLIENT', 'UNPAUSE')
+  await client.call('REPLICAOF', 'NO', 'ONE')
+  await restoreConfiguration(client, state.configuration)
+  await restoreUsers(client, state.users)
+  await client.call('FLUSHALL', 'SYNC')
+  await client.call('SCRIPT', 'FLUSH')
+  await callIfPossible(client, 'FUNCTION', 'FLUSH')
+  await client.call('CONFIG', 'RESETSTAT')
+  await client.call('SLOWLOG', 'RESET')
+  await client.call('LATENCY', 'RESET')
+  await client.call('ACL', 'LOG', 'RESET')
+}
+
+/** For what a server of an older version does not know, and what only one that runs a script has to do. */
+async function callIfPossible(client: Redis, command: string, ...args: string[]): Promise<void> {
+  await client.call(command, ...args).catch((error: Error) => {
+    if (!/^NOTBUSY|unknown (?:sub)?command/i.test(error.message)) {
+      throw error
+    }
   })
 }
 
-/** All settings of a Redis, as `CONFIG GET *` tells them. */
-export async function readConfiguration(address: Address): Promise<ReadonlyMap<string, string>> {
-  return withRedis(address, (client) => getConfiguration(client))
-}
-
-async function getConfiguration(client: Redis): Promise<ReadonlyMap<string, string>> {
+async function readConfiguration(client: Redis): Promise<ReadonlyMap<string, string>> {
   const flat = await client.config('GET', '*')
   const pairs = flat.flatMap((name, index) => (index % 2 === 0 ? [[name, flat[index + 1] ?? ''] as const] : []))
-  return new Map(pairs)
-}
-
-async function resetUsers(client: Redis): Promise<void> {
-  const users = ((await client.call('ACL', 'USERS')) as string[]).filter((user) => user !== 'default')
-  if (users.length > 0) {
-    await client.call('ACL', 'DELUSER', ...users)
-  }
-  await client.call('ACL', 'SETUSER', 'default', 'reset', 'on', 'nopass', '~*', '&*', '+@all')
+  return new Map(pairs.filter(([name]) => !OWN_SETTINGS.includes(name)))
 }
 
 async function restoreConfiguration(client: Redis, wanted: ReadonlyMap<string, string>): Promise<void> {
-  const current = await getConfiguration(client)
+  const current = await readConfiguration(client)
   for (const [name, value] of wanted) {
     if (current.get(name) !== value) {
       await client.config('SET', name, value)
     }
+  }
+}
+
+async function readUsers(client: Redis): Promise<ReadonlyMap<string, string>> {
+  const lines = (await client.call('ACL', 'LIST')) as string[]
+  return new Map(
+    lines.map((line) => {
+      const [, name = '', ...rules] = line.split(' ')
+      return [name, rules.join(' ')]
+    }),
+  )
+}
+
+async function restoreUsers(client: Redis, wanted: ReadonlyMap<string, string>): Promise<void> {
+  const current = await readUsers(client)
+  for (const [name, rules] of wanted) {
+    if (current.get(name) !== rules) {
+      await client.call('ACL', 'SETUSER', name, 'reset', ...(rules.match(ACL_RULE) ?? []))
+    }
+  }
+  const added = [...current.keys()].filter((name) => !wanted.has(name))
+  if (added.length > 0) {
+    // Cuts off those who have logged in as one of them.
+    await client.call('ACL', 'DELUSER', ...added)
   }
 }

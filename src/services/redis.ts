@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import type { RedisAddress } from '../environment/variable-set.ts'
 import type { ResolvedRedis } from '../spec/resolve-spec.ts'
 import type { Address, ServiceDefinition } from './service.ts'
 
@@ -7,29 +8,47 @@ const PROBE_TIMEOUT_MS = 2_000
 /** No snapshots and no append-only file: nothing has to survive the run. */
 const ARGUMENTS = ['--save', '', '--appendonly', 'no']
 
+/** Where a lease is a logical database: more than tests can hold at once. They cost 4 MB together; Redis has 16 itself. */
+const LOGICAL_DATABASES = ['--databases', '1024']
+
 /** What Redis is: its command line and its probe; `siblings` more processes of it can be asked for. */
 export function defineRedis(spec: ResolvedRedis, siblings = 0): ServiceDefinition {
+  const databases = spec.isolation === 'database' ? LOGICAL_DATABASES : []
+  const command = ['redis-server', ...ARGUMENTS, ...databases, ...spec.args]
   return {
     service: spec.service,
     hostPort: spec.hostPort,
     environment: {},
-    command: ['redis-server', ...ARGUMENTS, ...spec.args],
+    command,
     ...(siblings > 0 && {
       siblings: {
         count: siblings,
-        command: (port, folder) => ['redis-server', ...ARGUMENTS, ...spec.args, '--port', port, '--dir', folder],
+        command: (port, folder) => [...command, '--port', port, '--dir', folder],
       },
     }),
     probe: probeRedis,
   }
 }
 
+export interface RedisLimits {
+  /** Time after which the connection is cut, whatever is being waited for. */
+  readonly timeoutMs?: number
+}
+
 /** Runs `work` with a connection of its own, which is closed afterwards. */
-export async function withRedis<T>(address: Address, work: (client: Redis) => Promise<T>): Promise<T> {
+export async function withRedis<T>(
+  { host, port, database = 0 }: RedisAddress,
+  work: (client: Redis) => Promise<T>,
+  { timeoutMs }: RedisLimits = {},
+): Promise<T> {
   const { Redis: Client } = await import('ioredis')
   const client = new Client({
-    ...address,
+    host,
+    port,
+    db: database,
     lazyConnect: true,
+    // A server that does not let us ask shall say why at the first command.
+    enableReadyCheck: false,
     connectTimeout: PROBE_TIMEOUT_MS,
     commandTimeout: undefined,
     // One attempt: who calls decides whether to try again.
@@ -38,12 +57,14 @@ export async function withRedis<T>(address: Address, work: (client: Redis) => Pr
   })
   let connectionError: Error | undefined
   client.on('error', (error: Error) => (connectionError = error))
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => client.disconnect(), timeoutMs)
   try {
     await client.connect().catch((error: unknown) => {
       throw connectionError ?? error
     })
     return await work(client)
   } finally {
+    clearTimeout(timer)
     client.disconnect()
   }
 }

@@ -1,3 +1,4 @@
+import { DatabaseResetter } from '../isolation/database-resetter.ts'
 import { Databases } from '../isolation/databases.ts'
 import { planTemplates } from '../isolation/plan-templates.ts'
 import { type TemplatePlan, Templates } from '../isolation/templates.ts'
@@ -72,7 +73,10 @@ export class PostgresPart {
     const templates = this.#createTemplates(this.#plans)
     const template = await templates.ensure('default')
     await this.#fillMain(admin, template)
-    this.#databases = new Databases({ admin, templates, runId, clock, target: workers + 1, reset: async () => {} })
+    const onDropped = (objects: readonly string[]) => report({ type: 'objects-dropped', objects })
+    const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, onDropped })
+    const reset = (name: string, source: string) => resetter.reset(name, source)
+    this.#databases = new Databases({ admin, templates, runId, clock, target: workers + 1, reset })
     // Behind the rest of the start; whoever asks first is told if it failed.
     void this.#databases.warm('default').catch(() => {})
   }

@@ -1,9 +1,12 @@
+import type { RedisAddress } from '../environment/variable-set.ts'
+import type { LeaseSource } from '../isolation/lease-broker.ts'
+import { RedisDatabases } from '../isolation/redis-databases.ts'
 import { RedisServers } from '../isolation/redis-servers.ts'
 import { findSeedFiles } from '../seeds/find-seed-files.ts'
 import { loadRedisFiles } from '../seeds/load-redis-files.ts'
 import { defineRedis, withRedis } from '../services/redis.ts'
-import { readConfiguration } from '../services/redis-admin.ts'
-import type { Address, HealthyServer, ServiceDefinition } from '../services/service.ts'
+import { readRedisState } from '../services/redis-admin.ts'
+import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedRedis } from '../spec/resolve-spec.ts'
 import type { PartContext } from './postgres-part.ts'
 
@@ -12,42 +15,62 @@ export class RedisPart {
   readonly definition: ServiceDefinition
   readonly #files: readonly string[]
   readonly #context: PartContext
-  #servers: RedisServers | undefined
+  readonly #isolation: ResolvedRedis['isolation']
+  #leases: LeaseSource<RedisAddress> | undefined
 
   private constructor(spec: ResolvedRedis, files: readonly string[], context: PartContext) {
     this.#files = files
     this.#context = context
+    this.#isolation = spec.isolation
     // One for each worker's file, and as many again for tests that want one of their own.
-    this.definition = { ...defineRedis(spec, context.workers * 2), prepare: (server) => this.#prepare(server) }
+    const siblings = spec.isolation === 'server' ? context.workers * 2 : 0
+    this.definition = { ...defineRedis(spec, siblings), prepare: (server) => this.#prepare(server) }
   }
 
   static async plan(spec: ResolvedRedis, context: PartContext): Promise<RedisPart> {
     return new RedisPart(spec, await findSeedFiles('redis', { root: context.root, seeds: spec.seeds }), context)
   }
 
-  /** The servers to lease, once the first one is prepared. */
-  get servers(): RedisServers | undefined {
-    return this.#servers
+  /** The servers or databases to lease, once the first one is prepared. */
+  get leases(): LeaseSource<RedisAddress> | undefined {
+    return this.#leases
   }
 
-  async #prepare({ address, siblings }: HealthyServer): Promise<void> {
-    const { clock, report, workers } = this.#context
+  async #prepare(server: HealthyServer): Promise<void> {
+    const { clock, report } = this.#context
     const beganMs = clock.now()
-    await this.#seed(address)
+    await this.#seed(server.address)
     if (this.#files.length > 0) {
       report({ type: 'seeds-loaded', service: 'redis', files: this.#files.length, elapsedMs: clock.now() - beganMs })
     }
-    this.#servers = new RedisServers({
+    this.#leases = await (this.#isolation === 'server' ? this.#openServers(server) : this.#openDatabases(server))
+  }
+
+  async #openServers({ address, siblings }: HealthyServer): Promise<RedisServers> {
+    const { clock, report, workers } = this.#context
+    const servers = new RedisServers({
       siblings,
       target: workers + 1,
       clock,
-      configuration: await readConfiguration(address),
+      state: await readRedisState(address),
       seed: (sibling) => this.#seed(sibling),
+      onReplaced: (reason) => report({ type: 'server-replaced', service: 'redis', reason }),
     })
-    this.#servers.fill()
+    servers.fill()
+    return servers
   }
 
-  async #seed(address: Address): Promise<void> {
+  async #openDatabases({ address }: HealthyServer): Promise<RedisDatabases> {
+    const { configuration } = await readRedisState(address)
+    return new RedisDatabases({
+      address,
+      count: Number(configuration.get('databases')),
+      target: this.#context.workers + 1,
+      seed: (database) => this.#seed(database),
+    })
+  }
+
+  async #seed(address: RedisAddress): Promise<void> {
     if (this.#files.length > 0) {
       await withRedis(address, (client) => loadRedisFiles(client, this.#files, this.#context.root))
     }

@@ -100,7 +100,7 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, clock, rep
   const broker = new LeaseBroker({
     stack: facts,
     databases: postgres?.databases ?? noSource('postgres'),
-    redises: redis?.servers ?? noSource('redis'),
+    redises: redis?.leases ?? noSource('redis'),
     environment: variables,
     clock,
     onGranted: (waitedMs) => statistics.add(waitedMs),

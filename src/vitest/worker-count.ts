@@ -8,7 +8,7 @@ export function workerCount({ config, projects }: Vitest): number {
 }
 
 /** Vitest 4 leaves the limit open in its configuration, and settles it by this rule when tests begin. */
-function defaultWorkers(watch: boolean): number {
+export function defaultWorkers(watch: boolean): number {
   const cpus = availableParallelism()
   return Math.max(watch ? Math.floor(cpus / 2) : cpus - 1, 1)
 }

@@ -91,19 +91,6 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run).toMatchObject({ exitCode: 0, created: ['redis'] })
   })
 
-  test('every test file is alone in its database and in its Redis', async () => {
-    const run = await runVitest('own-servers', { consumer })
-    expect(sortedLines(run.stdout)).toMatchInlineSnapshot(`
-      "      Tests  3 passed (3)
-       Test Files  3 passed (3)
-       ✓ test/first.test.ts (1 test) <time>
-       ✓ test/second.test.ts (1 test) <time>
-       ✓ test/third.test.ts (1 test) <time>
-      RUN  v<version> <project>"
-    `)
-    expect(run).toMatchObject({ exitCode: 0, created: ['postgres', 'redis'] })
-  })
-
   test('options reach servers, environment and containers', async () => {
     const run = await startVitest('options', { consumer })
     await run.said('holding')

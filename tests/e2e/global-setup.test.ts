@@ -2,7 +2,8 @@ import { describe, expect, inject, test } from 'vitest'
 import { sortedLines } from './support/plain.ts'
 import { runVitest } from './support/run-vitest.ts'
 
-const CONFIG = "export default { services: ['redis'], env: () => ({ READ_FROM: import.meta.url.split('/').at(-1) }) }"
+const CONFIG =
+  "export default { services: ['redis'], env: () => ({ READ_FROM: new URL(import.meta.url).pathname.split('/').at(-1) }) }"
 
 describe.each(inject('consumers'))('$name', (consumer) => {
   test.for(['infra.config.ts', 'infra.config.mts', 'infra.config.js'])(

@@ -3,20 +3,85 @@ import { runVitest } from './support/run-vitest.ts'
 
 const FILES = 40
 
-/** Forty files that do the same with the same names. */
-const files = Object.fromEntries(
-  Array.from({ length: FILES }, (_, index) => [
-    `test/file-${index}.test.ts`,
-    `import { ownWorld } from '../src/own-world.ts'\nownWorld('${index}')\n`,
-  ]),
-)
+/** Files that do the same with the same names. */
+function worlds(count: number): Record<string, string> {
+  const numbers = Array.from({ length: count }, (_, index) => index)
+  return Object.fromEntries(
+    numbers.map((number) => [
+      `test/file-${number}.test.ts`,
+      `import { ownWorld } from '../src/own-world.ts'\nownWorld('${number}')\n`,
+    ]),
+  )
+}
+
+/** A benchmark that can only write its row into a database of its own. */
+const BENCHMARKS = {
+  4: `import { bench } from 'vitest'
+    import { pool } from '../src/app.ts'
+    const { rows } = await pool.query("INSERT INTO customers (name) VALUES ('ada') RETURNING id")
+    console.log('row', rows[0].id)
+    bench('SELECT', async () => void (await pool.query('SELECT 1')), { iterations: 5, time: 1 })`,
+  5: `import { test } from 'vitest-infra/test'
+    import { pool } from '../src/app.ts'
+    test('rows', async ({ bench, database }) => {
+      const write = "INSERT INTO customers (name) VALUES ('ada') RETURNING id"
+      const [{ rows }] = await Promise.all([pool.query(write), database.pool.query(write)])
+      console.log('row', rows[0].id)
+      await bench('SELECT', { iterations: 5, time: 1 }, async () => void (await database.pool.query('SELECT 1'))).run()
+    })`,
+}
 
 describe.each(inject('consumers'))('$name', (consumer) => {
   test.for(['forks', 'threads', 'vmForks', 'vmThreads'])('forty files see only their own in %s', async (pool) => {
-    const run = await runVitest('isolation', { consumer, args: ['run', `--pool=${pool}`], files })
+    const run = await runVitest('isolation', { consumer, args: ['run', `--pool=${pool}`], files: worlds(FILES) })
     expect(run.stdout).toContain(`Test Files  ${FILES} passed (${FILES})`)
     expect(run.stdout).toContain(`Tests  ${FILES * 5} passed (${FILES * 5})`)
     expect(run.stderr).not.toContain('Error')
     expect(run).toMatchObject({ exitCode: 0, created: ['postgres', 'redis'] })
+  })
+  // Without it, the tests above would prove nothing.
+  test('what they do clashes where files share', async () => {
+    const config = `import { infra } from 'vitest-infra/plugin'
+      export default { plugins: [infra({ isolation: 'shared' })], test: { maxWorkers: 2 } }`
+    const run = await runVitest('isolation', { consumer, files: { ...worlds(4), 'vitest.config.ts': config } })
+    expect(run.stdout).toMatch(/Test Files {2}4 failed/)
+    expect(run.stdout).toContain('duplicate key')
+  })
+
+  test('shards that run side by side see only their own', async () => {
+    const shard = (part: string) =>
+      runVitest('isolation', { consumer, args: ['run', `--shard=${part}`], files: worlds(8) })
+    const runs = await Promise.all([shard('1/2'), shard('2/2')])
+    for (const run of runs) {
+      expect(run.stdout).toContain('Test Files  4 passed (4)')
+      expect(run.exitCode).toBe(0)
+    }
+  })
+
+  test("tests of a file that run side by side share what is the file's", async () => {
+    const file = `import { expect, test } from 'vitest'
+      import { pool } from '../src/app.ts'
+      const add = (name: string) => async () => void (await pool.query('INSERT INTO customers (name) VALUES ($1)', [name]))
+      for (const name of 'abcdefgh') test(name, add(name))
+      test.sequential('all of them', async () => {
+        expect((await pool.query('SELECT count(*)::int AS count FROM customers')).rows).toEqual([{ count: 9 }])
+      })`
+    const run = await runVitest('isolation', {
+      consumer,
+      args: ['run', '--sequence.concurrent'],
+      files: { 'test/one.test.ts': file, 'test/two.test.ts': file },
+    })
+    expect(run.stdout).toContain('Tests  18 passed (18)')
+    expect(run.exitCode).toBe(0)
+  })
+
+  test('benchmarks have databases of their own', async () => {
+    const files = {
+      'bench/one.bench.ts': BENCHMARKS[consumer.vitestMajor],
+      'bench/two.bench.ts': BENCHMARKS[consumer.vitestMajor],
+    }
+    const run = await runVitest('isolation', { consumer, args: ['bench', '--run'], files })
+    expect(run.stdout.match(/^row \d+$/gm)).toEqual(['row 2', 'row 2'])
+    expect(run.exitCode).toBe(0)
   })
 })

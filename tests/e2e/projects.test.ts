@@ -1,5 +1,5 @@
 import { describe, expect, inject, test } from 'vitest'
-import { sortedLines } from './support/plain.ts'
+import { errorMessage, sortedLines } from './support/plain.ts'
 import { runVitest } from './support/run-vitest.ts'
 
 describe.each(inject('consumers'))('$name', (consumer) => {
@@ -28,27 +28,9 @@ describe.each(inject('consumers'))('$name', (consumer) => {
           ] } }`,
       },
     })
-    expect(run.stderr).toMatchInlineSnapshot(`
-      "infra  Docker Engine <version> at <host> (<source>)
-      infra  redis <version> on localhost:<port>, healthy after <time>
-      No test files found, exiting with code 1
-
-      |one|
-
-      include: **/*.{test,spec}.?(c|m)[jt]s?(x)
-      exclude:  **/node_modules/**, **/.git/**
-
-      |two|
-
-      include: **/*.{test,spec}.?(c|m)[jt]s?(x)
-      exclude:  **/node_modules/**, **/.git/**
-
-      ⎯⎯⎯⎯⎯⎯ Unhandled Error ⎯⎯⎯⎯⎯⎯⎯
-      InfraError: Cannot start the stack: two projects of this run ask for different ones
-      Give infra() the same options in each project, or move them into one infra.config.ts at the root
-
-      ⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯⎯
-      Serialized Error: { code: 'INFRA_OPTIONS_CONFLICT', service: undefined, provider: undefined, remedy: 'Give infra() the same options in each project, or move them into one infra.config.ts at the root' }"
+    expect(errorMessage(run.stderr)).toMatchInlineSnapshot(`
+      "Cannot start the stack: two projects of this run ask for different ones
+      Give infra() the same options in each project, or move them into one infra.config.ts at the root"
     `)
     expect(run.stdout).toMatchInlineSnapshot(`"RUN  v<version> <project>"`)
     expect(run.exitCode).toBe(1)

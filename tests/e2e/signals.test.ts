@@ -39,7 +39,9 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     run.signal('SIGINT')
     await sleep(200)
     proxy.thaw()
-    expect(await run.ended).toMatchObject({ exitCode: 130 })
+    const { stderr, exitCode } = await run.ended
+    expect(stderr.match(/^infra  1 lease, /gm)).toHaveLength(1)
+    expect(exitCode).toBe(130)
   })
 
   test('a third signal ends the run at once', async () => {

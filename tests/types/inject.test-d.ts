@@ -25,6 +25,7 @@ test("inject('infra') tells where Redis is", () => {
   expectTypeOf(redis).toEqualTypeOf<{
     readonly host: string
     readonly port: number
+    readonly database?: number
     readonly url: string
     readonly version: string
   }>()

@@ -19,10 +19,13 @@ const CATALOGS = [
   'pg_event_trigger',
 ]
 
+/** Holds for rows of pg_class that are neither the system's, nor a session's, nor a further file of another relation. */
+export const IS_OF_SCHEMA = `oid >= 16384 AND relpersistence <> 't' AND relnamespace <> 'pg_toast'::regnamespace`
+
 /** In pg_class a TRUNCATE or an index writes as well, so there it is the content that counts. */
 const RELATIONS = `SELECT 'pg_class', 0, sum(hashtextextended(
     concat_ws(' ', oid, relname, relnamespace, relpersistence, relrowsecurity, relforcerowsecurity), 0))
-  FROM pg_class WHERE oid >= 16384 AND relkind <> 't' AND relpersistence <> 't'`
+  FROM pg_class WHERE ${IS_OF_SCHEMA}`
 
 /** A cheap look at the catalogs of a database. */
 export interface CatalogState {

@@ -1,7 +1,7 @@
 import type { Client } from 'pg'
 import type { StoredRelation } from './stored-relations.ts'
 
-const FIRST_BATCH = 100
+const FIRST_BATCH = 20
 const MAX_BATCH = 5_000
 const BATCH_CHARACTERS = 4 * 1024 * 1024
 
@@ -11,25 +11,20 @@ const BATCH_CHARACTERS = 4 * 1024 * 1024
  */
 export async function copyRows(from: Client, to: Client, { name, columns }: StoredRelation): Promise<void> {
   const target = columns === '' ? name : `${name} (${columns})`
-  await readInBatches<[string]>(from, `SELECT t::text FROM ONLY ${name} AS t`, async (rows) => {
-    await to.query(`INSERT INTO ${target} OVERRIDING SYSTEM VALUE SELECT ${columns} FROM unnest($1::${name}[])`, [
-      rows.map(([row]) => row),
-    ])
-  })
+  const insert = `INSERT INTO ${target} OVERRIDING SYSTEM VALUE SELECT ${columns} FROM unnest($1::${name}[])`
+  for await (const rows of readBatches(from, `SELECT t::text FROM ONLY ${name} AS t`)) {
+    await to.query(insert, [rows.flat()])
+  }
 }
 
 /** Reads the answer to a query with a cursor, as many rows at a time as make up some megabytes. */
-export async function readInBatches<Row extends unknown[]>(
-  client: Client,
-  query: string,
-  handle: (rows: Row[]) => Promise<void>,
-): Promise<void> {
+export async function* readBatches(client: Client, query: string): AsyncGenerator<readonly (readonly unknown[])[]> {
   let size = FIRST_BATCH
-  await client.query(`BEGIN READ ONLY; DECLARE vitest_infra NO SCROLL CURSOR FOR ${query}`)
+  await client.query(`BEGIN READ ONLY; DECLARE batches NO SCROLL CURSOR FOR ${query}`)
   for (;;) {
-    const { rows } = await client.query<Row>({ text: `FETCH ${size} FROM vitest_infra`, rowMode: 'array' })
+    const { rows } = await client.query<unknown[]>({ text: `FETCH ${size} FROM batches`, rowMode: 'array' })
     if (rows.length > 0) {
-      await handle(rows)
+      yield rows
     }
     if (rows.length < size) {
       break
@@ -39,6 +34,6 @@ export async function readInBatches<Row extends unknown[]>(
   await client.query('COMMIT')
 }
 
-function textLength(rows: unknown[][]): number {
+function textLength(rows: readonly (readonly unknown[])[]): number {
   return rows.flat().reduce((sum: number, value) => sum + (typeof value === 'string' ? value.length : 1_024), 1)
 }

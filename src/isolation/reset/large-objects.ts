@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { readInBatches } from './copy-rows.ts'
+import { readBatches } from './copy-rows.ts'
 import type { OpenPristine } from './reset-client.ts'
 import { countRows, type RowCount, type Since } from './rows-written.ts'
 
@@ -30,14 +30,14 @@ export async function restoreLargeObjects(client: Client, wanted: WantedLargeObj
 }
 
 async function copyLargeObjects(from: Client, to: Client): Promise<void> {
-  await readInBatches<[number]>(from, 'SELECT oid FROM pg_largeobject_metadata', async (rows) => {
-    await to.query('SELECT count(lo_create(oid)) FROM unnest($1::oid[]) AS oid', [rows.map(([oid]) => oid)])
-  })
-  await readInBatches<[number, number, Buffer]>(from, 'SELECT loid, pageno, data FROM pg_largeobject', async (rows) => {
+  for await (const rows of readBatches(from, 'SELECT oid FROM pg_largeobject_metadata')) {
+    await to.query('SELECT count(lo_create(oid)) FROM unnest($1::oid[]) AS oid', [rows.flat()])
+  }
+  for await (const rows of readBatches(from, 'SELECT loid, pageno, data FROM pg_largeobject')) {
     await to.query(
       `SELECT count(lo_put(oid, page::int8 * ${PAGE_BYTES}, data))
        FROM unnest($1::oid[], $2::int4[], $3::bytea[]) AS page (oid, page, data)`,
-      [rows.map(([oid]) => oid), rows.map(([, page]) => page), rows.map(([, , data]) => data)],
+      [0, 1, 2].map((column) => rows.map((row) => row[column])),
     )
-  })
+  }
 }

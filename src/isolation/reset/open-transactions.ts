@@ -1,9 +1,12 @@
 import type { Client } from 'pg'
 import { InfraError } from '../../errors.ts'
 import type { Clock } from '../../internal/clock.ts'
+import { sqlState } from '../../services/postgres-admin.ts'
 
 const POLL_MS = 10
 const SESSIONS_NAMED = 3
+/** `lock_not_available` and `deadlock_detected`. */
+const LOCK_FAILURES = ['55P03', '40P01']
 
 export interface TransactionWait {
   readonly database: string
@@ -32,39 +35,45 @@ export async function awaitTransactions(client: Client, { database, clock, waitM
       await client.query(`ROLLBACK PREPARED ${client.escapeLiteral(gid)}`)
     }
     if (clock.now() > deadlineMs) {
-      throw transactionOpen(database, await describeTransactions(client))
+      throw await transactionOpen(client, database)
     }
     await clock.sleep(POLL_MS)
   }
 }
 
-/** Sessions that are inside a transaction, the oldest first. */
-export async function describeTransactions(client: Client): Promise<readonly string[]> {
-  const { rows } = await client.query<{ name: string; state: string; seconds: number; query: string }>(
-    `SELECT application_name AS name, state, query,
-       extract(epoch FROM clock_timestamp() - xact_start)::int AS seconds
-     FROM pg_stat_activity WHERE xact_start IS NOT NULL AND ${IS_OF_USERS} ORDER BY xact_start LIMIT ${SESSIONS_NAMED}`,
-  )
-  return rows.map(
-    ({ name, state, seconds, query }) =>
-      `"${name}": ${state}, in a transaction for ${seconds} s, last query: ${short(query)}`,
-  )
+/** Why a statement failed: for want of a lock, because of a transaction, which is named; else as `error` says. */
+export async function explainFailure(client: Client, database: string, error: unknown): Promise<unknown> {
+  return LOCK_FAILURES.includes(sqlState(error) ?? '') ? transactionOpen(client, database, error) : error
 }
 
-/** For a transaction of the user that does not end. */
-export function transactionOpen(database: string, sessions: readonly string[], cause?: unknown): InfraError {
+async function transactionOpen(client: Client, database: string, cause?: unknown): Promise<InfraError> {
   return new InfraError('INFRA_LEASE_FAILED', {
     problem: `Cannot reset database "${database}" for the next test file: a transaction in it does not end`,
-    detail: sessions.map((session) => `  ${session}`).join('\n'),
+    detail: await describeTransactions(client),
     remedy: 'Await every query, and commit or roll back every transaction, before a file ends',
     service: 'postgres',
     cause,
   })
 }
 
+/** Sessions that are inside a transaction, one a line, the oldest first. */
+async function describeTransactions(client: Client): Promise<string> {
+  const { rows } = await client.query<{ name: string; state: string; seconds: number; query: string }>(
+    `SELECT application_name AS name, state, query,
+       extract(epoch FROM clock_timestamp() - xact_start)::int AS seconds
+     FROM pg_stat_activity WHERE xact_start IS NOT NULL AND ${IS_OF_USERS} ORDER BY xact_start LIMIT ${SESSIONS_NAMED}`,
+  )
+  return rows
+    .map(({ name, state, seconds, query }) => {
+      const session = name === '' ? 'a session without application_name' : `"${name}"`
+      return `  ${session}: ${state}, in a transaction since ${seconds} s, last query: ${shorten(query)}`
+    })
+    .join('\n')
+}
+
 const IS_OF_USERS = `datname = current_database() AND pid <> pg_backend_pid() AND backend_type NOT LIKE 'autovacuum%'`
 
-function short(query: string): string {
+function shorten(query: string): string {
   const line = query.replaceAll(/\s+/g, ' ').trim()
   return line.length > 100 ? `${line.slice(0, 99)}…` : line
 }

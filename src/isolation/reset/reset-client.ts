@@ -1,12 +1,6 @@
 import type { Client } from 'pg'
 import type { PostgresAddress } from '../../environment/variable-set.ts'
-import { InfraError, messageOf } from '../../errors.ts'
 import { openPostgres } from '../../services/postgres.ts'
-import { sqlState } from '../../services/postgres-admin.ts'
-import { describeTransactions, transactionOpen } from './open-transactions.ts'
-
-const LOCK_NOT_AVAILABLE = '55P03'
-const DEADLOCK_DETECTED = '40P01'
 
 /** Values as text must be read back as what they were, and rows come in the order in which they are stored. */
 const SETTINGS = {
@@ -41,21 +35,4 @@ export async function withResetClient<T>(
   } finally {
     await client.end().catch(() => {})
   }
-}
-
-/** What to throw when a reset ended with `error`; asks who is in the way if somebody is. */
-export async function resetFailed(client: Client, database: string, error: unknown): Promise<InfraError> {
-  if (error instanceof InfraError) {
-    return error
-  }
-  const state = sqlState(error)
-  if (state === LOCK_NOT_AVAILABLE || state === DEADLOCK_DETECTED) {
-    return transactionOpen(database, await describeTransactions(client).catch(() => []), error)
-  }
-  return new InfraError('INFRA_LEASE_FAILED', {
-    problem: `Cannot reset database "${database}" for the next test file: ${messageOf(error)}`,
-    remedy: 'Leave isolate at true, so that every file is given a database of its own',
-    service: 'postgres',
-    cause: error,
-  })
 }

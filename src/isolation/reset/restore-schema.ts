@@ -13,10 +13,8 @@ import {
 const OBJECTS_NAMED = 5
 
 /** What people call an object; the others are parts of one. */
-const OBJECTS = [
-  ...['schema', 'extension', 'table', 'view', 'materialized view', 'foreign table', 'sequence', 'type'],
-  ...['function', 'procedure', 'aggregate'],
-]
+const OBJECTS =
+  'schema,extension,table,view,materialized view,foreign table,sequence,type,function,procedure,aggregate'.split(',')
 const ROUTINES = ['function', 'procedure', 'aggregate']
 /** What `DROP` takes by its identity, as in `DROP TRIGGER name ON table`. */
 const DROPPABLE = [...OBJECTS, 'index', 'trigger', 'rule', 'policy', 'publication', 'event trigger']

@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { IS_OF_SCHEMA } from './catalog-state.ts'
 
 /** One row of a catalog that defines a part of the schema. */
 export interface SchemaObject {
@@ -27,7 +28,7 @@ export type SchemaObjects = ReadonlyMap<string, SchemaObject>
 
 interface Catalog {
   /** Columns that do not define the object: how it is stored, what it was used for, privileges. */
-  readonly ignored?: readonly string[]
+  readonly ignored?: string
   readonly where?: string
   readonly key?: string
   /** What to name it by, unless it has a name of its own. */
@@ -40,15 +41,13 @@ const KINDS_WITH_COLUMNS = `('r', 'p', 'v', 'm', 'f', 'c')`
 
 const CATALOGS: Readonly<Record<string, Catalog>> = {
   // By its name: tests like to drop and create the schema "public".
-  pg_namespace: { key: 'nspname', where: `nspname !~ '^pg_'`, ignored: ['oid', 'nspacl', 'nspowner'] },
-  pg_extension: { ignored: ['extconfig', 'extcondition'] },
+  pg_namespace: { key: 'nspname', where: `nspname !~ '^pg_'`, ignored: 'oid, nspacl, nspowner' },
+  pg_extension: { ignored: 'extconfig, extcondition' },
   pg_class: {
-    where: `oid >= 16384 AND relkind <> 't' AND relpersistence <> 't'`,
-    ignored: [
-      ...['relfilenode', 'relpages', 'reltuples', 'relallvisible', 'relallfrozen', 'relfrozenxid', 'relminmxid'],
-      ...['reltoastrelid', 'relhasindex', 'relhasrules', 'relhastriggers', 'relhassubclass', 'relispopulated'],
-      ...['relnatts', 'relchecks', 'relacl', 'reloptions', 'relrewrite', 'reltablespace'],
-    ],
+    where: IS_OF_SCHEMA,
+    ignored: `relfilenode, relpages, reltuples, relallvisible, relallfrozen, relfrozenxid, relminmxid, reltoastrelid,
+      relhasindex, relhasrules, relhastriggers, relhassubclass, relispopulated, relnatts, relchecks, relacl, reloptions,
+      relrewrite, reltablespace`,
   },
   pg_attribute: {
     key: `attrelid || '.' || attnum`,
@@ -57,15 +56,15 @@ const CATALOGS: Readonly<Record<string, Catalog>> = {
     part: 'attnum',
     where: `attrelid >= 16384 AND attnum > 0 AND NOT attisdropped
       AND (SELECT relkind IN ${KINDS_WITH_COLUMNS} FROM pg_class WHERE oid = attrelid)`,
-    ignored: ['attcacheoff', 'attstattarget', 'attacl', 'attoptions', 'atthasmissing', 'attmissingval', 'attnum'],
+    ignored: 'attcacheoff, attstattarget, attacl, attoptions, atthasmissing, attmissingval, attnum',
   },
   pg_attrdef: {},
   pg_constraint: {},
   pg_trigger: {},
   pg_rewrite: {},
   pg_policy: {},
-  pg_proc: { ignored: ['proacl'] },
-  pg_type: { ignored: ['typacl'] },
+  pg_proc: { ignored: 'proacl' },
+  pg_type: { ignored: 'typacl' },
   pg_enum: { class: 'pg_type', object: 'enumtypid' },
   pg_sequence: { key: 'seqrelid', class: 'pg_class', object: 'seqrelid', where: 'seqrelid >= 16384' },
   pg_publication: {},
@@ -101,9 +100,9 @@ export async function nameObjects(client: Client, objects: readonly SchemaObject
   })
 }
 
-function selectFrom(catalog: string, { ignored = [], where = 'oid >= 16384', ...by }: Catalog): string {
+function selectFrom(catalog: string, { ignored = '', where = 'oid >= 16384', ...by }: Catalog): string {
   const key = `'${catalog} ' || ${by.key ?? 'oid'} AS key`
   const address = `'${by.class ?? catalog}'::regclass::oid AS class, ${by.object ?? 'oid'} AS object, ${by.part ?? 0} AS part`
-  const definition = `hashtextextended((to_jsonb(c) - '{${ignored.join(',')}}'::text[])::text, 0)::text AS definition`
+  const definition = `hashtextextended((to_jsonb(c) - '{${ignored}}'::text[])::text, 0)::text AS definition`
   return `SELECT ${key}, ${address}, ${definition} FROM ${catalog} AS c WHERE ${where}`
 }

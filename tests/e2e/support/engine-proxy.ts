@@ -11,7 +11,7 @@ export class EngineProxy {
   /** For `DOCKER_HOST`. */
   readonly host: string
   readonly #sockets = new Set<Socket>()
-  readonly #server = createServer((client) => this.#serve(client))
+  readonly #server = createServer((client) => void this.#serve(client))
   readonly #target: Target
   #frozen: Promise<void> | undefined
   #thaw: () => void = () => {}

@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from 'node:util'
 
-interface Places {
+/** Folders whose paths differ from run to run. */
+export interface Places {
   /** The run's copy of the project. */
   readonly folder: string
   readonly consumer: string
@@ -16,7 +17,9 @@ export function plain(output: string, { folder, consumer }: Places): string {
       .replaceAll(consumer, '<consumer>')
       // Frames of a stack, which tell of Vitest's insides.
       .replace(/^ ❯ .*:\d+:\d+\n/gm, '')
-      .replace(/^ *(Start at|Duration) .*\n/gm, '')
+      // Times, and the advice that Vitest gives on a busy machine.
+      .replace(/^ *Start at .*\n/gm, '')
+      .replace(/^ *Duration .*\n(?:\n?(?: {2,}|Environment ).*\n)*/gm, '')
       .replace(/^( (?:RUN|DEV) ) v[\d.]+/gm, '$1 v<version>')
       .replace(/Docker Engine .+ at .+ \(.+\)/g, 'Docker Engine <version> at <host> (<source>)')
       .replace(/\b(postgres|redis) \d+\.[\d.]+/g, '$1 <version>')

@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { stripVTControlCharacters } from 'node:util'
 import { expect, onTestFailed, onTestFinished } from 'vitest'
 import type { Consumer } from '../consumers.ts'
 import { leftoversOf, removeContainersOf, watchCreations } from './containers.ts'
-import { plain } from './plain.ts'
+import { type Places, plain } from './plain.ts'
 
 /** The variables of this process that a consumer's Vitest gets; those of the outer Vitest and its servers stay here. */
 const INHERITED = /^(PATH|HOME|TMPDIR|LANG|XDG_RUNTIME_DIR|DOCKER_\w+|TESTCONTAINERS_\w+)$/
@@ -49,7 +49,7 @@ export async function runVitest(project: string, options: RunOptions): Promise<E
 
 /**
  * Starts the real Vitest in a fresh copy of a fixture project. When the test ends, so does the run, and the test fails
- * if one of its containers is left.
+ * if a container or a temporary file of ours is left.
  */
 export async function startVitest(project: string, options: RunOptions): Promise<VitestRun> {
   const { consumer, after, files = {} } = options
@@ -62,6 +62,7 @@ export async function startVitest(project: string, options: RunOptions): Promise
     await mkdir(dirname(join(folder, path)), { recursive: true })
     await writeFile(join(folder, path), text)
   }
+  await mkdir(join(folder, 'tmp'), { recursive: true })
   const creations = await watchCreations(name)
   const run = new VitestRun(folder, options, creations.created)
   onTestFailed(() => {
@@ -70,9 +71,9 @@ export async function startVitest(project: string, options: RunOptions): Promise
   onTestFinished(async () => {
     creations.end()
     await run.kill()
-    const left = await leftoversOf(name)
+    const left = [...(await leftoversOf(name)), ...(await run.leftFiles())]
     await removeContainersOf(name)
-    expect(left, 'containers that the run left behind').toEqual([])
+    expect(left, 'what the run left behind').toEqual([])
   })
   return run
 }
@@ -85,32 +86,24 @@ export class VitestRun {
   readonly #child: ChildProcess
   #over = false
 
-  constructor(folder: string, { consumer, args = ['run'], env = {}, terminal }: RunOptions, created: string[]) {
+  constructor(
+    folder: string,
+    { consumer, args = ['run'], env = {}, terminal }: RunOptions,
+    created: readonly string[],
+  ) {
     this.folder = folder
     const vitest = [process.execPath, join(consumer.folder, 'node_modules/vitest/vitest.mjs'), ...args, STABLE_OUTPUT]
     const command = terminal ? ['script', '-qefc', vitest.map(quote).join(' '), '/dev/null'] : vitest
-    const beginMs = performance.now()
     this.#child = spawn(command[0] as string, command.slice(1), {
       cwd: folder,
-      env: { ...cleanEnvironment(), ...env },
+      env: { ...cleanEnvironment(), TMPDIR: join(folder, 'tmp'), ...env },
       stdio: 'pipe',
       // A process group of its own, so that nothing of it can be missed.
       detached: true,
     })
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text))
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text))
-    this.ended = new Promise((resolve, reject) => {
-      this.#child.once('error', reject)
-      this.#child.once('exit', async (exitCode, signal) => {
-        const elapsedMs = performance.now() - beginMs
-        // A worker that Vitest left behind may keep the pipes open for ever.
-        await Promise.race([once(this.#child, 'close'), sleep(500)])
-        this.#over = true
-        const places = { folder, consumer: consumer.folder }
-        const [stdout = '', stderr = ''] = [this.stdout, this.stderr].map((output) => plain(output, places))
-        resolve({ exitCode, signal, stdout, stderr, elapsedMs, created })
-      })
-    })
+    this.ended = this.#end({ folder, consumer: consumer.folder }, created)
   }
 
   /** The label of this run's containers. */
@@ -147,6 +140,12 @@ export class VitestRun {
     await writeFile(join(this.folder, path), text)
   }
 
+  /** What is ours in the folder for temporary files, which a run has to itself. */
+  async leftFiles(): Promise<string[]> {
+    const files = await readdir(join(this.folder, 'tmp'))
+    return files.filter((file) => file.startsWith('vitest-infra'))
+  }
+
   /** Ends the run, if it has not ended, in the way that lets it clean up; and the workers that Vitest may have left. */
   async kill(): Promise<void> {
     if (!this.#over) {
@@ -157,6 +156,23 @@ export class VitestRun {
       process.kill(-this.pid, 'SIGKILL')
     } catch {
       // The usual case: nothing of its process group is left.
+    }
+  }
+
+  async #end(places: Places, created: readonly string[]): Promise<EndedRun> {
+    const beginMs = performance.now()
+    const [exitCode, signal] = (await once(this.#child, 'exit')) as [number | null, NodeJS.Signals | null]
+    const elapsedMs = performance.now() - beginMs
+    // A worker that Vitest left behind may keep the pipes open for ever.
+    await Promise.race([once(this.#child, 'close'), sleep(500)])
+    this.#over = true
+    return {
+      exitCode,
+      signal,
+      stdout: plain(this.stdout, places),
+      stderr: plain(this.stderr, places),
+      elapsedMs,
+      created,
     }
   }
 

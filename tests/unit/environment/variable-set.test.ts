@@ -61,6 +61,15 @@ test('redisVariables() derives every variable from the address', () => {
   })
 })
 
+test('redisVariables() names a logical database twice', () => {
+  expect(redisVariables({ host: 'localhost', port: 49_154, database: 7 })).toEqual({
+    REDIS_HOST: 'localhost',
+    REDIS_PORT: '49154',
+    REDIS_DB: '7',
+    REDIS_URL: 'redis://localhost:49154/7',
+  })
+})
+
 const oddTexts = [
   'p@ss:word/with?every#thing',
   'a b',

@@ -91,6 +91,22 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
       'a.test.ts left 1 connection open: "api" (1)',
     ],
   ],
+  'objects-dropped': [
+    [
+      { type: 'objects-dropped', objects: ['table public.a', 'type public.b'] },
+      'dropped between two files, as the template does not have it: table public.a, type public.b',
+    ],
+    [
+      { type: 'objects-dropped', objects: ['table a', 'table b', 'table c', 'table d', 'table e'] },
+      'dropped between two files, as the template does not have it: table a, table b, table c and 2 more',
+    ],
+  ],
+  'server-replaced': [
+    [
+      { type: 'server-replaced', service: 'redis', reason: 'NOAUTH Authentication required.' },
+      'redis of a worker was started anew between two files, as it could not be reset: NOAUTH Authentication required.',
+    ],
+  ],
   'stop-failed': [[{ type: 'stop-failed', message: 'Cannot stop the stack' }, 'Cannot stop the stack']],
 }
 

@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client, QueryResult } from 'pg'
+
+/** How long a query that nobody awaited may still take once its test is over. */
+const PATIENCE_MS = 500
+
+/** A client in a transaction that never ends well. */
+export class FixtureTransaction {
+  readonly client: Client
+  readonly #url: string
+  readonly #pid: number
+
+  private constructor(client: Client, url: string, pid: number) {
+    this.client = client
+    this.#url = url
+    this.#pid = pid
+  }
+
+  static async begin(url: string): Promise<FixtureTransaction> {
+    const client = await connect(url)
+    const results = (await client.query('BEGIN; SELECT pg_backend_pid() AS pid')) as unknown as QueryResult[]
+    return new FixtureTransaction(client, url, results[1]?.rows[0].pid)
+  }
+
+  /** Undoes it all; the server would go on with a query that nobody waits for, and keep its locks. */
+  async close(): Promise<void> {
+    const rolledBack = isOver(this.client.query('ROLLBACK'))
+    if (!(await Promise.race([rolledBack, sleep(PATIENCE_MS, false)]))) {
+      await this.#terminate().catch(() => {})
+    }
+    await this.client.end()
+  }
+
+  async #terminate(): Promise<void> {
+    const other = await connect(this.#url)
+    try {
+      await other.query('SELECT pg_terminate_backend($1, 5000)', [this.#pid])
+    } finally {
+      await other.end()
+    }
+  }
+}
+
+async function connect(connectionString: string): Promise<Client> {
+  const { default: pg } = await import('pg')
+  const client = new pg.Client({ connectionString, application_name: 'vitest-infra transaction' })
+  // A server that cuts it off between two queries concerns nobody.
+  client.on('error', () => {})
+  await client.connect()
+  return client
+}
+
+async function isOver(work: Promise<unknown>): Promise<boolean> {
+  await work.catch(() => {})
+  return true
+}

@@ -1,0 +1,120 @@
+import type { RedisAddress } from '../environment/variable-set.ts'
+import { InfraError, messageOf } from '../errors.ts'
+import { withRedis } from '../services/redis.ts'
+import type { Address } from '../services/service.ts'
+import type { AcquireRequest, LeaseSource } from './lease-broker.ts'
+
+export interface RedisDatabasesOptions {
+  readonly address: Address
+  /** How many logical databases the server has; the first one is nobody's. */
+  readonly count: number
+  /** How many to have ready from the start. */
+  readonly target: number
+  /** Loads what every lease begins with. */
+  readonly seed: (address: RedisAddress) => Promise<void>
+}
+
+/** A database that nobody has, and its being made ready, if that has begun. */
+interface Free {
+  readonly database: number
+  ready?: Promise<void>
+}
+
+/**
+ * Logical databases of one Redis, each for one lease at a time. They separate keys and nothing else: `FLUSHALL`,
+ * settings, channels, scripts and users are the server's.
+ */
+export class RedisDatabases implements LeaseSource<RedisAddress> {
+  readonly #options: RedisDatabasesOptions
+  /** The one that has rested longest comes first: a client that somebody forgot may still write into its own. */
+  readonly #free: Free[]
+  /** Given back as they were left, for whoever takes used ones. */
+  readonly #used: number[] = []
+  readonly #toKeep = new Set<number>()
+  readonly #waiting: PromiseWithResolvers<Free>[] = []
+
+  constructor(options: RedisDatabasesOptions) {
+    this.#options = options
+    this.#free = Array.from({ length: options.count - 1 }, (_, index) => ({ database: index + 1 }))
+    // Who takes one is told if it failed.
+    this.#free.slice(0, options.target).forEach((free) => void this.#prepare(free).catch(() => {}))
+  }
+
+  async take({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<RedisAddress> {
+    const database = (reuse ? this.#used.pop() : undefined) ?? (await this.#takeFresh())
+    if (reuse) {
+      this.#toKeep.add(database)
+    }
+    return this.#addressOf(database)
+  }
+
+  give({ database = 0 }: RedisAddress): void {
+    if (this.#toKeep.delete(database)) {
+      this.#used.push(database)
+    } else {
+      const free = { database }
+      void this.#prepare(free).catch(() => {})
+      this.#offer(free)
+    }
+  }
+
+  async reset(address: RedisAddress): Promise<void> {
+    try {
+      await withRedis(address, (client) => client.flushdb())
+      await this.#options.seed(address)
+    } catch (error) {
+      throw notEmptied(address, error)
+    }
+  }
+
+  async #takeFresh(): Promise<number> {
+    const free = this.#free.shift() ?? this.#takeUsed() ?? (await this.#wait())
+    try {
+      await this.#prepare(free)
+    } catch (error) {
+      this.#offer({ database: free.database })
+      throw error
+    }
+    return free.database
+  }
+
+  /** Better a new one for who waits than an old one for nobody. */
+  #takeUsed(): Free | undefined {
+    const database = this.#used.shift()
+    return database === undefined ? undefined : { database }
+  }
+
+  #wait(): Promise<Free> {
+    const waiting = Promise.withResolvers<Free>()
+    this.#waiting.push(waiting)
+    return waiting.promise
+  }
+
+  #offer(free: Free): void {
+    const next = this.#waiting.shift()
+    if (next) {
+      next.resolve(free)
+    } else {
+      this.#free.push(free)
+    }
+  }
+
+  /** Begins to make it ready, unless that has begun. */
+  #prepare(free: Free): Promise<void> {
+    free.ready ??= this.reset(this.#addressOf(free.database))
+    return free.ready
+  }
+
+  #addressOf(database: number): RedisAddress {
+    return { ...this.#options.address, database }
+  }
+}
+
+function notEmptied({ host, port, database }: RedisAddress, error: unknown): InfraError {
+  return new InfraError('INFRA_LEASE_FAILED', {
+    problem: `Cannot empty database ${database} of the Redis on ${host}:${port} for a lease: ${messageOf(error)}`,
+    remedy: "Set redis.isolation to 'server' if tests change settings or users of the server",
+    service: 'redis',
+    cause: error,
+  })
+}

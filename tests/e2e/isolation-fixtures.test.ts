@@ -1,0 +1,17 @@
+import { describe, expect, inject, test } from 'vitest'
+import { runVitest } from './support/run-vitest.ts'
+
+const CHOICES = ['--pool=forks', '--pool=threads', '--pool=vmForks', '--pool=vmThreads', '--no-isolate']
+
+describe.each(inject('consumers'))('$name', (consumer) => {
+  test.for(CHOICES)("fixtures compose with the user's, and clean up whatever happened, with %s", async (choice) => {
+    const run = await runVitest('isolation-fixtures', { consumer, args: ['run', '--maxWorkers=2', choice] })
+    expect(run.stdout).toContain('Tests  21 passed (21)')
+    expect(run.stdout + run.stderr).not.toMatch(/Unhandled|57P01/)
+    expect(run.stderr.match(/^infra {2}\S+ > .* left .*$/gm)).toEqual([
+      'infra  test/ends.test.ts > two forgotten left 2 connections open: "two forgotten" (2)',
+      'infra  test/ends.test.ts > clocks that stand still left 1 connection open: "clocks that stand still" (1)',
+    ])
+    expect(run.exitCode).toBe(0)
+  })
+})

@@ -1,0 +1,133 @@
+import { describe, expect, inject, test } from 'vitest'
+import { sortedLines } from './support/plain.ts'
+import { runVitest } from './support/run-vitest.ts'
+
+const POOLS = ['forks', 'threads', 'vmForks', 'vmThreads']
+
+/** What the files of `test/count` said, sorted: how many visits there were, and where. */
+function visitsIn(stdout: string): { visits: number[]; databases: string[] } {
+  const said = [...stdout.matchAll(/^visit (\d+) of (\S+)$/gm)]
+  const visits = said.map(([, visit]) => Number(visit)).sort((left, right) => left - right)
+  return { visits, databases: [...new Set(said.map(([, , database = '']) => database))] }
+}
+
+function projects(options: Record<string, object>, test: object): string {
+  const inline = Object.entries(options).map(
+    ([name, given]) => `{ plugins: [infra(${JSON.stringify(given)})], test: { name: '${name}', ...test } }`,
+  )
+  return `import { infra } from 'vitest-infra/plugin'
+    const test = ${JSON.stringify(test)}
+    export default { test: { projects: [${inline.join()}] } }`
+}
+
+describe.each(inject('consumers'))('$name', (consumer) => {
+  test.for(POOLS)("isolation: 'worker' has the files of a worker share, one after the other, in %s", async (pool) => {
+    const run = await runVitest('isolation-modes', { consumer, args: ['run', `--pool=${pool}`] })
+    const { visits, databases } = visitsIn(run.stdout)
+    expect(visits).toEqual([1, 2, 3, 4, 5, 6])
+    expect(databases).toEqual([expect.stringMatching(/^[0-9a-f]{8}_\d+_\d+$/)])
+    expect(run.exitCode).toBe(0)
+  })
+
+  test("isolation: 'worker' is not reset where modules are kept", async () => {
+    const run = await runVitest('isolation-modes', { consumer, args: ['run', '--no-isolate'] })
+    expect(visitsIn(run.stdout)).toEqual({ visits: [1, 2, 3, 4, 5, 6], databases: [expect.any(String)] })
+    expect(run.exitCode).toBe(0)
+  })
+
+  test("isolation: 'worker' has as many databases as there are workers", async () => {
+    const args = ['run', '--fileParallelism', '--maxWorkers=2']
+    const run = await runVitest('isolation-modes', { consumer, args })
+    expect(visitsIn(run.stdout).databases.length).toBeLessThanOrEqual(2)
+    expect(visitsIn(run.stdout).visits).toHaveLength(6)
+    expect(run.exitCode).toBe(0)
+  })
+
+  test.for(POOLS)('projects of every mode stand side by side in %s', async (pool) => {
+    const config = projects(
+      { file: {}, worker: { isolation: 'worker' }, shared: { isolation: 'shared' } },
+      { include: ['test/count/*.test.ts'], pool, maxWorkers: 1 },
+    )
+    const run = await runVitest('isolation-modes', { consumer, files: { 'vitest.config.ts': config } })
+    const { visits, databases } = visitsIn(run.stdout)
+    expect(visits).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6])
+    expect(databases).toHaveLength(6 + 1 + 1)
+    expect(databases).toContain('app')
+    expect(run.exitCode).toBe(0)
+  })
+
+  test('projects and files choose their templates, before anything is imported', async () => {
+    const config = projects(
+      { default: {}, reference: { template: 'reference' }, scenario: { template: 'scenario' } },
+      { include: ['test/templates/*.test.ts'] },
+    )
+    const run = await runVitest('isolation-modes', { consumer, files: { 'vitest.config.ts': config } })
+    expect(sortedLines(run.stdout.match(/^own: .*$/gm)?.join('\n') ?? '')).toBe(
+      'own: []\nown: [reference,scenario]\nown: [reference]',
+    )
+    expect(run.stdout).toContain('Tests  9 passed (9)')
+    expect(run.stderr.match(/template "\w+" built/g)?.sort()).toEqual([
+      'template "default" built',
+      'template "reference" built',
+      'template "scenario" built',
+    ])
+    expect(run.exitCode).toBe(0)
+  })
+
+  test('a template that nobody defined is told in the run of a project that wants it', async () => {
+    const config = projects({ nobody: { template: 'nobody' } }, {})
+    const run = await runVitest('isolation-modes', { consumer, files: { 'vitest.config.ts': config } })
+    expect(run.stderr).toContain(`Cannot use template "nobody": there are only "default", "reference", "scenario"
+Add it to templates in infra.config.ts, or correct the name`)
+    expect(run).toMatchObject({ exitCode: 1, created: [] })
+  })
+
+  test('a template that cannot be had fails its file alone, and says why', async () => {
+    const using = (name: string) => `
+      import { test, useTemplate } from 'vitest-infra/test'
+      import '../../src/app.ts'
+      useTemplate(${name})
+      test('never', () => {})`
+    const run = await runVitest('isolation-modes', {
+      consumer,
+      args: ['run'],
+      files: {
+        'vitest.config.ts': projects({ file: {} }, { include: ['test/templates/*.test.ts'] }),
+        'test/templates/unknown.test.ts': using("'nobody'"),
+        'test/templates/computed.test.ts': using("['sce', 'nario'].join('')"),
+      },
+    })
+    expect(run.stderr).toContain('Cannot use template "nobody": there are only "default", "reference", "scenario"')
+    expect(run.stderr).toContain(`Cannot use template "scenario": this file was given "default" before its imports ran
+Write useTemplate('scenario') with the name as plain text, in the test file itself`)
+    expect(run.stdout).toContain('Test Files  2 failed | 2 passed (4)')
+  })
+
+  test('a worker that keeps modules holds one template, and a shared database is of the default one', async () => {
+    const shared = await runVitest('isolation-modes', {
+      consumer,
+      files: {
+        'vitest.config.ts': projects(
+          { shared: { isolation: 'shared' } },
+          { include: ['test/templates/chosen.test.ts'] },
+        ),
+      },
+    })
+    expect(shared.stderr)
+      .toContain(`Cannot use template "scenario": the files of this project have no database of their own
+Set isolation to 'file' or 'worker', with 'postgres' among services`)
+    const kept = await runVitest('isolation-modes', {
+      consumer,
+      args: ['run', '--no-isolate', '--no-file-parallelism'],
+      files: {
+        'vitest.config.ts': projects(
+          { kept: {} },
+          { include: ['test/templates/*.test.ts'], isolate: false, maxWorkers: 1 },
+        ),
+      },
+    })
+    expect(kept.stderr).toMatch(
+      /Cannot lease template "(scenario|default)" for test\/templates\/(chosen|own)\.test\.ts: its worker holds one of "(default|scenario)" for good\nLeave isolate at true, or give the files of one template a project of their own/,
+    )
+  })
+})

@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { RedisDatabases } from '../../../src/isolation/redis-databases.ts'
+import { withRedis } from '../../../src/services/redis.ts'
+import { openRedis, type RedisStack, startRedisStack } from './redis-support.ts'
+
+const FRESH = { reuse: false }
+const USED = { reuse: true }
+
+let stack: RedisStack
+
+beforeAll(async () => {
+  stack = await startRedisStack({ isolation: 'database' }, `${import.meta.dirname}/../../..`)
+}, 60_000)
+afterAll(() => stack.stop())
+
+/** A few databases of the same server; no test uses those of the stack beside them. */
+function openDatabases(count: number, seed: (database: number) => Promise<void> = async () => {}): RedisDatabases {
+  const { host, port } = stack.main
+  return new RedisDatabases({ address: { host, port }, count, target: 1, seed: ({ database = 0 }) => seed(database) })
+}
+
+test('forty leases of logical databases see their own keys and the seeds', async () => {
+  const leases = await Promise.all(Array.from({ length: 40 }, () => stack.lease()))
+  const clients = leases.map(({ facts }) => openRedis(facts.redis))
+  await Promise.all(clients.map((client, index) => client.set('mine', index)))
+
+  expect(await Promise.all(clients.map((client) => client.get('mine')))).toEqual(clients.map((_, index) => `${index}`))
+  expect(await clients[39]?.get('exchange-rate:EUR:USD')).toBe('1.0842')
+  const { host, port } = stack.main
+  const databases = leases.map(({ facts }) => facts.redis.database ?? 0)
+  expect(new Set(databases).size).toBe(40)
+  expect(databases).not.toContain(0)
+  expect(leases.map(({ facts }) => facts.redis.url)).toEqual(
+    databases.map((number) => `redis://${host}:${port}/${number}`),
+  )
+})
+
+test('the first database is that of all, which nobody leases', async () => {
+  const client = openRedis(stack.main)
+
+  expect(stack.main.url).toBe(`redis://${stack.main.host}:${stack.main.port}`)
+  expect(stack.main).not.toHaveProperty('database')
+  expect(await client.config('GET', 'databases')).toEqual(['databases', '1024'])
+  expect(await client.get('exchange-rate:EUR:USD')).toBe('1.0842')
+})
+
+test('a lease is reset without a look at the others', async () => {
+  const [one, other] = [await stack.lease(), await stack.lease()]
+  const [client, neighbour] = [openRedis(one.facts.redis), openRedis(other.facts.redis)]
+  await client.set('a', 1)
+  await client.del('exchange-rate:EUR:USD')
+  await neighbour.set('a', 2)
+  await stack.leases.reset(one.lease, 'the next test')
+
+  expect(await client.exists('a')).toBe(0)
+  expect(await client.get('exchange-rate:EUR:USD')).toBe('1.0842')
+  expect(await neighbour.get('a')).toBe('2')
+})
+
+test('RedisDatabases has who comes late wait for a database, and empties it first', async () => {
+  const databases = openDatabases(3)
+  const [first, second] = [await databases.take(FRESH), await databases.take(FRESH)]
+  await openRedis({ ...stack.main, ...first }).set('a', 1)
+  const third = databases.take(FRESH)
+  databases.give(first)
+
+  expect(second).not.toEqual(first)
+  expect(await third).toEqual(first)
+  expect(await openRedis({ ...stack.main, ...first }).dbsize()).toBe(0)
+})
+
+test('RedisDatabases gives one out again as it was left, to who wants that', async () => {
+  const databases = openDatabases(3)
+  const first = await databases.take(USED)
+  await openRedis({ ...stack.main, ...first }).set('a', 1)
+  databases.give(first)
+
+  expect(await databases.take(USED)).toEqual(first)
+  expect(await openRedis({ ...stack.main, ...first }).get('a')).toBe('1')
+  databases.give(first)
+  await databases.take(FRESH)
+  expect(await databases.take(FRESH)).toEqual(first)
+  expect(await openRedis({ ...stack.main, ...first }).exists('a')).toBe(0)
+})
+
+test('RedisDatabases tells who takes one that it could not be seeded, and tries again for the next', async () => {
+  let failures = 1
+  const databases = openDatabases(2, async () => {
+    failures -= 1
+    if (failures >= 0) {
+      throw new Error('no seeds yet')
+    }
+  })
+
+  await expect(databases.take(FRESH)).rejects.toThrow(
+    `Cannot empty database 1 of the Redis on ${stack.main.host}:${stack.main.port} for a lease: no seeds yet\n` +
+      "Set redis.isolation to 'server' if tests change settings or users of the server",
+  )
+  expect(await databases.take(FRESH)).toMatchObject({ database: 1 })
+})
+
+test('a server that a test has locked is said to be so', async () => {
+  const databases = openDatabases(4)
+  await databases.take(FRESH)
+  await withRedis(stack.main, (client) => client.config('SET', 'requirepass', 'secret'))
+  const failure = await databases.take(FRESH).catch((error: unknown) => error)
+  await openRedis(stack.main, { password: 'secret' }).config('SET', 'requirepass', '')
+
+  expect(failure).toMatchObject({ code: 'INFRA_LEASE_FAILED', service: 'redis' })
+  expect((failure as Error).message).toContain('NOAUTH')
+})

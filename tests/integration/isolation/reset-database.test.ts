@@ -1,0 +1,166 @@
+import { expect, test } from 'vitest'
+import { InfraError } from '../../../src/errors.ts'
+import { startOwnStack } from '../../support/own-stack.ts'
+import { describeDatabase, openResetLab } from './reset-support.ts'
+
+const SHOP = `
+  CREATE TABLE users (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL);
+  CREATE TABLE orders (id serial PRIMARY KEY, user_id int NOT NULL REFERENCES users, total numeric(10, 2));
+  CREATE TABLE countries (code text PRIMARY KEY, name text NOT NULL);
+  INSERT INTO countries VALUES ('de', 'Germany'), ('fr', 'France'), ('it', 'Italy');
+`
+
+test('resetDatabase() empties tables that were written and starts their numbers anew', async () => {
+  const lab = await openResetLab(SHOP)
+  await lab.client.query("INSERT INTO users (name) VALUES ('Ada'), ('Bob'); INSERT INTO orders (user_id) VALUES (2)")
+  await lab.reset()
+
+  expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
+  const { rows } = await lab.client.query("INSERT INTO users (name) VALUES ('Cleo') RETURNING id")
+  expect(rows).toEqual([{ id: 1 }])
+})
+
+test.for([
+  ['changed', "UPDATE countries SET name = 'Deutschland' WHERE code = 'de'"],
+  ['deleted', "DELETE FROM countries WHERE code = 'fr'"],
+  ['added', "INSERT INTO countries VALUES ('es', 'Spain')"],
+  ['exchanged', "DELETE FROM countries WHERE code = 'fr'; INSERT INTO countries VALUES ('fr', 'France')"],
+  ['truncated', 'TRUNCATE countries'],
+  ['rewritten', 'ALTER TABLE countries ALTER name TYPE text USING upper(name)'],
+])('resetDatabase() gives reference rows back that were %s', async ([, statements]) => {
+  const lab = await openResetLab(SHOP)
+  await lab.client.query(statements ?? '')
+  expect(await describeDatabase(lab.client)).not.toEqual(await describeDatabase(lab.pristine))
+
+  await lab.reset()
+  expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
+})
+
+test('resetDatabase() leaves alone what was not written', async () => {
+  const lab = await openResetLab(`${SHOP} SELECT setval('orders_id_seq', 41)`)
+  const files = () =>
+    lab.client.query("SELECT relname, relfilenode FROM pg_class WHERE relkind IN ('r', 'i', 'S') ORDER BY 1")
+  const untouched = await files()
+  await lab.client.query("BEGIN; INSERT INTO countries VALUES ('es', 'Spain'); ROLLBACK")
+  await lab.client.query('SELECT * FROM countries')
+  await lab.reset()
+
+  expect((await files()).rows).toEqual(untouched.rows)
+})
+
+test('resetDatabase() leaves no room of rows that were rolled back', async () => {
+  const lab = await openResetLab(SHOP)
+  await lab.client.query(
+    "BEGIN; INSERT INTO users (name) VALUES ('Ada'); INSERT INTO orders (user_id) VALUES (1); ROLLBACK",
+  )
+  await lab.reset()
+
+  const { rows } = await lab.client.query("INSERT INTO users (name) VALUES ('Bob') RETURNING id, ctid")
+  expect(rows).toEqual([{ id: 1, ctid: '(0,1)' }])
+})
+
+test('resetDatabase() tells changes of the second file from what the first reset gave back', async () => {
+  const lab = await openResetLab(SHOP)
+  for (const statement of [
+    "UPDATE countries SET name = 'x'",
+    'DELETE FROM countries',
+    "UPDATE countries SET name = 'y' WHERE code = 'it'",
+  ]) {
+    await lab.client.query(statement)
+    await lab.reset()
+    expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
+  }
+})
+
+test('resetDatabase() sees writes of a session that has not told the statistics of them', async () => {
+  const lab = await openResetLab(SHOP)
+  await lab.client.query('SET stats_fetch_consistency = none; SET track_counts = off')
+  await lab.client.query("UPDATE countries SET name = 'Deutschland' WHERE code = 'de'")
+  await lab.reset()
+
+  expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
+})
+
+test('resetDatabase() disconnects nobody and leaves sessions what is theirs', async () => {
+  const lab = await openResetLab(SHOP)
+  await lab.client.query("CREATE TEMP TABLE mine AS SELECT 1 AS n; SET application_name = 'mine'; LISTEN news")
+  await lab.client.query({ name: 'count', text: 'SELECT count(*)::int FROM countries' })
+  await lab.client.query('SELECT pg_advisory_lock(1); DELETE FROM countries')
+  const heard = new Promise((resolve) => lab.client.on('notification', resolve))
+
+  expect(await lab.reset()).toMatchObject({ dropped: [] })
+  expect((await lab.client.query({ name: 'count', text: 'SELECT count(*)::int FROM countries' })).rows).toEqual([
+    { count: 3 },
+  ])
+  expect((await lab.client.query('TABLE mine')).rows).toEqual([{ n: 1 }])
+  expect((await lab.client.query('SHOW application_name')).rows).toEqual([{ application_name: 'mine' }])
+  expect((await lab.client.query('SELECT pg_advisory_unlock(1) AS held')).rows).toEqual([{ held: true }])
+  await lab.client.query("NOTIFY news, 'x'")
+  expect(await heard).toMatchObject({ payload: 'x' })
+})
+
+test('resetDatabase() has sessions draw anew from a sequence of which they kept values', async () => {
+  const lab = await openResetLab('CREATE SEQUENCE numbers CACHE 10')
+  await lab.client.query("SELECT nextval('numbers')")
+  await lab.reset()
+
+  expect((await lab.client.query("SELECT nextval('numbers')")).rows).toEqual([{ nextval: '1' }])
+})
+
+test('resetDatabase() waits for a query that nobody awaited', async () => {
+  const lab = await openResetLab(SHOP)
+  const forgotten = lab.client.query("INSERT INTO users (name) SELECT 'x' FROM pg_sleep(0.3)")
+  await lab.reset()
+  await forgotten
+  await lab.reset()
+
+  expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
+})
+
+test.for([
+  ['has written', "INSERT INTO countries VALUES ('es', 'Spain')"],
+  ['has only read', 'SELECT * FROM orders'],
+  ['holds a lock', 'LOCK orders'],
+])('resetDatabase() names the transaction that is open and %s', async ([, statement]) => {
+  const lab = await openResetLab(SHOP)
+  const leaking = await lab.connect({ application_name: 'the leak' })
+  await lab.client.query("INSERT INTO users (name) VALUES ('Ada'); INSERT INTO orders (user_id) VALUES (1)")
+  await leaking.query('BEGIN')
+  await leaking.query(statement ?? '')
+
+  const failure = await lab.reset({ waitMs: 50 }).catch((error: unknown) => error)
+  expect(failure).toBeInstanceOf(InfraError)
+  expect(failure).toMatchObject({ code: 'INFRA_LEASE_FAILED', service: 'postgres' })
+  expect((failure as InfraError).message).toMatch(
+    /^Cannot reset database "reset_lab_\w+" for the next test file: a transaction in it does not end\n {2}"the leak": idle in transaction, .* last query: /,
+  )
+  expect((failure as InfraError).message).toContain(statement)
+
+  await leaking.query('ROLLBACK')
+  await lab.reset()
+  expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
+})
+
+test('resetDatabase() rolls prepared transactions back', { timeout: 60_000 }, async () => {
+  const { postgres } = await startOwnStack({
+    services: ['postgres'],
+    postgres: { settings: { max_prepared_transactions: 4 } },
+  })
+  const lab = await openResetLab(SHOP, postgres)
+  await lab.client.query('BEGIN')
+  await lab.client.query("UPDATE countries SET name = 'x'; PREPARE TRANSACTION 'it''s prepared'")
+  await lab.reset()
+
+  expect((await lab.client.query('SELECT gid FROM pg_prepared_xacts')).rows).toEqual([])
+  expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
+})
+
+test('resetDatabase() is not held up by a transaction that has not touched what must be emptied', async () => {
+  const lab = await openResetLab(SHOP)
+  const leader = await lab.connect()
+  await leader.query('BEGIN; SELECT pg_advisory_xact_lock(7); SELECT * FROM countries')
+  await lab.client.query("INSERT INTO users (name) VALUES ('Ada')")
+  await lab.reset({ waitMs: 50 })
+
+  expect((await lab.client.query('SELECT count(*)::int FROM users')).rows).toEqual([{ count: 0 }])
+})
