@@ -51,8 +51,7 @@ export async function resetRedis(address: Address, state: RedisState): Promise<v
 
 async function restore(client: Redis, state: RedisState): Promise<void> {
   // First what would refuse the rest: a script that runs on and on, a replica's and a setting's ban on writing.
-  await callIfPossible(client, 'SCRIPT', 'KILL')
-  await callIfPossible(client, 'FUNCTION', 'KILL')
+  await endScripts(client)
   await callIfPossible(client, 'CLIENT', 'UNPAUSE')
   await client.call('REPLICAOF', 'NO', 'ONE')
   await restoreConfiguration(client, state.configuration)
@@ -66,10 +65,20 @@ async function restore(client: Redis, state: RedisState): Promise<void> {
   await client.call('ACL', 'LOG', 'RESET')
 }
 
-/** For what a server of an older version does not know, and what only one that runs a script has to do. */
-async function callIfPossible(client: Redis, command: string, ...args: string[]): Promise<void> {
-  await client.call(command, ...args).catch((error: Error) => {
-    if (!/^NOTBUSY|unknown (?:sub)?command/i.test(error.message)) {
+/** One that was told to end goes on for a moment. */
+async function endScripts(client: Redis): Promise<void> {
+  let isBusy = true
+  while (isBusy) {
+    await callIfPossible(client, 'SCRIPT', 'KILL')
+    await callIfPossible(client, 'FUNCTION', 'KILL')
+    isBusy = (await callIfPossible(client, 'PING')) === undefined
+  }
+}
+
+/** Undefined for what a server of an older version does not know, or what a script that runs, or none, leaves no room for. */
+async function callIfPossible(client: Redis, command: string, ...args: string[]): Promise<unknown> {
+  return client.call(command, ...args).catch((error: Error) => {
+    if (!/^(?:NOT)?BUSY|unknown (?:sub)?command/i.test(error.message)) {
       throw error
     }
   })

@@ -17,14 +17,14 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   })
 
   test('a healthcheck that never passes ends the run with all that is known', async () => {
-    const healthcheck = "{ cmd: 'echo no luck; false', interval: '1s', retries: 3 }"
-    const files = configured(`{ startupTimeoutMs: 3000, postgres: { healthcheck: ${healthcheck} } }`)
+    const healthcheck = "{ cmd: 'echo no luck; false', interval: '1s', retries: 4 }"
+    const files = configured(`{ startupTimeoutMs: 4000, redis: { healthcheck: ${healthcheck} } }`)
     const run = await runVitest('plain', { consumer, files })
     const message = errorMessage(run.stderr)
-    expect(message).toContain('Cannot start service "postgres": it is still unhealthy after <time>, the limit\n')
+    expect(message).toContain('Cannot start service "redis": it is still unhealthy after <time>, the limit\n')
     expect(message).toContain('Last results:\n  <time> healthcheck failed: no luck\n')
-    expect(message).toContain('Last lines of the log of vitest-infra-<run>-postgres:\n')
-    expect(message).toContain('database system is ready to accept connections\n')
+    expect(message).toContain('Last lines of the log of vitest-infra-<run>-redis:\n')
+    expect(message).toContain('Ready to accept connections tcp\n')
     expect(message).toMatch(/\nRaise startupTimeoutMs or VITEST_INFRA_STARTUP_TIMEOUT_MS .*$/)
     expect(run.stdout).not.toContain('✓')
     expect(run.elapsedMs).toBeLessThan(15_000)

@@ -51,7 +51,9 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     const run = await runVitest('isolation-modes', { consumer, files: { 'vitest.config.ts': config } })
     const { visits, databases } = visitsIn(run.stdout)
     expect(visits).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6])
-    expect(databases).toHaveLength(6 + 1 + 1)
+    // Vitest 4 gives all files of a vm pool to the one worker at once: it keeps its database, which is reset.
+    const filesShare = pool.startsWith('vm') && consumer.name === 'Vitest 4'
+    expect(databases).toHaveLength((filesShare ? 1 : 6) + 1 + 1)
     expect(databases).toContain('app')
     expect(run.exitCode).toBe(0)
   })

@@ -1,14 +1,17 @@
 import type { Client } from 'pg'
 
-/** The oid of a table with a foreign key, and that of the table that it references. */
+/** The table with a foreign key and the one that it references, both qualified and quoted. */
 export interface ForeignKey {
-  readonly from: number
-  readonly to: number
+  readonly from: string
+  readonly to: string
 }
 
 export async function readForeignKeys(client: Client): Promise<readonly ForeignKey[]> {
   const { rows } = await client.query<ForeignKey>(
-    `SELECT DISTINCT conrelid AS "from", confrelid AS "to" FROM pg_constraint WHERE contype = 'f' AND conrelid <> confrelid`,
+    `SELECT DISTINCT format('%I.%I', fn.nspname, f.relname) AS "from", format('%I.%I', tn.nspname, t.relname) AS "to"
+     FROM pg_constraint JOIN pg_class f ON f.oid = conrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
+       JOIN pg_class t ON t.oid = confrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
+     WHERE contype = 'f' AND conrelid <> confrelid`,
   )
   return rows
 }

@@ -6,14 +6,15 @@ import type { StoredRelation } from './stored-relations.ts'
  * next file stay in the order in which they are inserted; but it refuses a table that one outside the list references.
  */
 export function planEmptying(tables: readonly StoredRelation[], foreignKeys: readonly ForeignKey[]): readonly string[] {
-  const truncated = closeUnderReferences(new Set(tables.map(({ oid }) => oid)), foreignKeys)
-  const names = tables.filter(({ oid }) => truncated.has(oid)).map(({ name }) => `ONLY ${name}`)
-  const deleted = tables.filter(({ oid }) => !truncated.has(oid)).map(({ name }) => `DELETE FROM ONLY ${name}`)
+  const truncated = closeUnderReferences(new Set(tables.map(({ name }) => name)), foreignKeys)
+  const names = tables.filter(({ name }) => truncated.has(name)).map(({ name }) => `ONLY ${name}`)
+  const deleted = tables.filter(({ name }) => !truncated.has(name)).map(({ name }) => `DELETE FROM ONLY ${name}`)
   return names.length === 0 ? deleted : [`TRUNCATE ${names.join(', ')}`, ...deleted]
 }
 
-function closeUnderReferences(oids: ReadonlySet<number>, foreignKeys: readonly ForeignKey[]): ReadonlySet<number> {
-  const referenced = new Set(foreignKeys.filter(({ from, to }) => oids.has(to) && !oids.has(from)).map(({ to }) => to))
-  const rest = new Set([...oids].filter((oid) => !referenced.has(oid)))
-  return rest.size === oids.size ? oids : closeUnderReferences(rest, foreignKeys)
+function closeUnderReferences(names: ReadonlySet<string>, foreignKeys: readonly ForeignKey[]): ReadonlySet<string> {
+  const fromOutside = foreignKeys.filter(({ from, to }) => names.has(to) && !names.has(from))
+  const referenced = new Set(fromOutside.map(({ to }) => to))
+  const rest = new Set([...names].filter((name) => !referenced.has(name)))
+  return rest.size === names.size ? names : closeUnderReferences(rest, foreignKeys)
 }

@@ -75,7 +75,8 @@ function nameOf({ type, identity }: NamedObject): string {
 }
 
 function schemaAltered(database: string, objects: readonly NamedObject[]): InfraError {
-  const names = [...new Set(objects.map(nameOf))]
+  const wholes = objects.filter(({ isPart }) => !isPart)
+  const names = (wholes.length > 0 ? wholes : objects).map(nameOf)
   const more = names.length > OBJECTS_NAMED ? ` and ${names.length - OBJECTS_NAMED} more` : ''
   return new InfraError('INFRA_LEASE_FAILED', {
     problem: `Cannot reset database "${database}" for the next test file: its schema is not that of its template any more`,

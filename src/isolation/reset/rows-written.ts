@@ -33,10 +33,10 @@ export async function countRows(client: Client, names: readonly string[], since:
 }
 
 /** Those of the relations that have pages in their file. Asked of the file: statistics come late and may be off. */
-export async function findFilled(client: Client, oids: readonly number[]): Promise<ReadonlySet<number>> {
-  const { rows } = await client.query<{ oid: number }>(
-    'SELECT oid FROM unnest($1::oid[]) AS oid WHERE (pg_stat_file(pg_relation_filepath(oid), true)).size > 0',
-    [oids],
+export async function findFilled(client: Client, names: readonly string[]): Promise<ReadonlySet<string>> {
+  const { rows } = await client.query<{ name: string }>(
+    'SELECT name FROM unnest($1::text[]) AS name WHERE (pg_stat_file(pg_relation_filepath(name::regclass), true)).size > 0',
+    [names],
   )
-  return new Set(rows.map(({ oid }) => oid))
+  return new Set(rows.map(({ name }) => name))
 }

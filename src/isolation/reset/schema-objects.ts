@@ -1,9 +1,9 @@
 import type { Client } from 'pg'
-import { IS_OF_SCHEMA } from './catalog-state.ts'
+import { selectSchema } from './schema-definitions.ts'
 
-/** One row of a catalog that defines a part of the schema. */
+/** A part of a schema. */
 export interface SchemaObject {
-  /** The same for the same object of a template and its clones, which have their oids in common. */
+  /** The same for what has the same name. */
   readonly key: string
   readonly class: number
   readonly object: number
@@ -11,6 +11,9 @@ export interface SchemaObject {
   /** A digest of what defines it. */
   readonly definition: string
 }
+
+/** By their keys. */
+export type SchemaObjects = ReadonlyMap<string, SchemaObject>
 
 export interface NamedObject extends SchemaObject {
   /** What PostgreSQL calls its kind: `table`, `table column`, `function`. */
@@ -23,59 +26,14 @@ export interface NamedObject extends SchemaObject {
   readonly isPart: boolean
 }
 
-/** By their keys. */
-export type SchemaObjects = ReadonlyMap<string, SchemaObject>
-
-interface Catalog {
-  /** Columns that do not define the object: how it is stored, what it was used for, privileges. */
-  readonly ignored?: string
-  readonly where?: string
-  readonly key?: string
-  /** What to name it by, unless it has a name of its own. */
-  readonly class?: string
-  readonly object?: string
-  readonly part?: string
-}
-
-const KINDS_WITH_COLUMNS = `('r', 'p', 'v', 'm', 'f', 'c')`
-
-const CATALOGS: Readonly<Record<string, Catalog>> = {
-  // By its name: tests like to drop and create the schema "public".
-  pg_namespace: { key: 'nspname', where: `nspname !~ '^pg_'`, ignored: 'oid, nspacl, nspowner' },
-  pg_extension: { ignored: 'extconfig, extcondition' },
-  pg_class: {
-    where: IS_OF_SCHEMA,
-    ignored: `relfilenode, relpages, reltuples, relallvisible, relallfrozen, relfrozenxid, relminmxid, reltoastrelid,
-      relhasindex, relhasrules, relhastriggers, relhassubclass, relispopulated, relnatts, relchecks, relacl, reloptions,
-      relrewrite, reltablespace`,
-  },
-  pg_attribute: {
-    key: `attrelid || '.' || attnum`,
-    class: 'pg_class',
-    object: 'attrelid',
-    part: 'attnum',
-    where: `attrelid >= 16384 AND attnum > 0 AND NOT attisdropped
-      AND (SELECT relkind IN ${KINDS_WITH_COLUMNS} FROM pg_class WHERE oid = attrelid)`,
-    ignored: 'attcacheoff, attstattarget, attacl, attoptions, atthasmissing, attmissingval, attnum',
-  },
-  pg_attrdef: {},
-  pg_constraint: {},
-  pg_trigger: {},
-  pg_rewrite: {},
-  pg_policy: {},
-  pg_proc: { ignored: 'proacl' },
-  pg_type: { ignored: 'typacl' },
-  pg_enum: { class: 'pg_type', object: 'enumtypid' },
-  pg_sequence: { key: 'seqrelid', class: 'pg_class', object: 'seqrelid', where: 'seqrelid >= 16384' },
-  pg_publication: {},
-  pg_event_trigger: {},
-}
-
 const TEMPORARY = /(?:^| )pg_(?:toast_)?temp(?:_\d+)?(?:\.|$)/
 
 export async function readSchemaObjects(client: Client): Promise<SchemaObjects> {
-  const selects = Object.entries(CATALOGS).map(([catalog, details]) => selectFrom(catalog, details))
-  const { rows } = await client.query<SchemaObject>(selects.join(' UNION ALL '))
+  // Names are then qualified, whatever path the user's sessions have.
+  const { rows: paths } = await client.query<{ path: string }>("SELECT current_setting('search_path') AS path")
+  await client.query("SELECT set_config('search_path', 'pg_catalog', false)")
+  const { rows } = await client.query<SchemaObject>(selectSchema())
+  await client.query("SELECT set_config('search_path', $1, false)", [paths[0]?.path])
   return new Map(rows.map((row) => [row.key, row]))
 }
 
@@ -98,11 +56,4 @@ export async function nameObjects(client: Client, objects: readonly SchemaObject
     const object = objects[index - 1]
     return object && !TEMPORARY.test(name.identity) ? [{ ...object, ...name }] : []
   })
-}
-
-function selectFrom(catalog: string, { ignored = '', where = 'oid >= 16384', ...by }: Catalog): string {
-  const key = `'${catalog} ' || ${by.key ?? 'oid'} AS key`
-  const address = `'${by.class ?? catalog}'::regclass::oid AS class, ${by.object ?? 'oid'} AS object, ${by.part ?? 0} AS part`
-  const definition = `hashtextextended((to_jsonb(c) - '{${ignored}}'::text[])::text, 0)::text AS definition`
-  return `SELECT ${key}, ${address}, ${definition} FROM ${catalog} AS c WHERE ${where}`
 }

@@ -2,7 +2,6 @@ import type { Client } from 'pg'
 
 /** Where a sequence of the template stands. */
 export interface SequenceState {
-  readonly oid: number
   /** Qualified and quoted. */
   readonly name: string
   /** As text, since it may be larger than a number can tell. */
@@ -14,7 +13,7 @@ export interface SequenceState {
 
 export async function readSequences(client: Client): Promise<readonly SequenceState[]> {
   const { rows: found } = await client.query<Omit<SequenceState, 'lastValue' | 'isCalled'>>(`
-    SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, s.seqcache > 1 AS "isCached"
+    SELECT format('%I.%I', n.nspname, c.relname) AS name, s.seqcache > 1 AS "isCached"
     FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relpersistence <> 't' AND c.oid >= 16384`)
   if (found.length === 0) {
@@ -35,12 +34,12 @@ export async function restoreSequences(client: Client, sequences: readonly Seque
   if (sequences.length === 0) {
     return
   }
-  const { rows } = await client.query<{ oid: number; value: string | null }>(
-    'SELECT oid, pg_sequence_last_value(oid)::text AS value FROM unnest($1::oid[]) AS oid',
-    [sequences.map(({ oid }) => oid)],
+  const { rows } = await client.query<{ name: string; value: string | null }>(
+    'SELECT name, pg_sequence_last_value(name::regclass)::text AS value FROM unnest($1::text[]) AS name',
+    [sequences.map(({ name }) => name)],
   )
-  const valueOf = new Map(rows.map(({ oid, value }) => [oid, value]))
-  const moved = sequences.filter(({ oid, lastValue, isCalled }) => valueOf.get(oid) !== (isCalled ? lastValue : null))
+  const valueOf = new Map(rows.map(({ name, value }) => [name, value]))
+  const moved = sequences.filter(({ name, lastValue, isCalled }) => valueOf.get(name) !== (isCalled ? lastValue : null))
   // The function tells nothing of one that was not called, and it may have been set to another first value.
   const uncalled = sequences.filter((sequence) => !sequence.isCalled && !moved.includes(sequence))
   const cached = moved.filter(({ isCached }) => isCached)
@@ -53,10 +52,10 @@ export async function restoreSequences(client: Client, sequences: readonly Seque
 
 async function setValues(client: Client, sequences: readonly SequenceState[]): Promise<void> {
   await client.query(
-    `SELECT count(setval(oid::regclass, value, called))
-     FROM unnest($1::oid[], $2::int8[], $3::bool[]) AS state (oid, value, called)`,
+    `SELECT count(setval(name::regclass, value, called))
+     FROM unnest($1::text[], $2::int8[], $3::bool[]) AS state (name, value, called)`,
     [
-      sequences.map(({ oid }) => oid),
+      sequences.map(({ name }) => name),
       sequences.map(({ lastValue }) => lastValue),
       sequences.map(({ isCalled }) => isCalled),
     ],

@@ -3,9 +3,8 @@ import { countRows, findFilled, type Since } from './rows-written.ts'
 
 /** A table or a materialised view with a file of its own, so not what is partitioned, foreign or temporary. */
 export interface StoredRelation {
-  readonly oid: number
   readonly kind: 'table' | 'materialized view'
-  /** Qualified and quoted. */
+  /** Qualified and quoted; a test may have made it anew, so that its oid says nothing. */
   readonly name: string
   /** The columns that can be written, quoted and separated by commas. */
   readonly columns: string
@@ -19,19 +18,19 @@ export interface StoredRelation {
 /** Everything of a database that holds rows, in the order in which it was made. */
 export async function readRelations(client: Client, since: Since): Promise<readonly StoredRelation[]> {
   const { rows: found } = await client.query<Omit<StoredRelation, 'rows' | 'isFilled'>>(`
-    SELECT c.oid, CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'table' END AS kind,
+    SELECT CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'table' END AS kind,
       format('%I.%I', n.nspname, c.relname) AS name, c.relispopulated AS "isPopulated",
       (SELECT coalesce(string_agg(quote_ident(attname), ', ' ORDER BY attnum), '') FROM pg_attribute
         WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '') AS columns
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND c.oid >= 16384 ORDER BY c.oid`)
-  const filled = await findFilled(client, found.map(oidOf))
-  const counted = found.filter(({ oid, isPopulated }) => filled.has(oid) && isPopulated)
+  const filled = await findFilled(client, found.map(nameOf))
+  const counted = found.filter(({ name, isPopulated }) => filled.has(name) && isPopulated)
   const counts = await countRows(client, counted.map(nameOf), since)
-  const rowsOf = new Map(counted.map(({ oid }, index) => [oid, counts[index]?.rows]))
+  const rowsOf = new Map(counted.map(({ name }, index) => [name, counts[index]?.rows]))
   return found.map((relation) => {
-    const { oid } = relation
-    return { ...relation, isFilled: filled.has(oid), rows: rowsOf.get(oid) ?? 0 }
+    const { name } = relation
+    return { ...relation, isFilled: filled.has(name), rows: rowsOf.get(name) ?? 0 }
   })
 }
 
@@ -46,34 +45,31 @@ export async function findWritten(
   since: Since,
 ): Promise<readonly StoredRelation[]> {
   const refilled = await findRefilled(client, relations)
-  const rest = relations.filter((relation) => !refilled.includes(relation) && relation.isPopulated)
+  const rest = relations.filter((relation) => !refilled.has(relation) && relation.isPopulated)
   const counted = rest.filter(({ isFilled }) => isFilled)
   const counts = await countRows(client, counted.map(nameOf), since)
-  const empty = rest.filter(({ isFilled }) => !isFilled)
-  const filled = await findFilled(client, empty.map(oidOf))
-  return [
-    ...counted.filter(({ rows }, index) => counts[index]?.rows !== rows || counts[index].written > 0),
-    ...empty.filter(({ oid }) => filled.has(oid)),
-    ...refilled,
-  ].toSorted((one, other) => one.oid - other.oid)
+  const filled = await findFilled(client, rest.filter(({ isFilled }) => !isFilled).map(nameOf))
+  const rewritten = new Set(
+    counted.filter(({ rows }, index) => counts[index]?.rows !== rows || counts[index].written > 0),
+  )
+  return relations.filter((relation) => refilled.has(relation) || rewritten.has(relation) || filled.has(relation.name))
 }
 
 /** Materialised views that were filled for the first time or were emptied, which cannot be read for a look. */
-async function findRefilled(client: Client, relations: readonly StoredRelation[]): Promise<readonly StoredRelation[]> {
+async function findRefilled(
+  client: Client,
+  relations: readonly StoredRelation[],
+): Promise<ReadonlySet<StoredRelation>> {
   const views = relations.filter(({ kind }) => kind === 'materialized view')
   if (views.length === 0) {
-    return []
+    return new Set()
   }
-  const { rows } = await client.query<{ oid: number }>(
-    'SELECT oid FROM pg_class WHERE relispopulated AND oid = ANY($1::oid[])',
-    [views.map(oidOf)],
+  const { rows } = await client.query<{ isPopulated: boolean }>(
+    `SELECT relispopulated AS "isPopulated" FROM unnest($1::text[]) WITH ORDINALITY AS view (name, index)
+     JOIN pg_class ON oid = name::regclass ORDER BY index`,
+    [views.map(nameOf)],
   )
-  const populated = new Set(rows.map(oidOf))
-  return views.filter(({ oid, isPopulated }) => populated.has(oid) !== isPopulated)
-}
-
-function oidOf({ oid }: { readonly oid: number }): number {
-  return oid
+  return new Set(views.filter(({ isPopulated }, index) => rows[index]?.isPopulated !== isPopulated))
 }
 
 function nameOf({ name }: { readonly name: string }): string {

@@ -68,8 +68,7 @@ export async function describeRedis(client: Redis): Promise<Record<string, unkno
     keyspace: await client.info('keyspace'),
     functions: await client.call('FUNCTION', 'LIST'),
     scripts: /^number_of_cached_scripts:(\d+)/m.exec(await client.info('memory'))?.[1],
-    role: (await client.call('ROLE')) as unknown,
+    role: await client.call('ROLE'),
     log: await client.call('ACL', 'LOG'),
-    slow: await client.call('SLOWLOG', 'LEN'),
   }
 }

@@ -81,8 +81,8 @@ const RELATIONS = `SELECT c.oid::regclass::text AS name, relkind AS kind FROM pg
 
 const LISTS = {
   'large objects': 'SELECT oid, lo_get(oid) FROM pg_largeobject_metadata ORDER BY 1',
-  relations: `SELECT oid::int, oid::regclass::text AS name, relkind, relpersistence FROM pg_class
-    WHERE oid >= 16384 AND relnamespace <> 'pg_toast'::regnamespace AND relpersistence <> 't' ORDER BY 2, 3`,
+  relations: `SELECT oid::regclass::text AS name, relkind, relpersistence FROM pg_class
+    WHERE oid >= 16384 AND relnamespace <> 'pg_toast'::regnamespace AND relpersistence <> 't' ORDER BY 1, 2`,
   columns: `SELECT table_schema, table_name, column_name, data_type, column_default, is_nullable
     FROM information_schema.columns WHERE table_schema !~ '^(pg_|information_schema)' ORDER BY 1, 2, ordinal_position`,
   schemas: `SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_' ORDER BY 1`,

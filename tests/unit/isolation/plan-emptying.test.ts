@@ -2,11 +2,10 @@ import { expect, test } from 'vitest'
 import { planEmptying } from '../../../src/isolation/reset/plan-emptying.ts'
 import type { StoredRelation } from '../../../src/isolation/reset/stored-relations.ts'
 
-function tables(...oids: number[]): StoredRelation[] {
-  return oids.map((oid) => ({
-    oid,
+function tables(...names: string[]): StoredRelation[] {
+  return names.map((name) => ({
     kind: 'table',
-    name: `t${oid}`,
+    name,
     columns: 'id',
     rows: 0,
     isFilled: false,
@@ -15,27 +14,27 @@ function tables(...oids: number[]): StoredRelation[] {
 }
 
 test('planEmptying() has nothing to say of nothing', () => {
-  expect(planEmptying([], [{ from: 1, to: 2 }])).toEqual([])
+  expect(planEmptying([], [{ from: 't1', to: 't2' }])).toEqual([])
 })
 
 test('planEmptying() truncates in one statement what refers to each other', () => {
   expect(
-    planEmptying(tables(1, 2, 3), [
-      { from: 1, to: 2 },
-      { from: 2, to: 1 },
-      { from: 3, to: 4 },
+    planEmptying(tables('t1', 't2', 't3'), [
+      { from: 't1', to: 't2' },
+      { from: 't2', to: 't1' },
+      { from: 't3', to: 't4' },
     ]),
   ).toEqual(['TRUNCATE ONLY t1, ONLY t2, ONLY t3'])
 })
 
 test('planEmptying() deletes from what another table refers to, and from what such a table refers to', () => {
   const chain = [
-    { from: 9, to: 1 },
-    { from: 1, to: 2 },
-    { from: 2, to: 3 },
-    { from: 4, to: 5 },
+    { from: 't9', to: 't1' },
+    { from: 't1', to: 't2' },
+    { from: 't2', to: 't3' },
+    { from: 't4', to: 't5' },
   ]
-  expect(planEmptying(tables(1, 2, 3, 4, 5), chain)).toEqual([
+  expect(planEmptying(tables('t1', 't2', 't3', 't4', 't5'), chain)).toEqual([
     'TRUNCATE ONLY t4, ONLY t5',
     'DELETE FROM ONLY t1',
     'DELETE FROM ONLY t2',

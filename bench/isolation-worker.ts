@@ -1,0 +1,29 @@
+// A worker that leases one database after the other, as one that runs test files does, and tells its parent how long
+// it waited.
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { LeaseClient } from '../src/isolation/lease-client.ts'
+
+export interface Waits {
+  readonly leaseMs: number[]
+  readonly queryMs: number[]
+}
+
+const [socket = '', count = '0', heldMs = '0'] = process.argv.slice(2)
+const client = await LeaseClient.open(socket)
+const waits: Waits = { leaseMs: [], queryMs: [] }
+for (let index = 0; index < Number(count); index += 1) {
+  const beganMs = performance.now()
+  const request = { project: '', owner: 'bench', wants: ['postgres'], template: 'default', reuse: false } as const
+  const { lease, facts } = await client.acquire(request)
+  waits.leaseMs.push(performance.now() - beganMs)
+  const connection = new pg.Client(facts.postgres.url)
+  await connection.connect()
+  await connection.query('SELECT count(*) FROM customers')
+  waits.queryMs.push(performance.now() - beganMs)
+  await sleep(Number(heldMs))
+  await connection.end()
+  await client.release(lease)
+}
+process.send?.(waits)
+process.disconnect?.()

@@ -1,0 +1,38 @@
+import pg, { type Pool } from 'pg'
+import { afterAll, expect, test as plain } from 'vitest'
+import { test as infra } from 'vitest-infra/test'
+import { Orders } from './orders.ts'
+
+const ITEMS = [
+  { product: 'pen', quantity: 2, unitPriceCents: 150 },
+  { product: 'ink', quantity: 1, unitPriceCents: 700 },
+  { product: 'paper', quantity: 5, unitPriceCents: 90 },
+]
+
+/** Thirteen statements in three transactions and more, as a test of a repository has them. */
+async function useOrders(pool: Pool, email: string): Promise<void> {
+  const orders = new Orders(pool)
+  const customer = await orders.addCustomer(email, 'Barbara Liskov')
+  const order = await orders.place(customer, ITEMS)
+  expect(await orders.totalOf(order)).toBe('1450')
+  await orders.pay(order)
+  expect(await orders.statusOf(order)).toBe('paid')
+  await orders.place(customer, ITEMS.slice(0, 1))
+  expect(await orders.productsOf(customer)).toEqual(['pen', 'ink', 'paper', 'pen'])
+}
+
+/** The same tests, each on a fresh database or all on the one that the file is given. */
+export function testsOfOrders(file: string, count: number): void {
+  const names = Array.from({ length: count }, (_, index) => `order ${index}`)
+  if (process.env.BENCH === 'fresh') {
+    for (const name of names) {
+      infra(name, ({ database }) => useOrders(database.pool, 'barbara@example.com'))
+    }
+    return
+  }
+  const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
+  afterAll(() => pool.end())
+  for (const [index, name] of names.entries()) {
+    plain(name, () => useOrders(pool, `barbara-${file}-${index}@example.com`))
+  }
+}
