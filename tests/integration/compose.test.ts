@@ -14,7 +14,9 @@ test(
   async () => {
     const project = `vitest-infra-compose-${process.pid}`
     const [postgresPort, redisPort] = [await freePort(), await freePort()]
-    const env = { ...process.env, POSTGRES_PORT: String(postgresPort), REDIS_PORT: String(redisPort) }
+    // Without the variables of this file's own lease, which compose would take for its own.
+    const { POSTGRES_USER: _user, POSTGRES_PASSWORD: _password, POSTGRES_DB: _database, ...rest } = process.env
+    const env = { ...rest, POSTGRES_PORT: String(postgresPort), REDIS_PORT: String(redisPort) }
     const compose = (...args: string[]) =>
       run('docker', ['compose', '--project-name', project, ...args], { cwd: ROOT, env })
     try {
