@@ -2,6 +2,9 @@ import { infra } from 'vitest-infra/plugin'
 import { defineConfig } from 'vitest/config'
 import { SummaryReporter } from './tests/support/summary-reporter.ts'
 
+/** Tests that run consumer projects, through the real Vitest, on the packed package. */
+const consumers = { globalSetup: ['tests/e2e/consumers.ts'], testTimeout: 120_000, hookTimeout: 120_000 }
+
 export default defineConfig({
   test: {
     reporters: ['default', new SummaryReporter()],
@@ -14,12 +17,15 @@ export default defineConfig({
       },
       {
         test: {
+          ...consumers,
           name: 'e2e',
-          include: ['tests/e2e/**/*.test.ts'],
-          globalSetup: ['tests/e2e/consumers.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          include: ['tests/e2e/*.test.ts'],
+          exclude: ['tests/e2e/isolation*.test.ts'],
         },
+      },
+      {
+        // Proofs of isolation in every pool, half an hour on a busy machine: npm test leaves them out.
+        test: { ...consumers, name: 'proofs', include: ['tests/e2e/isolation*.test.ts'] },
       },
       {
         test: {
