@@ -56,8 +56,7 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
     async stop() {
       abort.abort(startAborted())
       const parts = await opening.catch(() => undefined)
-      const stopped = parts?.stack.stop()
-      await up.then(
+      const closing = up.then(
         ({ server, statistics }) => {
           const summary = statistics.summarize()
           if (summary) {
@@ -67,7 +66,13 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
         },
         () => {},
       )
-      await Promise.all([stopped, parts?.postgres?.close()])
+      // All of them settle before a failure leaves, so that none of it is left unhandled.
+      const outcomes = await Promise.allSettled([parts?.stack.stop(), closing, parts?.postgres?.close()])
+      for (const outcome of outcomes) {
+        if (outcome.status === 'rejected') {
+          throw outcome.reason
+        }
+      }
     },
   }
 }

@@ -47,17 +47,6 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   })
 
   // Four, because what was to be started for the next file is cut off at a different point each time.
-  test('runs are over soon after their tests', async () => {
-    const runs = await Promise.all(Array.from({ length: 4 }, () => startVitest('endings', { consumer })))
-    const closing = runs.map(async (run) => {
-      await run.said('Test Files')
-      const beganMs = performance.now()
-      expect(await run.ended).toMatchObject({ exitCode: 0 })
-      return performance.now() - beganMs
-    })
-    expect(Math.max(...(await Promise.all(closing)))).toBeLessThan(5_000)
-  })
-
   test('a teardown of the user that throws leaves nothing', async () => {
     const files = globalSetup("export default () => () => { throw new Error('no') }")
     const run = await runVitest('endings', { consumer, files })
