@@ -30,7 +30,7 @@ export async function readProject({
   environment,
 }: ReadProjectOptions): Promise<ResolvedSpec> {
   assertOptions(options, 'infra()')
-  const file = findConfig(directory)
+  const file = findConfig(directory, defaultRoot)
   const root = file === undefined ? defaultRoot : dirname(file)
   const base = file === undefined ? {} : await loadConfig(file)
   return resolveSpec(mergeOptions(base, options), {
@@ -44,11 +44,15 @@ export async function readProject({
   })
 }
 
-/** Looks no further up than the repository, or the package where there is none: what lies above is not the project's. */
-function findConfig(directory: string): string | undefined {
+/**
+ * Looks no further up than the repository: what lies above is not the project's. Where there is none, as in a copy inside
+ * a container, no further than the package or, in a monorepo, the folder that Vitest runs in.
+ */
+function findConfig(directory: string, runRoot: string): string | undefined {
   const folders = ancestors(directory)
   const holds = (name: string) => folders.findIndex((folder) => existsSync(join(folder, name)))
-  const last = Math.max(holds('.git') >= 0 ? holds('.git') : holds('package.json'), 0)
+  const repository = holds('.git')
+  const last = repository >= 0 ? repository : Math.max(holds('package.json'), folders.indexOf(runRoot), 0)
   return folders
     .slice(0, last + 1)
     .flatMap((folder) => CONFIG_FILES.map((name) => join(folder, name)))

@@ -35,6 +35,7 @@ export class RedisServers implements LeaseSource<Address> {
   readonly #toKeep = new Set<number>()
   readonly #waiting: PromiseWithResolvers<SiblingServer>[] = []
   #starting = 0
+  #closed = false
 
   constructor(options: RedisServersOptions) {
     this.#options = options
@@ -73,6 +74,11 @@ export class RedisServers implements LeaseSource<Address> {
     }
   }
 
+  /** Starts no more, and waits no more for those that are starting: their container is about to go. */
+  close(): void {
+    this.#closed = true
+  }
+
   /** Hands ready servers to those who wait, and starts as many as are missing. */
   fill(): void {
     while (this.#waiting.length > 0 && this.#ready.length > 0) {
@@ -82,7 +88,11 @@ export class RedisServers implements LeaseSource<Address> {
       // Better a new one for who waits than an old one for nobody.
       this.#idle.push(...this.#used.splice(0, 1))
     }
-    while (this.#idle.length > 0 && this.#ready.length + this.#starting < this.#waiting.length + this.#options.target) {
+    while (
+      !this.#closed &&
+      this.#idle.length > 0 &&
+      this.#ready.length + this.#starting < this.#waiting.length + this.#options.target
+    ) {
       void this.#start(this.#idle.shift() as SiblingServer)
     }
   }
@@ -137,8 +147,8 @@ export class RedisServers implements LeaseSource<Address> {
     const { clock } = this.#options
     const deadlineMs = clock.now() + START_LIMIT_MS
     while (!(await answersPing(address))) {
-      if (clock.now() > deadlineMs) {
-        throw new Error(`no answer within ${START_LIMIT_MS} ms`)
+      if (this.#closed || clock.now() > deadlineMs) {
+        throw new Error(this.#closed ? 'the run is ending' : `no answer within ${START_LIMIT_MS} ms`)
       }
       await clock.sleep(POLL_MS)
     }

@@ -36,6 +36,12 @@ export class RedisPart {
     return this.#leases
   }
 
+  close(): void {
+    if (this.#leases instanceof RedisServers) {
+      this.#leases.close()
+    }
+  }
+
   async #prepare(server: HealthyServer): Promise<void> {
     const { clock, report } = this.#context
     const beganMs = clock.now()

@@ -66,6 +66,7 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
         },
         () => {},
       )
+      parts?.redis?.close()
       // All of them settle before a failure leaves, so that none of it is left unhandled.
       const outcomes = await Promise.allSettled([parts?.stack.stop(), closing, parts?.postgres?.close()])
       for (const outcome of outcomes) {

@@ -46,7 +46,6 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run).toMatchObject({ exitCode: 1, created: ['redis'] })
   })
 
-  // Four, because what was to be started for the next file is cut off at a different point each time.
   test('a teardown of the user that throws leaves nothing', async () => {
     const files = globalSetup("export default () => () => { throw new Error('no') }")
     const run = await runVitest('endings', { consumer, files })

@@ -37,7 +37,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   })
 
   test('packages with a config file each share one stack and the infra.config.ts above them', async () => {
-    const run = await runVitest('file-projects', { consumer, files: { '.git/HEAD': '' } })
+    const run = await runVitest('file-projects', { consumer })
     expect(sortedLines(run.stdout)).toMatchInlineSnapshot(`
       "      Tests  2 passed (2)
        Test Files  2 passed (2)

@@ -75,6 +75,12 @@ test('readProject() looks beyond a package inside a repository', async () => {
   expect((await reader.read({ directory: join(root, 'packages/a') })).spec?.root).toBe(root)
 })
 
+// A checkout that is copied into a container comes without .git.
+test('readProject() looks up to the folder that Vitest runs in, where there is no repository', async () => {
+  const root = createProject({ 'infra.config.ts': CONFIG, 'package.json': '{}', 'packages/a/package.json': '{}' })
+  expect((await reader.read({ directory: join(root, 'packages/a'), defaultRoot: root })).spec?.root).toBe(root)
+})
+
 test('readProject() lets the options win over infra.config', async () => {
   const root = createProject({
     'infra.config.ts': `export default { libpqEnv: true, postgres: { user: 'config', database: 'config' } }\n`,

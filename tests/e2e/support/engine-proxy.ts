@@ -23,8 +23,9 @@ export class EngineProxy {
   }
 
   static async open(): Promise<EngineProxy> {
+    const target = await engineTarget()
     const folder = await mkdtemp(join(tmpdir(), 'vitest-infra-proxy-'))
-    const proxy = new EngineProxy(join(folder, 'docker.sock'), await engineTarget())
+    const proxy = new EngineProxy(join(folder, 'docker.sock'), target)
     await once(proxy.#server, 'listening')
     onTestFinished(async () => {
       await proxy.shut()
