@@ -2,9 +2,6 @@ import { infra } from 'vitest-infra/plugin'
 import { defineConfig } from 'vitest/config'
 import { SummaryReporter } from './tests/support/summary-reporter.ts'
 
-/** Tests that run consumer projects, through the real Vitest, on the packed package. */
-const consumers = { globalSetup: ['tests/e2e/consumers.ts'], testTimeout: 120_000, hookTimeout: 120_000 }
-
 export default defineConfig({
   test: {
     reporters: ['default', new SummaryReporter()],
@@ -16,16 +13,14 @@ export default defineConfig({
         test: { name: 'integration', include: ['tests/integration/**/*.test.ts'] },
       },
       {
+        // Runs consumer projects, through the real Vitest, on the packed package.
         test: {
-          ...consumers,
           name: 'e2e',
           include: ['tests/e2e/*.test.ts'],
-          exclude: ['tests/e2e/isolation*.test.ts'],
+          globalSetup: ['tests/e2e/consumers.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
-      },
-      {
-        // Proofs of isolation in every pool, half an hour on a busy machine: npm test leaves them out.
-        test: { ...consumers, name: 'proofs', include: ['tests/e2e/isolation*.test.ts'] },
       },
       {
         test: {

@@ -9,13 +9,21 @@ export interface Waits {
   readonly queryMs: number[]
 }
 
+const REQUEST = {
+  project: '',
+  owner: 'bench',
+  span: 'file',
+  wants: ['postgres'],
+  template: 'default',
+  reuse: false,
+} as const
+
 const [socket = '', count = '0', heldMs = '0'] = process.argv.slice(2)
 const client = await LeaseClient.open(socket)
 const waits: Waits = { leaseMs: [], queryMs: [] }
 for (let index = 0; index < Number(count); index += 1) {
   const beganMs = performance.now()
-  const request = { project: '', owner: 'bench', wants: ['postgres'], template: 'default', reuse: false } as const
-  const { lease, facts } = await client.acquire(request)
+  const { lease, facts } = await client.acquire(REQUEST)
   waits.leaseMs.push(performance.now() - beganMs)
   const connection = new pg.Client(facts.postgres.url)
   await connection.connect()

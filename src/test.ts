@@ -126,7 +126,8 @@ async function withTestLease(service: LeasedService, name: string, work: TestWor
   const { client, access, owner: file, lease: fileLease } = await requireLease()
   const owner = `${file} > ${name}`
   const { template } = fileLease
-  const lease = await client.acquire({ project: access.project, owner, wants: [service], template, reuse: false })
+  const { project } = access
+  const lease = await client.acquire({ project, owner, span: 'test', wants: [service], template, reuse: false })
   try {
     await work(lease, () => client.finish(lease.lease, owner).catch(() => {}))
   } finally {

@@ -35,7 +35,7 @@ export async function leaseForFile(access: LeaseAccess, owner: string, declared?
     await client.release(lease.lease)
     worker.lease = undefined
   }
-  worker.lease = await client.acquire({ project, owner, wants, template, reuse })
+  worker.lease = await client.acquire({ project, owner, span: 'file', wants, template, reuse })
   return worker.lease
 }
 

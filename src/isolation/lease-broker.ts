@@ -2,11 +2,13 @@ import type { StackFacts } from '../environment/infra-facts.ts'
 import { postgresUrl, type RedisAddress, redisUrl } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
-import type { Lease, LeaseRequest } from './lease-protocol.ts'
+import type { LeaseLimit } from './lease-limit.ts'
+import type { Lease, LeasedService, LeaseRequest } from './lease-protocol.ts'
+import { type Guest, LeaseQueue, type LeaseWait } from './lease-queue.ts'
 
 export type AcquireRequest = Pick<
   LeaseRequest & { type: 'acquire' },
-  'project' | 'owner' | 'wants' | 'template' | 'reuse'
+  'project' | 'owner' | 'span' | 'wants' | 'template' | 'reuse'
 >
 
 /** In a suite that never closes its pools all files leave some; looking takes each of them this long. */
@@ -34,16 +36,22 @@ export interface LeaseBrokerOptions {
   readonly databases: DatabaseSource
   /** Addresses of Redis servers, or of logical databases in one. */
   readonly redises: LeaseSource<RedisAddress>
+  /** How many of either there may be at once; none: as many as are asked for. */
+  readonly limits: Partial<Record<LeasedService, LeaseLimit>>
   /** The variables of a project for what was leased. */
   readonly environment: (project: string, facts: StackFacts) => Readonly<Record<string, string>>
   readonly clock: Clock
   /** Told how long a lease was waited for. */
   readonly onGranted: (waitedMs: number) => void
+  /** Told of a shortage of places that lasts. */
+  readonly onWaiting: (wait: LeaseWait) => void
   /** Told of a file that ended with connections open, by the names under which they are. */
   readonly onConnectionsLeft: (owner: string, sessions: readonly string[]) => void
 }
 
 interface Held {
+  /** Whom the queues know by this object. */
+  readonly guest: Guest
   readonly database: string | undefined
   readonly redis: RedisAddress | undefined
 }
@@ -52,17 +60,20 @@ interface Held {
 export class LeaseBroker {
   readonly #options: LeaseBrokerOptions
   readonly #held = new Map<number, Held>()
+  readonly #queues: Readonly<Record<LeasedService, LeaseQueue | undefined>>
   #toldOf = 0
   #nextLease = 1
 
   constructor(options: LeaseBrokerOptions) {
     this.#options = options
+    this.#queues = { postgres: this.#openQueue('postgres'), redis: this.#openQueue('redis') }
   }
 
-  async acquire(request: AcquireRequest): Promise<Lease> {
+  /** `worker` tells the workers' connections apart. */
+  async acquire(request: AcquireRequest, worker: number): Promise<Lease> {
     const { clock, environment, onGranted } = this.#options
     const beganMs = clock.now()
-    const held = await this.#take(request)
+    const held = await this.#take(request, { worker, owner: request.owner, span: request.span })
     onGranted(clock.now() - beganMs)
     const lease = this.#nextLease++
     this.#held.set(lease, held)
@@ -92,21 +103,45 @@ export class LeaseBroker {
     this.#give(held)
   }
 
-  async #take(request: AcquireRequest): Promise<Held> {
+  #openQueue(service: LeasedService): LeaseQueue | undefined {
+    const { limits, clock, onWaiting } = this.#options
+    const limit = limits[service]
+    return limit && new LeaseQueue({ service, limit, clock, onWaiting })
+  }
+
+  async #take(request: AcquireRequest, guest: Guest): Promise<Held> {
     const { databases, redises } = this.#options
-    const wants = (service: 'postgres' | 'redis') => request.wants.includes(service)
     const [database, redis] = await Promise.allSettled([
-      wants('postgres') ? databases.take(request) : undefined,
-      wants('redis') ? redises.take(request) : undefined,
+      this.#takeFrom('postgres', databases, request, guest),
+      this.#takeFrom('redis', redises, request, guest),
     ])
     if (database.status === 'fulfilled' && redis.status === 'fulfilled') {
-      return { database: database.value, redis: redis.value }
+      return { guest, database: database.value, redis: redis.value }
     }
     this.#give({
+      guest,
       database: database.status === 'fulfilled' ? database.value : undefined,
       redis: redis.status === 'fulfilled' ? redis.value : undefined,
     })
     throw database.status === 'rejected' ? database.reason : (redis as PromiseRejectedResult).reason
+  }
+
+  async #takeFrom<T>(
+    service: LeasedService,
+    source: LeaseSource<T>,
+    request: AcquireRequest,
+    guest: Guest,
+  ): Promise<T | undefined> {
+    if (!request.wants.includes(service)) {
+      return undefined
+    }
+    await this.#queues[service]?.enter(guest)
+    try {
+      return await source.take(request)
+    } catch (error) {
+      this.#queues[service]?.leave(guest)
+      throw error
+    }
   }
 
   /** A session that its client has closed is still there for some milliseconds. */
@@ -122,12 +157,14 @@ export class LeaseBroker {
     }
   }
 
-  #give({ database, redis }: Held): void {
+  #give({ guest, database, redis }: Held): void {
     if (database !== undefined) {
       this.#options.databases.give(database)
+      this.#queues.postgres?.leave(guest)
     }
     if (redis) {
       this.#options.redises.give(redis)
+      this.#queues.redis?.leave(guest)
     }
   }
 

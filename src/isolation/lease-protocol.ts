@@ -32,6 +32,8 @@ export type LeaseRequest =
       readonly project: string
       /** The test file, and the test where there is one; for people. */
       readonly owner: string
+      /** Whether it is given back with the file, or with a test before that. */
+      readonly span: 'file' | 'test'
       readonly wants: readonly LeasedService[]
       readonly template: string
       /** Whether something that was used before will do, as its last user left it. */

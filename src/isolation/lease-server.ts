@@ -10,6 +10,8 @@ import { encodeMessage, type Lease, type LeaseAnswer, type LeaseRequest, readMes
 
 /** One worker's connection and what was leased on it. */
 interface Conversation {
+  /** Tells it from the others. */
+  readonly worker: number
   readonly socket: Socket
   readonly broker: LeaseBroker
   readonly leases: Set<number>
@@ -22,6 +24,7 @@ export class LeaseServer {
   readonly #server: Server
   readonly #folder: string | undefined
   readonly #connections = new Set<Socket>()
+  #workers = 0
 
   private constructor(server: Server, path: string, folder: string | undefined) {
     this.#server = server
@@ -54,7 +57,7 @@ export class LeaseServer {
   }
 
   #serve(socket: Socket, broker: LeaseBroker): void {
-    const conversation: Conversation = { socket, broker, leases: new Set() }
+    const conversation: Conversation = { worker: (this.#workers += 1), socket, broker, leases: new Set() }
     this.#connections.add(socket)
     socket.unref()
     socket.on('error', () => {})
@@ -90,9 +93,9 @@ async function answer(request: LeaseRequest, conversation: Conversation): Promis
   }
 }
 
-async function perform(request: LeaseRequest, { broker, leases }: Conversation): Promise<Lease | undefined> {
+async function perform(request: LeaseRequest, { worker, broker, leases }: Conversation): Promise<Lease | undefined> {
   if (request.type === 'acquire') {
-    const lease = await broker.acquire(request)
+    const lease = await broker.acquire(request, worker)
     leases.add(lease.lease)
     return lease
   }

@@ -20,6 +20,8 @@ export interface StartedService {
   /** What to call it in a message: the container's name. */
   readonly label: string
   readonly siblings: readonly SiblingServer[]
+  /** Room where the server keeps its data, in bytes; undefined where that cannot be known. */
+  freeBytes(): Promise<number | undefined>
   runHealthcheck(): Promise<HealthcheckResult>
   status(): Promise<ServerStatus>
   /** The last `count` lines of the server's log. */

@@ -25,6 +25,14 @@ export type InfraEvent =
   | { readonly type: 'seeds-loaded'; readonly service: string; readonly files: number; readonly elapsedMs: number }
   | { readonly type: 'template-ready'; readonly template: string; readonly isNew: boolean; readonly elapsedMs: number }
   | ({ readonly type: 'leases-summary' } & LeaseSummary)
+  /** A test or file that waits because all that there may be at once is leased. */
+  | {
+      readonly type: 'lease-waiting'
+      readonly service: string
+      readonly owner: string
+      readonly count: number
+      readonly reason: string
+    }
   | { readonly type: 'connections-left'; readonly owner: string; readonly sessions: readonly string[] }
   /** Of a file that is over: what it made and the database's template does not have. */
   | { readonly type: 'objects-dropped'; readonly objects: readonly string[] }

@@ -47,6 +47,8 @@ export function renderEvent(event: InfraEvent): string {
       return `template "${event.template}" ${event.isNew ? 'built' : 'found'} in ${seconds(event.elapsedMs)}`
     case 'leases-summary':
       return `${count(event.count, 'lease')}, waited ${milliseconds(event.medianMs)} (median), ${milliseconds(event.p95Ms)} (95th percentile)`
+    case 'lease-waiting':
+      return `${event.owner} waits for ${event.service}: all ${event.count} that there may be at once are leased (${event.reason})`
     case 'connections-left':
       return `${event.owner} left ${count(event.sessions.length, 'connection')} open: ${countEqual(event.sessions)}`
     case 'objects-dropped':

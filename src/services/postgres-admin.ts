@@ -72,6 +72,15 @@ export class PostgresAdmin {
     )
   }
 
+  /** What bounds the number of clones of a template. */
+  async readCapacity(template: string): Promise<{ maxConnections: number; templateBytes: number }> {
+    const { rows } = await this.#asking.query<{ connections: number; bytes: string }>(
+      "SELECT current_setting('max_connections')::int AS connections, pg_database_size($1) AS bytes",
+      [template],
+    )
+    return { maxConnections: rows[0]?.connections ?? 0, templateBytes: Number(rows[0]?.bytes) }
+  }
+
   /** The names under which sessions are connected to a database. */
   async sessionsOf(database: string): Promise<readonly string[]> {
     const { rows } = await this.#asking.query<{ name: string }>(

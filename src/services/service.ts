@@ -26,6 +26,8 @@ export interface HealthyServer {
   /** As it said itself. */
   readonly version: string
   readonly siblings: readonly SiblingServer[]
+  /** Room where it keeps its data, in bytes; undefined where that cannot be known. */
+  readonly freeBytes: () => Promise<number | undefined>
 }
 
 /** What a service needs wherever it runs, and how it is asked whether it serves. */

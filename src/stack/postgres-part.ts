@@ -1,5 +1,6 @@
 import { DatabaseResetter } from '../isolation/database-resetter.ts'
 import { Databases } from '../isolation/databases.ts'
+import { type LeaseLimit, limitDatabases } from '../isolation/lease-limit.ts'
 import { planTemplates } from '../isolation/plan-templates.ts'
 import { type TemplatePlan, Templates } from '../isolation/templates.ts'
 import type { Clock } from '../internal/clock.ts'
@@ -27,6 +28,7 @@ export class PostgresPart {
   #admin: PostgresAdmin | undefined
   #createTemplates: ((plans: readonly TemplatePlan[]) => Templates) | undefined
   #databases: Databases | undefined
+  #limit: LeaseLimit | undefined
 
   private constructor(spec: ResolvedPostgres, plans: readonly TemplatePlan[], context: PartContext) {
     this.#spec = spec
@@ -58,11 +60,16 @@ export class PostgresPart {
     return this.#databases
   }
 
+  /** How many of them there may be at once. */
+  get limit(): LeaseLimit | undefined {
+    return this.#limit
+  }
+
   async close(): Promise<void> {
     await this.#admin?.close()
   }
 
-  async #prepare({ address, version }: HealthyServer): Promise<void> {
+  async #prepare({ address, version, freeBytes }: HealthyServer): Promise<void> {
     const { user, password, database } = this.#spec
     const { runId, workers, report, clock } = this.#context
     const place = { ...address, user, password, database }
@@ -72,7 +79,12 @@ export class PostgresPart {
     this.#createTemplates = (plans) => new Templates({ admin, plans, serverVersion: version, report, clock })
     const templates = this.#createTemplates(this.#plans)
     const template = await templates.ensure('default')
-    await this.#fillMain(admin, template)
+    const [capacity, free] = await Promise.all([
+      admin.readCapacity(template),
+      freeBytes(),
+      this.#fillMain(admin, template),
+    ])
+    this.#limit = limitDatabases({ ...capacity, freeBytes: free, workers })
     const onDropped = (objects: readonly string[]) => report({ type: 'objects-dropped', objects })
     const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, onDropped })
     const reset = (name: string, source: string) => resetter.reset(name, source)

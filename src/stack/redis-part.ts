@@ -1,5 +1,6 @@
 import type { RedisAddress } from '../environment/variable-set.ts'
 import type { LeaseSource } from '../isolation/lease-broker.ts'
+import { type LeaseLimit, limitRedises } from '../isolation/lease-limit.ts'
 import { RedisDatabases } from '../isolation/redis-databases.ts'
 import { RedisServers } from '../isolation/redis-servers.ts'
 import { findSeedFiles } from '../seeds/find-seed-files.ts'
@@ -17,6 +18,7 @@ export class RedisPart {
   readonly #context: PartContext
   readonly #isolation: ResolvedRedis['isolation']
   #leases: LeaseSource<RedisAddress> | undefined
+  #limit: LeaseLimit | undefined
 
   private constructor(spec: ResolvedRedis, files: readonly string[], context: PartContext) {
     this.#files = files
@@ -34,6 +36,11 @@ export class RedisPart {
   /** The servers or databases to lease, once the first one is prepared. */
   get leases(): LeaseSource<RedisAddress> | undefined {
     return this.#leases
+  }
+
+  /** How many of them there may be at once. */
+  get limit(): LeaseLimit | undefined {
+    return this.#limit
   }
 
   close(): void {
@@ -54,6 +61,7 @@ export class RedisPart {
 
   async #openServers({ address, siblings }: HealthyServer): Promise<RedisServers> {
     const { clock, report, workers } = this.#context
+    this.#limit = limitRedises(siblings.length, 'server')
     const servers = new RedisServers({
       siblings,
       target: workers + 1,
@@ -68,9 +76,12 @@ export class RedisPart {
 
   async #openDatabases({ address }: HealthyServer): Promise<RedisDatabases> {
     const { configuration } = await readRedisState(address)
+    const count = Number(configuration.get('databases'))
+    // The first one is the main one.
+    this.#limit = limitRedises(count - 1, 'database')
     return new RedisDatabases({
       address,
-      count: Number(configuration.get('databases')),
+      count,
       target: this.#context.workers + 1,
       seed: (database) => this.#seed(database),
     })

@@ -74,7 +74,9 @@ export class Stack {
       const { name } = definition.service
       const elapsedMs = clock.now() - beginMs
       report({ type: 'service-healthy', service: name, version: admission.version, ...address, elapsedMs })
-      await definition.prepare?.({ address, version: admission.version, siblings: started.siblings })
+      const { siblings } = started
+      const freeBytes = () => started.freeBytes()
+      await definition.prepare?.({ address, version: admission.version, siblings, freeBytes })
       return { name, address, ...admission }
     } catch (error) {
       this.#abort.abort(error)

@@ -107,9 +107,11 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, clock, rep
     stack: facts,
     databases: postgres?.databases ?? noSource('postgres'),
     redises: redis?.leases ?? noSource('redis'),
+    limits: { ...(postgres?.limit && { postgres: postgres.limit }), ...(redis?.limit && { redis: redis.limit }) },
     environment: variables,
     clock,
     onGranted: (waitedMs) => statistics.add(waitedMs),
+    onWaiting: (wait) => report({ type: 'lease-waiting', ...wait }),
     onConnectionsLeft: (owner, sessions) => report({ type: 'connections-left', owner, sessions }),
   })
   const server = await LeaseServer.open(broker)

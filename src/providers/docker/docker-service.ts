@@ -24,6 +24,7 @@ export class DockerService implements StartedService {
   readonly #started: StartedTestContainer
   readonly #container: Container
   readonly #healthcheckCommand: string
+  readonly #memoryFolder: string
   #stopping: Promise<void> | undefined
 
   constructor({ started, host, dockerode, definition, memoryFolder }: DockerServiceOptions) {
@@ -31,6 +32,7 @@ export class DockerService implements StartedService {
     this.#started = started
     this.#container = dockerode.getContainer(started.getId())
     this.#healthcheckCommand = service.healthcheck.cmd
+    this.#memoryFolder = memoryFolder
     this.address = { host, port: started.getMappedPort(service.defaultPort) }
     this.#siblings = new ContainerSiblings(this.#container, definition, memoryFolder)
     this.siblings = this.#siblings.servers((port) => ({ host, port: started.getMappedPort(port) }))
@@ -40,6 +42,12 @@ export class DockerService implements StartedService {
   async runHealthcheck(): Promise<HealthcheckResult> {
     const { exitCode, output } = await this.#started.exec(['sh', '-c', this.#healthcheckCommand])
     return { passed: exitCode === 0, output }
+  }
+
+  async freeBytes(): Promise<number | undefined> {
+    const { output } = await this.#started.exec(['df', '-P', '-k', this.#memoryFolder])
+    const [, , , kilobytes] = output.trim().split('\n').at(-1)?.split(/\s+/) ?? []
+    return Number(kilobytes) * 1024 || undefined
   }
 
   async status(): Promise<ServerStatus> {

@@ -36,7 +36,14 @@ export async function startRedisStack(redis: RedisSpec = {}, root = import.meta.
     events,
     main: facts.redis,
     async lease({ reuse = false } = {}) {
-      const lease = await leases.acquire({ project: '', owner: 'the test', wants: ['redis'], template: '', reuse })
+      const lease = await leases.acquire({
+        project: '',
+        owner: 'the test',
+        span: 'test',
+        wants: ['redis'],
+        template: '',
+        reuse,
+      })
       onTestFinished(() => leases.release(lease.lease).catch(() => {}))
       return lease
     },

@@ -2,9 +2,15 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 import type { StackFacts } from '../../../src/environment/infra-facts.ts'
-import type { AcquireRequest, DatabaseSource, LeaseSource } from '../../../src/isolation/lease-broker.ts'
+import type {
+  AcquireRequest,
+  DatabaseSource,
+  LeaseBrokerOptions,
+  LeaseSource,
+} from '../../../src/isolation/lease-broker.ts'
 import { LeaseBroker } from '../../../src/isolation/lease-broker.ts'
 import { LeaseClient } from '../../../src/isolation/lease-client.ts'
+import type { LeaseWait } from '../../../src/isolation/lease-queue.ts'
 import { LeaseServer } from '../../../src/isolation/lease-server.ts'
 import type { Address } from '../../../src/services/service.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -12,6 +18,7 @@ import { FakeClock } from '../support/fake-clock.ts'
 export const REQUEST: AcquireRequest = {
   project: 'api',
   owner: 'a.test.ts',
+  span: 'file',
   wants: ['postgres', 'redis'],
   template: 'default',
   reuse: false,
@@ -81,6 +88,7 @@ export interface Leasing {
   readonly redises: FakeRedises
   readonly waits: number[]
   readonly left: [owner: string, sessions: readonly string[]][]
+  readonly shortages: LeaseWait[]
   readonly clock: FakeClock
   readonly open: () => Promise<LeaseClient>
   readonly dial: () => Promise<Dialled>
@@ -93,17 +101,20 @@ export interface Dialled {
 }
 
 /** A lease server with sources that only count. */
-export async function openLeasing(): Promise<Leasing> {
+export async function openLeasing(limits: LeaseBrokerOptions['limits'] = {}): Promise<Leasing> {
   const [databases, redises, clock] = [new FakeSource(), new FakeRedises(), new FakeClock()]
   const waits: number[] = []
   const left: Leasing['left'] = []
+  const shortages: LeaseWait[] = []
   const broker = new LeaseBroker({
     stack: STACK,
     databases,
     redises,
+    limits,
     environment: (project, { postgres }) => ({ PROJECT: project, DATABASE_URL: postgres.url }),
     clock,
     onGranted: (waitedMs) => waits.push(waitedMs),
+    onWaiting: (wait) => shortages.push(wait),
     onConnectionsLeft: (owner, sessions) => left.push([owner, sessions]),
   })
   const server = await LeaseServer.open(broker)
@@ -118,5 +129,5 @@ export async function openLeasing(): Promise<Leasing> {
     onTestFinished(() => void socket.destroy())
     return { socket, closed }
   }
-  return { server, databases, redises, waits, left, clock, open, dial }
+  return { server, databases, redises, waits, left, shortages, clock, open, dial }
 }

@@ -81,6 +81,18 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
       '1 lease, waited 3.0 ms (median), 3.0 ms (95th percentile)',
     ],
   ],
+  'lease-waiting': [
+    [
+      {
+        type: 'lease-waiting',
+        service: 'postgres',
+        owner: 'a.test.ts > one',
+        count: 48,
+        reason: 'max_connections is 500, and a lease is reckoned with 10',
+      },
+      'a.test.ts > one waits for postgres: all 48 that there may be at once are leased (max_connections is 500, and a lease is reckoned with 10)',
+    ],
+  ],
   'connections-left': [
     [
       { type: 'connections-left', owner: 'a.test.ts', sessions: ['api', 'worker', 'api'] },

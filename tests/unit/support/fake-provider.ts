@@ -8,6 +8,7 @@ export function createStartedService(given: Partial<StartedService> = {}): Start
     address: { host: 'localhost', port: 49_153 },
     label: 'vitest-infra-postgres-1',
     siblings: [],
+    freeBytes: async () => undefined,
     runHealthcheck: async () => ({ passed: true, output: 'accepting connections\n' }),
     status: async () => ({ running: true }),
     logTail: async () => 'ready\n',

@@ -1,0 +1,120 @@
+import { InfraError } from '../errors.ts'
+import type { Clock } from '../internal/clock.ts'
+import type { LeaseLimit } from './lease-limit.ts'
+import type { LeasedService } from './lease-protocol.ts'
+
+/** Shorter waits are part of an ordinary run. */
+const TOLD_AFTER_MS = 2_000
+
+/** Somebody who waits for a place, or has one. */
+export interface Guest {
+  /** The worker's connection. */
+  readonly worker: number
+  /** The file, or the file and the test; for people. */
+  readonly owner: string
+  /** What is given back when the test has ended, or only with its file. */
+  readonly span: 'file' | 'test'
+}
+
+/** A wait that a person should know of. */
+export interface LeaseWait {
+  readonly service: LeasedService
+  readonly owner: string
+  /** How many are leased, which is all there are. */
+  readonly count: number
+  readonly reason: string
+}
+
+export interface LeaseQueueOptions {
+  readonly service: LeasedService
+  readonly limit: LeaseLimit
+  readonly clock: Clock
+  /** Told once of each shortage that lasts. */
+  readonly onWaiting: (wait: LeaseWait) => void
+}
+
+interface Waiting {
+  readonly guest: Guest
+  readonly place: PromiseWithResolvers<void>
+}
+
+/** Lets no more leases of a service exist than there is room for; who comes too late waits for the first that ends. */
+export class LeaseQueue {
+  readonly #options: LeaseQueueOptions
+  readonly #guests = new Set<Guest>()
+  readonly #waiting: Waiting[] = []
+  #shortage: AbortController | undefined
+
+  constructor(options: LeaseQueueOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Resolves when there is a place for a lease.
+   *
+   * @throws InfraError `INFRA_LEASE_LIMIT` if everybody who has one waits for another, so that none would ever be free
+   */
+  async enter(guest: Guest): Promise<void> {
+    if (this.#guests.size < this.#options.limit.count) {
+      this.#guests.add(guest)
+      return
+    }
+    const place = Promise.withResolvers<void>()
+    this.#waiting.push({ guest, place })
+    if (this.#isStuck()) {
+      // The one who came last: its failure ends its test, and with that the others' wait.
+      this.#waiting.pop()
+      throw this.#cannotEnd(guest)
+    }
+    this.#watch()
+    return place.promise
+  }
+
+  leave(guest: Guest): void {
+    this.#guests.delete(guest)
+    const next = this.#waiting.shift()
+    if (next) {
+      this.#guests.add(next.guest)
+      next.place.resolve()
+    }
+    if (this.#waiting.length === 0) {
+      this.#shortage?.abort()
+      this.#shortage = undefined
+    }
+  }
+
+  /** A file gives its place back when its tests are done, and so not while one of them waits. */
+  #isStuck(): boolean {
+    const waiting = new Set(this.#waiting.map(({ guest }) => guest.worker))
+    return [...this.#guests].every(({ span, worker }) => span === 'file' && waiting.has(worker))
+  }
+
+  #watch(): void {
+    if (this.#shortage) {
+      return
+    }
+    this.#shortage = new AbortController()
+    void this.#tellIfItLasts(this.#shortage.signal)
+  }
+
+  async #tellIfItLasts(signal: AbortSignal): Promise<void> {
+    const { clock, onWaiting, service, limit } = this.#options
+    await clock.sleep(TOLD_AFTER_MS, signal).catch(() => {})
+    const [first] = this.#waiting
+    if (!signal.aborted && first) {
+      onWaiting({ service, owner: first.guest.owner, count: limit.count, reason: limit.reason })
+    }
+  }
+
+  #cannotEnd({ owner }: Guest): InfraError {
+    const { service, limit } = this.#options
+    const owners = [...this.#guests].map((guest) => guest.owner).join(', ')
+    return new InfraError('INFRA_LEASE_LIMIT', {
+      problem:
+        `Cannot lease from service "${service}" for ${owner}: there is room for ${limit.count} at once ` +
+        `(${limit.reason}), and those who have them wait for more: ${owners}`,
+      remedy: limit.remedy,
+      service,
+    })
+  }
+}

@@ -1,0 +1,109 @@
+import { expect, test, vi } from 'vitest'
+import { limitDatabases, limitRedises } from '../../../src/isolation/lease-limit.ts'
+import { catchInfraError } from '../support/catch-infra-error.ts'
+import { openLeasing, REQUEST } from './lease-support.ts'
+
+const FILE = { ...REQUEST, wants: ['postgres'] } as const
+const TEST = { ...FILE, owner: 'a.test.ts > one', span: 'test' } as const
+const MEGABYTE = 1024 * 1024
+
+function limitTo(count: number) {
+  return { postgres: { count, reason: 'the server is small', remedy: 'Raise max_connections' } }
+}
+
+test('who comes when everything is leased waits for the first that is given back, in order, and the wait is told', async () => {
+  const { open, databases, shortages } = await openLeasing(limitTo(2))
+  const [one, two] = [await open(), await open()]
+  const [first] = [await one.acquire(FILE), await two.acquire({ ...FILE, owner: 'b.test.ts' })]
+  const granted: number[] = []
+  const others = [3, 4].map(async (number) => {
+    await (await open()).acquire({ ...FILE, owner: `${number}.test.ts` })
+    granted.push(number)
+  })
+  await vi.waitFor(() => expect(shortages).toHaveLength(1))
+  expect(shortages[0]).toMatchObject({ service: 'postgres', count: 2, reason: 'the server is small' })
+  expect([databases.out.size, granted]).toEqual([2, []])
+  await one.release(first.lease)
+  await vi.waitFor(() => expect(granted).toHaveLength(1))
+  expect(databases.out.size).toBe(2)
+  await two.release(2)
+  await Promise.all(others)
+})
+
+test('a worker that dies makes room', async () => {
+  const { dial, open } = await openLeasing(limitTo(1))
+  const { socket } = await dial()
+  socket.write(`${JSON.stringify({ id: 1, type: 'acquire', ...FILE })}\n`)
+  await vi.waitFor(() => expect(socket.bytesRead).toBeGreaterThan(0))
+  const waiting = (await open()).acquire(FILE)
+  socket.destroy()
+  expect(await waiting).toMatchObject({ template: 'default' })
+})
+
+test('a wait that nothing can end is an error that says why', async () => {
+  const { open, databases } = await openLeasing(limitTo(1))
+  const client = await open()
+  await client.acquire(FILE)
+  expect(await catchInfraError(() => client.acquire(TEST))).toMatchObject({
+    code: 'INFRA_LEASE_LIMIT',
+    message: `Cannot lease from service "postgres" for a.test.ts > one: there is room for 1 at once (the server is small), and those who have them wait for more: a.test.ts
+Raise max_connections`,
+  })
+  expect(databases.out.size).toBe(1)
+})
+
+test('of files that wait for each other the last one fails, and the others go on', async () => {
+  const { open } = await openLeasing(limitTo(2))
+  const [one, two] = [await open(), await open()]
+  const [, second] = [await one.acquire(FILE), await two.acquire({ ...FILE, owner: 'b.test.ts' })]
+  const waiting = one.acquire(TEST)
+  const refused = await catchInfraError(() => two.acquire({ ...TEST, owner: 'b.test.ts > one' }))
+  expect(refused.code).toBe('INFRA_LEASE_LIMIT')
+  await two.release(second.lease)
+  expect(await waiting).toMatchObject({ template: 'default' })
+})
+
+test('tests of one file wait for each other as long as one of them has what it needs', async () => {
+  const { open } = await openLeasing(limitTo(2))
+  const client = await open()
+  await client.acquire(FILE)
+  const first = await client.acquire(TEST)
+  const waiting = [1, 2].map((number) => client.acquire({ ...TEST, owner: `a.test.ts > ${number}` }))
+  await client.release(first.lease)
+  const second = await Promise.race(waiting)
+  await client.release(second.lease)
+  expect(await Promise.all(waiting)).toHaveLength(2)
+})
+
+test('what cannot be had leaves its place to the next', async () => {
+  const { open, databases } = await openLeasing(limitTo(1))
+  databases.gate = () => Promise.reject(new Error('disk full'))
+  const client = await open()
+  await expect(client.acquire(FILE)).rejects.toThrow('disk full')
+  databases.gate = async () => {}
+  expect(await client.acquire(FILE)).toMatchObject({ template: 'default' })
+})
+
+test('limitDatabases() takes what is shorter, connections or memory', () => {
+  const room = { maxConnections: 500, templateBytes: 8 * MEGABYTE, freeBytes: undefined, workers: 2 }
+  expect(limitDatabases(room)).toMatchObject({
+    count: 48,
+    reason: 'max_connections is 500, and a lease is reckoned with 10',
+  })
+  expect(limitDatabases({ ...room, freeBytes: 12_000 * MEGABYTE }).count).toBe(48)
+  expect(limitDatabases({ ...room, freeBytes: 100 * MEGABYTE })).toMatchObject({
+    count: 3,
+    reason: '100 MB are free for data, and a clone of 8 MB is reckoned with 32 MB',
+  })
+})
+
+test('limitDatabases() lets every worker have one for its file and one more, unless memory is short', () => {
+  const room = { maxConnections: 20, templateBytes: 8 * MEGABYTE, freeBytes: undefined, workers: 8 }
+  expect(limitDatabases(room).count).toBe(16)
+  expect(limitDatabases({ ...room, freeBytes: MEGABYTE }).count).toBe(1)
+})
+
+test('limitRedises() is what there is', () => {
+  expect(limitRedises(4, 'server')).toMatchObject({ count: 4, reason: '4 servers, two for each worker' })
+  expect(limitRedises(1023, 'database')).toMatchObject({ count: 1023, reason: '1023 logical databases' })
+})
