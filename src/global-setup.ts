@@ -1,5 +1,5 @@
 import type { TestProject, Vitest } from 'vitest/node'
-import { messageOf } from './errors.ts'
+import { InfraError, messageOf } from './errors.ts'
 import { systemClock } from './internal/clock.ts'
 import { cleanUpBeforeExit } from './internal/clean-up-before-exit.ts'
 import { readProject } from './read-project.ts'
@@ -28,33 +28,43 @@ export type { InfraOptions } from './spec/infra-options.ts'
  * export default createGlobalSetup({ postgres: { database: 'shop' } })
  */
 export function createGlobalSetup(options: InfraOptions = {}): (project: TestProject) => Promise<void> {
-  return async (project) => {
-    const { vitest, config } = project
-    const spec = await readProject({
-      directory: config.root,
-      defaultRoot: vitest.config.root,
-      options: registry().options.get(project) ?? options,
-      environment: process.env,
-    })
-    if (isListing(process.argv)) {
-      serveAtRest(project, spec)
-      return
-    }
-    const run = ensureRun(vitest, spec)
-    const { facts, socket } = await run.up(spec)
-    run.environment.apply(describeEnvironment(spec, facts))
-    for (const served of projectsServedBy(project)) {
-      const variables = variablesOf(served, spec)
-      run.serve(served.name, variables)
-      served.provide('infra', { ...facts, env: variables(facts) })
-      served.provide('infra:lease', leaseAccessOf(served, spec, socket))
-      addSetupFile(served)
-    }
-  }
+  return (project) => setUp(project, options).catch(throwPlainly)
 }
 
 /** `globalSetup: ['vitest-infra/global-setup']`: the same as the plugin, configured by `infra.config.ts`. */
 export default createGlobalSetup()
+
+/** What is raised on purpose says all in its message; frames of this package would only stand in its way. */
+function throwPlainly(error: unknown): never {
+  if (error instanceof InfraError) {
+    error.stack = `${error.name}: ${error.message}`
+  }
+  throw error
+}
+
+async function setUp(project: TestProject, options: InfraOptions): Promise<void> {
+  const { vitest, config } = project
+  const spec = await readProject({
+    directory: config.root,
+    defaultRoot: vitest.config.root,
+    options: registry().options.get(project) ?? options,
+    environment: process.env,
+  })
+  if (isListing(process.argv)) {
+    serveAtRest(project, spec)
+    return
+  }
+  const run = ensureRun(vitest, spec)
+  const { facts, socket } = await run.up(spec)
+  run.environment.apply(describeEnvironment(spec, facts))
+  for (const served of projectsServedBy(project)) {
+    const variables = variablesOf(served, spec)
+    run.serve(served.name, variables)
+    served.provide('infra', { ...facts, env: variables(facts) })
+    served.provide('infra:lease', leaseAccessOf(served, spec, socket))
+    addSetupFile(served)
+  }
+}
 
 /** A global setup of the root config serves all projects, but those that have the plugin are served for themselves. */
 function projectsServedBy(project: TestProject): readonly TestProject[] {
