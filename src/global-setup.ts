@@ -5,7 +5,7 @@ import { cleanUpBeforeExit } from './internal/clean-up-before-exit.ts'
 import { readProject } from './read-project.ts'
 import { createReporter } from './report/reporter.ts'
 import type { InfraOptions } from './spec/infra-options.ts'
-import type { ResolvedSpec } from './spec/resolve-spec.ts'
+import { type ResolvedSpec, servicesOf } from './spec/resolve-spec.ts'
 import type { UpInfra } from './stack/start-infra.ts'
 import { describeEnvironment } from './stack/stack-facts.ts'
 import type { LeaseAccess } from './isolation/lease-protocol.ts'
@@ -50,7 +50,7 @@ async function setUp(project: TestProject, options: InfraOptions): Promise<void>
     options: registry().options.get(project) ?? options,
     environment: process.env,
   })
-  if (isListing(process.argv)) {
+  if (isListing(process.argv) || servicesOf(spec).length === 0) {
     serveAtRest(project, spec)
     return
   }

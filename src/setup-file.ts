@@ -10,7 +10,7 @@ const access = inject('infra:lease') as LeaseAccess | undefined
 if (access) {
   await beginFile(access)
 } else {
-  // `vitest list`: the file is imported, but will not run.
+  // A project without services; or `vitest list`, by which the file is imported, but will not run.
   Object.assign(process.env, inject('infra').env)
 }
 

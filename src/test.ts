@@ -142,7 +142,9 @@ async function requireLease(): Promise<CurrentLease> {
 
 function refuse(): never {
   throw new InfraError('INFRA_LEASE_FAILED', {
-    problem: 'Cannot use vitest-infra/test: this project does not have the plugin',
-    remedy: 'Add infra() to plugins of this project in vitest.config.ts',
+    problem: `Cannot use vitest-infra/test: this project ${inject('infra') ? 'has no services' : 'does not have the plugin'}`,
+    remedy: inject('infra')
+      ? "Add 'postgres' or 'redis' to services"
+      : 'Add infra() to plugins of this project in vitest.config.ts',
   })
 }

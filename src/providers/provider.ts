@@ -42,4 +42,6 @@ export interface Provider {
   readonly description: string
   /** Starts one server; when it rejects, nothing of it is left. */
   start(definition: ServiceDefinition, context: StartContext): Promise<StartedService>
+  /** Removes what runs that are over have left behind; never anything of a run that lives. */
+  sweep(): Promise<void>
 }

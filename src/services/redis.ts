@@ -51,6 +51,8 @@ export async function withRedis<T>(
     enableReadyCheck: false,
     connectTimeout: PROBE_TIMEOUT_MS,
     commandTimeout: undefined,
+    // Its timer outlives a connection that was refused, and would keep the process alive for two seconds.
+    disconnectTimeout: 50,
     // One attempt: who calls decides whether to try again.
     retryStrategy: () => null,
     maxRetriesPerRequest: 0,

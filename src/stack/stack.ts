@@ -6,6 +6,11 @@ import type { Provider, StartedService } from '../providers/provider.ts'
 import type { Report } from '../report/events.ts'
 import type { Address, ServiceDefinition } from '../services/service.ts'
 
+/** Servers end behind us: long enough for the engine to refuse, too short for a person to notice. */
+const STOP_PATIENCE_MS = 30
+/** With a port of its own choice, the next run wants the same one. */
+const PINNED_PATIENCE_MS = 10_000
+
 export interface StackOptions {
   readonly provider: Provider
   readonly definitions: readonly ServiceDefinition[]
@@ -94,16 +99,44 @@ export class Stack {
     await this.#removeAll()
   }
 
+  /** Throws what fails at once; what fails when nobody waits any more is reported, should this process live to see it. */
   async #removeAll(): Promise<void> {
     const services = this.#started.splice(0)
-    const outcomes = await Promise.allSettled(services.map((service) => service.stop()))
-    const failures = outcomes.flatMap((outcome, index) =>
-      outcome.status === 'rejected' ? [{ service: services[index], reason: outcome.reason as unknown }] : [],
-    )
-    if (failures.length > 0) {
-      this.#started.push(...failures.flatMap(({ service }) => service ?? []))
-      throw stopFailed(failures.map(({ service, reason }) => ({ label: service?.label ?? '', reason })))
+    if (services.length === 0) {
+      return
     }
+    await this.#waitAWhile(this.#remove(services))
+  }
+
+  async #remove(services: readonly StartedService[]): Promise<void> {
+    const results = await Promise.all(services.map((service) => removeOne(service)))
+    const failures = results.filter((result) => result !== undefined)
+    if (failures.length > 0) {
+      this.#started.push(...failures.map(({ service }) => service))
+      throw stopFailed(failures)
+    }
+  }
+
+  async #waitAWhile(removed: Promise<void>): Promise<void> {
+    const { definitions, clock, report } = this.#options
+    const isPinned = definitions.some(({ hostPort }) => hostPort !== undefined)
+    const settled = new AbortController()
+    const over = clock.sleep(isPinned ? PINNED_PATIENCE_MS : STOP_PATIENCE_MS, settled.signal).then(
+      () => 'over' as const,
+      () => 'settled' as const,
+    )
+    const outcome = await Promise.race([removed, over]).finally(() => settled.abort())
+    if (outcome === 'over') {
+      removed.catch((error: unknown) => report({ type: 'stop-failed', message: messageOf(error) }))
+    }
+  }
+}
+
+async function removeOne(service: StartedService): Promise<{ service: StartedService; reason: unknown } | undefined> {
+  try {
+    await service.stop()
+  } catch (reason) {
+    return { service, reason }
   }
 }
 
@@ -115,11 +148,11 @@ export function startAborted(): InfraError {
   })
 }
 
-function stopFailed(failures: readonly { readonly label: string; readonly reason: unknown }[]): InfraError {
-  const lines = failures.map(({ label, reason }) => `${label}: ${messageOf(reason)}`)
+function stopFailed(failures: readonly { readonly service: StartedService; readonly reason: unknown }[]): InfraError {
+  const lines = failures.map(({ service, reason }) => `${service.label}: ${messageOf(reason)}`)
   return new InfraError('INFRA_STOP_FAILED', {
     problem: `Cannot stop the stack: ${lines.join('; ')}`,
-    remedy: `Remove what is left with: docker rm -fv ${failures.map(({ label }) => label).join(' ')}`,
+    remedy: `Remove what is left with: docker rm -fv ${failures.map(({ service }) => service.label).join(' ')}`,
     cause: failures,
   })
 }

@@ -102,6 +102,8 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
 async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, clock, report }: StartContext) {
   const { stack, provider, postgres, redis } = parts
   const facts = describeStack(spec, provider.name, await stack.start())
+  // Behind the tests, who have no need of it. What cannot be removed now is tried again by the next run.
+  void provider.sweep().catch(() => {})
   const statistics = new LeaseStatistics()
   const broker = new LeaseBroker({
     stack: facts,

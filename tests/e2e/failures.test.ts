@@ -43,6 +43,14 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run).toMatchObject({ exitCode: 1, created: ['postgres', 'redis'] })
   })
 
+  test('a server that ends before it can be looked at is reported with its log', async () => {
+    const run = await runVitest('plain', { consumer, files: configured("{ redis: { args: ['--port', 'nope'] } }") })
+    const message = errorMessage(run.stderr)
+    expect(message).toMatch(/^Cannot start service "redis": its server ended with code 1 before it was healthy\n/)
+    expect(message).toContain('>>> \'port "nope"\'\n')
+    expect(run).toMatchObject({ exitCode: 1, created: ['postgres', 'redis'] })
+  })
+
   test('a DOCKER_HOST that does not answer is named within 5 s, and no test runs', async () => {
     const run = await runVitest('plain', { consumer, env: { DOCKER_HOST: 'unix:///nowhere/docker.sock' } })
     expect(errorMessage(run.stderr)).toMatchInlineSnapshot(`

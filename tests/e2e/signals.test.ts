@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, inject, test } from 'vitest'
 import { removeContainersOf } from './support/containers.ts'
@@ -9,6 +11,15 @@ const EXIT_CODES = [
   ['SIGTERM', 143],
   ['SIGHUP', 129],
 ] as const
+
+/** A stack that is waited for at the end, because the next run wants its port again. */
+async function pinnedPort(): Promise<Record<string, string>> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await once(server.close(), 'close')
+  return { 'infra.config.ts': `export default { redis: { port: ${port} } }` }
+}
 
 describe.each(inject('consumers'))('$name', (consumer) => {
   describe.each(EXIT_CODES)('%s', (signal, exitCode) => {
@@ -31,7 +42,11 @@ describe.each(inject('consumers'))('$name', (consumer) => {
 
   test('a signal while our own teardown is under way lets it finish', async () => {
     const proxy = await EngineProxy.open()
-    const run = await startVitest('endings', { consumer, env: { HOLD: 'teardown', DOCKER_HOST: proxy.host } })
+    const run = await startVitest('endings', {
+      consumer,
+      env: { HOLD: 'teardown', DOCKER_HOST: proxy.host },
+      files: await pinnedPort(),
+    })
     await run.said('holding in teardown')
     proxy.freeze()
     await run.write('go', '')
@@ -46,7 +61,11 @@ describe.each(inject('consumers'))('$name', (consumer) => {
 
   test('a third signal ends the run at once', async () => {
     const proxy = await EngineProxy.open()
-    const run = await startVitest('endings', { consumer, env: { HOLD: 'test', DOCKER_HOST: proxy.host } })
+    const run = await startVitest('endings', {
+      consumer,
+      env: { HOLD: 'test', DOCKER_HOST: proxy.host },
+      files: await pinnedPort(),
+    })
     await run.said('holding in test')
     proxy.freeze()
     for (const signal of ['SIGINT', 'SIGINT', 'SIGTERM'] as const) {

@@ -13,6 +13,20 @@ const LOADED = `
   await import(process.argv[1])
   console.log(JSON.stringify(loaded))`
 
+/** The one test of a project that asks for no services. */
+const NO_SERVICES = {
+  'vitest.config.ts': `
+    import { infra } from 'vitest-infra/plugin'
+    import { defineConfig } from 'vitest/config'
+    export default defineConfig({ plugins: [infra()], test: { include: ['none.test.ts'] } })`,
+  'none.test.ts': `
+    import { expect, inject, test } from 'vitest'
+    test('has what its env option says, and no service', () => {
+      expect(process.env.OWN).toBe('text')
+      expect(inject('infra').services).toEqual({})
+    })`,
+}
+
 describe.each(inject('consumers'))('$name', (consumer) => {
   test.for(['list', 'list --filesOnly', 'list --staticParse=false'])('vitest %s starts nothing', async (command) => {
     const run = await runVitest('options', { consumer, args: command.split(' ') })
@@ -33,6 +47,36 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     const merged = await runVitest('inline-plugins', { consumer, after: blob, args: ['run', '--merge-reports'] })
     expect(merged.stdout).toContain('Tests  2 passed (2)')
     expect(merged).toMatchObject({ exitCode: 0, stderr: '', created: [] })
+  })
+
+  // No engine is even looked for: there is none at that address.
+  test('no services start nothing', async () => {
+    const run = await runVitest('plain', {
+      consumer,
+      env: { DOCKER_HOST: 'unix:///nowhere/docker.sock' },
+      files: { 'infra.config.ts': "export default { services: [], env: () => ({ OWN: 'text' }) }", ...NO_SERVICES },
+    })
+    expect(run.stdout).toContain('Tests  1 passed (1)')
+    expect(run).toMatchObject({ exitCode: 0, stderr: '', created: [] })
+  })
+
+  test('a project without services starts nothing, whatever the others start', async () => {
+    const run = await runVitest('inline-plugins', {
+      consumer,
+      files: {
+        'vitest.config.ts': `
+          import { infra } from 'vitest-infra/plugin'
+          import { defineConfig } from 'vitest/config'
+          const none = { plugins: [infra({ services: [] })], test: { name: 'none', include: ['none.test.ts'] } }
+          const one = { plugins: [infra({ services: ['redis'] })], test: { name: 'one', exclude: ['none.test.ts'] } }
+          export default defineConfig({ test: { projects: [none, one] } })`,
+        'none.test.ts': `
+          import { expect, inject, test } from 'vitest'
+          test('knows of no service', () => expect(inject('infra').services).toEqual({}))`,
+      },
+    })
+    expect(run.stdout).toContain('Tests  2 passed (2)')
+    expect(run).toMatchObject({ exitCode: 0, created: ['redis'] })
   })
 
   test('the import of the plugin loads neither Testcontainers nor a client nor a validator', async () => {

@@ -35,6 +35,17 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(await run.ended).toMatchObject({ exitCode: 130, created: ['redis'] })
   })
 
+  test.for([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('%s while waiting for changes takes the stack down', async ([signal, exitCode]) => {
+    const run = await startVitest('endings', { consumer, args: ['watch'] })
+    await run.said('Waiting for file changes')
+    run.signal(signal)
+    expect(await run.ended).toMatchObject({ exitCode, created: ['redis'] })
+  })
+
   test('Ctrl-C while tests run takes the stack down', async () => {
     const run = await startVitest('endings', { consumer, args: ['watch'], terminal: true, env: { HOLD: 'test' } })
     await run.said('holding in test')

@@ -3,6 +3,8 @@ import { RedisContainer } from '@testcontainers/redis'
 import { type GenericContainer, PullPolicy, type WaitStrategy } from 'testcontainers'
 import { parseDurationMs } from '../../internal/duration.ts'
 import { type ServiceDefinition, siblingPortsOf } from '../../services/service.ts'
+import type { HostConfig } from './dockerode-types.ts'
+import { tiedEntrypoint } from './lifeline-script.ts'
 
 export interface ContainerPlacement {
   readonly name: string
@@ -11,14 +13,19 @@ export interface ContainerPlacement {
   readonly bindAddress: string
   /** Folders inside the container that are kept in memory. */
   readonly memoryFolders: readonly string[]
+  /** That of its image. */
+  readonly entrypoint: readonly string[]
+  /** Called before the container is started. */
+  readonly onCreated: (id: string) => Promise<void>
 }
 
 /** The container of a service, described but not yet created. */
 export function describeContainer(definition: ServiceDefinition, placement: ContainerPlacement): GenericContainer {
   const { service, hostPort, command, sharedMemoryBytes } = definition
-  const container = createContainer(definition, placement.bindAddress)
+  const container = createContainer(definition, placement)
     .withName(placement.name)
     .withLabels({ ...service.labels, ...placement.labels })
+    .withEntrypoint(tiedEntrypoint(placement.entrypoint))
     .withCommand([...command])
     .withHealthCheck(healthcheckOf(definition))
     .withTmpFs(Object.fromEntries(placement.memoryFolders.map((folder) => [folder, 'rw'])))
@@ -36,47 +43,63 @@ export function describeContainer(definition: ServiceDefinition, placement: Cont
   return sharedMemoryBytes === undefined ? container : container.withSharedMemorySize(sharedMemoryBytes)
 }
 
-function createContainer({ service, environment }: ServiceDefinition, bindAddress: string): GenericContainer {
+function createContainer({ service, environment }: ServiceDefinition, placement: ContainerPlacement): GenericContainer {
   if (service.name === 'redis') {
-    return new BoundRedisContainer(service.image, bindAddress).withEnvironment({ ...environment })
+    return new TiedRedisContainer(service.image, placement).withEnvironment({ ...environment })
   }
   const { POSTGRES_USER = '', POSTGRES_PASSWORD = '', POSTGRES_DB = '', ...rest } = environment
-  return new BoundPostgreSqlContainer(service.image, bindAddress)
+  return new TiedPostgreSqlContainer(service.image, placement)
     .withUsername(POSTGRES_USER)
     .withPassword(POSTGRES_PASSWORD)
     .withDatabase(POSTGRES_DB)
     .withEnvironment(rest)
 }
 
-/** Testcontainers publishes on every address of the machine; a test database belongs on one. */
-class BoundPostgreSqlContainer extends PostgreSqlContainer {
-  readonly #bindAddress: string
+class TiedPostgreSqlContainer extends PostgreSqlContainer {
+  readonly #placement: ContainerPlacement
 
-  constructor(image: string, bindAddress: string) {
+  constructor(image: string, placement: ContainerPlacement) {
     super(image)
-    this.#bindAddress = bindAddress
+    this.#placement = placement
   }
 
   protected override async beforeContainerCreated(): Promise<void> {
-    bindPorts(this.hostConfig.PortBindings, this.#bindAddress)
+    Object.assign(this.createOpts, OPEN_INPUT)
+    settleHost(this.hostConfig, this.#placement)
+  }
+
+  protected override containerCreated(id: string): Promise<void> {
+    return this.#placement.onCreated(id)
   }
 }
 
-class BoundRedisContainer extends RedisContainer {
-  readonly #bindAddress: string
+class TiedRedisContainer extends RedisContainer {
+  readonly #placement: ContainerPlacement
 
-  constructor(image: string, bindAddress: string) {
+  constructor(image: string, placement: ContainerPlacement) {
     super(image)
-    this.#bindAddress = bindAddress
+    this.#placement = placement
   }
 
   protected override async beforeContainerCreated(): Promise<void> {
-    bindPorts(this.hostConfig.PortBindings, this.#bindAddress)
+    Object.assign(this.createOpts, OPEN_INPUT)
+    settleHost(this.hostConfig, this.#placement)
+  }
+
+  protected override containerCreated(id: string): Promise<void> {
+    return this.#placement.onCreated(id)
   }
 }
 
-function bindPorts(bindings: Record<string, { HostIp?: string }[]> | undefined, bindAddress: string): void {
-  for (const binding of Object.values(bindings ?? {}).flat()) {
+/** The engine closes the input of a container when the one connection that holds it open ends. */
+const OPEN_INPUT = { OpenStdin: true, StdinOnce: true, AttachStdin: true }
+
+function settleHost(host: HostConfig, { bindAddress }: ContainerPlacement): void {
+  // Gone with its server, whoever ended it.
+  host.AutoRemove = true
+  // Testcontainers publishes on every address of the machine; a test database belongs on one.
+  const bindings: Record<string, { HostIp?: string }[]> = host.PortBindings ?? {}
+  for (const binding of Object.values(bindings).flat()) {
     binding.HostIp = bindAddress
   }
 }

@@ -4,11 +4,15 @@ import { InfraError, messageOf } from '../../errors.ts'
 import { assertPortFree } from '../port-holder.ts'
 import type { ServiceDefinition } from '../../services/service.ts'
 import type { Provider, StartContext, StartedService } from '../provider.ts'
-import { DockerService, removeContainer } from './docker-service.ts'
 import { connectTestcontainers } from './connect-testcontainers.ts'
+import { DockerService } from './docker-service.ts'
 import { findEngineHost } from './engine-host.ts'
 import type { Engine } from './find-engine.ts'
 import { ensureImage } from './pull-image.ts'
+import { ownerLabels } from './owner.ts'
+import { isGone, removeContainer } from './remove-container.ts'
+import { sweep } from './sweep.ts'
+import { endedService, type Tied, tie } from './tie.ts'
 
 export interface DockerProviderOptions {
   readonly engine: Engine
@@ -34,6 +38,10 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
       })
       return startContainer(definition, { ...options, ...context, client: await client })
     },
+    async sweep() {
+      const { container } = (await client) ?? {}
+      await (container && sweep(container.dockerode, engine))
+    },
   }
 }
 
@@ -43,33 +51,42 @@ interface ContainerContext extends StartContext, DockerProviderOptions {
 
 async function startContainer(definition: ServiceDefinition, context: ContainerContext): Promise<StartedService> {
   const { client, report, signal } = context
-  const { service, hostPort } = definition
+  const { service } = definition
   const { host, bindAddress } = await findEngineHost(client)
-  if (hostPort !== undefined && host === 'localhost') {
-    await assertPortFree({
-      host: bindAddress,
-      port: hostPort,
-      service: service.name,
-      variable: service.envPortVar,
-      containersPublishing: (port) => containersPublishing(client, port),
-    })
+  if (host === 'localhost') {
+    await assertPinnedPortFree(definition, bindAddress, context)
   }
   const image = await ensureImage({ client, image: service.image, report, signal })
-  const [{ describeContainer }, memoryFolders] = await Promise.all([
+  const [{ describeContainer }, { memoryFolders, entrypoint }, labels] = await Promise.all([
     import('./containers.ts'),
-    declaredVolumes(client, image),
+    readImage(client, image),
+    labelsOf(definition, context),
   ])
   signal.throwIfAborted()
+  const { dockerode } = client.container
   const name = `vitest-infra-${context.runId}-${service.name}`
-  const container = describeContainer(definition, {
+  const created: { tied?: Tied } = {}
+  const description = describeContainer(definition, {
     name,
-    labels: labelsOf(definition, context),
+    labels,
     bindAddress,
     memoryFolders,
+    entrypoint,
+    onCreated: async (id) => {
+      created.tied = await tie(dockerode, id)
+    },
   })
-  const started = await container.start().catch(async (error: unknown) => {
+  try {
+    const started = await description.start()
+    const [memoryFolder = '/tmp'] = memoryFolders
+    const tied = created.tied ?? (await tie(dockerode, started.getId()))
+    return new DockerService({ ...tied, started, host, engine: context.engine, definition, memoryFolder })
+  } catch (error) {
+    if (created.tied && isGone(error)) {
+      return endedService(name, host, created.tied)
+    }
     // Testcontainers leaves a container that was created but could not be started.
-    await removeContainer(client.container.dockerode.getContainer(name)).catch(() => {})
+    await removeContainer(context.engine, name).catch(() => {})
     throw new InfraError('INFRA_SERVICE_START', {
       problem: `Cannot start service "${service.name}": the engine refused its container: ${messageOf(error)}`,
       remedy: `Correct what it names; the options of ${service.name} lead to its container`,
@@ -77,27 +94,48 @@ async function startContainer(definition: ServiceDefinition, context: ContainerC
       provider: 'docker',
       cause: error,
     })
-  })
-  const [memoryFolder = '/tmp'] = memoryFolders
-  return new DockerService({ started, host, dockerode: client.container.dockerode, definition, memoryFolder })
-}
-
-function labelsOf({ service }: ServiceDefinition, { runId, root }: ContainerContext): Record<string, string> {
-  return {
-    'vitest-infra.service': service.name,
-    'vitest-infra.run': runId,
-    'vitest-infra.project': basename(root),
-    'vitest-infra.owner': String(process.pid),
   }
 }
 
-/**
- * The folders that an image declares as volumes: where its server keeps its data. Mounting memory there is faster,
- * and leaves no anonymous volume behind.
- */
-async function declaredVolumes(client: ContainerRuntimeClient, image: string): Promise<string[]> {
+async function assertPinnedPortFree(
+  { service, hostPort }: ServiceDefinition,
+  host: string,
+  { client, engine }: ContainerContext,
+): Promise<void> {
+  if (hostPort === undefined) {
+    return
+  }
+  // The port may be held by the container of a run that was killed.
+  await sweep(client.container.dockerode, engine)
+  await assertPortFree({
+    host,
+    port: hostPort,
+    service: service.name,
+    variable: service.envPortVar,
+    containersPublishing: (port) => containersPublishing(client, port),
+  })
+}
+
+async function labelsOf(
+  { service }: ServiceDefinition,
+  { runId, root }: ContainerContext,
+): Promise<Record<string, string>> {
+  return {
+    ...(await ownerLabels()),
+    'vitest-infra.service': service.name,
+    'vitest-infra.run': runId,
+    'vitest-infra.project': basename(root),
+  }
+}
+
+/** What its container has from an image. */
+async function readImage(client: ContainerRuntimeClient, image: string) {
   const { Config } = await client.container.dockerode.getImage(image).inspect()
-  return Object.keys(Config.Volumes ?? {})
+  return {
+    // Where its server keeps its data. Mounting memory there is faster, and leaves no anonymous volume behind.
+    memoryFolders: Object.keys(Config.Volumes ?? {}),
+    entrypoint: [Config.Entrypoint ?? []].flat(),
+  }
 }
 
 async function containersPublishing(client: ContainerRuntimeClient, port: number): Promise<string[]> {

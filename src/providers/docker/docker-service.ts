@@ -2,14 +2,20 @@ import type { StartedTestContainer } from 'testcontainers'
 import type { Address, ServiceDefinition, SiblingServer } from '../../services/service.ts'
 import type { HealthcheckResult, ServerStatus, StartedService } from '../provider.ts'
 import { ContainerSiblings } from './container-siblings.ts'
-import { demultiplex } from './demultiplex.ts'
-import type { Container, Dockerode } from './dockerode-types.ts'
+import type { ContainerEnding } from './container-ending.ts'
+import type { Container } from './dockerode-types.ts'
+import type { Engine } from './find-engine.ts'
+import type { Lifeline } from './lifeline.ts'
+import { isGone, removeContainer } from './remove-container.ts'
 
 export interface DockerServiceOptions {
   readonly started: StartedTestContainer
   /** Where its published port is reached. */
   readonly host: string
-  readonly dockerode: Dockerode
+  readonly engine: Engine
+  readonly container: Container
+  readonly lifeline: Lifeline
+  readonly ending: ContainerEnding
   readonly definition: ServiceDefinition
   /** A folder inside the container that is kept in memory. */
   readonly memoryFolder: string
@@ -22,15 +28,22 @@ export class DockerService implements StartedService {
   readonly siblings: readonly SiblingServer[]
   readonly #siblings: ContainerSiblings
   readonly #started: StartedTestContainer
+  readonly #engine: Engine
   readonly #container: Container
+  readonly #lifeline: Lifeline
+  readonly #ending: ContainerEnding
   readonly #healthcheckCommand: string
   readonly #memoryFolder: string
   #stopping: Promise<void> | undefined
 
-  constructor({ started, host, dockerode, definition, memoryFolder }: DockerServiceOptions) {
+  constructor(options: DockerServiceOptions) {
+    const { started, host, definition, memoryFolder } = options
     const { service } = definition
     this.#started = started
-    this.#container = dockerode.getContainer(started.getId())
+    this.#engine = options.engine
+    this.#container = options.container
+    this.#lifeline = options.lifeline
+    this.#ending = options.ending
     this.#healthcheckCommand = service.healthcheck.cmd
     this.#memoryFolder = memoryFolder
     this.address = { host, port: started.getMappedPort(service.defaultPort) }
@@ -51,39 +64,29 @@ export class DockerService implements StartedService {
   }
 
   async status(): Promise<ServerStatus> {
-    const { State } = await this.#container.inspect()
-    return State.Running
-      ? { running: true }
-      : { running: false, exitCode: State.ExitCode, outOfMemory: State.OOMKilled }
+    try {
+      const { State } = await this.#container.inspect()
+      return State.Running ? { running: true } : await this.#ending.status()
+    } catch (error) {
+      if (isGone(error)) {
+        return this.#ending.status()
+      }
+      throw error
+    }
   }
 
   async logTail(count: number): Promise<string> {
-    return demultiplex(await this.#container.logs({ stdout: true, stderr: true, follow: false, tail: count }))
+    return this.#lifeline.output.tail(count)
   }
 
   stop(): Promise<void> {
     this.#siblings.close()
-    this.#stopping ??= removeContainer(this.#container).catch((error: unknown) => {
+    this.#ending.close()
+    this.#lifeline.end()
+    this.#stopping ??= removeContainer(this.#engine, this.#container.id).catch((error: unknown) => {
       this.#stopping = undefined
       throw error
     })
     return this.#stopping
   }
-}
-
-/** Removes a container, running or not, in one request: its data is in memory, so there is nothing to shut down for. */
-export async function removeContainer(container: Container): Promise<void> {
-  try {
-    await container.remove({ force: true, v: true })
-  } catch (error) {
-    if (!isGone(error)) {
-      throw error
-    }
-  }
-}
-
-/** 404: there is no such container; 409: its removal is already in progress. */
-function isGone(error: unknown): boolean {
-  const { statusCode } = error as { statusCode?: number }
-  return statusCode === 404 || statusCode === 409
 }

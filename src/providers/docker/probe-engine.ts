@@ -1,9 +1,7 @@
-import { readFile } from 'node:fs/promises'
-import { request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http'
-import { request as requestHttps } from 'node:https'
-import { join } from 'node:path'
+import type { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { EngineAddress } from './engine-address.ts'
+import { requestEngine } from './engine-request.ts'
 import { ProbeError } from './probe-error.ts'
 
 const REQUEST_TIMEOUT_MS = 2_000
@@ -42,23 +40,10 @@ export async function askEngine(address: EngineAddress, path: string, options: E
   const deadline = AbortSignal.timeout(REQUEST_TIMEOUT_MS)
   const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline
   try {
-    const tls = options.tlsDirectory === undefined ? undefined : await readTlsFiles(options.tlsDirectory)
-    const response = await send({ path, agent: false, signal, ...target(address), ...tls }, tls !== undefined)
-    return await bodyOf(response)
+    return await bodyOf(await requestEngine(address, { path, tlsDirectory: options.tlsDirectory, signal }))
   } catch (error) {
     throw deadline.aborted ? ProbeError.silent(REQUEST_TIMEOUT_MS, error) : ProbeError.from(error)
   }
-}
-
-function target(address: EngineAddress): RequestOptions {
-  return address.kind === 'socket' ? { socketPath: address.path } : { host: address.hostname, port: address.port }
-}
-
-async function send(options: RequestOptions, tls: boolean): Promise<IncomingMessage> {
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-  const request = tls ? requestHttps(options) : requestHttp(options)
-  request.on('response', resolve).on('error', reject).end()
-  return promise
 }
 
 async function bodyOf(response: IncomingMessage): Promise<string> {
@@ -88,16 +73,5 @@ function parse(body: string): Record<string, string | undefined> {
     return { ...JSON.parse(body) }
   } catch (error) {
     throw ProbeError.foreign('no JSON', error)
-  }
-}
-
-/** Testcontainers reads all three files or none, and always verifies: what it cannot use is no engine for us. */
-async function readTlsFiles(directory: string): Promise<{ ca: Buffer; cert: Buffer; key: Buffer }> {
-  try {
-    const read = (name: string) => readFile(join(directory, name))
-    const [ca, cert, key] = await Promise.all([read('ca.pem'), read('cert.pem'), read('key.pem')])
-    return { ca, cert, key }
-  } catch (error) {
-    throw ProbeError.tls(error)
   }
 }

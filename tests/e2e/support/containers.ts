@@ -35,11 +35,11 @@ export async function containersOf(project: string): Promise<ContainerDetails[]>
 }
 
 /** What is left of a project's containers once there was time to remove them. */
-export async function leftoversOf(project: string): Promise<string[]> {
+export async function leftoversOf(project: string, patienceMs = PATIENCE_MS): Promise<string[]> {
   const docker = await engine()
   for (let waitedMs = 0; ; waitedMs += 100) {
     const left = await docker.listContainers({ all: true, filters: { label: [labelOf(project)] } })
-    if (left.length === 0 || waitedMs >= PATIENCE_MS) {
+    if (left.length === 0 || waitedMs >= patienceMs) {
       return left.flatMap(({ Names }) => Names)
     }
     await sleep(100)

@@ -46,6 +46,12 @@ export class EngineProxy {
     this.#thaw()
   }
 
+  /** Ends every conversation that is under way. */
+  cut(): void {
+    this.#sockets.forEach((socket) => socket.destroy())
+    this.#sockets.clear()
+  }
+
   /** Ends every conversation, and begins no more. */
   async shut(): Promise<void> {
     this.#thaw()

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { stripVTControlCharacters } from 'node:util'
@@ -138,6 +138,12 @@ export class VitestRun {
   /** Changes a file of the project. */
   async write(path: string, text: string): Promise<void> {
     await writeFile(join(this.folder, path), text)
+  }
+
+  /** A process that was killed cannot remove its files, which lie in the folder for temporary ones. */
+  async forgetFiles(): Promise<void> {
+    await rm(join(this.folder, 'tmp'), { recursive: true })
+    await mkdir(join(this.folder, 'tmp'))
   }
 
   /** What is ours in the folder for temporary files, which a run has to itself. */

@@ -14,6 +14,7 @@ interface Setup {
   readonly events: InfraEvent[]
   /** What happened, in order. */
   readonly log: string[]
+  readonly clock: FakeClock
 }
 
 interface SetupOptions {
@@ -28,6 +29,7 @@ interface SetupOptions {
 function createStack({ postgres, redis, start, server }: SetupOptions = {}): Setup {
   const events: InfraEvent[] = []
   const log: string[] = []
+  const clock = new FakeClock()
   const serve = (name: string): StartedService => {
     const given = server?.(name)
     return createStartedService({
@@ -49,9 +51,9 @@ function createStack({ postgres, redis, start, server }: SetupOptions = {}): Set
     definitions: [createDefinition('postgres', postgres), createDefinition('redis', redis)],
     startupTimeoutMs: 1_000,
     report: (event) => events.push(event),
-    clock: new FakeClock(),
+    clock,
   })
-  return { stack, events, log }
+  return { stack, events, log, clock }
 }
 
 /** A start that ends with the run, as a provider's does. */
@@ -257,16 +259,32 @@ test('Stack.stop() does nothing the second time', async () => {
   expect(log.slice(2).toSorted()).toEqual(['stop postgres', 'stop redis'])
 })
 
-test('Stack.stop() resolves for nobody before all is gone', async () => {
-  const { promise: removed, resolve: remove } = Promise.withResolvers<void>()
-  const { stack } = createStack({ server: () => ({ stop: () => removed }) })
+test('Stack.stop() waits longer where the next run wants the same port', async () => {
+  const waits: number[] = []
+  for (const hostPort of [undefined, 6379]) {
+    const { stack, clock } = createStack({ redis: { hostPort }, server: () => ({ stop: () => new Promise(() => {}) }) })
+    await stack.start()
+    const beginMs = clock.now()
+    await Promise.all([stack.stop(), stack.stop()])
+    waits.push(clock.now() - beginMs)
+  }
+  expect(waits).toEqual([30, 10_000])
+})
+
+test('Stack.stop() keeps nobody waiting for servers that take their time, and reports what fails later', async () => {
+  const { promise: removed, reject: fail } = Promise.withResolvers<void>()
+  const { stack, events } = createStack({ server: () => ({ stop: () => removed }) })
   await stack.start()
-  let resolved = 0
-  const stops = [stack.stop(), stack.stop()].map((stop) => stop.then(() => (resolved += 1)))
+  await stack.stop()
+  const before = events.length
+  fail(new Error('the driver is busy'))
   await new Promise(setImmediate)
-  expect(resolved).toBe(0)
-  remove()
-  await Promise.all(stops)
+  expect(events.slice(before)).toEqual([
+    {
+      type: 'stop-failed',
+      message: expect.stringMatching(/^Cannot stop the stack: vitest-infra-postgres: the driver/),
+    },
+  ])
 })
 
 test('Stack.stop() ends a start in flight, which then rejects', async () => {

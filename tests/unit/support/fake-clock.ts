@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../../../src/internal/clock.ts'
 
 /** Time that passes only where somebody waits, or where the test says so. */
@@ -15,5 +16,8 @@ export class FakeClock implements Clock {
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
     this.advance(ms)
+    // Whatever needs no time is done before time has passed.
+    await setImmediate()
+    signal?.throwIfAborted()
   }
 }

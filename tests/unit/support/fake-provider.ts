@@ -19,7 +19,7 @@ export function createStartedService(given: Partial<StartedService> = {}): Start
 
 /** A provider with a `start()` of the test's own. */
 export function createProvider(start: Provider['start']): Provider {
-  return { name: 'docker', description: 'a provider of the test', start }
+  return { name: 'docker', description: 'a provider of the test', start, sweep: async () => {} }
 }
 
 /** A built-in service whose query is answered, but for what the test says. */

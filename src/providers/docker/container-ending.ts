@@ -1,0 +1,57 @@
+import type { IncomingMessage } from 'node:http'
+import { createInterface } from 'node:readline'
+import type { ServerStatus } from '../provider.ts'
+import type { Dockerode } from './dockerode-types.ts'
+
+const PATIENCE_MS = 2_000
+
+type Ended = Extract<ServerStatus, { running: false }>
+
+interface EngineEvent {
+  readonly Action?: string
+  readonly Actor?: { readonly Attributes?: { readonly exitCode?: string } }
+}
+
+/** How a container ended, noted as the engine tells it: one that has ended is gone, and cannot be asked any more. */
+export class ContainerEnding {
+  readonly #events: IncomingMessage
+  readonly #ended = Promise.withResolvers<Ended>()
+  #outOfMemory = false
+
+  private constructor(events: IncomingMessage) {
+    this.#events = events
+    events.socket.unref()
+    // A connection that breaks is an error of both.
+    events.on('error', () => {})
+    createInterface(events)
+      .on('error', () => {})
+      .on('line', (line) => this.#note(JSON.parse(line) as EngineEvent))
+  }
+
+  /** For a container that was not started yet. */
+  static async watch(dockerode: Dockerode, id: string): Promise<ContainerEnding> {
+    const filters = { container: [id], event: ['die', 'oom'] }
+    return new ContainerEnding((await dockerode.getEvents({ filters })) as IncomingMessage)
+  }
+
+  /** How it ended; to be asked of a container that does not run. */
+  async status(): Promise<Ended> {
+    const timeout = Promise.withResolvers<Ended>()
+    const unknown: Ended = { running: false, exitCode: undefined, outOfMemory: false }
+    const timer = setTimeout(() => timeout.resolve(unknown), PATIENCE_MS)
+    return Promise.race([this.#ended.promise, timeout.promise]).finally(() => clearTimeout(timer))
+  }
+
+  close(): void {
+    this.#events.destroy()
+  }
+
+  #note({ Action, Actor }: EngineEvent): void {
+    if (Action === 'oom') {
+      this.#outOfMemory = true
+    } else {
+      const exitCode = Number(Actor?.Attributes?.exitCode)
+      this.#ended.resolve({ running: false, exitCode, outOfMemory: this.#outOfMemory })
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import { readFile, readlink } from 'node:fs/promises'
+import { userInfo } from 'node:os'
+
+/**
+ * Where the owner's process can be looked for: a boot of a machine, a namespace of process ids in it, and an account,
+ * since the processes of others may be hidden.
+ */
+export const PLACE_LABEL = 'vitest-infra.owner.place'
+const PID_LABEL = 'vitest-infra.owner'
+/** When it started, as the kernel counts it: ids are given again. */
+const STARTED_LABEL = 'vitest-infra.owner.started'
+
+/** Labels that name this process; without place and start, so that nobody judges it, where the system tells neither. */
+export async function ownerLabels(): Promise<Record<string, string>> {
+  const [place, started] = await Promise.all([findPlace(), findStart(process.pid)])
+  const isKnown = place !== undefined && started !== undefined
+  return {
+    [PID_LABEL]: String(process.pid),
+    ...(isKnown && { [PLACE_LABEL]: place, [STARTED_LABEL]: started }),
+  }
+}
+
+/**
+ * Where this process runs, so that owners of the same place can be asked for. Known on Linux only: a host's name is no
+ * proof that two processes are on one machine, and so see each other's ids.
+ */
+export async function findPlace(): Promise<string | undefined> {
+  try {
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
+    return `${boot.trim()} ${await readlink('/proc/self/ns/pid')} uid:${userInfo().uid}`
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether the owner that labels name has ended. The labels must be of this {@link findPlace | place}. */
+export async function isOwnerGone(labels: Readonly<Record<string, string>>): Promise<boolean> {
+  const started = labels[STARTED_LABEL]
+  return started !== undefined && (await findStart(Number(labels[PID_LABEL]))) !== started
+}
+
+/** Field 22 of the process's status; the second field is its name in parentheses, which may hold anything. */
+async function findStart(pid: number): Promise<string | undefined> {
+  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return status.slice(status.lastIndexOf(')')).split(' ')[20]
+}

@@ -1,0 +1,75 @@
+import { homedir, userInfo } from 'node:os'
+import { expect, onTestFinished, test } from 'vitest'
+import { connectTestcontainers } from '../../src/providers/docker/connect-testcontainers.ts'
+import type { Container } from '../../src/providers/docker/dockerode-types.ts'
+import { findEngine } from '../../src/providers/docker/find-engine.ts'
+import { tiedEntrypoint } from '../../src/providers/docker/lifeline-script.ts'
+import { ownerLabels } from '../../src/providers/docker/owner.ts'
+import { removeContainer } from '../../src/providers/docker/remove-container.ts'
+import { sweep } from '../../src/providers/docker/sweep.ts'
+import { type Tied, tie } from '../../src/providers/docker/tie.ts'
+
+const { platform, env: environment } = process
+const engine = await findEngine({ platform, environment, homeDirectory: homedir(), userId: userInfo().uid })
+const { dockerode } = (await connectTestcontainers(engine, environment)).container
+
+const ENTRYPOINT = 'docker-entrypoint.sh'
+const POSTGRES = { Image: 'postgres:18-alpine', Cmd: ['postgres'], Env: ['POSTGRES_PASSWORD=secret'] }
+const REDIS = { Image: 'redis:8-alpine', Cmd: ['redis-server'], Env: [] }
+
+async function create(server: typeof POSTGRES, labels: Record<string, string> = {}): Promise<Container> {
+  const container = await dockerode.createContainer({
+    ...server,
+    Labels: labels,
+    Entrypoint: tiedEntrypoint([ENTRYPOINT]),
+    OpenStdin: true,
+    StdinOnce: true,
+    HostConfig: { AutoRemove: true, Tmpfs: { '/var/lib/postgresql': 'rw', '/data': 'rw' } },
+  })
+  onTestFinished(() => removeContainer(engine, container.id))
+  return container
+}
+
+/** A server that runs, tied to this process, once it has printed a text. */
+async function startTied(server: typeof POSTGRES, printed: string): Promise<Tied> {
+  const container = await create(server)
+  const tied = await tie(dockerode, container.id)
+  await container.start()
+  await expect.poll(() => tied.lifeline.output.tail(50), { timeout: 20_000 }).toContain(printed)
+  return tied
+}
+
+async function exists(container: Container): Promise<boolean> {
+  return container.inspect().then(
+    () => true,
+    () => false,
+  )
+}
+
+test.for([
+  ['postgres that serves', POSTGRES, 'listening on IPv4 address'],
+  ['postgres that is being initialised', POSTGRES, 'selecting default "max_connections"'],
+  ['redis', REDIS, 'Ready to accept connections'],
+] as const)('a farewell ends %s and removes its container', async ([, server, printed]) => {
+  const { lifeline, container, ending } = await startTied({ ...server, Cmd: [...server.Cmd] }, printed)
+  lifeline.end()
+  expect(await ending.status()).toMatchObject({ running: false, outOfMemory: false })
+  await expect.poll(() => exists(container), { timeout: 5_000 }).toBe(false)
+})
+
+test('sweep() removes what a run on this machine left, and nothing else', async () => {
+  const own = await ownerLabels()
+  const elsewhere = { ...own, 'vitest-infra.owner': '4194304', 'vitest-infra.owner.place': 'another machine' }
+  const containers = {
+    'of a process that has ended': await create(REDIS, { ...own, 'vitest-infra.owner': '4194304' }),
+    'of a process whose id was given again': await create(REDIS, { ...own, 'vitest-infra.owner.started': '1' }),
+    'of a process that lives': await create(REDIS, own),
+    'of another machine': await create(REDIS, elsewhere),
+    'that nobody is said to own': await create(REDIS, { 'vitest-infra.service': 'redis' }),
+  }
+  await sweep(dockerode, engine)
+  const left = await Promise.all(
+    Object.entries(containers).map(async ([name, container]) => ((await exists(container)) ? [name] : [])),
+  )
+  expect(left.flat()).toEqual(['of a process that lives', 'of another machine', 'that nobody is said to own'])
+})
