@@ -22,6 +22,8 @@ export interface StartedService {
   readonly siblings: readonly SiblingServer[]
   /** Room where the server keeps its data, in bytes; undefined where that cannot be known. */
   freeBytes(): Promise<number | undefined>
+  /** Fills what the siblings' preparation starts from, as it is now. */
+  takeBase(): Promise<void>
   runHealthcheck(): Promise<HealthcheckResult>
   status(): Promise<ServerStatus>
   /** The last `count` lines of the server's log. */

@@ -24,6 +24,7 @@ export function defineRedis(spec: ResolvedRedis, siblings = 0): ServiceDefinitio
       siblings: {
         count: siblings,
         command: (port, folder) => [...command, '--port', port, '--dir', folder],
+        endSignal: 'KILL',
       },
     }),
     probe: probeRedis,

@@ -11,13 +11,20 @@ export interface Siblings {
   readonly count: number
   /** Command line of one; `port` is where it listens, `folder` a folder of its own. */
   readonly command: (port: string, folder: string) => readonly string[]
-  /** A POSIX shell script that fills the folder, named by `$folder`, before a new one starts. */
+  /** A POSIX shell script that fills `$base`, a folder that they have in common, each time that it is asked for. */
+  readonly base?: string
+  /** A POSIX shell script that fills the folder of one, named by `$folder`, before it starts anew. */
   readonly prepare?: string
   /** The account that they run as, where it is not that of the container. */
   readonly user?: string
+  /** The signal to its process that ends one at once, whatever it is doing, with all its processes. */
+  readonly endSignal: 'KILL' | 'QUIT'
 }
 
-/** What can be done to a sibling that runs, its data staying: to end it, to start it again, to freeze it and let it go on. */
+/**
+ * What can be done to a sibling that runs, its data staying: to end it as its operator would, to start it again (at once
+ * ended, if it runs), to freeze it with all its processes, and to let it go on.
+ */
 export type SiblingAction = 'stop' | 'start' | 'pause' | 'resume'
 
 /** A server that the health gate admitted. */
@@ -28,6 +35,8 @@ export interface HealthyServer {
   readonly siblings: readonly SiblingServer[]
   /** Room where it keeps its data, in bytes; undefined where that cannot be known. */
   readonly freeBytes: () => Promise<number | undefined>
+  /** Fills what the siblings' preparation starts from, as it is now. */
+  readonly takeBase: () => Promise<void>
 }
 
 /** What a service needs wherever it runs, and how it is asked whether it serves. */
@@ -52,6 +61,8 @@ export interface SiblingServer {
   readonly address: Address
   /** Ends its process, if there is one, and starts a new one, which may not answer yet when this resolves. */
   restart(): Promise<void>
+  /** Ends its process at once and removes its data, until it is started anew. */
+  end(): Promise<void>
   control(action: SiblingAction): Promise<void>
 }
 

@@ -80,8 +80,13 @@ export class Stack {
       const elapsedMs = clock.now() - beginMs
       report({ type: 'service-healthy', service: name, version: admission.version, ...address, elapsedMs })
       const { siblings } = started
-      const freeBytes = () => started.freeBytes()
-      await definition.prepare?.({ address, version: admission.version, siblings, freeBytes })
+      await definition.prepare?.({
+        address,
+        version: admission.version,
+        siblings,
+        freeBytes: () => started.freeBytes(),
+        takeBase: () => started.takeBase(),
+      })
       return { name, address, ...admission }
     } catch (error) {
       this.#abort.abort(error)

@@ -12,19 +12,62 @@ import type { Container } from './dockerode-types.ts'
 const PORT = '{port}'
 const FOLDER = '{folder}'
 
+/** Hundredths of a second that an orderly end may take; then it is ended at once. */
+const STOP_TRIES = 300
+
 /**
  * Keeps one process for each port, as told by lines of a verb and a port on standard input; the end of input ends them
- * all. An empty line on standard output says that one is done. Each process leads a group of its own, so that
- * PostgreSQL is stopped and frozen with all its processes.
+ * all. A line on standard output says that one is done: an empty one, or what went wrong.
  * POSIX sh and busybox's applets only: it runs inside the container.
  *
- * Arguments: a folder for their data, a script that prepares one in $folder, its command line.
+ * Each process leads a group of its own, and PostgreSQL's children lead further ones. None of them may be killed behind
+ * their parent's back: they would become children of the container's first process, and a PostgreSQL that finds a killed
+ * child there restarts itself.
+ *
+ * Arguments: a folder for their data, a script that fills $base, one that fills $folder, the signal that ends one, its
+ * command line.
  */
 const SUPERVISOR = `
-base=$(mktemp -d -p "$1") preparation=$2 ports=
-shift 2
-signal() { [ -z "$pid" ] || kill "-$1" -- "-$pid" 2>/dev/null; }
-end() { signal "$1"; [ -z "$pid" ] || wait "$pid" 2>/dev/null; }
+# pg_basebackup passes over such a name, should the folder be that of the data (up to PostgreSQL 17).
+root=$(mktemp -d -p "$1" pgsql_tmp.XXXXXX) base_script=$2 folder_script=$3 end_signal=$4 ports=
+base="$root/base"
+shift 4
+# One that was just launched may not lead its group yet.
+signal() { [ -z "$pid" ] || kill "-$1" -- "-$pid" 2>/dev/null || kill "-$1" "$pid" 2>/dev/null; }
+signal_children() {
+  [ -n "$pid" ] || return
+  for status in $(grep -lsx "PPid:[[:space:]]*$pid" /proc/[0-9]*/status); do
+    status=\${status%/status}
+    kill "-$1" "\${status#/proc/}" 2>/dev/null
+  done
+}
+pause() { signal STOP; signal_children STOP; }
+resume() { signal_children CONT; signal CONT; }
+runs() { [ -n "$pid" ] && grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$pid/status"; }
+await_end() {
+  tries=$1
+  while runs && [ "$tries" -gt 0 ]; do
+    sleep 0.01
+    tries=$((tries - 1))
+  done
+}
+end() {
+  # Again, since one that was just launched ignores signals.
+  while runs; do
+    signal "$end_signal"
+    resume
+    await_end 100
+  done
+  [ -z "$pid" ] || wait "$pid" 2>/dev/null
+  pid=
+  eval "pid_$port="
+}
+stop() {
+  signal INT
+  resume
+  await_end ${STOP_TRIES}
+  end
+}
 launch() {
   for word do
     shift
@@ -34,30 +77,34 @@ launch() {
   setsid "$@" </dev/null >/dev/null 2>&1 &
   eval "pid_$port=$!"
 }
+try() { output=$( (eval "$1") </dev/null 2>&1) || said="\${output:-it failed without a word}"; }
 while read -r verb port; do
-  folder="$base/$port"
+  folder="$root/$port" said=
   eval "pid=\\\${pid_$port:-}"
   case $verb in
+    base) try "$base_script" ;;
+    end) end; rm -rf "\${folder:?}" ;;
     renew)
-      end KILL
+      end
       rm -rf "\${folder:?}"
       mkdir -m 700 "$folder"
-      (eval "$preparation") </dev/null >/dev/null 2>&1
+      try "$folder_script"
       launch "$@"
       ports="$ports $port"
       ;;
-    start) launch "$@" ;;
-    stop) end INT ;;
-    pause) signal STOP ;;
-    resume) signal CONT ;;
+    start) end; launch "$@" ;;
+    stop) stop ;;
+    pause) pause ;;
+    resume) resume ;;
   esac
+  printf '%s' "$said" | tr '\\n' ' '
   echo
 done
 for port in $ports; do
   eval "pid=\\\${pid_$port:-}"
-  end KILL
+  end
 done
-rm -rf "\${base:?}"
+rm -rf "\${root:?}"
 `
 
 /** The siblings of a service inside its container, started through one exec that lives as long as this process. */
@@ -80,8 +127,14 @@ export class ContainerSiblings {
     return siblingPortsOf(this.#definition).map((port) => ({
       address: addressOf(port),
       restart: () => this.#tell('renew', port),
+      end: () => this.#tell('end', port),
       control: (action: SiblingAction) => this.#tell(action, port),
     }))
+  }
+
+  /** Fills the folder that their preparation starts from. */
+  takeBase(): Promise<void> {
+    return this.#tell('base', 0)
   }
 
   close(): void {
@@ -93,7 +146,7 @@ export class ContainerSiblings {
   }
 
   /** Resolves when it is done: whoever asks the port before is answered by the process that was there before. */
-  async #tell(verb: SiblingAction | 'renew', port: number): Promise<void> {
+  async #tell(verb: SiblingAction | 'base' | 'renew' | 'end', port: number): Promise<void> {
     const supervisor = await this.#open()
     const done = Promise.withResolvers<void>()
     this.#told.push(done)
@@ -103,6 +156,15 @@ export class ContainerSiblings {
       supervisor.write(`${verb} ${port}\n`)
     }
     return done.promise
+  }
+
+  #settle(failure: string): void {
+    const told = this.#told.shift()
+    if (failure === '') {
+      told?.resolve()
+    } else {
+      told?.reject(new Error(failure.trim()))
+    }
   }
 
   #giveUp(): void {
@@ -116,9 +178,10 @@ export class ContainerSiblings {
 
   async #start(): Promise<Duplex> {
     const { siblings } = this.#definition
+    const { base = '', prepare = '', endSignal = 'KILL' } = siblings ?? {}
     const command = siblings?.command(PORT, FOLDER) ?? []
     const exec = await this.#container.exec({
-      Cmd: ['sh', '-c', SUPERVISOR, 'sh', this.#folder, siblings?.prepare ?? '', ...command],
+      Cmd: ['sh', '-c', SUPERVISOR, 'sh', this.#folder, base, prepare, endSignal, ...command],
       ...(siblings?.user !== undefined && { User: siblings.user }),
       AttachStdin: true,
       AttachStdout: true,
@@ -126,7 +189,7 @@ export class ContainerSiblings {
     })
     const stream = await exec.start({ hijack: true, stdin: true })
     stream.on('error', () => {}).on('close', () => this.#giveUp())
-    onLines(stream, () => this.#told.shift()?.resolve())
+    onLines(stream, (failure) => this.#settle(failure))
     if (this.#closed) {
       stream.destroy()
     }

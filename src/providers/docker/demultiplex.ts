@@ -1,11 +1,15 @@
 import type { Readable } from 'node:stream'
 
 const HEADER_BYTES = 8
-const NEWLINE = 0x0a
 
-/** Calls back for each line that arrives in a container's output, whatever it says. */
-export function onLines(stream: Readable, handle: () => void): void {
-  onChunks(stream, (chunk) => chunk.forEach((byte) => byte === NEWLINE && handle()))
+/** Calls back with each line that arrives in a container's output. */
+export function onLines(stream: Readable, handle: (line: string) => void): void {
+  let text = ''
+  onChunks(stream, (chunk) => {
+    const lines = (text + chunk.toString('utf8')).split('\n')
+    text = lines.pop() ?? ''
+    lines.forEach(handle)
+  })
 }
 
 /** Calls back with each chunk of a container's output, which has a header with its length in bytes 4 to 7. */

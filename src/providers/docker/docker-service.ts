@@ -52,6 +52,10 @@ export class DockerService implements StartedService {
     this.label = started.getName().replace(/^\//, '')
   }
 
+  takeBase(): Promise<void> {
+    return this.#siblings.takeBase()
+  }
+
   async runHealthcheck(): Promise<HealthcheckResult> {
     const { exitCode, output } = await this.#started.exec(['sh', '-c', this.#healthcheckCommand])
     return { passed: exitCode === 0, output }

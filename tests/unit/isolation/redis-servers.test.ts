@@ -6,7 +6,14 @@ import { RedisServers } from '../../../src/isolation/redis-servers.ts'
 test('RedisServers.close() ends the wait for a server that will not come', async () => {
   const servers = new RedisServers({
     // Nothing listens on port 1.
-    siblings: [{ address: { host: '127.0.0.1', port: 1 }, restart: async () => {}, control: async () => {} }],
+    siblings: [
+      {
+        address: { host: '127.0.0.1', port: 1 },
+        restart: async () => {},
+        end: async () => {},
+        control: async () => {},
+      },
+    ],
     target: 1,
     clock: systemClock,
     state: { configuration: new Map(), users: new Map() },

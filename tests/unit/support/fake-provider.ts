@@ -9,6 +9,7 @@ export function createStartedService(given: Partial<StartedService> = {}): Start
     label: 'vitest-infra-postgres-1',
     siblings: [],
     freeBytes: async () => undefined,
+    takeBase: async () => {},
     runHealthcheck: async () => ({ passed: true, output: 'accepting connections\n' }),
     status: async () => ({ running: true }),
     logTail: async () => 'ready\n',
