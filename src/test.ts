@@ -7,9 +7,12 @@ import { InfraError } from './errors.ts'
 import { type CurrentLease, currentLease, heldLease, leasesDatabase } from './isolation/file-lease.ts'
 import { FixturePool } from './isolation/fixture-pool.ts'
 import { FixtureTransaction } from './isolation/fixture-transaction.ts'
+import { LeasedServer, type ServiceControl } from './isolation/leased-server.ts'
 import { inSavepoint } from './isolation/savepoint.ts'
 import type { Lease, LeasedService } from './isolation/lease-protocol.ts'
 import type { TemplateName } from './spec/infra-options.ts'
+
+export type { ServiceControl } from './isolation/leased-server.ts'
 
 /** How long the end of a connection is waited for. */
 const PATIENCE_MS = 500
@@ -39,6 +42,11 @@ export interface InfraFixtures {
   readonly transaction: TestTransaction
   /** A client on a Redis of this test's own. */
   readonly redis: Redis
+  /**
+   * The servers that `process.env` of this file leads to. PostgreSQL keeps its data over a restart, Redis only if
+   * `redis.args` have it save them. What a test leaves stopped or paused is brought back after it.
+   */
+  readonly services: Readonly<Record<LeasedService, ServiceControl>>
 }
 
 /**
@@ -86,6 +94,13 @@ export const test = base.extend<InfraFixtures>({
       await Promise.race([ended, sleep(PATIENCE_MS)])
     })
   },
+  // oxlint-disable-next-line no-empty-pattern
+  services: async ({}, use) => {
+    const current = await requireLease()
+    const [postgres, redis] = [new LeasedServer(current, 'postgres'), new LeasedServer(current, 'redis')]
+    await use({ postgres, redis })
+    await Promise.all([postgres.bringBack(), redis.bringBack()])
+  },
 })
 
 /**
@@ -127,7 +142,9 @@ async function withTestLease(service: LeasedService, name: string, work: TestWor
   const owner = `${file} > ${name}`
   const { template } = fileLease
   const { project } = access
-  const lease = await client.acquire({ project, owner, span: 'test', wants: [service], template, reuse: false })
+  const beside = fileLease.lease
+  const request = { project, owner, span: 'test', wants: [service], template, reuse: false, beside } as const
+  const lease = await client.acquire(request)
   try {
     await work(lease, () => client.finish(lease.lease, owner).catch(() => {}))
   } finally {

@@ -2,13 +2,15 @@ import type { StackFacts } from '../environment/infra-facts.ts'
 import { postgresUrl, type RedisAddress, redisUrl } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
+import type { Address } from '../services/service.ts'
 import type { LeaseLimit } from './lease-limit.ts'
-import type { Lease, LeasedService, LeaseRequest } from './lease-protocol.ts'
+import type { Lease, LeasedService, LeaseRequest, ServerAction } from './lease-protocol.ts'
 import { type Guest, LeaseQueue, type LeaseWait } from './lease-queue.ts'
+import { serviceMissing, serviceShared } from './service-refused.ts'
 
 export type AcquireRequest = Pick<
   LeaseRequest & { type: 'acquire' },
-  'project' | 'owner' | 'span' | 'wants' | 'template' | 'reuse'
+  'project' | 'owner' | 'span' | 'wants' | 'template' | 'reuse' | 'beside'
 >
 
 /** In a suite that never closes its pools all files leave some; looking takes each of them this long. */
@@ -17,17 +19,21 @@ const MOST_FILES_TOLD_OF = 20
 
 /** Where leased things of one kind come from and go back to. */
 export interface LeaseSource<T> {
-  /** Something that nobody else has, as soon as there is one. */
-  take(request: AcquireRequest): Promise<T>
+  /** Something that nobody else has, as soon as there is one; `beside` is what the file of a test holds. */
+  take(request: AcquireRequest, beside?: Held): Promise<T>
   /** Takes it back; what its last user left is removed behind the tests. */
   give(item: T): void
   /** Empties it while its user stays connected. */
   reset(item: T): Promise<void>
+  /** Does something to its server; only where nobody else uses that. */
+  control?(item: T, action: ServerAction): Promise<void>
 }
 
 /** Databases can also tell who is connected to them. */
 export interface DatabaseSource extends LeaseSource<string> {
   sessionsOf(database: string): Promise<readonly string[]>
+  /** The server that it is on, where that is not the main one. */
+  addressOf?(database: string): Address | undefined
 }
 
 export interface LeaseBrokerOptions {
@@ -49,11 +55,18 @@ export interface LeaseBrokerOptions {
   readonly onConnectionsLeft: (owner: string, sessions: readonly string[]) => void
 }
 
-interface Held {
+/** What one lease consists of. */
+export interface Held {
   /** Whom the queues know by this object. */
   readonly guest: Guest
   readonly database: string | undefined
   readonly redis: RedisAddress | undefined
+}
+
+/** What a test asks for. */
+export interface ServiceControl {
+  readonly service: LeasedService
+  readonly action: ServerAction
 }
 
 /** Gives out databases and Redises for exclusive use, and takes them back. */
@@ -79,6 +92,27 @@ export class LeaseBroker {
     this.#held.set(lease, held)
     const facts = this.#describe(held)
     return { lease, template: request.template, facts, env: environment(request.project, facts) }
+  }
+
+  /**
+   * Does something to the server that a lease leads to.
+   *
+   * @throws InfraError `INFRA_SERVICE_SHARED` where other files use it too
+   */
+  async control(lease: number, { service, action }: ServiceControl): Promise<void> {
+    const { database, redis } = this.#find(lease)
+    const { stack, databases, redises } = this.#options
+    if (stack[service] === undefined) {
+      throw serviceMissing(service)
+    }
+    if (service === 'postgres' && database !== undefined && databases.control) {
+      await databases.control(database, action)
+    } else if (service === 'redis' && redis && redises.control) {
+      await redises.control(redis, action)
+    } else {
+      const isLeased = (service === 'postgres' ? database : redis) !== undefined
+      throw serviceShared(service, action, isLeased)
+    }
   }
 
   async reset(lease: number): Promise<void> {
@@ -137,7 +171,7 @@ export class LeaseBroker {
     }
     await this.#queues[service]?.enter(guest)
     try {
-      return await source.take(request)
+      return await source.take(request, request.beside === undefined ? undefined : this.#find(request.beside))
     } catch (error) {
       this.#queues[service]?.leave(guest)
       throw error
@@ -178,8 +212,9 @@ export class LeaseBroker {
 
   /** The facts of the stack, seen from a lease. */
   #describe({ database, redis }: Held): StackFacts {
-    const { stack } = this.#options
-    const place = database === undefined ? undefined : { ...stack.postgres, database }
+    const { stack, databases } = this.#options
+    const place =
+      database === undefined ? undefined : { ...stack.postgres, ...databases.addressOf?.(database), database }
     return {
       ...stack,
       ...(place && { postgres: { ...place, url: postgresUrl(place) } }),
@@ -200,11 +235,7 @@ export function leaseUnknown(lease: number): InfraError {
 export function noSource(service: string): LeaseSource<never> & DatabaseSource {
   return {
     take() {
-      throw new InfraError('INFRA_LEASE_FAILED', {
-        problem: `Cannot lease from service "${service}": it is not part of the stack`,
-        remedy: `Add '${service}' to services`,
-        service,
-      })
+      throw serviceMissing(service)
     },
     give() {},
     async reset() {},

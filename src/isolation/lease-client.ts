@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { InfraError, type InfraErrorCode, messageOf } from '../errors.ts'
 import { encodeMessage, type Lease, type LeaseAnswer, type LeaseRequest, readMessages } from './lease-protocol.ts'
+import type { LeasedService, ServerAction } from './lease-protocol.ts'
 
 type Unnumbered<T> = T extends unknown ? Omit<T, 'id'> : never
 
@@ -32,6 +33,11 @@ export class LeaseClient {
       throw new TypeError('The lease server answered without a lease')
     }
     return lease
+  }
+
+  /** Does something to the server of a lease; resolves when it is done, and the server answers if it is to. */
+  async control(lease: number, service: LeasedService, action: ServerAction): Promise<void> {
+    await this.#ask({ type: 'control', lease, service, action })
   }
 
   async reset(lease: number, owner: string): Promise<void> {

@@ -38,6 +38,16 @@ export type LeaseRequest =
       readonly template: string
       /** Whether something that was used before will do, as its last user left it. */
       readonly reuse: boolean
+      /** For a test: the lease of its file, on whose server its database shall be. */
+      readonly beside?: number
+    }
+  /** Does something to the server of a lease. */
+  | {
+      readonly id: number
+      readonly type: 'control'
+      readonly lease: number
+      readonly service: LeasedService
+      readonly action: ServerAction
     }
   | { readonly id: number; readonly type: 'reset'; readonly lease: number; readonly owner: string }
   /** Said by a file that is over while its worker lives, so that what it left open can be seen. */
@@ -45,6 +55,9 @@ export type LeaseRequest =
   | { readonly id: number; readonly type: 'release'; readonly lease: number }
 
 export type LeasedService = 'postgres' | 'redis'
+
+/** What a test can do to the server that its file leased. */
+export type ServerAction = 'restart' | 'stop' | 'start' | 'pause' | 'resume'
 
 /** What was given: where it is and the variables that lead there. */
 export interface Lease {

@@ -95,6 +95,9 @@ async function answer(request: LeaseRequest, conversation: Conversation): Promis
 
 async function perform(request: LeaseRequest, { worker, broker, leases }: Conversation): Promise<Lease | undefined> {
   if (request.type === 'acquire') {
+    if (request.beside !== undefined && !leases.has(request.beside)) {
+      throw leaseUnknown(request.beside)
+    }
     const lease = await broker.acquire(request, worker)
     leases.add(lease.lease)
     return lease
@@ -104,6 +107,9 @@ async function perform(request: LeaseRequest, { worker, broker, leases }: Conver
     throw leaseUnknown(request.lease)
   }
   switch (request.type) {
+    case 'control':
+      await broker.control(request.lease, request)
+      break
     case 'reset':
       await broker.reset(request.lease)
       break

@@ -3,9 +3,8 @@ import type { Clock } from '../internal/clock.ts'
 import { answersPing, type RedisState, resetRedis } from '../services/redis-admin.ts'
 import type { Address, SiblingServer } from '../services/service.ts'
 import type { AcquireRequest, LeaseSource } from './lease-broker.ts'
-
-const POLL_MS = 3
-const START_LIMIT_MS = 10_000
+import type { ServerAction } from './lease-protocol.ts'
+import { ServerPool } from './server-pool.ts'
 
 export interface RedisServersOptions {
   readonly siblings: readonly SiblingServer[]
@@ -26,138 +25,51 @@ export interface RedisServersOptions {
  */
 export class RedisServers implements LeaseSource<Address> {
   readonly #options: RedisServersOptions
-  readonly #byPort: ReadonlyMap<number, SiblingServer>
-  readonly #idle: SiblingServer[]
-  readonly #ready: SiblingServer[] = []
-  /** Given back as they were left, for whoever takes used ones. */
-  readonly #used: SiblingServer[] = []
-  /** Ports of those in somebody's hands that are to be kept so. */
-  readonly #toKeep = new Set<number>()
-  readonly #waiting: PromiseWithResolvers<SiblingServer>[] = []
-  #starting = 0
-  #closed = false
+  readonly #pool: ServerPool
 
   constructor(options: RedisServersOptions) {
+    const { siblings, target, clock, seed } = options
     this.#options = options
-    this.#byPort = new Map(options.siblings.map((sibling) => [sibling.address.port, sibling]))
-    this.#idle = [...options.siblings]
+    const prepare = (sibling: SiblingServer) => seed(sibling.address)
+    this.#pool = new ServerPool({ siblings, target, clock, answers: answersPing, prepare, notStarted })
   }
 
-  async take({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<Address> {
-    const { address } = (reuse ? await this.#takeUsed() : undefined) ?? (await this.#takeFresh())
-    if (reuse) {
-      this.#toKeep.add(address.port)
-    }
-    return address
+  take({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<Address> {
+    return this.#pool.take({ reuse })
   }
 
-  give({ port }: Address): void {
-    const sibling = this.#byPort.get(port)
-    if (sibling) {
-      const isKept = this.#toKeep.delete(port)
-      const free = isKept ? this.#used : this.#idle
-      free.push(sibling)
-      this.fill()
-    }
+  give(address: Address): void {
+    this.#pool.give(address)
   }
 
   /** Clients stay connected, unless a test has locked us out: then its process is replaced, too. */
   async reset(address: Address): Promise<void> {
     const { state, seed, onReplaced } = this.#options
-    const sibling = this.#byPort.get(address.port)
     try {
       await resetRedis(address, state)
       await seed(address)
     } catch (error) {
       onReplaced(messageOf(error))
-      await (sibling && this.#renew(sibling))
+      await this.#pool.renew(address)
     }
   }
 
-  /** Starts no more, and waits no more for those that are starting: their container is about to go. */
-  close(): void {
-    this.#closed = true
+  control(address: Address, action: ServerAction): Promise<void> {
+    return this.#pool.control(address, action)
   }
 
-  /** Hands ready servers to those who wait, and starts as many as are missing. */
   fill(): void {
-    while (this.#waiting.length > 0 && this.#ready.length > 0) {
-      this.#waiting.shift()?.resolve(this.#ready.shift() as SiblingServer)
-    }
-    if (this.#waiting.length > 0 && this.#idle.length === 0 && this.#starting === 0) {
-      // Better a new one for who waits than an old one for nobody.
-      this.#idle.push(...this.#used.splice(0, 1))
-    }
-    while (
-      !this.#closed &&
-      this.#idle.length > 0 &&
-      this.#ready.length + this.#starting < this.#waiting.length + this.#options.target
-    ) {
-      void this.#start(this.#idle.shift() as SiblingServer)
-    }
+    this.#pool.fill()
   }
 
-  /** Unless its last user has ended it. */
-  async #takeUsed(): Promise<SiblingServer | undefined> {
-    const sibling = this.#used.pop()
-    if (sibling && !(await answersPing(sibling.address))) {
-      this.#idle.push(sibling)
-      return undefined
-    }
-    return sibling
-  }
-
-  #takeFresh(): Promise<SiblingServer> {
-    const taken = Promise.withResolvers<SiblingServer>()
-    this.#waiting.push(taken)
-    this.fill()
-    return taken.promise
-  }
-
-  async #start(sibling: SiblingServer): Promise<void> {
-    this.#starting += 1
-    let isWanted = true
-    try {
-      await this.#renew(sibling)
-      this.#ready.push(sibling)
-    } catch (error) {
-      this.#idle.push(sibling)
-      this.#waiting.shift()?.reject(error)
-      // Not tried again for nobody, time after time.
-      isWanted = this.#waiting.length > 0
-    }
-    this.#starting -= 1
-    if (isWanted) {
-      this.fill()
-    }
-  }
-
-  /** Replaces its process. */
-  async #renew(sibling: SiblingServer): Promise<void> {
-    try {
-      await sibling.restart()
-      await this.#awaitPing(sibling)
-      await this.#options.seed(sibling.address)
-    } catch (error) {
-      throw notStarted(sibling, error)
-    }
-  }
-
-  async #awaitPing({ address }: SiblingServer): Promise<void> {
-    const { clock } = this.#options
-    const deadlineMs = clock.now() + START_LIMIT_MS
-    while (!(await answersPing(address))) {
-      if (this.#closed || clock.now() > deadlineMs) {
-        throw new Error(this.#closed ? 'the run is ending' : `no answer within ${START_LIMIT_MS} ms`)
-      }
-      await clock.sleep(POLL_MS)
-    }
+  close(): void {
+    this.#pool.close()
   }
 }
 
-function notStarted({ address }: SiblingServer, error: unknown): InfraError {
+function notStarted({ host, port }: Address, error: unknown): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
-    problem: `Cannot start a Redis for a lease on ${address.host}:${address.port}: ${messageOf(error)}`,
+    problem: `Cannot start a Redis for a lease on ${host}:${port}: ${messageOf(error)}`,
     remedy: "Correct redis.args, or set redis.isolation to 'database'",
     service: 'redis',
     cause: error,

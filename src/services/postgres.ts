@@ -1,6 +1,7 @@
 import type { Client, ClientConfig, Pool, PoolConfig } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
+import { describeSiblings, SIBLING_SETTINGS } from './postgres-siblings.ts'
 import type { Address, ServiceDefinition } from './service.ts'
 
 const PROBE_TIMEOUT_MS = 2_000
@@ -17,9 +18,9 @@ const SETTINGS = {
   max_connections: '500',
 }
 
-/** What PostgreSQL is: its environment, its command line and its probe. */
-export function definePostgres(spec: ResolvedPostgres): ServiceDefinition {
-  const { user, password, database } = spec
+/** What PostgreSQL is: its environment, its command line and its probe; `siblings` more servers can be asked for. */
+export function definePostgres(spec: ResolvedPostgres, siblings = 0): ServiceDefinition {
+  const { user, password, database, settings } = spec
   return {
     service: spec.service,
     hostPort: spec.hostPort,
@@ -29,10 +30,22 @@ export function definePostgres(spec: ResolvedPostgres): ServiceDefinition {
       POSTGRES_DB: database,
       POSTGRES_INITDB_ARGS: ['--no-sync', spec.initdbArgs].filter(Boolean).join(' '),
     },
-    command: ['postgres', ...settingArguments({ ...SETTINGS, ...spec.settings })],
+    command: ['postgres', ...settingArguments({ ...SETTINGS, ...settings })],
+    ...(siblings > 0 && {
+      siblings: describeSiblings(siblings, settingArguments({ ...SETTINGS, ...SIBLING_SETTINGS, ...settings })),
+    }),
     sharedMemoryBytes: SHARED_MEMORY_BYTES,
     probe: (address, signal) => probePostgres({ ...address, user, password, database }, signal),
   }
+}
+
+/** Whether a server answers a query. */
+export async function answersPostgres(address: PostgresAddress): Promise<boolean> {
+  const limited = { ...address, query_timeout: PROBE_TIMEOUT_MS }
+  return withPostgres(limited, (client) => client.query('SELECT 1')).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** Runs `work` with a connection of its own, which is closed afterwards. */

@@ -73,6 +73,14 @@ export interface PostgresOptions extends ServiceOptions {
   readonly settings?: Readonly<Record<string, string | number | boolean>>
   /** Further arguments for `initdb`. */
   readonly initdbArgs?: string
+  /**
+   * What a lease gets: `'database'`, a clone of the template on the common server, or `'server'`, a PostgreSQL server of
+   * its own with the clone on it, for tests of what belongs to the server: roles, replication slots, `ALTER SYSTEM`, and
+   * of how the application copes with a restart.
+   *
+   * @default 'database'
+   */
+  readonly isolation?: 'database' | 'server'
   /** Extensions to create in every database, such as `['vector']`. */
   readonly extensions?: readonly string[]
   /**

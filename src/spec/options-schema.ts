@@ -40,6 +40,7 @@ const schema = shape({
     database: name,
     settings: v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])),
     initdbArgs: v.string(),
+    isolation: v.picklist(['database', 'server']),
     ...sources,
   }),
   redis: shape({

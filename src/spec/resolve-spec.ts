@@ -35,6 +35,7 @@ export interface ResolvedPostgres extends ResolvedService {
   readonly database: string
   readonly settings: Readonly<Record<string, string>>
   readonly initdbArgs: string
+  readonly isolation: 'server' | 'database'
   /** The template named `default` and those of the user, each behind the one it adds to. */
   readonly templates: readonly ResolvedTemplate[]
 }
@@ -128,6 +129,7 @@ function resolvePostgres(settle: Settle): ResolvedPostgres {
     database: given.database ?? base('POSTGRES_DB'),
     settings: Object.fromEntries(settings),
     initdbArgs: given.initdbArgs ?? '',
+    isolation: given.isolation ?? 'database',
     templates: resolveTemplates(settle.options),
   }
 }

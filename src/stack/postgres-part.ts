@@ -1,7 +1,9 @@
 import { DatabaseResetter } from '../isolation/database-resetter.ts'
 import { Databases } from '../isolation/databases.ts'
+import type { DatabaseSource } from '../isolation/lease-broker.ts'
 import { type LeaseLimit, limitDatabases } from '../isolation/lease-limit.ts'
 import { planTemplates } from '../isolation/plan-templates.ts'
+import { PostgresServers } from '../isolation/postgres-servers.ts'
 import { type TemplatePlan, Templates } from '../isolation/templates.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { Report } from '../report/events.ts'
@@ -27,14 +29,17 @@ export class PostgresPart {
   readonly #context: PartContext
   #admin: PostgresAdmin | undefined
   #createTemplates: ((plans: readonly TemplatePlan[]) => Templates) | undefined
+  #templates: Templates | undefined
   #databases: Databases | undefined
   #limit: LeaseLimit | undefined
+  #servers: PostgresServers | undefined
 
   private constructor(spec: ResolvedPostgres, plans: readonly TemplatePlan[], context: PartContext) {
     this.#spec = spec
     this.#plans = plans
     this.#context = context
-    this.definition = { ...definePostgres(spec), prepare: (server) => this.#prepare(server) }
+    const siblings = spec.isolation === 'server' ? context.workers + readyServers(context) : 0
+    this.definition = { ...definePostgres(spec, siblings), prepare: (server) => this.#prepare(server) }
   }
 
   /** Reads all that goes into the templates, so that what is missing is told before a server starts. */
@@ -50,26 +55,33 @@ export class PostgresPart {
   /** Looks again at what the templates are made from; those that changed, and those on top of them, are made anew. */
   async refresh(): Promise<void> {
     if (this.#createTemplates) {
+      const before = this.#plans.map(({ name }) => this.#templates?.databaseOf(name))
       this.#plans = await planTemplates(this.#spec.templates, this.#context.root)
-      await this.#databases?.useTemplates(this.#createTemplates(this.#plans))
+      const templates = this.#createTemplates(this.#plans)
+      this.#templates = templates
+      await this.#databases?.useTemplates(templates)
+      if (this.#plans.some(({ name }, index) => templates.databaseOf(name) !== before[index])) {
+        await this.#servers?.renew()
+      }
     }
   }
 
   /** The databases to lease, once the server is prepared. */
-  get databases(): Databases | undefined {
-    return this.#databases
+  get databases(): DatabaseSource | undefined {
+    return this.#servers ?? this.#databases
   }
 
-  /** How many of them there may be at once. */
+  /** How many of them there may be at once; servers are as many as their pool has. */
   get limit(): LeaseLimit | undefined {
-    return this.#limit
+    return this.#servers ? undefined : this.#limit
   }
 
   async close(): Promise<void> {
-    await this.#admin?.close()
+    await Promise.all([this.#servers?.close(), this.#admin?.close()])
   }
 
-  async #prepare({ address, version, freeBytes }: HealthyServer): Promise<void> {
+  async #prepare(server: HealthyServer): Promise<void> {
+    const { address, version, freeBytes } = server
     const { user, password, database } = this.#spec
     const { runId, workers, report, clock } = this.#context
     const place = { ...address, user, password, database }
@@ -78,6 +90,7 @@ export class PostgresPart {
     await ensureUserDatabase(place)
     this.#createTemplates = (plans) => new Templates({ admin, plans, serverVersion: version, report, clock })
     const templates = this.#createTemplates(this.#plans)
+    this.#templates = templates
     const template = await templates.ensure('default')
     const [capacity, free] = await Promise.all([
       admin.readCapacity(template),
@@ -88,9 +101,35 @@ export class PostgresPart {
     const onDropped = (objects: readonly string[]) => report({ type: 'objects-dropped', objects })
     const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, onDropped })
     const reset = (name: string, source: string) => resetter.reset(name, source)
-    this.#databases = new Databases({ admin, templates, runId, clock, target: workers + 1, reset })
+    const isOwnServer = this.#spec.isolation === 'server'
+    const target = isOwnServer ? 0 : workers + 1
+    this.#databases = new Databases({ admin, templates, runId, clock, target, reset })
     // Behind the rest of the start; whoever asks first is told if it failed.
-    void this.#databases.warm('default').catch(() => {})
+    void (isOwnServer ? this.#startServers(server, this.#databases) : this.#databases.warm('default')).catch(() => {})
+  }
+
+  /** Servers to lease, which start as copies of this one with all templates built. */
+  async #startServers({ address, version, siblings, takeBase }: HealthyServer, main: Databases): Promise<void> {
+    const { user, password } = this.#spec
+    const { runId, report, clock } = this.#context
+    this.#servers = new PostgresServers({
+      siblings,
+      target: readyServers(this.#context),
+      clock,
+      runId,
+      address: { ...address, user, password, database: this.#spec.database },
+      main,
+      takeBase: async () => {
+        // One that cannot be built is told to the file that wants it, on whose server it is tried again.
+        await Promise.allSettled(this.#plans.map(async ({ name }) => this.#templates?.ensure(name)))
+        await takeBase()
+      },
+      // What they find is no news.
+      createTemplates: (admin) =>
+        new Templates({ admin, plans: this.#plans, serverVersion: version, report: () => {}, clock }),
+      onDropped: (objects) => report({ type: 'objects-dropped', objects }),
+    })
+    await this.#servers.renew()
   }
 
   /** The main database, which the image created empty, becomes a clone of the default template as well. */
@@ -108,4 +147,9 @@ export class PostgresPart {
     await admin.dropDatabase(database, { force: true })
     await admin.createDatabase(database, template)
   }
+}
+
+/** How many servers to keep ready, beside those that files hold: starting one takes less time than most files do. */
+function readyServers({ workers }: PartContext): number {
+  return Math.ceil(workers / 2) + 1
 }

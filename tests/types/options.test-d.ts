@@ -23,6 +23,7 @@ test('infra() takes every option', () => {
       database: 'orders',
       settings: { wal_level: 'logical', max_connections: 90, jit: false },
       initdbArgs: '--locale=C',
+      isolation: 'server',
       migrations: 'db/migrations',
       seeds: ['db/seeds'],
     },
@@ -54,6 +55,8 @@ test('infra() rejects values that an option cannot have', () => {
   assertType(infra({ postgres: { port: 'any' } }))
   // @ts-expect-error: not a port; text is for variables
   assertType(infra({ postgres: { port: '5432' } }))
+  // @ts-expect-error: not what a lease can get
+  assertType(infra({ postgres: { isolation: 'cluster' } }))
   // @ts-expect-error: a number of milliseconds
   assertType(infra({ startupTimeoutMs: '60s' }))
   // @ts-expect-error: compose writes durations as text

@@ -142,12 +142,19 @@ test.for([{}, { id: 1 }, { id: 1, type: 'drop' }, { id: 1, type: 'acquire' }] as
   },
 )
 
-test("nobody releases, resets or finishes another one's lease", async () => {
+test("nobody releases, resets, finishes or controls another one's lease, or leases beside it", async () => {
   const { open, databases, left } = await openLeasing()
   databases.sessions = ['app']
   const { lease } = await (await open()).acquire(REQUEST)
   const other = await open()
-  for (const attempt of [() => other.release(lease), () => other.reset(lease, 'b'), () => other.finish(lease, 'b')]) {
+  const attempts = [
+    () => other.release(lease),
+    () => other.reset(lease, 'b'),
+    () => other.finish(lease, 'b'),
+    () => other.control(lease, 'redis', 'stop'),
+    () => other.acquire({ ...REQUEST, beside: lease }),
+  ]
+  for (const attempt of attempts) {
     expect(await catchInfraError(attempt)).toMatchObject({
       code: 'INFRA_LEASE_FAILED',
       message:
@@ -173,6 +180,22 @@ test('a lease that is reset stays leased', async () => {
   const { lease } = await client.acquire(REQUEST)
   await client.reset(lease, 'b.test.ts')
   expect([databases.emptied, [...databases.out]]).toEqual([['db1'], ['db1']])
+})
+
+test('a server that others use is not controlled, and the error names the option', async () => {
+  const { open } = await openLeasing()
+  const client = await open()
+  const [both, none] = [await client.acquire(REQUEST), await client.acquire({ ...REQUEST, wants: [] })]
+  expect(await catchInfraError(() => client.control(both.lease, 'postgres', 'stop'))).toMatchObject({
+    code: 'INFRA_SERVICE_SHARED',
+    message: `Cannot stop service "postgres": other test files use the same server
+Set postgres.isolation to 'server', so that every file has a server of its own`,
+  })
+  expect(await catchInfraError(() => client.control(none.lease, 'redis', 'pause'))).toMatchObject({
+    code: 'INFRA_SERVICE_SHARED',
+    message: `Cannot pause service "redis": other test files use the same server
+Set isolation to 'file' or 'worker' for this project, and redis.isolation to 'server'`,
+  })
 })
 
 test('connections that a file leaves are told of, by the file and their names; none of a clean one', async () => {

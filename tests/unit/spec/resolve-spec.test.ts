@@ -27,6 +27,7 @@ test('resolveSpec() needs no options', () => {
       database: 'app',
       settings: {},
       initdbArgs: '',
+      isolation: 'database',
       templates: [{ name: 'default', from: undefined, extensions: [], migrations: undefined, seeds: undefined }],
     },
     redis: {
@@ -57,6 +58,7 @@ test('resolveSpec() takes every option over its default', () => {
       database: 'orders',
       settings: { wal_level: 'logical', max_connections: 90, jit: false, autovacuum: true },
       initdbArgs: '--locale=C',
+      isolation: 'server',
       extensions: ['vector'],
       migrations: 'db/migrations',
       seeds: ['db/seeds', 'db/more'],
@@ -80,6 +82,7 @@ test('resolveSpec() takes every option over its default', () => {
       database: 'orders',
       settings: { wal_level: 'logical', max_connections: '90', jit: 'off', autovacuum: 'on' },
       initdbArgs: '--locale=C',
+      isolation: 'server',
       templates: [
         {
           name: 'default',
