@@ -4,11 +4,13 @@ import { systemClock } from './internal/clock.ts'
 import { cleanUpBeforeExit } from './internal/clean-up-before-exit.ts'
 import { readProject } from './read-project.ts'
 import { createReporter } from './report/reporter.ts'
+import { RunReport } from './report/run-report.ts'
 import type { InfraOptions } from './spec/infra-options.ts'
 import { type ResolvedSpec, servicesOf } from './spec/resolve-spec.ts'
 import type { UpInfra } from './stack/start-infra.ts'
 import { describeEnvironment } from './stack/stack-facts.ts'
 import type { LeaseAccess } from './isolation/lease-protocol.ts'
+import { tellAroundRunEnd } from './vitest/around-run-end.ts'
 import { describeStackAtRest, isListing } from './vitest/at-rest.ts'
 import { InfraRun, type ProjectVariables } from './vitest/infra-run.ts'
 import { keepsModules } from './vitest/keeps-modules.ts'
@@ -111,7 +113,30 @@ function watchTemplates(vitest: Vitest, run: InfraRun, up: UpInfra): void {
   vitest.config.forceRerunTriggers.push(...up.templateFiles.flatMap((path) => [path, `${path}/**`]))
   vitest.vite.watcher.add([...up.templateFiles])
   // Handlers outlive a restart of Vitest, and with it their run.
-  vitest.onTestsRerun(async () => (run.closed ? undefined : up.refresh()))
+  vitest.onTestsRerun(async () => {
+    if (!run.closed) {
+      up.beginRerun()
+      await up.refresh()
+    }
+  })
+}
+
+/** What was held back is told at the end of a run, as far as the end of Vitest is not the better place. */
+function tellOfRuns(vitest: Vitest, gathered: RunReport, up: UpInfra): void {
+  tellAroundRunEnd(vitest, {
+    before: () => gathered.tellLogs(),
+    after: () => {
+      if (livesOn(vitest)) {
+        up.kept().forEach((kept) => gathered.report({ type: 'database-kept', ...kept }))
+        gathered.tellNotices()
+      }
+    },
+  })
+}
+
+/** Whether the stack is still there when the tests have run. */
+function livesOn({ config }: Vitest): boolean {
+  return config.watch
 }
 
 /** One stack per Vitest, taken down after its workers have ended. */
@@ -121,24 +146,31 @@ function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   if (current && !current.closed) {
     return current
   }
-  const report = createReporter(process.stderr)
+  const isShort = Boolean(vitest.config.silent) || Boolean(process.env['CI'])
+  const gathered = new RunReport({ report: createReporter(process.stderr), isShort })
+  const { report } = gathered
   const run = new InfraRun(spec, {
     environment: process.env,
     workers: workerCount(vitest),
+    livesOn: livesOn(vitest),
     report,
     clock: systemClock,
   })
   runs.set(vitest, run)
-  void run.up(spec).then(
-    (up) => watchTemplates(vitest, run, up),
-    () => {},
-  )
+  const onUp = (up: UpInfra) => {
+    watchTemplates(vitest, run, up)
+    tellOfRuns(vitest, gathered, up)
+  }
+  void run.up(spec).then(onUp, () => {})
   let closing: Promise<void> | undefined
   const close = () => {
-    closing ??= run.close().catch((error: unknown) => {
-      report({ type: 'stop-failed', message: messageOf(error) })
-      process.exitCode = 1
-    })
+    closing ??= run
+      .close()
+      .finally(() => gathered.close())
+      .catch((error: unknown) => {
+        report({ type: 'stop-failed', message: messageOf(error) })
+        process.exitCode = 1
+      })
     return closing
   }
   const release = cleanUpBeforeExit(process, close)

@@ -5,6 +5,10 @@ import type {} from './environment/infra-facts.ts'
 import { readDeclaredTemplate } from './isolation/declared-template.ts'
 import { finishFile, leaseForFile } from './isolation/file-lease.ts'
 import type { LeaseAccess } from './isolation/lease-protocol.ts'
+import { tellFailures } from './isolation/tell-failures.ts'
+
+/** The main process answers within seconds; how long the user's own hooks may take says nothing about it. */
+const HOOK_TIMEOUT_MS = 30_000
 
 const access = inject('infra:lease') as LeaseAccess | undefined
 if (access) {
@@ -24,8 +28,11 @@ async function beginFile(lease: LeaseAccess): Promise<void> {
 
   // The first to be registered is the outermost: behind the hooks and the file's fixtures, in which the user closes what
   // was opened, in whatever order `sequence.hooks` runs them.
-  aroundAll(async (runFile) => {
+  // Vitest reads the names of the fixtures that are used from this pattern.
+  // oxlint-disable-next-line no-empty-pattern
+  aroundAll(async (runFile, {}, suite) => {
     await runFile()
+    await tellFailures(suite)
     await finishFile()
-  })
+  }, HOOK_TIMEOUT_MS)
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { Client, Pool } from 'pg'
-import { inject, test as base } from 'vitest'
+import { inject, type RunnerTestCase, test as base } from 'vitest'
 import type { StackFacts } from './environment/infra-facts.ts'
 import { InfraError } from './errors.ts'
 import { type CurrentLease, currentLease, heldLease, leasesDatabase } from './isolation/file-lease.ts'
@@ -63,7 +63,7 @@ export const test = base.extend<InfraFixtures>({
   },
   database: async ({ task }, use) => {
     const openPool = await FixturePool.load()
-    await withTestLease('postgres', task.name, async ({ facts }, onForgotten) => {
+    await withTestLease('postgres', task, async ({ facts }, onForgotten) => {
       const { database, url } = facts.postgres
       let opened: FixturePool | undefined
       await use({
@@ -84,7 +84,7 @@ export const test = base.extend<InfraFixtures>({
   },
   redis: async ({ task }, use) => {
     const { Redis: RedisClient } = await import('ioredis')
-    await withTestLease('redis', task.name, async ({ facts }) => {
+    await withTestLease('redis', task, async ({ facts }) => {
       const client = new RedisClient(facts.redis.url)
       client.on('error', () => {})
       const ended = new Promise((resolve) => client.once('end', resolve))
@@ -137,9 +137,9 @@ function templateUndeclared(name: string, { access, lease }: Pick<CurrentLease, 
 type TestWork = (lease: Lease, reportConnections: () => Promise<void>) => Promise<void>
 
 /** Leases something for one test and gives it back however the test ends. */
-async function withTestLease(service: LeasedService, name: string, work: TestWork): Promise<void> {
-  const { client, access, owner: file, lease: fileLease } = await requireLease()
-  const owner = `${file} > ${name}`
+async function withTestLease(service: LeasedService, task: Readonly<RunnerTestCase>, work: TestWork): Promise<void> {
+  const { client, access, owner: file, lease: fileLease, testDatabases } = await requireLease()
+  const owner = `${file} > ${task.name}`
   const { template } = fileLease
   const { project } = access
   const beside = fileLease.lease
@@ -148,6 +148,10 @@ async function withTestLease(service: LeasedService, name: string, work: TestWor
   try {
     await work(lease, () => client.finish(lease.lease, owner).catch(() => {}))
   } finally {
+    if (service === 'postgres' && task.result?.state === 'fail' && !task.fails) {
+      testDatabases.set(task.id, [...(testDatabases.get(task.id) ?? []), lease.facts.postgres.database])
+      await client.failed(lease.lease, { owner, keep: true, tests: [] }).catch(() => {})
+    }
     // Not awaited: the next test need not wait for it, and a run that is being ended does not answer any more.
     void client.release(lease.lease).catch(() => {})
   }

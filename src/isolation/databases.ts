@@ -2,7 +2,10 @@ import type { Clock } from '../internal/clock.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import { DatabaseDropper } from './database-dropper.ts'
 import { DatabasePool } from './database-pool.ts'
+import type { FailureLog } from './failure-log.ts'
+import { type KeptDatabase, KeptDatabases } from './kept-databases.ts'
 import type { AcquireRequest, DatabaseSource } from './lease-broker.ts'
+import type { FailedTest, LogExcerpt } from './lease-protocol.ts'
 import type { Templates } from './templates.ts'
 
 export interface DatabasesOptions {
@@ -15,6 +18,8 @@ export interface DatabasesOptions {
   readonly clock: Clock
   /** Makes a database that somebody stays connected to what it was as a clone of a template, given by its database. */
   readonly reset: (database: string, template: string) => Promise<void>
+  /** What the server's log says; none: nothing. */
+  readonly log?: FailureLog
 }
 
 /** A database in somebody's hands. */
@@ -29,6 +34,7 @@ export class Databases implements DatabaseSource {
   readonly #pools = new Map<string, Promise<DatabasePool>>()
   readonly #leased = new Map<string, Leased>()
   readonly #dropper: DatabaseDropper
+  readonly #kept = new KeptDatabases((database) => this.#dropper.drop(database))
   #templates: Templates
   #poolCount = 0
 
@@ -67,8 +73,8 @@ export class Databases implements DatabaseSource {
   give(database: string): void {
     const leased = this.#leased.get(database)
     this.#leased.delete(database)
-    const isKept = leased?.reuse && leased.pool.keepUsed(database)
-    if (!isKept) {
+    const isUsedAgain = leased?.reuse && leased.pool.keepUsed(database)
+    if (!isUsedAgain && !this.#kept.take(database)) {
       this.#dropper.drop(database)
     }
   }
@@ -84,7 +90,23 @@ export class Databases implements DatabaseSource {
     return this.#options.admin.sessionsOf(database)
   }
 
-  /** Drops every database of the run; needed only where the server outlives it. */
+  async logsOf(database: string, tests: readonly FailedTest[]): Promise<readonly LogExcerpt[]> {
+    return (await this.#options.log?.of(database, tests)) ?? []
+  }
+
+  keep(kept: KeptDatabase): void {
+    this.#kept.keep(kept)
+  }
+
+  kept(): readonly KeptDatabase[] {
+    return this.#kept.list()
+  }
+
+  dropKept(): void {
+    this.#kept.clear()
+  }
+
+  /** Drops every database of the run, but those that are kept; needed only where the server outlives it. */
   async close(): Promise<void> {
     for (const pool of this.#pools.values()) {
       for (const database of await (await pool).close()) {

@@ -9,6 +9,8 @@ interface WorkerLease {
   owner: string
   readonly client: Promise<LeaseClient>
   lease: Lease | undefined
+  /** Databases that tests of the file had to themselves and failed in, by the id of the test. */
+  testDatabases: Map<string, string[]>
 }
 
 const KEY = Symbol.for('vitest-infra/worker-lease')
@@ -70,6 +72,8 @@ export interface CurrentLease {
   readonly owner: string
   readonly client: LeaseClient
   readonly lease: Lease
+  /** Databases that tests of the file had to themselves and failed in, by the id of the test. */
+  readonly testDatabases: Map<string, string[]>
 }
 
 /** What the file that is running was given, and what for. */
@@ -100,8 +104,14 @@ function workerLease(access: LeaseAccess, owner: string): WorkerLease {
   const holder = process as Holder
   const known = holder[KEY]
   if (known?.access.socket === access.socket) {
-    return Object.assign(known, { access, owner })
+    return Object.assign(known, { access, owner, testDatabases: new Map() })
   }
   // The first file, or the first one of a run that took the place of another.
-  return (holder[KEY] = { access, owner, client: LeaseClient.open(access.socket), lease: undefined })
+  return (holder[KEY] = {
+    access,
+    owner,
+    client: LeaseClient.open(access.socket),
+    lease: undefined,
+    testDatabases: new Map(),
+  })
 }

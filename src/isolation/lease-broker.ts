@@ -4,7 +4,8 @@ import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { Address } from '../services/service.ts'
 import type { LeaseLimit } from './lease-limit.ts'
-import type { Lease, LeasedService, LeaseRequest, ServerAction } from './lease-protocol.ts'
+import type { KeptDatabase } from './kept-databases.ts'
+import type { FailedTest, Lease, LeasedService, LeaseRequest, LogExcerpt, ServerAction } from './lease-protocol.ts'
 import { type Guest, LeaseQueue, type LeaseWait } from './lease-queue.ts'
 import { serviceMissing, serviceShared } from './service-refused.ts'
 
@@ -16,6 +17,10 @@ export type AcquireRequest = Pick<
 /** In a suite that never closes its pools all files leave some; looking takes each of them this long. */
 const SETTLE_MS = 50
 const MOST_FILES_TOLD_OF = 20
+/** Reading a log takes some milliseconds; who has more failed tests begins with one of these. */
+const MOST_TESTS_TOLD_OF = 20
+
+export type FailedRequest = Pick<LeaseRequest & { type: 'failed' }, 'owner' | 'keep' | 'tests'>
 
 /** Where leased things of one kind come from and go back to. */
 export interface LeaseSource<T> {
@@ -29,11 +34,18 @@ export interface LeaseSource<T> {
   control?(item: T, action: ServerAction): Promise<void>
 }
 
-/** Databases can also tell who is connected to them. */
+/** Databases can also tell who is connected to them and, some of them, what their server said, and outlive their lease. */
 export interface DatabaseSource extends LeaseSource<string> {
   sessionsOf(database: string): Promise<readonly string[]>
   /** The server that it is on, where that is not the main one. */
   addressOf?(database: string): Address | undefined
+  /** What the server's log says of each of these tests, which had this database. */
+  logsOf?(database: string, tests: readonly FailedTest[]): Promise<readonly LogExcerpt[]>
+  /** Has a leased database stay when it is given back. */
+  keep?(kept: KeptDatabase): void
+  /** Those that were to stay and still do. */
+  kept?(): readonly KeptDatabase[]
+  dropKept?(): void
 }
 
 export interface LeaseBrokerOptions {
@@ -53,6 +65,10 @@ export interface LeaseBrokerOptions {
   readonly onWaiting: (wait: LeaseWait) => void
   /** Told of a file that ended with connections open, by the names under which they are. */
   readonly onConnectionsLeft: (owner: string, sessions: readonly string[]) => void
+  /** Told what the server's log says of a test that failed. */
+  readonly onLog: (owner: string, log: LogExcerpt) => void
+  /** Whether the stack is still there when its run is over, so that databases can be kept. */
+  readonly livesOn: boolean
 }
 
 /** What one lease consists of. */
@@ -75,6 +91,7 @@ export class LeaseBroker {
   readonly #held = new Map<number, Held>()
   readonly #queues: Readonly<Record<LeasedService, LeaseQueue | undefined>>
   #toldOf = 0
+  #testsToldOf = 0
   #nextLease = 1
 
   constructor(options: LeaseBrokerOptions) {
@@ -129,6 +146,41 @@ export class LeaseBroker {
       this.#toldOf += 1
       this.#options.onConnectionsLeft(owner, sessions)
     }
+  }
+
+  /** Keeps the database of tests that failed, and says what the server's log has of them. */
+  async failed(lease: number, { owner, keep, tests }: FailedRequest): Promise<readonly LogExcerpt[]> {
+    const { database } = this.#find(lease)
+    const { databases, livesOn, stack, onLog } = this.#options
+    if (keep && livesOn && database !== undefined) {
+      databases.keep?.({ database, owner })
+    }
+    const told = tests.slice(0, MOST_TESTS_TOLD_OF - this.#testsToldOf)
+    this.#testsToldOf += told.length
+    if (told.length === 0) {
+      return []
+    }
+    // A log that cannot be read takes nothing from the test's own error.
+    const logs = (await databases.logsOf?.(database ?? stack.postgres.database, told).catch(() => [])) ?? []
+    told.forEach(({ name }, index) => {
+      const log = logs[index]
+      if (log && log.lines.length > 0) {
+        onLog(`${owner} > ${name}`, log)
+      }
+    })
+    return logs
+  }
+
+  /** The databases of tests that failed which can still be looked into. */
+  kept(): readonly KeptDatabase[] {
+    return this.#options.databases.kept?.() ?? []
+  }
+
+  /** Says that the tests are about to run again. */
+  beginRerun(): void {
+    this.#toldOf = 0
+    this.#testsToldOf = 0
+    this.#options.databases.dropKept?.()
   }
 
   release(lease: number): void {

@@ -1,15 +1,25 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { InfraError, type InfraErrorCode, messageOf } from '../errors.ts'
-import { encodeMessage, type Lease, type LeaseAnswer, type LeaseRequest, readMessages } from './lease-protocol.ts'
-import type { LeasedService, ServerAction } from './lease-protocol.ts'
+import {
+  encodeMessage,
+  type FailedTest,
+  type Lease,
+  type LeaseAnswer,
+  type LeasedService,
+  type LeaseRequest,
+  type LogExcerpt,
+  readMessages,
+  type ServerAction,
+} from './lease-protocol.ts'
 
 type Unnumbered<T> = T extends unknown ? Omit<T, 'id'> : never
+type Granted = Exclude<LeaseAnswer, { readonly error: unknown }>
 
 /** A worker's side of the control socket. Its leases end with the connection, and so with the worker. */
 export class LeaseClient {
   readonly #socket: Socket
-  readonly #waiting = new Map<number, PromiseWithResolvers<Lease | undefined>>()
+  readonly #waiting = new Map<number, PromiseWithResolvers<Granted>>()
   #nextId = 1
 
   private constructor(socket: Socket) {
@@ -28,7 +38,7 @@ export class LeaseClient {
   }
 
   async acquire(request: Omit<LeaseRequest & { type: 'acquire' }, 'id' | 'type'>): Promise<Lease> {
-    const lease = await this.#ask({ type: 'acquire', ...request })
+    const { lease } = await this.#ask({ type: 'acquire', ...request })
     if (!lease) {
       throw new TypeError('The lease server answered without a lease')
     }
@@ -48,13 +58,22 @@ export class LeaseClient {
     await this.#ask({ type: 'finish', lease, owner })
   }
 
+  /** Says that tests failed in what was leased; resolves to what the server's log has of them. */
+  async failed(
+    lease: number,
+    given: { owner: string; keep: boolean; tests: readonly FailedTest[] },
+  ): Promise<readonly LogExcerpt[]> {
+    const { logs = [] } = await this.#ask({ type: 'failed', lease, ...given })
+    return logs
+  }
+
   async release(lease: number): Promise<void> {
     await this.#ask({ type: 'release', lease })
   }
 
-  #ask(request: Unnumbered<LeaseRequest>): Promise<Lease | undefined> {
+  #ask(request: Unnumbered<LeaseRequest>): Promise<Granted> {
     const id = this.#nextId++
-    const answer = Promise.withResolvers<Lease | undefined>()
+    const answer = Promise.withResolvers<Granted>()
     this.#waiting.set(id, answer)
     if (this.#socket.closed) {
       this.#fail()
@@ -75,7 +94,7 @@ export class LeaseClient {
     if ('error' in answer) {
       waiting?.reject(leaseRefused(answer.error))
     } else {
-      waiting?.resolve(answer.lease)
+      waiting?.resolve(answer)
     }
   }
 

@@ -52,7 +52,34 @@ export type LeaseRequest =
   | { readonly id: number; readonly type: 'reset'; readonly lease: number; readonly owner: string }
   /** Said by a file that is over while its worker lives, so that what it left open can be seen. */
   | { readonly id: number; readonly type: 'finish'; readonly lease: number; readonly owner: string }
+  /** Said of a lease whose tests failed, before it is released; the answer has the log of each of `tests`. */
+  | {
+      readonly id: number
+      readonly type: 'failed'
+      readonly lease: number
+      readonly owner: string
+      /** Whether its database would be dropped with its release and should stay, where the stack lives on. */
+      readonly keep: boolean
+      readonly tests: readonly FailedTest[]
+    }
   | { readonly id: number; readonly type: 'release'; readonly lease: number }
+
+/** A test that failed, and where to look for what its server said. */
+export interface FailedTest {
+  readonly name: string
+  /** When it ran, in Unix milliseconds. */
+  readonly fromMs: number
+  readonly toMs: number
+  /** Databases that it had to itself, beside the one of its file. */
+  readonly databases: readonly string[]
+}
+
+/** Lines of a log, the oldest first. */
+export interface LogExcerpt {
+  readonly lines: readonly string[]
+  /** How many there were beyond them. */
+  readonly more: number
+}
 
 export type LeasedService = 'postgres' | 'redis'
 
@@ -68,7 +95,7 @@ export interface Lease {
 }
 
 export type LeaseAnswer =
-  | { readonly id: number; readonly lease?: Lease }
+  | { readonly id: number; readonly lease?: Lease; readonly logs?: readonly LogExcerpt[] }
   | { readonly id: number; readonly error: { readonly message: string; readonly code?: string } }
 
 /** One message a line. */

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { InfraError, messageOf } from '../errors.ts'
 import { leaseUnknown, type LeaseBroker } from './lease-broker.ts'
-import { encodeMessage, type Lease, type LeaseAnswer, type LeaseRequest, readMessages } from './lease-protocol.ts'
+import { encodeMessage, type LeaseAnswer, type LeaseRequest, readMessages } from './lease-protocol.ts'
 
 /** One worker's connection and what was leased on it. */
 interface Conversation {
@@ -87,20 +87,22 @@ function releaseAll({ leases, broker }: Conversation): void {
 async function answer(request: LeaseRequest, conversation: Conversation): Promise<LeaseAnswer> {
   const { id } = request
   try {
-    return { id, lease: await perform(request, conversation) }
+    return { id, ...(await perform(request, conversation)) }
   } catch (error) {
     return { id, error: { message: messageOf(error), ...(error instanceof InfraError && { code: error.code }) } }
   }
 }
 
-async function perform(request: LeaseRequest, { worker, broker, leases }: Conversation): Promise<Lease | undefined> {
+type Outcome = Omit<LeaseAnswer & { error?: never }, 'id' | 'error'>
+
+async function perform(request: LeaseRequest, { worker, broker, leases }: Conversation): Promise<Outcome> {
   if (request.type === 'acquire') {
     if (request.beside !== undefined && !leases.has(request.beside)) {
       throw leaseUnknown(request.beside)
     }
     const lease = await broker.acquire(request, worker)
     leases.add(lease.lease)
-    return lease
+    return { lease }
   }
   // Nobody touches what somebody else leased.
   if (!leases.has(request.lease)) {
@@ -116,6 +118,8 @@ async function perform(request: LeaseRequest, { worker, broker, leases }: Conver
     case 'finish':
       await broker.finish(request.lease, request.owner)
       break
+    case 'failed':
+      return { logs: await broker.failed(request.lease, request) }
     case 'release':
       leases.delete(request.lease)
       broker.release(request.lease)
@@ -123,5 +127,5 @@ async function perform(request: LeaseRequest, { worker, broker, leases }: Conver
     default:
       request satisfies never
   }
-  return undefined
+  return {}
 }

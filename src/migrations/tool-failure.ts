@@ -1,6 +1,6 @@
 import { isAbsolute, relative } from 'node:path'
 import { InfraError } from '../errors.ts'
-import { type Credentials, redact } from './redact.ts'
+import { type Credentials, redact } from '../internal/redact.ts'
 import type { ProgramEnd } from './await-end.ts'
 import type { Program, ProgramResult } from './run-program.ts'
 

@@ -26,8 +26,8 @@ export interface StartedService {
   takeBase(): Promise<void>
   runHealthcheck(): Promise<HealthcheckResult>
   status(): Promise<ServerStatus>
-  /** The last `count` lines of the server's log. */
-  logTail(count: number): Promise<string>
+  /** The last `count` lines of the server's log, none older than `sinceMs` by the server's clock. */
+  logTail(count: number, sinceMs?: number): Promise<string>
   /** Ends the server and removes all that was made for it. Calling it again does nothing. */
   stop(): Promise<void>
 }

@@ -33,12 +33,20 @@ export type InfraEvent =
       readonly count: number
       readonly reason: string
     }
+  /** What the server's log says of a test that failed; `more` lines are not among them. */
+  | { readonly type: 'test-log'; readonly owner: string; readonly lines: readonly string[]; readonly more: number }
+  /** A database that can still be looked into, with this command. */
+  | { readonly type: 'database-kept'; readonly owner: string; readonly command: string }
   | { readonly type: 'connections-left'; readonly owner: string; readonly sessions: readonly string[] }
   /** Of a file that is over: what it made and the database's template does not have. */
   | { readonly type: 'objects-dropped'; readonly objects: readonly string[] }
   /** A server whose users lost their connections, because it could not be reset in any other way. */
   | { readonly type: 'server-replaced'; readonly service: string; readonly reason: string }
+  /** A line about the whole of a run. */
+  | { readonly type: 'summary'; readonly line: string }
   | { readonly type: 'stop-failed'; readonly message: string }
+
+export type EventOf<Type extends InfraEvent['type']> = Extract<InfraEvent, { readonly type: Type }>
 
 /** Takes events; never throws and never waits. */
 export type Report = (event: InfraEvent) => void

@@ -1,9 +1,12 @@
-import { styleText } from 'node:util'
-import type { InfraEvent, Report } from './events.ts'
+import { stripVTControlCharacters, styleText } from 'node:util'
+import type { EventOf, InfraEvent, Report } from './events.ts'
 
 const PLAIN_PROGRESS_INTERVAL_MS = 10_000
 const MEGABYTE = 1024 * 1024
 const OBJECTS_LISTED = 3
+const LOG_LINES_SHOWN = 20
+/** As wide as the name in front of a line. */
+const INDENT = '       '
 
 /** Where lines go: standard error, so that a reporter that prints JSON on standard output stays valid. */
 export interface LineStream {
@@ -40,7 +43,7 @@ export function renderEvent(event: InfraEvent): string {
     case 'pull-finished':
       return `pulled ${event.image} in ${seconds(event.elapsedMs)}`
     case 'service-healthy':
-      return `${event.service} ${event.version} on ${event.host}:${event.port}, healthy after ${seconds(event.elapsedMs)}`
+      return `${event.service} ${event.version} healthy after ${seconds(event.elapsedMs)}`
     case 'seeds-loaded':
       return `${event.service} seeded from ${count(event.files, 'file')} in ${seconds(event.elapsedMs)}`
     case 'template-ready':
@@ -49,12 +52,18 @@ export function renderEvent(event: InfraEvent): string {
       return `${count(event.count, 'lease')}, waited ${milliseconds(event.medianMs)} (median), ${milliseconds(event.p95Ms)} (95th percentile)`
     case 'lease-waiting':
       return `${event.owner} waits for ${event.service}: all ${event.count} that there may be at once are leased (${event.reason})`
+    case 'test-log':
+      return renderLog(event)
+    case 'database-kept':
+      return `the database of ${event.owner} stays until the tests run again: ${event.command}`
     case 'connections-left':
       return `${event.owner} left ${count(event.sessions.length, 'connection')} open: ${countEqual(event.sessions)}`
     case 'objects-dropped':
-      return `dropped between two files, as the template does not have it: ${listSome(event.objects)}`
+      return `dropped between two files, as the template does not have it: ${listSome(event.objects, OBJECTS_LISTED)}`
     case 'server-replaced':
       return `${event.service} of a worker was started anew between two files, as it could not be reset: ${event.reason}`
+    case 'summary':
+      return event.line
     case 'stop-failed':
       return event.message
     default:
@@ -66,14 +75,22 @@ function megabytes({ bytesDone, bytesTotal }: { bytesDone: number; bytesTotal: n
   return `${(bytesDone / MEGABYTE).toFixed(1)} of ${(bytesTotal / MEGABYTE).toFixed(1)} MB`
 }
 
-function count(number: number, noun: string): string {
+export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`
 }
 
+/** The lines below each other, behind the name of the test. */
+function renderLog({ owner, lines, more }: EventOf<'test-log'>): string {
+  const shown = lines.slice(0, LOG_LINES_SHOWN).map((line) => stripVTControlCharacters(line))
+  const left = more + lines.length - shown.length
+  const rest = left > 0 ? [`and ${count(left, 'more line')}`] : []
+  return [`PostgreSQL's log for ${owner}:`, ...shown, ...rest].join(`\n${INDENT}`)
+}
+
 /** `table a, table b, table c and 3 more` */
-function listSome(names: readonly string[]): string {
-  const more = names.length - OBJECTS_LISTED
-  return `${names.slice(0, OBJECTS_LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+export function listSome(names: readonly string[], most: number): string {
+  const more = names.length - most
+  return `${names.slice(0, most).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
 /** `"api" (3), "worker" (1)` */
@@ -86,6 +103,6 @@ function milliseconds(value: number): string {
   return `${value.toFixed(1)} ms`
 }
 
-function seconds(ms: number): string {
+export function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(2)} s`
 }

@@ -1,4 +1,4 @@
-import type { Pool } from 'pg'
+import type { Pool, QueryResult } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { openPostgres, openPostgresPool } from './postgres.ts'
 
@@ -88,6 +88,15 @@ export class PostgresAdmin {
       [database],
     )
     return rows.map(({ name }) => name)
+  }
+
+  /** Writes a line into the server's log, behind all that it wrote before; resolves to its clock, in Unix milliseconds. */
+  async writeLogMark(mark: string): Promise<number> {
+    // One query, and so one transaction: whatever the user's log_min_messages, this line is written.
+    const results = (await this.#asking.query(
+      `SET LOCAL log_min_messages TO log; DO $$ BEGIN RAISE LOG '${mark.replaceAll("'", "''")}'; END $$; SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms`,
+    )) as unknown as readonly QueryResult<{ ms: string }>[]
+    return Number(results.at(-1)?.rows[0]?.ms)
   }
 
   /** Runs `work` while no other process that asks for the same `key` does. */

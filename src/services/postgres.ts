@@ -2,6 +2,7 @@ import type { Client, ClientConfig, Pool, PoolConfig } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
 import { describeSiblings, SIBLING_SETTINGS } from './postgres-siblings.ts'
+import { LOG_LINE_PREFIX } from './postgres-log.ts'
 import type { Address, ServiceDefinition } from './service.ts'
 
 const PROBE_TIMEOUT_MS = 2_000
@@ -10,12 +11,14 @@ const APPLICATION_NAME = 'vitest-infra'
 /** Parallel queries keep their state in `/dev/shm`, of which containers get 64 MB by default. */
 const SHARED_MEMORY_BYTES = 256 * 1024 * 1024
 
-/** Test data need not survive a power cut, and many workers open many pools. The user's settings win. */
+/** Test data need not survive a power cut, many workers open many pools, and a log is read by database. The user's settings win. */
 const SETTINGS = {
   fsync: 'off',
   synchronous_commit: 'off',
   full_page_writes: 'off',
   max_connections: '500',
+  log_line_prefix: LOG_LINE_PREFIX,
+  log_timezone: 'UTC',
 }
 
 /** What PostgreSQL is: its environment, its command line and its probe; `siblings` more servers can be asked for. */
@@ -46,6 +49,19 @@ export async function answersPostgres(address: PostgresAddress): Promise<boolean
     () => true,
     () => false,
   )
+}
+
+/** What to type to look into a database: inside its container, where no password is asked for, or from here. */
+export function psqlCommand(
+  { host, port, user, database }: Omit<PostgresAddress, 'password'>,
+  container?: string,
+): string {
+  const program = container === undefined ? `psql --host ${host} --port ${port}` : `docker exec -it ${container} psql`
+  return `${program} --username ${shellWord(user)} ${shellWord(database)}`
+}
+
+function shellWord(word: string): string {
+  return /^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
 /** Runs `work` with a connection of its own, which is closed afterwards. */

@@ -37,6 +37,10 @@ export interface HealthyServer {
   readonly freeBytes: () => Promise<number | undefined>
   /** Fills what the siblings' preparation starts from, as it is now. */
   readonly takeBase: () => Promise<void>
+  /** The last `count` lines of its log, none older than `sinceMs` by its clock. */
+  readonly logTail: (count: number, sinceMs: number) => Promise<string>
+  /** The container that it runs in, if it does. */
+  readonly container: string | undefined
 }
 
 /** What a service needs wherever it runs, and how it is asked whether it serves. */

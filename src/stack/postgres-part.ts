@@ -1,14 +1,17 @@
 import { DatabaseResetter } from '../isolation/database-resetter.ts'
 import { Databases } from '../isolation/databases.ts'
+import { FailureLog } from '../isolation/failure-log.ts'
 import type { DatabaseSource } from '../isolation/lease-broker.ts'
 import { type LeaseLimit, limitDatabases } from '../isolation/lease-limit.ts'
 import { planTemplates } from '../isolation/plan-templates.ts'
 import { PostgresServers } from '../isolation/postgres-servers.ts'
 import { type TemplatePlan, Templates } from '../isolation/templates.ts'
 import type { Clock } from '../internal/clock.ts'
+import { redact } from '../internal/redact.ts'
 import type { Report } from '../report/events.ts'
-import { definePostgres, ensureUserDatabase } from '../services/postgres.ts'
+import { definePostgres, ensureUserDatabase, psqlCommand } from '../services/postgres.ts'
 import { PostgresAdmin } from '../services/postgres-admin.ts'
+import { createLogParser, LOG_LINE_PREFIX } from '../services/postgres-log.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
 
@@ -33,6 +36,7 @@ export class PostgresPart {
   #databases: Databases | undefined
   #limit: LeaseLimit | undefined
   #servers: PostgresServers | undefined
+  #container: string | undefined
 
   private constructor(spec: ResolvedPostgres, plans: readonly TemplatePlan[], context: PartContext) {
     this.#spec = spec
@@ -76,17 +80,24 @@ export class PostgresPart {
     return this.#servers ? undefined : this.#limit
   }
 
+  /** What to type to look into one of its databases. */
+  commandFor(database: string): string {
+    const { host = 'localhost', port = 0 } = this.#admin?.address ?? {}
+    return psqlCommand({ host, port, user: this.#spec.user, database }, this.#container)
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.#servers?.close(), this.#admin?.close()])
   }
 
   async #prepare(server: HealthyServer): Promise<void> {
-    const { address, version, freeBytes } = server
+    const { address, version, freeBytes, logTail, container } = server
     const { user, password, database } = this.#spec
     const { runId, workers, report, clock } = this.#context
     const place = { ...address, user, password, database }
     const admin = await PostgresAdmin.open(place)
     this.#admin = admin
+    this.#container = container
     await ensureUserDatabase(place)
     this.#createTemplates = (plans) => new Templates({ admin, plans, serverVersion: version, report, clock })
     const templates = this.#createTemplates(this.#plans)
@@ -103,7 +114,14 @@ export class PostgresPart {
     const reset = (name: string, source: string) => resetter.reset(name, source)
     const isOwnServer = this.#spec.isolation === 'server'
     const target = isOwnServer ? 0 : workers + 1
-    this.#databases = new Databases({ admin, templates, runId, clock, target, reset })
+    const log = new FailureLog({
+      admin,
+      read: logTail,
+      parse: createLogParser(this.#spec.settings['log_line_prefix'] ?? LOG_LINE_PREFIX),
+      redact: (line) => redact(line, { user, password }),
+      clock,
+    })
+    this.#databases = new Databases({ admin, templates, runId, clock, target, reset, log })
     // Behind the rest of the start; whoever asks first is told if it failed.
     void (isOwnServer ? this.#startServers(server, this.#databases) : this.#databases.warm('default')).catch(() => {})
   }

@@ -79,13 +79,14 @@ export class Stack {
       const { name } = definition.service
       const elapsedMs = clock.now() - beginMs
       report({ type: 'service-healthy', service: name, version: admission.version, ...address, elapsedMs })
-      const { siblings } = started
       await definition.prepare?.({
         address,
         version: admission.version,
-        siblings,
+        siblings: started.siblings,
         freeBytes: () => started.freeBytes(),
         takeBase: () => started.takeBase(),
+        logTail: (count, sinceMs) => started.logTail(count, sinceMs),
+        container: provider.name === 'docker' ? started.label : undefined,
       })
       return { name, address, ...admission }
     } catch (error) {

@@ -20,6 +20,12 @@ export interface StartContext {
   readonly workers: number
   /** The variables of a project for what a file of it was given. */
   readonly variables: (project: string, facts: StackFacts) => Readonly<Record<string, string>>
+  /**
+   * Whether the stack is still there when the tests have run, for somebody to look into.
+   *
+   * @default false
+   */
+  readonly livesOn?: boolean
   readonly report: Report
   readonly clock: Clock
 }
@@ -31,8 +37,12 @@ export interface UpInfra {
   readonly socket: string
   /** Files and folders that the templates are made from. */
   readonly templateFiles: readonly string[]
+  /** Says that the tests are about to run again. */
+  beginRerun(): void
   /** Looks again at what the templates are made from. */
   refresh(): Promise<void>
+  /** The databases of tests that failed which can still be looked into, and how. */
+  kept(): readonly { readonly owner: string; readonly command: string }[]
 }
 
 /** A stack on its way up. */
@@ -99,7 +109,7 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
   return { provider, postgres, redis, stack: new Stack({ provider, definitions, startupTimeoutMs, report, clock }) }
 }
 
-async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, clock, report }: StartContext) {
+async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, livesOn = false, clock, report }: StartContext) {
   const { stack, provider, postgres, redis } = parts
   const facts = describeStack(spec, provider.name, await stack.start())
   // Behind the tests, who have no need of it. What cannot be removed now is tried again by the next run.
@@ -115,13 +125,18 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, clock, rep
     onGranted: (waitedMs) => statistics.add(waitedMs),
     onWaiting: (wait) => report({ type: 'lease-waiting', ...wait }),
     onConnectionsLeft: (owner, sessions) => report({ type: 'connections-left', owner, sessions }),
+    onLog: (owner, log) => report({ type: 'test-log', owner, ...log }),
+    livesOn,
   })
   const server = await LeaseServer.open(broker)
   return {
     facts,
     socket: server.path,
     templateFiles: postgres?.files ?? [],
+    beginRerun: () => broker.beginRerun(),
     refresh: async () => postgres?.refresh(),
+    kept: () =>
+      broker.kept().map(({ owner, database }) => ({ owner, command: postgres?.commandFor(database) ?? database })),
     server,
     statistics,
   }

@@ -64,8 +64,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(sortedLines(run.stderr)).toMatchInlineSnapshot(`
       "infra  1 lease, waited <time> (median), <time> (95th percentile)
       infra  Docker Engine <version> at <host> (<source>)
-      infra  postgres <version> on localhost:<port>, healthy after <time>
-      infra  redis <version> on localhost:<port>, healthy after <time>
+      infra  postgres <version> healthy after <time>, redis <version> healthy after <time>
       infra  template "default" built in <time>"
     `)
     expect(run).toMatchObject({ exitCode: 0, created: ['postgres', 'redis'] })

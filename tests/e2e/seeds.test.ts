@@ -16,10 +16,8 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(sortedLines(run.stderr)).toMatchInlineSnapshot(`
       "infra  1 lease, waited <time> (median), <time> (95th percentile)
       infra  Docker Engine <version> at <host> (<source>)
-      infra  postgres <version> on localhost:<port>, healthy after <time>
-      infra  redis <version> on localhost:<port>, healthy after <time>
-      infra  redis seeded from 1 file in <time>
-      infra  template "default" built in <time>"
+      infra  postgres <version> healthy after <time>, redis <version> healthy after <time>
+      infra  template "default" built in <time>, redis seeded from 1 file in <time>"
     `)
     expect(run).toMatchObject({ exitCode: 0, created: ['postgres', 'redis'] })
   })

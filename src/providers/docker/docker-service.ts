@@ -2,6 +2,7 @@ import type { StartedTestContainer } from 'testcontainers'
 import type { Address, ServiceDefinition, SiblingServer } from '../../services/service.ts'
 import type { HealthcheckResult, ServerStatus, StartedService } from '../provider.ts'
 import { ContainerSiblings } from './container-siblings.ts'
+import { demultiplex } from './demultiplex.ts'
 import type { ContainerEnding } from './container-ending.ts'
 import type { Container } from './dockerode-types.ts'
 import type { Engine } from './find-engine.ts'
@@ -79,8 +80,8 @@ export class DockerService implements StartedService {
     }
   }
 
-  async logTail(count: number): Promise<string> {
-    return this.#lifeline.output.tail(count)
+  async logTail(count: number, sinceMs?: number): Promise<string> {
+    return sinceMs === undefined ? this.#lifeline.output.tail(count) : this.#readLog(count, sinceMs)
   }
 
   stop(): Promise<void> {
@@ -92,5 +93,11 @@ export class DockerService implements StartedService {
       throw error
     })
     return this.#stopping
+  }
+
+  async #readLog(count: number, sinceMs: number): Promise<string> {
+    // Whole seconds are what every engine understands.
+    const since = Math.floor(sinceMs / 1000)
+    return demultiplex(await this.#container.logs({ stdout: true, stderr: true, follow: false, tail: count, since }))
   }
 }

@@ -24,6 +24,7 @@ export function endedService(label: string, host: string, { lifeline, ending }: 
     label,
     siblings: [],
     freeBytes: async () => undefined,
+    takeBase: async () => {},
     runHealthcheck: async () => ({ passed: false, output: 'its container is gone' }),
     status: () => ending.status(),
     logTail: async (count) => lifeline.output.tail(count),

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import { InfraError } from '../../../src/errors.ts'
+import type { FailedTest } from '../../../src/isolation/lease-protocol.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 import { openLeasing, REQUEST } from './lease-support.ts'
 
@@ -142,7 +143,7 @@ test.for([{}, { id: 1 }, { id: 1, type: 'drop' }, { id: 1, type: 'acquire' }] as
   },
 )
 
-test("nobody releases, resets, finishes or controls another one's lease, or leases beside it", async () => {
+test("nobody releases, resets, finishes, controls or fails another one's lease, or leases beside it", async () => {
   const { open, databases, left } = await openLeasing()
   databases.sessions = ['app']
   const { lease } = await (await open()).acquire(REQUEST)
@@ -153,6 +154,7 @@ test("nobody releases, resets, finishes or controls another one's lease, or leas
     () => other.finish(lease, 'b'),
     () => other.control(lease, 'redis', 'stop'),
     () => other.acquire({ ...REQUEST, beside: lease }),
+    () => other.failed(lease, { owner: 'b', keep: true, tests: [] }),
   ]
   for (const attempt of attempts) {
     expect(await catchInfraError(attempt)).toMatchObject({
@@ -206,6 +208,76 @@ test('connections that a file leaves are told of, by the file and their names; n
   databases.sessions = ['api', '']
   await client.finish(lease, 'leaky.test.ts')
   expect(left).toEqual([['leaky.test.ts', ['api', '']]])
+})
+
+const FAILED = { owner: 'a.test.ts', keep: true }
+
+function failedTests(...names: readonly string[]): FailedTest[] {
+  return names.map((name) => ({ name, fromMs: 1, toMs: 2, databases: [] }))
+}
+
+test('what the log has of failed tests is answered in their order, and told of those of which it has something', async () => {
+  const { open, logs } = await openLeasing()
+  const client = await open()
+  const { lease } = await client.acquire(REQUEST)
+  const answer = await client.failed(lease, { ...FAILED, tests: failedTests('adds', 'silent', 'removes') })
+  expect(answer.map(({ lines }) => lines)).toEqual([['ERROR:  of adds'], [], ['ERROR:  of removes']])
+  expect(logs).toEqual([
+    ['a.test.ts > adds', { lines: ['ERROR:  of adds'], more: 0 }],
+    ['a.test.ts > removes', { lines: ['ERROR:  of removes'], more: 0 }],
+  ])
+})
+
+test('who shares the main database is told what the log has of that', async () => {
+  const { open, databases } = await openLeasing()
+  const client = await open()
+  const { lease } = await client.acquire({ ...REQUEST, wants: [] })
+  await client.failed(lease, { ...FAILED, tests: failedTests('adds') })
+  expect(databases.asked).toEqual(['app: adds'])
+})
+
+test('the log is read for the first twenty tests of a run that fail, and for no more until the next run', async () => {
+  const { open, databases, broker } = await openLeasing()
+  const client = await open()
+  const { lease } = await client.acquire(REQUEST)
+  const fail = (count: number) =>
+    client.failed(lease, { ...FAILED, tests: failedTests(...Array.from({ length: count }, (_, index) => `${index}`)) })
+  await fail(15)
+  expect(await fail(500)).toHaveLength(5)
+  expect(await fail(1)).toEqual([])
+  expect(databases.asked).toHaveLength(20)
+  broker.beginRerun()
+  expect(await fail(1)).toHaveLength(1)
+})
+
+test('a log that cannot be read takes nothing from the test', async () => {
+  const { open, databases, logs } = await openLeasing()
+  databases.logFailure = new Error('the engine is gone')
+  const client = await open()
+  const { lease } = await client.acquire(REQUEST)
+  expect(await client.failed(lease, { ...FAILED, tests: failedTests('adds') })).toEqual([])
+  expect(logs).toEqual([])
+})
+
+test('the database of a failed test is kept where the stack lives on, until the tests run again', async () => {
+  const { open, databases, broker } = await openLeasing({}, { livesOn: true })
+  const client = await open()
+  const { lease } = await client.acquire(REQUEST)
+  await client.failed(lease, { ...FAILED, keep: false, tests: [] })
+  expect(broker.kept()).toEqual([])
+  await client.failed(lease, { ...FAILED, tests: [] })
+  expect(broker.kept()).toEqual([{ owner: 'a.test.ts', database: 'db1' }])
+  expect(databases.asked).toEqual([])
+  broker.beginRerun()
+  expect(broker.kept()).toEqual([])
+})
+
+test('nothing is kept where the stack ends with its run', async () => {
+  const { open, broker } = await openLeasing()
+  const client = await open()
+  const { lease } = await client.acquire(REQUEST)
+  await client.failed(lease, { ...FAILED, tests: [] })
+  expect(broker.kept()).toEqual([])
 })
 
 test('the wait that is counted is the one for what was leased', async () => {

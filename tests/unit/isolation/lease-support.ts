@@ -9,8 +9,10 @@ import type {
   LeaseSource,
 } from '../../../src/isolation/lease-broker.ts'
 import { LeaseBroker } from '../../../src/isolation/lease-broker.ts'
+import type { KeptDatabase } from '../../../src/isolation/kept-databases.ts'
 import { LeaseClient } from '../../../src/isolation/lease-client.ts'
 import type { LeaseWait } from '../../../src/isolation/lease-queue.ts'
+import type { FailedTest, LogExcerpt } from '../../../src/isolation/lease-protocol.ts'
 import { LeaseServer } from '../../../src/isolation/lease-server.ts'
 import type { Address } from '../../../src/services/service.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -36,6 +38,10 @@ export class FakeSource implements DatabaseSource {
   readonly out = new Set<string>()
   readonly emptied: string[] = []
   sessions: readonly string[] = []
+  /** Of which tests, in which database, the log was asked for. */
+  readonly asked: string[] = []
+  logFailure: Error | undefined
+  readonly keeping: KeptDatabase[] = []
   /** What is waited for before the next one is given. */
   gate: () => Promise<unknown> = async () => {}
   #count = 0
@@ -59,6 +65,26 @@ export class FakeSource implements DatabaseSource {
 
   async sessionsOf(): Promise<readonly string[]> {
     return this.sessions
+  }
+
+  async logsOf(database: string, tests: readonly FailedTest[]): Promise<readonly LogExcerpt[]> {
+    this.asked.push(...tests.map(({ name }) => `${database}: ${name}`))
+    if (this.logFailure) {
+      throw this.logFailure
+    }
+    return tests.map(({ name }) => ({ lines: name === 'silent' ? [] : [`ERROR:  of ${name}`], more: 0 }))
+  }
+
+  keep(kept: KeptDatabase): void {
+    this.keeping.push(kept)
+  }
+
+  kept(): readonly KeptDatabase[] {
+    return this.keeping
+  }
+
+  dropKept(): void {
+    this.keeping.splice(0)
   }
 }
 
@@ -89,6 +115,8 @@ export interface Leasing {
   readonly waits: number[]
   readonly left: [owner: string, sessions: readonly string[]][]
   readonly shortages: LeaseWait[]
+  readonly logs: [owner: string, log: LogExcerpt][]
+  readonly broker: LeaseBroker
   readonly clock: FakeClock
   readonly open: () => Promise<LeaseClient>
   readonly dial: () => Promise<Dialled>
@@ -101,11 +129,15 @@ export interface Dialled {
 }
 
 /** A lease server with sources that only count. */
-export async function openLeasing(limits: LeaseBrokerOptions['limits'] = {}): Promise<Leasing> {
+export async function openLeasing(
+  limits: LeaseBrokerOptions['limits'] = {},
+  { livesOn = false } = {},
+): Promise<Leasing> {
   const [databases, redises, clock] = [new FakeSource(), new FakeRedises(), new FakeClock()]
   const waits: number[] = []
   const left: Leasing['left'] = []
   const shortages: LeaseWait[] = []
+  const logs: Leasing['logs'] = []
   const broker = new LeaseBroker({
     stack: STACK,
     databases,
@@ -116,6 +148,8 @@ export async function openLeasing(limits: LeaseBrokerOptions['limits'] = {}): Pr
     onGranted: (waitedMs) => waits.push(waitedMs),
     onWaiting: (wait) => shortages.push(wait),
     onConnectionsLeft: (owner, sessions) => left.push([owner, sessions]),
+    onLog: (owner, log) => logs.push([owner, log]),
+    livesOn,
   })
   const server = await LeaseServer.open(broker)
   onTestFinished(() => server.close())
@@ -129,5 +163,5 @@ export async function openLeasing(limits: LeaseBrokerOptions['limits'] = {}): Pr
     onTestFinished(() => void socket.destroy())
     return { socket, closed }
   }
-  return { server, databases, redises, waits, left, shortages, clock, open, dial }
+  return { server, databases, redises, waits, left, shortages, logs, broker, clock, open, dial }
 }

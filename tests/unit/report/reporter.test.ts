@@ -57,7 +57,7 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
         port: 49_153,
         elapsedMs: 1_204,
       },
-      'postgres 18.6 on localhost:49153, healthy after 1.20 s',
+      'postgres 18.6 healthy after 1.20 s',
     ],
   ],
   'seeds-loaded': [
@@ -119,6 +119,32 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
       'redis of a worker was started anew between two files, as it could not be reset: NOAUTH Authentication required.',
     ],
   ],
+  'test-log': [
+    [
+      {
+        type: 'test-log',
+        owner: 'a.test.ts > adds',
+        lines: ['ERROR:  no', '\tsecond line', 'STATEMENT:  \x1b[31mred'],
+        more: 0,
+      },
+      "PostgreSQL's log for a.test.ts > adds:\n       ERROR:  no\n       \tsecond line\n       STATEMENT:  red",
+    ],
+    [
+      { type: 'test-log', owner: 'a', lines: Array.from({ length: 25 }, (_, index) => `line ${index + 1}`), more: 70 },
+      `PostgreSQL's log for a:\n${Array.from({ length: 20 }, (_, index) => `       line ${index + 1}\n`).join('')}       and 75 more lines`,
+    ],
+    [
+      { type: 'test-log', owner: 'a', lines: Array.from({ length: 21 }, () => 'x'), more: 0 },
+      `PostgreSQL's log for a:\n${'       x\n'.repeat(20)}       and 1 more line`,
+    ],
+  ],
+  'database-kept': [
+    [
+      { type: 'database-kept', owner: 'a.test.ts', command: 'docker exec -it c psql --username u db' },
+      'the database of a.test.ts stays until the tests run again: docker exec -it c psql --username u db',
+    ],
+  ],
+  summary: [[{ type: 'summary', line: '3 leases' }, '3 leases']],
   'stop-failed': [[{ type: 'stop-failed', message: 'Cannot stop the stack' }, 'Cannot stop the stack']],
 }
 

@@ -1,0 +1,61 @@
+import type { EventOf, InfraEvent, Report } from './events.ts'
+import { renderSummary } from './render-summary.ts'
+
+export interface RunReportOptions {
+  /** Where events go that are told at once, and in the end all others. */
+  readonly report: Report
+  /** Whether one line is to sum up a run; else there is one about each thing. */
+  readonly isShort: boolean
+}
+
+/** Holds back what nobody needs to see at once, and tells it where Vitest's own lines leave room. */
+export class RunReport {
+  readonly #options: RunReportOptions
+  #facts: InfraEvent[] = []
+  #logs: EventOf<'test-log'>[] = []
+  #notices: InfraEvent[] = []
+
+  constructor(options: RunReportOptions) {
+    this.#options = options
+  }
+
+  readonly report: Report = (event) => {
+    switch (event.type) {
+      case 'service-healthy':
+      case 'seeds-loaded':
+      case 'template-ready':
+      case 'leases-summary':
+        this.#facts.push(event)
+        break
+      case 'test-log':
+        this.#logs.push(event)
+        break
+      case 'connections-left':
+      case 'objects-dropped':
+      case 'server-replaced':
+        this.#notices.push(event)
+        break
+      default:
+        this.#options.report(event)
+    }
+  }
+
+  /** What logs say of failed tests: to be read beside their errors. */
+  tellLogs(): void {
+    this.#logs.splice(0).forEach(this.#options.report)
+  }
+
+  /** What somebody should do something about. */
+  tellNotices(): void {
+    this.#notices.splice(0).forEach(this.#options.report)
+  }
+
+  /** All that has not been told yet, at the end of everything. */
+  close(): void {
+    this.tellLogs()
+    for (const line of renderSummary(this.#facts.splice(0), this.#options.isShort)) {
+      this.#options.report({ type: 'summary', line })
+    }
+    this.tellNotices()
+  }
+}

@@ -1,0 +1,58 @@
+/** Says of every line when it was written and, for sessions, in which database. */
+export const LOG_LINE_PREFIX = '%m [%p] %q%d '
+
+/** What the server wrote in one go. */
+export interface LogEntry {
+  /** None: not of a session, or the prefix does not say it. */
+  readonly database: string | undefined
+  /** By the server's clock, in Unix milliseconds, where the prefix says it in UTC. */
+  readonly atMs: number | undefined
+  /** Without the prefix. */
+  readonly lines: readonly string[]
+}
+
+/** The escapes of log_line_prefix that are read; any other is passed over. */
+const ESCAPES: Readonly<Record<string, string>> = {
+  m: '(?<time>\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d\\.\\d{3}) (?<zone>\\S+)',
+  p: '\\d+',
+  d: '(?<database>.+?)',
+  q: '',
+  '%': '%',
+}
+
+/** Reads logs whose lines begin with `prefix`, PostgreSQL's `log_line_prefix`. */
+export function createLogParser(prefix: string): (log: string) => readonly LogEntry[] {
+  const pattern = linePattern(prefix)
+  return (log) => {
+    const entries: (LogEntry & { lines: string[] })[] = []
+    for (const line of log.split('\n')) {
+      const { text, database, time, zone } = pattern.exec(line)?.groups ?? {}
+      if (line.startsWith('\t')) {
+        // The server indents what belongs to the line before.
+        entries.at(-1)?.lines.push(line)
+      } else if (line !== '') {
+        entries.push({ database, atMs: parseTime(time, zone), lines: [text ?? line] })
+      }
+    }
+    return entries
+  }
+}
+
+function linePattern(prefix: string): RegExp {
+  const read = new Set<string>()
+  const source = prefix.replace(/%(-?\d*)([a-z%])|[\\^$.*+?()[\]{}|]/gi, (whole, padding?: string, escape?: string) => {
+    if (escape === undefined) {
+      return `\\${whole}`
+    }
+    // A group can be named once.
+    const part = read.has(escape) ? '.*?' : (ESCAPES[escape] ?? '.*?')
+    read.add(escape)
+    return padding ? ` *${part} *` : part
+  })
+  // Behind the severity, in the language of the server, stand a colon and two spaces.
+  return new RegExp(`^${source}(?<text>[\\p{L}\\d]+: {2}.*)$`, 'u')
+}
+
+function parseTime(time: string | undefined, zone: string | undefined): number | undefined {
+  return time !== undefined && (zone === 'UTC' || zone === 'GMT') ? Date.parse(`${time.replace(' ', 'T')}Z`) : undefined
+}
