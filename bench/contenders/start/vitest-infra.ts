@@ -1,0 +1,11 @@
+import type { InfraOptions } from '../../../src/spec/infra-options.ts'
+import type { StartVariant } from './variant.ts'
+
+export const cold = infra('vitest-infra, cold')
+export const coldWithoutRedis = infra('vitest-infra, cold, without Redis', { services: ['postgres'] })
+
+/** A variant of ours: an option more, and what has to be prepared for it. */
+function infra(name: string, options: InfraOptions = {}, preparation: Partial<StartVariant> = {}): StartVariant {
+  const common: InfraOptions = { postgres: { migrations: 'db/migrations', seeds: [] } }
+  return { name, ...preparation, env: { BENCH_INFRA: JSON.stringify({ ...common, ...options }), ...preparation.env } }
+}

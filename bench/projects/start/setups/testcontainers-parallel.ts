@@ -1,0 +1,15 @@
+import { PostgreSqlContainer } from '@testcontainers/postgresql'
+import { RedisContainer } from '@testcontainers/redis'
+import { labels } from '../src/labels.ts'
+import { migrate } from '../src/migrate.ts'
+
+export default async function setup(): Promise<() => Promise<unknown>> {
+  const [postgres, redis] = await Promise.all([
+    new PostgreSqlContainer('postgres:18-alpine').withLabels(labels).start(),
+    new RedisContainer('redis:8-alpine').withLabels(labels).start(),
+  ])
+  process.env.DATABASE_URL = postgres.getConnectionUri()
+  process.env.REDIS_URL = redis.getConnectionUrl()
+  await migrate(process.env.DATABASE_URL)
+  return () => Promise.all([postgres.stop(), redis.stop()])
+}
