@@ -24,8 +24,8 @@ export async function runRounds(session: Session, condition: Condition, rounds: 
   const entries: Entry[] = condition.contenders.map((contender) => ({ contender, rounds: [] }))
   try {
     for (const entry of entries) {
-      session.progress(`  preparing ${entry.contender.name}`)
       await attempt(session, entry, async () => {
+        session.progress(`  preparing ${entry.contender.name}`)
         entry.prepared = await entry.contender.prepare(session)
         // Not counted: caches fill, images are pulled.
         await entry.prepared.run()
