@@ -11,6 +11,7 @@ const isolation: Isolation = {
     lease = await leases.acquire({
       project: '',
       owner: 'bench',
+      span: 'file',
       wants: ['postgres'],
       template: 'default',
       reuse: false,
