@@ -39,10 +39,9 @@ export async function runProject(
   let output = ''
   child.stdout?.on('data', (data: Buffer) => (output += data.toString()))
   child.stderr?.on('data', (data: Buffer) => (output += data.toString()))
-  const closed = once(child, 'close')
-  const [code] = (await once(child, 'exit')) as [number | null]
-  const endedMs = nowMs()
-  await closed
+  let endedMs = Number.NaN
+  child.once('exit', () => (endedMs = nowMs()))
+  const [code] = (await once(child, 'close')) as [number | null]
   if (code !== 0) {
     throw new Error(`Vitest ended with ${code}:\n${output}`)
   }
