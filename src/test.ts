@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { Client, Pool } from 'pg'
-import { inject, type RunnerTestCase, test as base } from 'vitest'
+import { inject, test as base } from 'vitest'
 import type { StackFacts } from './environment/infra-facts.ts'
 import { InfraError } from './errors.ts'
 import { type CurrentLease, currentLease, heldLease, leasesDatabase } from './isolation/file-lease.ts'
@@ -10,6 +10,7 @@ import { FixtureTransaction } from './isolation/fixture-transaction.ts'
 import { LeasedServer, type ServiceControl } from './isolation/leased-server.ts'
 import { inSavepoint } from './isolation/savepoint.ts'
 import type { Lease, LeasedService } from './isolation/lease-protocol.ts'
+import { TestDatabase as LeasedDatabase } from './isolation/test-database.ts'
 import type { TemplateName } from './spec/infra-options.ts'
 
 export type { ServiceControl } from './isolation/leased-server.ts'
@@ -36,7 +37,7 @@ export interface TestTransaction {
 export interface InfraFixtures {
   /** The facts of this file's lease: where its own database and its own Redis are. */
   readonly infra: StackFacts
-  /** A fresh clone of the template, for this test alone. */
+  /** A fresh clone of the template, or one that is equal to it, for this test alone. */
   readonly database: TestDatabase
   /** A client on this file's database, inside a transaction that is rolled back after the test. */
   readonly transaction: TestTransaction
@@ -63,18 +64,22 @@ export const test = base.extend<InfraFixtures>({
   },
   database: async ({ task }, use) => {
     const openPool = await FixturePool.load()
-    await withTestLease('postgres', task, async ({ facts }, onForgotten) => {
-      const { database, url } = facts.postgres
-      let opened: FixturePool | undefined
+    const leased = await LeasedDatabase.take(await requireLease(), task.name)
+    try {
       await use({
-        name: database,
-        url,
+        get name() {
+          return leased.address.database
+        },
+        get url() {
+          return leased.address.url
+        },
         get pool() {
-          return (opened ??= openPool({ url, name: task.name, onForgotten })).pool
+          return leased.openPool(openPool)
         },
       })
-      await opened?.close()
-    })
+    } finally {
+      await leased.give(task)
+    }
   },
   transaction: async ({ infra }, use) => {
     const transaction = await FixtureTransaction.begin(infra.postgres.url)
@@ -84,7 +89,7 @@ export const test = base.extend<InfraFixtures>({
   },
   redis: async ({ task }, use) => {
     const { Redis: RedisClient } = await import('ioredis')
-    await withTestLease('redis', task, async ({ facts }) => {
+    await withTestRedis(task.name, async ({ facts }) => {
       const client = new RedisClient(facts.redis.url)
       client.on('error', () => {})
       const ended = new Promise((resolve) => client.once('end', resolve))
@@ -134,24 +139,17 @@ function templateUndeclared(name: string, { access, lease }: Pick<CurrentLease, 
   })
 }
 
-type TestWork = (lease: Lease, reportConnections: () => Promise<void>) => Promise<void>
-
-/** Leases something for one test and gives it back however the test ends. */
-async function withTestLease(service: LeasedService, task: Readonly<RunnerTestCase>, work: TestWork): Promise<void> {
-  const { client, access, owner: file, lease: fileLease, testDatabases } = await requireLease()
-  const owner = `${file} > ${task.name}`
-  const { template } = fileLease
+/** Leases a Redis for one test and gives it back however the test ends. */
+async function withTestRedis(name: string, work: (lease: Lease) => Promise<void>): Promise<void> {
+  const { client, access, owner: file, lease: fileLease } = await requireLease()
+  const owner = `${file} > ${name}`
+  const { template, lease: beside } = fileLease
   const { project } = access
-  const beside = fileLease.lease
-  const request = { project, owner, span: 'test', wants: [service], template, reuse: false, beside } as const
+  const request = { project, owner, span: 'test', wants: ['redis'], template, reuse: false, beside } as const
   const lease = await client.acquire(request)
   try {
-    await work(lease, () => client.finish(lease.lease, owner).catch(() => {}))
+    await work(lease)
   } finally {
-    if (service === 'postgres' && task.result?.state === 'fail' && !task.fails) {
-      testDatabases.set(task.id, [...(testDatabases.get(task.id) ?? []), lease.facts.postgres.database])
-      await client.failed(lease.lease, { owner, keep: true, tests: [] }).catch(() => {})
-    }
     // Not awaited: the next test need not wait for it, and a run that is being ended does not answer any more.
     void client.release(lease.lease).catch(() => {})
   }

@@ -11,6 +11,13 @@ interface WorkerLease {
   lease: Lease | undefined
   /** Databases that tests of the file had to themselves and failed in, by the id of the test. */
   testDatabases: Map<string, string[]>
+  /** What tests of the file have left for the next ones. */
+  readonly spares: Spare[]
+}
+
+/** A lease of a test that is over. */
+interface Spare {
+  drop(): void
 }
 
 const KEY = Symbol.for('vitest-infra/worker-lease')
@@ -48,7 +55,8 @@ export async function finishFile(): Promise<void> {
   if (!current || current.access.lifetime === 'worker') {
     return
   }
-  const { access, client, owner, lease } = current
+  const { access, client, owner, lease, spares } = current
+  spares.splice(0).forEach((spare) => spare.drop())
   // A run that is being ended does not answer any more, which is no fault of the file.
   if (leasesDatabase(access)) {
     await client.finish(lease.lease, owner).catch(() => {})
@@ -74,6 +82,7 @@ export interface CurrentLease {
   readonly lease: Lease
   /** Databases that tests of the file had to themselves and failed in, by the id of the test. */
   readonly testDatabases: Map<string, string[]>
+  readonly spares: Spare[]
 }
 
 /** What the file that is running was given, and what for. */
@@ -113,5 +122,6 @@ function workerLease(access: LeaseAccess, owner: string): WorkerLease {
     client: LeaseClient.open(access.socket),
     lease: undefined,
     testDatabases: new Map(),
+    spares: [],
   })
 }

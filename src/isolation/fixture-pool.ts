@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Pool, PoolClient } from 'pg'
+import type { Duplex } from 'node:stream'
+import type { ClientBase, Pool, PoolClient } from 'pg'
 
 /** How long a query that nobody awaited may still take once its test is over. */
 const PATIENCE_MS = 500
@@ -8,6 +9,10 @@ export interface FixturePoolOptions {
   readonly url: string
   /** What its sessions are called on the server. */
   readonly name: string
+  /** What its sessions are reached over. */
+  readonly stream: () => Duplex
+  /** Done with each session before it is used. */
+  readonly onConnect: (client: ClientBase) => Promise<void>
   /** Told while clients that were never released are still connected, before they are cut off. */
   readonly onForgotten: () => Promise<void>
 }
@@ -29,8 +34,12 @@ export class FixturePool {
 
   static async load(): Promise<(options: FixturePoolOptions) => FixturePool> {
     const { default: pg } = await import('pg')
-    return (options) =>
-      new FixturePool(new pg.Pool({ connectionString: options.url, application_name: options.name }), options)
+    return (options) => {
+      const { url: connectionString, name, stream, onConnect } = options
+      // The types do not say so, but pg waits for it.
+      // oxlint-disable-next-line typescript/no-misused-promises
+      return new FixturePool(new pg.Pool({ connectionString, application_name: name, stream, onConnect }), options)
+    }
   }
 
   async close(): Promise<void> {

@@ -198,7 +198,13 @@ test("the process wall: the global setup gets none of Vitest's test API", () => 
 test('the process wall: what both sides share belongs to neither', () => {
   const worker = new Set(['setup-file.ts', 'test.ts'].flatMap(ourFilesIn))
   const shared = ourFilesIn('global-setup.ts').filter((path) => worker.has(path))
-  expect(shared.toSorted()).toEqual(['errors.ts', 'isolation/lease-protocol.ts'])
+  expect(shared.toSorted()).toEqual([
+    'errors.ts',
+    'isolation/lease-protocol.ts',
+    // Statements for whatever client they are given.
+    'isolation/reset/rows-written.ts',
+    'isolation/reset/sequences.ts',
+  ])
 })
 
 test('the plugin loads a handful of small files, and no package', () => {

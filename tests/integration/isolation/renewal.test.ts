@@ -1,0 +1,186 @@
+import pg from 'pg'
+import { expect, onTestFinished, test } from 'vitest'
+import { KeptSession } from '../../../src/isolation/kept-session.ts'
+import { readBaseline, renew } from '../../../src/isolation/renewal.ts'
+import { SessionStream } from '../../../src/isolation/session-stream.ts'
+import { describeDatabase, openResetLab } from './reset-support.ts'
+
+const SHOP = `
+  CREATE TABLE users (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL);
+  CREATE TABLE orders (id serial PRIMARY KEY, user_id int NOT NULL REFERENCES users ON DELETE CASCADE, total numeric);
+  CREATE TABLE countries (code text PRIMARY KEY, name text NOT NULL);
+  CREATE UNLOGGED TABLE visits (at timestamptz NOT NULL DEFAULT now());
+  CREATE MATERIALIZED VIEW totals AS SELECT sum(total) FROM orders;
+  INSERT INTO users (name) VALUES ('seeded');
+  INSERT INTO countries VALUES ('de', 'Germany'), ('fr', 'France');
+`
+
+const FUNCTION_THAT_SETS = `CREATE FUNCTION f(text) RETURNS void LANGUAGE plpgsql AS $$
+  BEGIN PERFORM set_config('app.tenant', $1, true); END $$`
+
+const TRIGGER_THAT_STAYS = `CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+  CREATE TRIGGER t AFTER DELETE ON users FOR EACH ROW EXECUTE FUNCTION t();
+  ALTER TABLE users ENABLE ALWAYS TRIGGER t`
+
+/** A clone whose only session is kept from one user to the next. */
+async function openRenewalLab(sql = SHOP) {
+  const lab = await openResetLab(sql)
+  const { client: first, pristine } = lab
+  const { database, host, port, user, password } = first
+  await first.end()
+  const session = new KeptSession()
+  onTestFinished(() => session.close())
+  const use = async <T>(work: (client: pg.Client) => Promise<T>, options: pg.ClientConfig = {}): Promise<T> => {
+    const stream = () => new SessionStream(session)
+    // The types know of a stream, not of a function that makes one.
+    const place = { database, host, port, user, password: password ?? '', stream, ...options } as pg.ClientConfig
+    const client = new pg.Client(place)
+    client.on('error', () => {})
+    await client.connect()
+    try {
+      return await work(client)
+    } finally {
+      await client.end()
+    }
+  }
+  const baseline = await use((client) => session.withoutLook(() => readBaseline(client)))
+  return {
+    pristine,
+    connect: () => lab.connect(),
+    session,
+    baseline,
+    use,
+    renew: () => use((client) => session.withoutLook(async () => baseline !== undefined && renew(client, baseline))),
+  }
+}
+
+async function pidOf(client: pg.Client): Promise<number | undefined> {
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+  return rows[0]?.pid
+}
+
+test('renew() makes a database equal to a new clone again, as often as rows are written', async () => {
+  const lab = await openRenewalLab()
+  for (let round = 0; round < 3; round += 1) {
+    const { rows } = await lab.use((client) =>
+      client.query("INSERT INTO users (name) VALUES ('Ada') RETURNING id, ctid::text AS place"),
+    )
+    expect(rows).toEqual([{ id: 2, place: '(0,2)' }])
+    await lab.use(async (client) => {
+      await client.query('BEGIN; INSERT INTO orders (user_id, total) VALUES (2, 5), (1, 3); COMMIT')
+      await client.query(
+        "UPDATE users SET name = 'Bea' WHERE id = 2; UPDATE orders SET total = 4; INSERT INTO visits DEFAULT VALUES",
+      )
+      await client.query('BEGIN; DELETE FROM countries; ROLLBACK')
+    })
+    expect(await lab.renew()).toBe(true)
+    expect(await lab.use(describeDatabase)).toEqual(await describeDatabase(lab.pristine))
+  }
+})
+
+test.for([
+  ['changed a row of the template', "UPDATE countries SET name = 'Deutschland' WHERE code = 'de'"],
+  ['exchanged one', "DELETE FROM countries WHERE code = 'fr'; INSERT INTO countries VALUES ('fr', 'France')"],
+  ['made a table', 'CREATE TABLE scratch (id int)'],
+  ['made one and dropped it', 'CREATE TABLE scratch (id int); DROP TABLE scratch'],
+  ['made a temporary one', 'CREATE TEMP TABLE scratch (id int)'],
+  ['truncated', 'TRUNCATE orders'],
+  ['granted', 'GRANT SELECT ON users TO PUBLIC'],
+  ['commented', "COMMENT ON TABLE users IS 'all'"],
+  ['altered a sequence', 'ALTER SEQUENCE orders_id_seq INCREMENT 5'],
+  ['refreshed a view', 'REFRESH MATERIALIZED VIEW totals'],
+  ['wrote a large object', "SELECT lo_from_bytea(0, 'x')"],
+  ['switched a trigger off', 'ALTER TABLE orders DISABLE TRIGGER ALL'],
+  ['reset the counters', "INSERT INTO users (name) VALUES ('Ada'); SELECT pg_stat_reset()"],
+])('renew() refuses a database in which somebody %s', async ([, statements]) => {
+  const lab = await openRenewalLab()
+  // Without the look at what is said, so that the look at the database has to find it.
+  await lab.use((client) => lab.session.withoutLook(() => client.query(statements ?? '')))
+  expect(await lab.renew()).toBe(false)
+})
+
+test('renew() refuses a database with settings of its own', async () => {
+  const lab = await openRenewalLab()
+  await lab.use((client) => client.query(`ALTER DATABASE "${client.database}" SET statement_timeout = '1min'`))
+  expect(await lab.renew()).toBe(false)
+})
+
+test('renew() refuses a database that somebody else is connected to', async () => {
+  const lab = await openRenewalLab()
+  await lab.connect()
+  expect(await lab.renew()).toBe(false)
+})
+
+test('renew() finds what a session wrote that has ended', async () => {
+  const lab = await openRenewalLab()
+  const other = await lab.connect()
+  await other.query("INSERT INTO users (name) VALUES ('Ada')")
+  await other.end()
+  expect(await lab.renew()).toBe(true)
+  expect(await lab.use(describeDatabase)).toEqual(await describeDatabase(lab.pristine))
+})
+
+test.for([
+  ['a function that sets variables', FUNCTION_THAT_SETS],
+  ['a trigger that nothing silences', TRIGGER_THAT_STAYS],
+])('readBaseline() wants nothing of a template with %s', async ([, sql]) => {
+  const lab = await openRenewalLab(`${SHOP}; ${sql}`)
+  expect(lab.baseline).toBeUndefined()
+})
+
+test('a renewed session knows nothing of the client before', async () => {
+  const lab = await openRenewalLab()
+  const before = await lab.use(async (client) => {
+    await client.query(
+      "PREPARE p AS SELECT 1; SET search_path = 'nowhere', 'public'; SELECT pg_advisory_lock(1); LISTEN news",
+    )
+    await client.query({ name: 'named', text: 'SELECT 1' })
+    await client.query("SELECT nextval('orders_id_seq'); SET statement_timeout = 1000")
+    return pidOf(client)
+  })
+  expect(await lab.renew()).toBe(true)
+  await lab.use(async (client) => {
+    expect(await pidOf(client)).toBe(before)
+    const { rows } = await client.query(
+      `SELECT current_setting('search_path') AS path, current_setting('statement_timeout') AS timeout,
+         (SELECT count(*)::int FROM pg_prepared_statements) AS prepared,
+         (SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory') AS locks,
+         (SELECT count(*)::int FROM pg_listening_channels()) AS channels`,
+    )
+    expect(rows).toEqual([{ path: '"$user", public', timeout: '0', prepared: 0, locks: 0, channels: 0 }])
+    await expect(client.query("SELECT currval('orders_id_seq')")).rejects.toThrow('not yet defined')
+    expect((await client.query({ name: 'named', text: 'SELECT 2 AS two' })).rows).toEqual([{ two: 2 }])
+  })
+})
+
+test.for([
+  'BEGIN',
+  "SET app.tenant = '1'",
+  "SELECT set_config('app.tenant', '1', true)",
+  'set session "app"."tenant" to 1',
+])('a session is not kept after %s', async (statement) => {
+  const lab = await openRenewalLab()
+  await lab.use((client) => client.query(statement))
+  expect(lab.session.isParked).toBe(false)
+})
+
+test('a client that asks for another session is given one', async () => {
+  const lab = await openRenewalLab()
+  const kept = await lab.use(pidOf)
+  expect(await lab.use(pidOf)).toBe(kept)
+  expect(await lab.use(pidOf, { statement_timeout: 1_000 })).not.toBe(kept)
+})
+
+test('a session with a query that nobody awaited is not kept', async () => {
+  const lab = await openRenewalLab()
+  await lab.use(async (client) => void client.query('SELECT pg_sleep(10)').catch(() => {}))
+  expect(lab.session.isParked).toBe(false)
+})
+
+test('a kept session that the server ends is gone', async () => {
+  const lab = await openRenewalLab()
+  const kept = await lab.use(pidOf)
+  await lab.pristine.query('SELECT pg_terminate_backend($1, 5000)', [kept])
+  await expect.poll(() => lab.session.isParked).toBe(false)
+  expect(await lab.use(pidOf)).not.toBe(kept)
+})
