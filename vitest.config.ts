@@ -10,7 +10,13 @@ export default defineConfig({
       {
         // Real servers: this project is a user of the plugin like any other.
         plugins: [infra()],
-        test: { name: 'integration', include: ['tests/integration/**/*.test.ts'] },
+        test: {
+          name: 'integration',
+          include: ['tests/integration/**/*.test.ts'],
+          // A server is started in many of them, which a busy machine takes its time for.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
       },
       {
         // Runs consumer projects, through the real Vitest, on the packed package.
