@@ -8,8 +8,8 @@ export default defineConfig({
     projects: [
       { test: { name: 'unit', include: ['tests/unit/**/*.test.ts'] } },
       {
-        // Real servers: this project is a user of the plugin like any other.
-        plugins: [infra()],
+        // Real servers: this project is a user of the plugin like any other, but keeps no images in whatever engine it finds.
+        plugins: [infra({ snapshot: false })],
         test: {
           name: 'integration',
           include: ['tests/integration/**/*.test.ts'],

@@ -15,6 +15,8 @@ import type { TemplatePlan } from './templates.ts'
 interface Step {
   readonly inputs: string
   readonly files: readonly string[]
+  /** Whether `inputs` is all that it depends on. */
+  readonly isRepeatable: boolean
   readonly run: (address: PostgresAddress) => Promise<void>
 }
 
@@ -24,7 +26,16 @@ interface Step {
  * @throws InfraError `INFRA_SEED_MISSING` when a configured path does not exist
  */
 export async function planTemplates(templates: readonly ResolvedTemplate[], root: string): Promise<TemplatePlan[]> {
-  return Promise.all(templates.map((template) => planTemplate(template, root)))
+  const plans = await Promise.all(templates.map((template) => planTemplate(template, root)))
+  // Each stands behind the one that it adds to.
+  const repeatable = new Set<string | undefined>([undefined])
+  return plans.map((plan) => {
+    const isRepeatable = plan.isRepeatable && repeatable.has(plan.from)
+    if (isRepeatable) {
+      repeatable.add(plan.name)
+    }
+    return { ...plan, isRepeatable }
+  })
 }
 
 async function planTemplate(template: ResolvedTemplate, root: string): Promise<TemplatePlan> {
@@ -36,6 +47,7 @@ async function planTemplate(template: ResolvedTemplate, root: string): Promise<T
     from,
     files: steps.flatMap(({ files }) => files),
     isEmpty: steps.length === 0,
+    isRepeatable: steps.every((step) => step.isRepeatable),
     inputs: createHash('sha256')
       .update(steps.map(({ inputs }) => inputs).join('\n'))
       .digest('hex'),
@@ -62,13 +74,16 @@ async function planSeed(key: 'migrations' | 'seeds', seed: Seed, root: string): 
   }
   const step = typeof seed === 'function' ? { name: seed.name || `a function of ${key}`, files: [], run: seed } : seed
   const inputs = `${step.name} ${String(step.run)} ${await hashFiles(step.files, root)}`
-  return [{ inputs, files: step.files.map((file) => resolve(root, file)), run: runStep(step, root) }]
+  const files = step.files.map((file) => resolve(root, file))
+  // What else a function reads nobody knows, unless it names its files.
+  return [{ inputs, files, isRepeatable: files.length > 0, run: runStep(step, root) }]
 }
 
 function planExtension(extension: string): Step {
   return {
     inputs: `extension ${extension}`,
     files: [],
+    isRepeatable: true,
     run: (address) =>
       withPostgres(address, async (client) => {
         await client.query(`CREATE EXTENSION IF NOT EXISTS ${quote(extension)} CASCADE`).catch((error: unknown) => {
@@ -92,6 +107,7 @@ async function planFiles(files: readonly string[], root: string): Promise<Step[]
       inputs: await hashFiles(files, root),
       // The folders, so that a file that is added to one is noticed.
       files: [...new Set(files.map((file) => dirname(file)))],
+      isRepeatable: true,
       run: (address) => withPostgres(address, (client) => loadSqlFiles(client, files, root)),
     },
   ]

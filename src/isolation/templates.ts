@@ -21,6 +21,8 @@ export interface TemplatePlan {
   readonly files: readonly string[]
   /** Whether it adds nothing. */
   readonly isEmpty: boolean
+  /** Whether equal inputs are sure to make an equal template, in another run too. */
+  readonly isRepeatable: boolean
   /** Fills the database there. */
   readonly build: (address: PostgresAddress) => Promise<void>
 }

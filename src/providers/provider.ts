@@ -1,6 +1,6 @@
 import type { ProviderName } from '../environment/infra-facts.ts'
 import type { Report } from '../report/events.ts'
-import type { Address, ServiceDefinition, SiblingServer } from '../services/service.ts'
+import type { Address, ServiceDefinition, SiblingServer, SnapshotUse } from '../services/service.ts'
 
 /** Outcome of asking a service's own healthcheck. */
 export interface HealthcheckResult {
@@ -20,6 +20,7 @@ export interface StartedService {
   /** What to call it in a message: the container's name. */
   readonly label: string
   readonly siblings: readonly SiblingServer[]
+  readonly snapshot: SnapshotUse
   /** Room where the server keeps its data, in bytes; undefined where that cannot be known. */
   freeBytes(): Promise<number | undefined>
   /** Fills what the siblings' preparation starts from, as it is now. */

@@ -21,7 +21,13 @@ export type InfraEvent =
       readonly host: string
       readonly port: number
       readonly elapsedMs: number
+      /** Whether its data came from a snapshot. */
+      readonly isRestored: boolean
     }
+  | { readonly type: 'snapshot-taken'; readonly service: string; readonly elapsedMs: number }
+  | { readonly type: 'snapshot-failed'; readonly service: string; readonly reason: string }
+  /** A snapshot that no server could be started from. */
+  | { readonly type: 'snapshot-discarded'; readonly service: string; readonly reason: string }
   | { readonly type: 'seeds-loaded'; readonly service: string; readonly files: number; readonly elapsedMs: number }
   | { readonly type: 'template-ready'; readonly template: string; readonly isNew: boolean; readonly elapsedMs: number }
   | ({ readonly type: 'leases-summary' } & LeaseSummary)

@@ -43,7 +43,13 @@ export function renderEvent(event: InfraEvent): string {
     case 'pull-finished':
       return `pulled ${event.image} in ${seconds(event.elapsedMs)}`
     case 'service-healthy':
-      return `${event.service} ${event.version} healthy after ${seconds(event.elapsedMs)}`
+      return `${event.service} ${event.version} healthy after ${seconds(event.elapsedMs)}${event.isRestored ? ', from a snapshot' : ''}`
+    case 'snapshot-taken':
+      return `snapshot of ${event.service} taken in ${seconds(event.elapsedMs)}, for the next run`
+    case 'snapshot-failed':
+      return `no snapshot of ${event.service} was taken: ${event.reason}`
+    case 'snapshot-discarded':
+      return `snapshot of ${event.service} thrown away, starting without it: ${event.reason}`
     case 'seeds-loaded':
       return `${event.service} seeded from ${count(event.files, 'file')} in ${seconds(event.elapsedMs)}`
     case 'template-ready':

@@ -84,14 +84,17 @@ export async function withPostgresPool<T>(address: PostgresAddress, work: (pool:
   }
 }
 
-/** Creates the database that a URL without a path means: the one named after the user. */
+/** Creates the database that a URL without a path means, unless it is there: the one named after the user. */
 export async function ensureUserDatabase(address: PostgresAddress): Promise<void> {
   const { user, database } = address
   if (user === database || user === 'postgres') {
     return
   }
   await withPostgres(address, async (client) => {
-    await client.query(`CREATE DATABASE ${client.escapeIdentifier(user)}`)
+    const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [user])
+    if (rowCount === 0) {
+      await client.query(`CREATE DATABASE ${client.escapeIdentifier(user)}`)
+    }
   })
 }
 

@@ -27,12 +27,33 @@ export interface Siblings {
  */
 export type SiblingAction = 'stop' | 'start' | 'pause' | 'resume'
 
+/** How the data of a service is kept for a later run. */
+export interface SnapshotDefinition {
+  /** Identifies everything that the data is made of, but for the image. */
+  readonly key: string
+  /** A POSIX shell script that puts the data in the folder `$snapshot` where the server looks for its own. */
+  readonly restore: string
+}
+
+/** What the data of a server that was just started has to do with a snapshot. */
+export type SnapshotUse =
+  | { readonly kind: 'none' }
+  /** It came from one, which `discard()` throws away. */
+  | { readonly kind: 'restored'; readonly discard: () => Promise<void> }
+  /** There is none yet: what is put into `folder`, where the server runs, becomes one by `keep()`, whole or not at all. */
+  | {
+      readonly kind: 'missing'
+      readonly folder: string
+      readonly keep: (signal: AbortSignal) => Promise<void>
+    }
+
 /** A server that the health gate admitted. */
 export interface HealthyServer {
   readonly address: Address
   /** As it said itself. */
   readonly version: string
   readonly siblings: readonly SiblingServer[]
+  readonly snapshot: SnapshotUse
   /** Room where it keeps its data, in bytes; undefined where that cannot be known. */
   readonly freeBytes: () => Promise<number | undefined>
   /** Fills what the siblings' preparation starts from, as it is now. */
@@ -56,6 +77,7 @@ export interface ServiceDefinition {
   readonly sharedMemoryBytes?: number
   /** Asks the server a real question from here and returns its version; rejects while it does not serve. */
   readonly probe: (address: Address, signal: AbortSignal) => Promise<string>
+  readonly snapshot?: SnapshotDefinition
   /** Fills the server once it is healthy, before anyone uses it. */
   readonly prepare?: (server: HealthyServer) => Promise<void>
 }

@@ -146,6 +146,13 @@ export interface InfraOptions {
    * @default 'default'
    */
   readonly template?: string
+  /**
+   * Whether PostgreSQL, initialised and with its templates, is kept as an image of the engine, from which the next run
+   * with the same inputs starts. What a function without `files` fills is made anew each time.
+   *
+   * @default `VITEST_INFRA_SNAPSHOT` (`'on'` or `'off'`), else `true`, but `false` where `CI` is set
+   */
+  readonly snapshot?: boolean
   /** Labels for every container. */
   readonly labels?: Readonly<Record<string, string>>
   /**

@@ -52,6 +52,7 @@ const schema = shape({
   isolation: v.picklist(['file', 'worker', 'shared']),
   templates: v.record(name, shape({ from: v.string(), ...sources })),
   template: v.string(),
+  snapshot: v.boolean(),
   labels,
   startupTimeoutMs: positive,
   libpqEnv: v.boolean(),

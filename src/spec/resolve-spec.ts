@@ -20,6 +20,7 @@ import {
 /** The template that `postgres.migrations` and `postgres.seeds` make. */
 const DEFAULT_TEMPLATE = 'default'
 
+const SNAPSHOT_VARIABLE = 'VITEST_INFRA_SNAPSHOT'
 const STARTUP_TIMEOUT_VARIABLE = 'VITEST_INFRA_STARTUP_TIMEOUT_MS'
 
 /** A service with its place on this machine settled. */
@@ -66,6 +67,8 @@ export interface ResolvedSpec {
   readonly isolation: 'file' | 'worker' | 'shared'
   /** The template that this project's databases are clones of. */
   readonly template: string
+  /** Whether snapshots are used and taken. */
+  readonly snapshot: boolean
   readonly libpqEnv: boolean
   readonly env: ((facts: StackFacts) => Readonly<Record<string, string>>) | undefined
   readonly postgres: ResolvedPostgres | undefined
@@ -97,6 +100,7 @@ export function resolveSpec(options: unknown, context: SpecContext): ResolvedSpe
     startupTimeoutMs,
     isolation: options.isolation ?? 'file',
     template: options.template ?? DEFAULT_TEMPLATE,
+    snapshot: options.snapshot ?? resolveSnapshot(lookup),
     libpqEnv: options.libpqEnv ?? false,
     env: options.env,
     postgres: names.includes('postgres') ? resolvePostgres(settle) : undefined,
@@ -199,6 +203,21 @@ function resolveProvider(options: InfraOptions, lookup: VariableLookup): 'auto' 
   const provider = options.provider ?? lookup('VITEST_INFRA_PROVIDER') ?? 'auto'
   assertOptions({ provider }, 'VITEST_INFRA_PROVIDER')
   return provider as 'auto' | 'docker'
+}
+
+/** A machine of a CI service is a new one each time, where a snapshot would be taken and never used. */
+function resolveSnapshot(lookup: VariableLookup): boolean {
+  const text = lookup(SNAPSHOT_VARIABLE)
+  if (text === undefined || text === '') {
+    return ['', 'false', '0'].includes(lookup('CI') ?? '')
+  }
+  if (text !== 'on' && text !== 'off') {
+    throw new InfraError('INFRA_CONFIG_INVALID', {
+      problem: `Cannot use ${SNAPSHOT_VARIABLE}: "${text}" is neither "on" nor "off"`,
+      remedy: `Set ${SNAPSHOT_VARIABLE} to on or off, or leave it out`,
+    })
+  }
+  return text === 'on'
 }
 
 function resolveStartupTimeoutMs(options: InfraOptions, lookup: VariableLookup): number {

@@ -12,17 +12,25 @@ import type { Report } from '../report/events.ts'
 import { definePostgres, ensureUserDatabase, psqlCommand } from '../services/postgres.ts'
 import { PostgresAdmin } from '../services/postgres-admin.ts'
 import { createLogParser, LOG_LINE_PREFIX } from '../services/postgres-log.ts'
-import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
+import { copyPostgresData, definePostgresSnapshot, sealPostgresCopy } from '../services/postgres-snapshot.ts'
+import type { HealthyServer, ServiceDefinition, SnapshotUse } from '../services/service.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
+import { SnapshotTaking } from './snapshot-taking.ts'
 
 export interface PartContext {
   readonly root: string
   readonly runId: string
   /** How many workers the run may have at once. */
   readonly workers: number
+  /** Whether snapshots are used and taken. */
+  readonly snapshots: boolean
   readonly report: Report
   readonly clock: Clock
 }
+
+const DEFAULT = 'default'
+
+type MissingSnapshot = Extract<SnapshotUse, { kind: 'missing' }>
 
 /** PostgreSQL in a stack: the server, its templates, and the databases that are leased from it. */
 export class PostgresPart {
@@ -37,13 +45,16 @@ export class PostgresPart {
   #limit: LeaseLimit | undefined
   #servers: PostgresServers | undefined
   #container: string | undefined
+  #taking: SnapshotTaking | undefined
 
   private constructor(spec: ResolvedPostgres, plans: readonly TemplatePlan[], context: PartContext) {
     this.#spec = spec
     this.#plans = plans
     this.#context = context
     const siblings = spec.isolation === 'server' ? context.workers + readyServers(context) : 0
-    this.definition = { ...definePostgres(spec, siblings), prepare: (server) => this.#prepare(server) }
+    const definition = definePostgres(spec, siblings)
+    const snapshot = context.snapshots ? definePostgresSnapshot(definition, identify(plans)) : undefined
+    this.definition = { ...definition, ...(snapshot && { snapshot }), prepare: (server) => this.#prepare(server) }
   }
 
   /** Reads all that goes into the templates, so that what is missing is told before a server starts. */
@@ -87,11 +98,14 @@ export class PostgresPart {
   }
 
   async close(): Promise<void> {
+    await this.#taking?.end()
     await Promise.all([this.#servers?.close(), this.#admin?.close()])
   }
 
   async #prepare(server: HealthyServer): Promise<void> {
-    const { address, version, freeBytes, logTail, container } = server
+    const { address, version, freeBytes, logTail, container, snapshot } = server
+    // Prepared before, if a server from a snapshot was no good.
+    await this.#admin?.close()
     const { user, password, database } = this.#spec
     const { runId, workers, report, clock } = this.#context
     const place = { ...address, user, password, database }
@@ -102,11 +116,14 @@ export class PostgresPart {
     this.#createTemplates = (plans) => new Templates({ admin, plans, serverVersion: version, report, clock })
     const templates = this.#createTemplates(this.#plans)
     this.#templates = templates
-    const template = await templates.ensure('default')
+    if (snapshot.kind === 'missing') {
+      await this.#takeSnapshot(admin, templates, snapshot)
+    }
+    const template = await templates.ensure(DEFAULT)
     const [capacity, free] = await Promise.all([
       admin.readCapacity(template),
       freeBytes(),
-      this.#fillMain(admin, template),
+      this.#fillMain(admin, template, snapshot),
     ])
     this.#limit = limitDatabases({ ...capacity, freeBytes: free, workers })
     const onDropped = (objects: readonly string[]) => report({ type: 'objects-dropped', objects })
@@ -123,7 +140,7 @@ export class PostgresPart {
     })
     this.#databases = new Databases({ admin, templates, runId, clock, target, reset, log })
     // Behind the rest of the start; whoever asks first is told if it failed.
-    void (isOwnServer ? this.#startServers(server, this.#databases) : this.#databases.warm('default')).catch(() => {})
+    void (isOwnServer ? this.#startServers(server, this.#databases) : this.#databases.warm(DEFAULT)).catch(() => {})
   }
 
   /** Servers to lease, which start as copies of this one with all templates built. */
@@ -150,24 +167,70 @@ export class PostgresPart {
     await this.#servers.renew()
   }
 
+  /** The data is copied here, before anyone uses the server; the rest is done behind the tests. */
+  async #takeSnapshot(admin: PostgresAdmin, templates: Templates, { folder, keep }: MissingSnapshot): Promise<void> {
+    const { report, clock } = this.#context
+    if (this.#isRepeatable(DEFAULT)) {
+      await templates.ensure(DEFAULT)
+      await this.#fillMaintenance(admin)
+    }
+    const copying = this.#buildRepeatable(templates).then(() => copyPostgresData(admin.address, folder))
+    // The run does without it; why, is told at its end.
+    await copying.catch(() => {})
+    const take = async (signal: AbortSignal) => {
+      await copying
+      await sealPostgresCopy(admin.address, folder)
+      await keep(signal)
+    }
+    this.#taking = new SnapshotTaking(take, { service: 'postgres', report, clock })
+  }
+
+  /** Every template that a snapshot may hold: one that is left out would be built in each run that needs it. */
+  async #buildRepeatable(templates: Templates): Promise<void> {
+    const names = this.#plans.flatMap(({ name, isRepeatable }) => (isRepeatable ? [name] : []))
+    // All of them settle before a failure leaves, so that none is at work while the data is copied or tests run.
+    const outcomes = await Promise.allSettled(names.map((name) => templates.ensure(name)))
+    const failed = names.filter((_, index) => outcomes[index]?.status === 'rejected')
+    if (failed.length > 0) {
+      throw new Error(`template "${failed.join('", "')}" could not be built`)
+    }
+  }
+
+  #isRepeatable(template: string): boolean {
+    return this.#plans.some(({ name, isRepeatable }) => name === template && isRepeatable)
+  }
+
   /** The main database, which the image created empty, becomes a clone of the default template as well. */
-  async #fillMain(admin: PostgresAdmin, template: string): Promise<void> {
+  async #fillMain(admin: PostgresAdmin, template: string, snapshot: SnapshotUse): Promise<void> {
     const { database } = this.#spec
-    const plan = this.#plans.find(({ name }) => name === 'default')
-    if (plan === undefined || plan.isEmpty) {
-      return
+    if (database !== admin.address.database) {
+      if (!this.#default?.isEmpty) {
+        await admin.dropDatabase(database, { force: true })
+        await admin.createDatabase(database, template)
+      }
+    } else if (snapshot.kind === 'none' || !this.#isRepeatable(DEFAULT)) {
+      await this.#fillMaintenance(admin)
     }
-    if (database === admin.address.database) {
-      // The maintenance database: we are connected to it, so it cannot be replaced.
-      await plan.build(admin.address)
-      return
+  }
+
+  /** Where it is the main one, we are connected to it, so it cannot be replaced. A snapshot has it filled. */
+  async #fillMaintenance(admin: PostgresAdmin): Promise<void> {
+    if (this.#spec.database === admin.address.database) {
+      await this.#default?.build(admin.address)
     }
-    await admin.dropDatabase(database, { force: true })
-    await admin.createDatabase(database, template)
+  }
+
+  get #default(): TemplatePlan | undefined {
+    return this.#plans.find(({ name }) => name === DEFAULT)
   }
 }
 
 /** How many servers to keep ready, beside those that files hold: starting one takes less time than most files do. */
 function readyServers({ workers }: PartContext): number {
   return Math.ceil(workers / 2) + 1
+}
+
+/** What the templates that a snapshot may hold are made from. */
+function identify(plans: readonly TemplatePlan[]): readonly unknown[] {
+  return plans.filter(({ isRepeatable }) => isRepeatable).map(({ name, from, inputs }) => [name, from, inputs])
 }

@@ -10,6 +10,8 @@ import type { Address, ServiceDefinition } from '../services/service.ts'
 const STOP_PATIENCE_MS = 30
 /** With a port of its own choice, the next run wants the same one. */
 const PINNED_PATIENCE_MS = 10_000
+/** A server that has only to start is up in a second; one that is not is sooner made anew. */
+const RESTORED_WINDOW_MS = 20_000
 
 export interface StackOptions {
   readonly provider: Provider
@@ -68,31 +70,56 @@ export class Stack {
   }
 
   async #startOne(definition: ServiceDefinition): Promise<ReadyService> {
-    const { provider, report, clock, startupTimeoutMs } = this.#options
+    const { provider, report, clock } = this.#options
     const { signal } = this.#abort
-    const beginMs = clock.now()
     try {
+      const beganMs = clock.now()
       const started = await provider.start(definition, { report, signal })
       this.#started.push(started)
-      const { address } = started
-      const admission = await awaitHealthy({ definition, started, windowMs: startupTimeoutMs, clock, signal })
-      const { name } = definition.service
-      const elapsedMs = clock.now() - beginMs
-      report({ type: 'service-healthy', service: name, version: admission.version, ...address, elapsedMs })
-      await definition.prepare?.({
-        address,
-        version: admission.version,
-        siblings: started.siblings,
-        freeBytes: () => started.freeBytes(),
-        takeBase: () => started.takeBase(),
-        logTail: (count, sinceMs) => started.logTail(count, sinceMs),
-        container: provider.name === 'docker' ? started.label : undefined,
+      return await this.#makeReady(definition, started, beganMs).catch(async (error: unknown) => {
+        signal.throwIfAborted()
+        await this.#discardSnapshot(definition, started, error)
+        return this.#startOne({ ...definition, snapshot: undefined })
       })
-      return { name, address, ...admission }
     } catch (error) {
       this.#abort.abort(error)
       throw error
     }
+  }
+
+  async #makeReady(definition: ServiceDefinition, started: StartedService, beganMs: number): Promise<ReadyService> {
+    const { provider, report, clock, startupTimeoutMs } = this.#options
+    const { address, siblings, snapshot } = started
+    const { name } = definition.service
+    const isRestored = snapshot.kind === 'restored'
+    const windowMs = isRestored ? Math.min(startupTimeoutMs, RESTORED_WINDOW_MS) : startupTimeoutMs
+    const admission = await awaitHealthy({ definition, started, windowMs, clock, signal: this.#abort.signal })
+    const { version } = admission
+    const elapsedMs = clock.now() - beganMs
+    report({ type: 'service-healthy', service: name, version, ...address, elapsedMs, isRestored })
+    await definition.prepare?.({
+      address,
+      version,
+      siblings,
+      snapshot,
+      freeBytes: () => started.freeBytes(),
+      takeBase: () => started.takeBase(),
+      logTail: (count, sinceMs) => started.logTail(count, sinceMs),
+      container: provider.name === 'docker' ? started.label : undefined,
+    })
+    return { name, address, ...admission }
+  }
+
+  /** Makes way for a start without a snapshot, if it was a server from one that failed; else throws what made it fail. */
+  async #discardSnapshot({ service }: ServiceDefinition, started: StartedService, error: unknown): Promise<void> {
+    if (started.snapshot.kind !== 'restored') {
+      throw error
+    }
+    await started.stop()
+    this.#started.splice(this.#started.indexOf(started), 1)
+    await started.snapshot.discard()
+    const [reason = ''] = messageOf(error).split('\n')
+    this.#options.report({ type: 'snapshot-discarded', service: service.name, reason })
   }
 
   async #stopAll(): Promise<void> {

@@ -99,7 +99,7 @@ interface Parts {
 async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Parts> {
   const { environment, report, clock, workers } = context
   const runId = randomBytes(4).toString('hex')
-  const part: PartContext = { root: spec.root, runId, workers, report, clock }
+  const part: PartContext = { root: spec.root, runId, workers, snapshots: spec.snapshot, report, clock }
   const postgres = spec.postgres && (await PostgresPart.plan(spec.postgres, part))
   const redis = spec.redis && (await RedisPart.plan(spec.redis, part))
   const provider = await selectProvider(spec, { environment, runId })

@@ -60,7 +60,7 @@ export class InfraRun {
 }
 
 /** Equal for specs that one stack can serve; how it is divided among files is each project's own affair. */
-function stackKey({ root, provider, startupTimeoutMs, postgres, redis }: ResolvedSpec): string {
-  const stack = { root, provider, startupTimeoutMs, postgres, redis }
+function stackKey({ root, provider, startupTimeoutMs, snapshot, postgres, redis }: ResolvedSpec): string {
+  const stack = { root, provider, startupTimeoutMs, snapshot, postgres, redis }
   return JSON.stringify(stack, (_key, value: unknown) => (typeof value === 'function' ? String(value) : value))
 }

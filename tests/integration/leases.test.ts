@@ -30,7 +30,16 @@ function uniqueInputs(): string {
 }
 
 function planOf(build: TemplatePlan['build'], given: Partial<TemplatePlan> = {}): TemplatePlan {
-  return { name: 'default', from: undefined, inputs: uniqueInputs(), files: [], isEmpty: false, ...given, build }
+  return {
+    name: 'default',
+    from: undefined,
+    inputs: uniqueInputs(),
+    files: [],
+    isEmpty: false,
+    isRepeatable: true,
+    ...given,
+    build,
+  }
 }
 
 function planOfSql(sql: string, given: Partial<TemplatePlan> = {}): TemplatePlan {

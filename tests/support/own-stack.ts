@@ -7,7 +7,7 @@ import { startInfra } from '../../src/stack/start-infra.ts'
 
 /** A stack for one test that wants other options than the suite's; it is taken down when the test has finished. */
 export async function startOwnStack(options: InfraOptions, root: string = import.meta.dirname): Promise<StackFacts> {
-  const spec = resolveSpec(options, { root, source: 'the test', environment: { process: {} } })
+  const spec = resolveSpec({ snapshot: false, ...options }, { root, source: 'the test', environment: { process: {} } })
   const starting = startInfra(spec, {
     environment: process.env,
     workers: 1,

@@ -22,7 +22,9 @@ const task = JSON.parse(process.argv[2] ?? '') as ProcessTask
 const admin = await PostgresAdmin.open(task.address)
 const templates = new Templates({
   admin,
-  plans: [{ name: 'default', from: undefined, inputs: task.inputs, files: [], isEmpty: false, build }],
+  plans: [
+    { name: 'default', from: undefined, inputs: task.inputs, files: [], isEmpty: false, isRepeatable: true, build },
+  ],
   serverVersion: '18',
   report: (event) => say(event.type === 'template-ready' && event.isNew ? 'built' : 'found'),
   clock: systemClock,

@@ -5,6 +5,7 @@ import { parseDurationMs } from '../../internal/duration.ts'
 import { type ServiceDefinition, siblingPortsOf } from '../../services/service.ts'
 import type { HostConfig } from './dockerode-types.ts'
 import { tiedEntrypoint } from './lifeline-script.ts'
+import type { ContainerSource } from './docker-snapshot.ts'
 
 export interface ContainerPlacement {
   readonly name: string
@@ -13,8 +14,8 @@ export interface ContainerPlacement {
   readonly bindAddress: string
   /** Folders inside the container that are kept in memory. */
   readonly memoryFolders: readonly string[]
-  /** That of its image. */
-  readonly entrypoint: readonly string[]
+  /** What it is made from: the service's image, or a snapshot of it. */
+  readonly source: ContainerSource
   /** Called before the container is started. */
   readonly onCreated: (id: string) => Promise<void>
 }
@@ -25,7 +26,7 @@ export function describeContainer(definition: ServiceDefinition, placement: Cont
   const container = createContainer(definition, placement)
     .withName(placement.name)
     .withLabels({ ...service.labels, ...placement.labels })
-    .withEntrypoint(tiedEntrypoint(placement.entrypoint))
+    .withEntrypoint(tiedEntrypoint(placement.source.entrypoint))
     .withCommand([...command])
     .withHealthCheck(healthcheckOf(definition))
     .withTmpFs(Object.fromEntries(placement.memoryFolders.map((folder) => [folder, 'rw'])))
@@ -44,11 +45,12 @@ export function describeContainer(definition: ServiceDefinition, placement: Cont
 }
 
 function createContainer({ service, environment }: ServiceDefinition, placement: ContainerPlacement): GenericContainer {
+  const { image } = placement.source
   if (service.name === 'redis') {
-    return new TiedRedisContainer(service.image, placement).withEnvironment({ ...environment })
+    return new TiedRedisContainer(image, placement).withEnvironment({ ...environment })
   }
   const { POSTGRES_USER = '', POSTGRES_PASSWORD = '', POSTGRES_DB = '', ...rest } = environment
-  return new TiedPostgreSqlContainer(service.image, placement)
+  return new TiedPostgreSqlContainer(image, placement)
     .withUsername(POSTGRES_USER)
     .withPassword(POSTGRES_PASSWORD)
     .withDatabase(POSTGRES_DB)

@@ -6,6 +6,7 @@ import type { ServiceDefinition } from '../../services/service.ts'
 import type { Provider, StartContext, StartedService } from '../provider.ts'
 import { connectTestcontainers } from './connect-testcontainers.ts'
 import { DockerService } from './docker-service.ts'
+import { type ContainerSource, type ImageFacts, openSnapshot } from './docker-snapshot.ts'
 import { findEngineHost } from './engine-host.ts'
 import type { Engine } from './find-engine.ts'
 import { ensureImage } from './pull-image.ts'
@@ -50,43 +51,40 @@ interface ContainerContext extends StartContext, DockerProviderOptions {
 }
 
 async function startContainer(definition: ServiceDefinition, context: ContainerContext): Promise<StartedService> {
-  const { client, report, signal } = context
+  const { client, engine, report, signal } = context
   const { service } = definition
   const { host, bindAddress } = await findEngineHost(client)
   if (host === 'localhost') {
     await assertPinnedPortFree(definition, bindAddress, context)
   }
-  const image = await ensureImage({ client, image: service.image, report, signal })
-  const [{ describeContainer }, { memoryFolders, entrypoint }, labels] = await Promise.all([
-    import('./containers.ts'),
-    readImage(client, image),
-    labelsOf(definition, context),
-  ])
+  const image = await readImage(client, await ensureImage({ client, image: service.image, report, signal }))
+  const [{ describeContainer }, labels] = await Promise.all([import('./containers.ts'), labelsOf(definition, context)])
   signal.throwIfAborted()
   const { dockerode } = client.container
   const name = `vitest-infra-${context.runId}-${service.name}`
   const created: { tied?: Tied } = {}
-  const description = describeContainer(definition, {
-    name,
-    labels,
-    bindAddress,
-    memoryFolders,
-    entrypoint,
-    onCreated: async (id) => {
+  const start = async (source: ContainerSource) => {
+    const onCreated = async (id: string) => {
+      created.tied?.ending.close()
       created.tied = await tie(dockerode, id)
-    },
-  })
+    }
+    const placement = { name, labels, bindAddress, memoryFolders: image.volumes, source, onCreated }
+    return describeContainer(definition, placement).start()
+  }
+  const snapshot = openSnapshot(definition, { dockerode, engine, image, root: context.root, name, labels })
+  const restored = await snapshot?.start(start, { service: service.name, report })
   try {
-    const started = await description.start()
-    const [memoryFolder = '/tmp'] = memoryFolders
+    const started = restored ?? (await start({ image: service.image, entrypoint: image.entrypoint }))
+    const [memoryFolder = '/tmp'] = image.volumes
     const tied = created.tied ?? (await tie(dockerode, started.getId()))
-    return new DockerService({ ...tied, started, host, engine: context.engine, definition, memoryFolder })
+    const use = snapshot?.useOf(tied.container, { isRestored: restored !== undefined }) ?? { kind: 'none' }
+    return new DockerService({ ...tied, started, host, engine, definition, memoryFolder, snapshot: use })
   } catch (error) {
     if (created.tied && isGone(error)) {
       return endedService(name, host, created.tied)
     }
     // Testcontainers leaves a container that was created but could not be started.
-    await removeContainer(context.engine, name).catch(() => {})
+    await removeContainer(engine, name).catch(() => {})
     throw new InfraError('INFRA_SERVICE_START', {
       problem: `Cannot start service "${service.name}": the engine refused its container: ${messageOf(error)}`,
       remedy: `Correct what it names; the options of ${service.name} lead to its container`,
@@ -128,14 +126,11 @@ async function labelsOf(
   }
 }
 
-/** What its container has from an image. */
-async function readImage(client: ContainerRuntimeClient, image: string) {
-  const { Config } = await client.container.dockerode.getImage(image).inspect()
-  return {
-    // Where its server keeps its data. Mounting memory there is faster, and leaves no anonymous volume behind.
-    memoryFolders: Object.keys(Config.Volumes ?? {}),
-    entrypoint: [Config.Entrypoint ?? []].flat(),
-  }
+/** Memory is mounted where an image declares volumes: that is faster, and leaves no anonymous volume behind. */
+async function readImage(client: ContainerRuntimeClient, image: string): Promise<ImageFacts> {
+  const { Id, Config } = await client.container.dockerode.getImage(image).inspect()
+  const entrypoint = [Config.Entrypoint ?? []].flat()
+  return { id: Id, entrypoint, volumes: Object.keys(Config.Volumes ?? {}) }
 }
 
 async function containersPublishing(client: ContainerRuntimeClient, port: number): Promise<string[]> {

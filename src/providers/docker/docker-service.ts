@@ -1,5 +1,5 @@
 import type { StartedTestContainer } from 'testcontainers'
-import type { Address, ServiceDefinition, SiblingServer } from '../../services/service.ts'
+import type { Address, ServiceDefinition, SiblingServer, SnapshotUse } from '../../services/service.ts'
 import type { HealthcheckResult, ServerStatus, StartedService } from '../provider.ts'
 import { ContainerSiblings } from './container-siblings.ts'
 import { demultiplex } from './demultiplex.ts'
@@ -20,6 +20,7 @@ export interface DockerServiceOptions {
   readonly definition: ServiceDefinition
   /** A folder inside the container that is kept in memory. */
   readonly memoryFolder: string
+  readonly snapshot: SnapshotUse
 }
 
 /** A container that was started for a service. */
@@ -27,6 +28,7 @@ export class DockerService implements StartedService {
   readonly address: Address
   readonly label: string
   readonly siblings: readonly SiblingServer[]
+  readonly snapshot: SnapshotUse
   readonly #siblings: ContainerSiblings
   readonly #started: StartedTestContainer
   readonly #engine: Engine
@@ -41,6 +43,7 @@ export class DockerService implements StartedService {
     const { started, host, definition, memoryFolder } = options
     const { service } = definition
     this.#started = started
+    this.snapshot = options.snapshot
     this.#engine = options.engine
     this.#container = options.container
     this.#lifeline = options.lifeline

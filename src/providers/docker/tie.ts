@@ -23,6 +23,7 @@ export function endedService(label: string, host: string, { lifeline, ending }: 
     address: { host, port: 0 },
     label,
     siblings: [],
+    snapshot: { kind: 'none' },
     freeBytes: async () => undefined,
     takeBase: async () => {},
     runHealthcheck: async () => ({ passed: false, output: 'its container is gone' }),

@@ -189,7 +189,8 @@ export class VitestRun {
 
 export function cleanEnvironment(): Record<string, string | undefined> {
   const inherited = Object.entries(process.env).filter(([name]) => INHERITED.test(name))
-  return Object.fromEntries([...inherited, ['NO_COLOR', '1']])
+  // Each run has a folder of its own, so that none could use what another has kept.
+  return Object.fromEntries([...inherited, ['NO_COLOR', '1'], ['VITEST_INFRA_SNAPSHOT', 'off']])
 }
 
 function quote(word: string): string {

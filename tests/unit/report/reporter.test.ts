@@ -56,8 +56,39 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
         host: 'localhost',
         port: 49_153,
         elapsedMs: 1_204,
+        isRestored: false,
       },
       'postgres 18.6 healthy after 1.20 s',
+    ],
+    [
+      {
+        type: 'service-healthy',
+        service: 'postgres',
+        version: '18.6',
+        host: 'localhost',
+        port: 49_153,
+        elapsedMs: 402,
+        isRestored: true,
+      },
+      'postgres 18.6 healthy after 0.40 s, from a snapshot',
+    ],
+  ],
+  'snapshot-taken': [
+    [
+      { type: 'snapshot-taken', service: 'postgres', elapsedMs: 470 },
+      'snapshot of postgres taken in 0.47 s, for the next run',
+    ],
+  ],
+  'snapshot-failed': [
+    [
+      { type: 'snapshot-failed', service: 'postgres', reason: 'its data is larger than 512 MB' },
+      'no snapshot of postgres was taken: its data is larger than 512 MB',
+    ],
+  ],
+  'snapshot-discarded': [
+    [
+      { type: 'snapshot-discarded', service: 'postgres', reason: 'its server ended' },
+      'snapshot of postgres thrown away, starting without it: its server ended',
     ],
   ],
   'seeds-loaded': [

@@ -7,8 +7,24 @@ const SELECTED: InfraEvent = { type: 'provider-selected', description: 'Docker' 
 const LEFT: InfraEvent = { type: 'connections-left', owner: 'a.test.ts', sessions: ['api'] }
 const LOG: InfraEvent = { type: 'test-log', owner: 'a.test.ts > adds', lines: ['ERROR:  no'], more: 0 }
 const STARTED: readonly InfraEvent[] = [
-  { type: 'service-healthy', service: 'redis', version: '8.0.6', host: 'localhost', port: 1, elapsedMs: 420 },
-  { type: 'service-healthy', service: 'postgres', version: '18.6', host: 'localhost', port: 2, elapsedMs: 1_310 },
+  {
+    type: 'service-healthy',
+    service: 'redis',
+    version: '8.0.6',
+    host: 'localhost',
+    port: 1,
+    elapsedMs: 420,
+    isRestored: false,
+  },
+  {
+    type: 'service-healthy',
+    service: 'postgres',
+    version: '18.6',
+    host: 'localhost',
+    port: 2,
+    elapsedMs: 1_310,
+    isRestored: false,
+  },
   { type: 'seeds-loaded', service: 'redis', files: 1, elapsedMs: 20 },
   { type: 'template-ready', template: 'default', isNew: true, elapsedMs: 110 },
   { type: 'template-ready', template: 'shop', isNew: false, elapsedMs: 10 },

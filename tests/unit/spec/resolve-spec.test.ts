@@ -17,6 +17,7 @@ test('resolveSpec() needs no options', () => {
     startupTimeoutMs: 60_000,
     isolation: 'file',
     template: 'default',
+    snapshot: true,
     libpqEnv: false,
     env: undefined,
     postgres: {
@@ -199,6 +200,29 @@ test('resolveSpec() rejects a wrong VITEST_INFRA_PROVIDER', async () => {
 
 test('resolveSpec() does not look at VITEST_INFRA_PROVIDER where the option is given', () => {
   expect(resolve({ provider: 'docker' }, { process: { VITEST_INFRA_PROVIDER: 'podman' } }).provider).toBe('docker')
+})
+
+test.for([
+  [{}, {}, true],
+  [{}, { CI: 'true' }, false],
+  [{}, { CI: 'false' }, true],
+  [{}, { CI: 'true', VITEST_INFRA_SNAPSHOT: 'on' }, true],
+  [{}, { VITEST_INFRA_SNAPSHOT: 'off' }, false],
+  [{ snapshot: true }, { CI: 'true', VITEST_INFRA_SNAPSHOT: 'off' }, true],
+  [{ snapshot: false }, { VITEST_INFRA_SNAPSHOT: 'on' }, false],
+] as const)('resolveSpec() of %o with %o has snapshot: %s', ([options, process, snapshot]) => {
+  expect(resolve(options, { process }).snapshot).toBe(snapshot)
+})
+
+test('resolveSpec() rejects VITEST_INFRA_SNAPSHOT=yes', async () => {
+  const error = await catchInfraError(() => resolve({}, { process: { VITEST_INFRA_SNAPSHOT: 'yes' } }))
+  expect(error.code).toBe('INFRA_CONFIG_INVALID')
+  expect(error.message).toBe(
+    [
+      'Cannot use VITEST_INFRA_SNAPSHOT: "yes" is neither "on" nor "off"',
+      'Set VITEST_INFRA_SNAPSHOT to on or off, or leave it out',
+    ].join('\n'),
+  )
 })
 
 test.for(['60s', '0', '-1', '1.5'])('resolveSpec() rejects VITEST_INFRA_STARTUP_TIMEOUT_MS=%s', async (text) => {

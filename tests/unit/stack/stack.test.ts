@@ -71,8 +71,8 @@ test('Stack.start() resolves with every service, in the order of the definitions
     { name: 'redis', address, version: '8.0.6', state: 'healthy' },
   ])
   expect(events).toEqual([
-    { type: 'service-healthy', service: 'postgres', version: '18.6', ...address, elapsedMs: 0 },
-    { type: 'service-healthy', service: 'redis', version: '8.0.6', ...address, elapsedMs: 0 },
+    { type: 'service-healthy', service: 'postgres', version: '18.6', ...address, elapsedMs: 0, isRestored: false },
+    { type: 'service-healthy', service: 'redis', version: '8.0.6', ...address, elapsedMs: 0, isRestored: false },
   ])
 })
 
@@ -390,4 +390,59 @@ test('Stack.stop() can be tried again, for what is left', async () => {
   await stack.stop()
   await stack.stop()
   expect(log).toEqual(['stop redis'])
+})
+
+/** A server from a snapshot, which writes into the log when the snapshot is thrown away. */
+function restoredService(log: string[], given: Partial<StartedService> = {}): StartedService {
+  const discard = async () => void log.push('discard')
+  return createStartedService({
+    ...given,
+    snapshot: { kind: 'restored', discard },
+    stop: async () => void log.push('stop restored'),
+  })
+}
+
+test('Stack.start() throws a snapshot away whose server ends, says so, and goes on without one', async () => {
+  const ended = { running: false, exitCode: 1, outOfMemory: false } as const
+  const wanted: boolean[] = []
+  let probes = 0
+  const { stack, events, log } = createStack({
+    postgres: {
+      snapshot: { key: 'k', restore: '' },
+      probe: async () => {
+        probes += 1
+        // The first server never answers, so that its end is noticed.
+        if (wanted.length === 1) {
+          throw new Error(`not yet, ${probes}`)
+        }
+        return '18.6'
+      },
+    },
+    start: async ({ service, snapshot }) => {
+      if (service.name === 'redis') {
+        return createStartedService()
+      }
+      wanted.push(snapshot !== undefined)
+      return snapshot ? restoredService(log, { status: async () => ended }) : createStartedService()
+    },
+  })
+  await stack.start()
+  expect(wanted).toEqual([true, false])
+  expect(log.filter((entry) => !entry.startsWith('start'))).toEqual(['stop restored', 'discard'])
+  expect(events).toContainEqual({
+    type: 'snapshot-discarded',
+    service: 'postgres',
+    reason: 'Cannot start service "postgres": its server ended with code 1 before it was healthy',
+  })
+  expect(events).toContainEqual(
+    expect.objectContaining({ service: 'postgres', type: 'service-healthy', isRestored: false }),
+  )
+})
+
+test('Stack.start() does not try again without a snapshot what failed without one', async () => {
+  const { stack, log } = createStack({
+    postgres: { prepare: () => Promise.reject(new Error('no such table')) },
+  })
+  await expect(stack.start()).rejects.toThrow('no such table')
+  expect(log.filter((entry) => entry === 'start postgres')).toHaveLength(1)
 })

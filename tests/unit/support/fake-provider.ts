@@ -8,6 +8,7 @@ export function createStartedService(given: Partial<StartedService> = {}): Start
     address: { host: 'localhost', port: 49_153 },
     label: 'vitest-infra-postgres-1',
     siblings: [],
+    snapshot: { kind: 'none' },
     freeBytes: async () => undefined,
     takeBase: async () => {},
     runHealthcheck: async () => ({ passed: true, output: 'accepting connections\n' }),

@@ -1,0 +1,12 @@
+import { removeSnapshots } from '../providers/remove-snapshots.ts'
+
+/** Removes the snapshots of all projects, and says how many there were. */
+export async function gc(environment: Record<string, string | undefined>): Promise<string> {
+  const { removed, inUse } = await removeSnapshots(environment)
+  const left = inUse > 0 ? `; ${count(inUse)} left, as a run uses what is in it` : ''
+  return `${count(removed)} removed${left}`
+}
+
+function count(number: number): string {
+  return `${number} snapshot${number === 1 ? '' : 's'}`
+}

@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto'
+import type { Dockerode } from './dockerode-types.ts'
+
+/** A registry's name in front, so that no prefix for Docker Hub's images is put there. */
+const REPOSITORY = 'localhost/vitest-infra-snapshot'
+
+const KEY_LABEL = 'vitest-infra.snapshot'
+const PROJECT_LABEL = 'vitest-infra.snapshot.project'
+const CREATED_LABEL = 'vitest-infra.snapshot.created'
+
+/** How many a project keeps: a branch or two beside the one that is worked on. */
+const KEPT = 3
+
+/** How many snapshots were removed, and how many could not be, as a server runs from them. */
+export interface RemovedSnapshots {
+  readonly removed: number
+  readonly inUse: number
+}
+
+/** What a snapshot is good for. */
+export interface SnapshotIdentity {
+  /** Id of the image that it adds to. */
+  readonly image: string
+  /** The project's folder: what went in is known by its content and by where it stands. */
+  readonly root: string
+  readonly key: string
+}
+
+/** The images of the engine that hold snapshots, named and labelled so that nothing else needs to know of them. */
+export class SnapshotImages {
+  readonly #dockerode: Dockerode
+
+  constructor(dockerode: Dockerode) {
+    this.#dockerode = dockerode
+  }
+
+  /** The name under which a snapshot would be found. */
+  static nameOf({ image, root, key }: SnapshotIdentity): string {
+    return `${REPOSITORY}:${digest(JSON.stringify([image, root, key]))}`
+  }
+
+  static labelsOf(identity: SnapshotIdentity): Record<string, string> {
+    return {
+      [KEY_LABEL]: digest(identity.key),
+      [PROJECT_LABEL]: digest(identity.root),
+      [CREATED_LABEL]: new Date().toISOString(),
+    }
+  }
+
+  async has(name: string): Promise<boolean> {
+    return this.#dockerode
+      .getImage(name)
+      .inspect()
+      .then(
+        () => true,
+        () => false,
+      )
+  }
+
+  /** Removes the oldest of a project's, and those whose name went to a newer one. */
+  async removeOld(root: string): Promise<void> {
+    const images = await this.#list(`${PROJECT_LABEL}=${digest(root)}`)
+    const [named, nameless] = [images.filter(isNamed), images.filter((image) => !isNamed(image))]
+    const newestFirst = named.toSorted((left, right) => createdAt(right).localeCompare(createdAt(left)))
+    for (const { Id } of [...newestFirst.slice(KEPT), ...nameless]) {
+      await this.remove(Id)
+    }
+  }
+
+  /** Removes every snapshot of every project. */
+  async removeAll(): Promise<RemovedSnapshots> {
+    const images = await this.#list(KEY_LABEL)
+    const outcomes = await Promise.all(images.map(({ Id }) => this.remove(Id, { force: true })))
+    const removed = outcomes.filter(Boolean).length
+    return { removed, inUse: outcomes.length - removed }
+  }
+
+  /** Returns whether it is gone; one that a container runs from stays. */
+  async remove(name: string, { force = false } = {}): Promise<boolean> {
+    try {
+      await this.#dockerode.getImage(name).remove({ force })
+      return true
+    } catch (error) {
+      const { statusCode } = error as { statusCode?: number }
+      if (statusCode !== 404 && statusCode !== 409) {
+        throw error
+      }
+      return statusCode === 404
+    }
+  }
+
+  async #list(label: string): Promise<ImageInfo[]> {
+    return this.#dockerode.listImages({ filters: { label: [label] } })
+  }
+}
+
+type ImageInfo = Awaited<ReturnType<Dockerode['listImages']>>[number]
+
+function isNamed({ RepoTags }: ImageInfo): boolean {
+  return (RepoTags ?? []).some((tag) => tag.startsWith(`${REPOSITORY}:`))
+}
+
+function createdAt({ Labels }: ImageInfo): string {
+  return Labels[CREATED_LABEL] ?? ''
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+}

@@ -1,0 +1,20 @@
+import { homedir, userInfo } from 'node:os'
+import { connectTestcontainers } from './docker/connect-testcontainers.ts'
+import { findEngine } from './docker/find-engine.ts'
+import { type RemovedSnapshots, SnapshotImages } from './docker/snapshot-images.ts'
+
+/**
+ * Removes every snapshot of every project from the engine that a run would find.
+ *
+ * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
+ */
+export async function removeSnapshots(environment: Record<string, string | undefined>): Promise<RemovedSnapshots> {
+  const engine = await findEngine({
+    environment,
+    platform: process.platform,
+    homeDirectory: homedir(),
+    userId: userInfo().uid,
+  })
+  const client = await connectTestcontainers(engine, environment)
+  return new SnapshotImages(client.container.dockerode).removeAll()
+}
