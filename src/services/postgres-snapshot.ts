@@ -45,8 +45,10 @@ for entry in *; do
   esac
 done
 tar -cf "$copy/data.tar" "$@"
-begin=$(pg_controldata "$copy/control" | sed -n 's/.*REDO location: *//p')
-records=$(pg_waldump --path=pg_wal --start="$begin" 2>/dev/null) || true
+facts=$(pg_controldata "$copy/control")
+begin=$(printf '%s\\n' "$facts" | sed -n 's/.*REDO location: *//p')
+segment=$(printf '%s\\n' "$facts" | sed -n 's/.*REDO WAL file: *//p')
+records=$(pg_waldump --path=pg_wal --start="$begin" "$segment" 2>/dev/null) || true
 case $records in *'desc: CHECKPOINT_ONLINE'*) ;; *) exit 5 ;; esac
 others=$(printf '%s\\n' "$records" | grep -vE 'desc: (CHECKPOINT_REDO|CHECKPOINT_ONLINE|RUNNING_XACTS)') || true
 [ -z "$others" ] || exit 5

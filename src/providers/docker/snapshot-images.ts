@@ -11,6 +11,9 @@ const CREATED_LABEL = 'vitest-infra.snapshot.created'
 /** How many a project keeps: a branch or two beside the one that is worked on. */
 const KEPT = 3
 
+/** An image has no name for a moment before it gets one; another run may be at that. */
+const NAMING_LIMIT_MS = 60_000
+
 /** How many snapshots were removed, and how many could not be, as a server runs from them. */
 export interface RemovedSnapshots {
   readonly removed: number
@@ -60,8 +63,8 @@ export class SnapshotImages {
   /** Removes the oldest of a project's, and those whose name went to a newer one. */
   async removeOld(root: string): Promise<void> {
     const images = await this.#list(`${PROJECT_LABEL}=${digest(root)}`)
-    const [named, nameless] = [images.filter(isNamed), images.filter((image) => !isNamed(image))]
-    const newestFirst = named.toSorted((left, right) => createdAt(right).localeCompare(createdAt(left)))
+    const newestFirst = images.filter(isNamed).toSorted((left, right) => createdAt(right) - createdAt(left))
+    const nameless = images.filter((image) => !isNamed(image) && Date.now() - createdAt(image) > NAMING_LIMIT_MS)
     for (const { Id } of [...newestFirst.slice(KEPT), ...nameless]) {
       await this.remove(Id)
     }
@@ -100,8 +103,8 @@ function isNamed({ RepoTags }: ImageInfo): boolean {
   return (RepoTags ?? []).some((tag) => tag.startsWith(`${REPOSITORY}:`))
 }
 
-function createdAt({ Labels }: ImageInfo): string {
-  return Labels[CREATED_LABEL] ?? ''
+function createdAt({ Labels }: ImageInfo): number {
+  return Date.parse(Labels[CREATED_LABEL] ?? '')
 }
 
 function digest(text: string): string {
