@@ -176,6 +176,7 @@ function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   const release = cleanUpBeforeExit(process, close)
   vitest.onClose(async () => {
     await workersEnded(vitest, systemClock)
+    await (closing ? undefined : run.settle())
     await close()
     release()
   })

@@ -32,6 +32,9 @@ const DEFAULT = 'default'
 
 type MissingSnapshot = Extract<SnapshotUse, { kind: 'missing' }>
 
+/** A suite that is over sooner than its first snapshot is taken would never have one: it waits once. */
+const SNAPSHOT_PATIENCE_MS = 5_000
+
 /** PostgreSQL in a stack: the server, its templates, and the databases that are leased from it. */
 export class PostgresPart {
   readonly definition: ServiceDefinition
@@ -95,6 +98,11 @@ export class PostgresPart {
   commandFor(database: string): string {
     const { host = 'localhost', port = 0 } = this.#admin?.address ?? {}
     return psqlCommand({ host, port, user: this.#spec.user, database }, this.#container)
+  }
+
+  /** Waits for what the next run will be glad of, but not for long. */
+  async settle(): Promise<void> {
+    await this.#taking?.settle(SNAPSHOT_PATIENCE_MS)
   }
 
   async close(): Promise<void> {

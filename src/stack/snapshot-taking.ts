@@ -8,7 +8,7 @@ export interface SnapshotTakingOptions {
   readonly clock: Clock
 }
 
-/** A snapshot that is taken behind the tests, and abandoned if they are over first. */
+/** A snapshot that is taken behind the tests. */
 export class SnapshotTaking {
   readonly #options: SnapshotTakingOptions
   readonly #abort = new AbortController()
@@ -17,6 +17,14 @@ export class SnapshotTaking {
   constructor(take: (signal: AbortSignal) => Promise<void>, options: SnapshotTakingOptions) {
     this.#options = options
     this.#outcome = this.#take(take)
+  }
+
+  /** Resolves when it is taken or cannot be, or after `limitMs`. */
+  async settle(limitMs: number): Promise<void> {
+    const settled = new AbortController()
+    const limit = this.#options.clock.sleep(limitMs, settled.signal).catch(() => {})
+    await Promise.race([this.#outcome, limit])
+    settled.abort()
   }
 
   /** Gives it up unless it is taken, waits until nothing of it is left, and tells what became of it. */

@@ -41,6 +41,8 @@ export interface UpInfra {
   beginRerun(): void
   /** Looks again at what the templates are made from. */
   refresh(): Promise<void>
+  /** Waits for what is done behind the tests for the next run. */
+  settle(): Promise<void>
   /** The databases of tests that failed which can still be looked into, and how. */
   kept(): readonly { readonly owner: string; readonly command: string }[]
 }
@@ -135,6 +137,7 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, livesOn = 
     templateFiles: postgres?.files ?? [],
     beginRerun: () => broker.beginRerun(),
     refresh: async () => postgres?.refresh(),
+    settle: async () => postgres?.settle(),
     kept: () =>
       broker.kept().map(({ owner, database }) => ({ owner, command: postgres?.commandFor(database) ?? database })),
     server,

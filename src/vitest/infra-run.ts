@@ -51,6 +51,12 @@ export class InfraRun {
     return this.#closed
   }
 
+  /** To be called before {@link InfraRun.close} at the end of a run that nobody has interrupted. */
+  async settle(): Promise<void> {
+    const up = await (await this.#starting).up.catch(() => undefined)
+    await up?.settle()
+  }
+
   /** Takes the stack down, at whatever stage it is. */
   async close(): Promise<void> {
     this.#closed = true

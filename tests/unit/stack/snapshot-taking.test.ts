@@ -36,3 +36,13 @@ test('SnapshotTaking tells why there is none', async () => {
   await taking.end()
   expect(events).toEqual([{ type: 'snapshot-failed', service: 'postgres', reason: 'no space left on device' }])
 })
+
+test('SnapshotTaking.settle() waits for what comes in time, and for nothing else', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const { taking, events } = begin(() => promise)
+  await taking.settle(5_000)
+  resolve()
+  await taking.settle(5_000)
+  await taking.end()
+  expect(events).toHaveLength(1)
+})
