@@ -63,11 +63,11 @@ async function startContainer(definition: ServiceDefinition, context: ContainerC
   const { dockerode } = client.container
   const name = `vitest-infra-${context.runId}-${service.name}`
   const created: { tied?: Tied } = {}
+  const onCreated = async (id: string) => {
+    created.tied?.ending.close()
+    created.tied = await tie(dockerode, id)
+  }
   const start = async (source: ContainerSource) => {
-    const onCreated = async (id: string) => {
-      created.tied?.ending.close()
-      created.tied = await tie(dockerode, id)
-    }
     const placement = { name, labels, bindAddress, memoryFolders: image.volumes, source, onCreated }
     return describeContainer(definition, placement).start()
   }
