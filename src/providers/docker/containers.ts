@@ -8,7 +8,6 @@ import { tiedEntrypoint } from './lifeline-script.ts'
 import type { ContainerSource } from './docker-snapshot.ts'
 
 export interface ContainerPlacement {
-  readonly name: string
   readonly labels: Readonly<Record<string, string>>
   /** The address on the engine's machine that the port is published on. */
   readonly bindAddress: string
@@ -24,7 +23,7 @@ export interface ContainerPlacement {
 export function describeContainer(definition: ServiceDefinition, placement: ContainerPlacement): GenericContainer {
   const { service, hostPort, command, sharedMemoryBytes } = definition
   const container = createContainer(definition, placement)
-    .withName(placement.name)
+    .withName(placement.source.name)
     .withLabels({ ...service.labels, ...placement.labels })
     .withEntrypoint(tiedEntrypoint(placement.source.entrypoint))
     .withCommand([...command])

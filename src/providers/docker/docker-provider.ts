@@ -68,13 +68,13 @@ async function startContainer(definition: ServiceDefinition, context: ContainerC
     created.tied = await tie(dockerode, id)
   }
   const start = async (source: ContainerSource) => {
-    const placement = { name, labels, bindAddress, memoryFolders: image.volumes, source, onCreated }
+    const placement = { labels, bindAddress, memoryFolders: image.volumes, source, onCreated }
     return describeContainer(definition, placement).start()
   }
   const snapshot = openSnapshot(definition, { dockerode, engine, image, root: context.root, name, labels })
   const restored = await snapshot?.start(start, { service: service.name, report })
   try {
-    const started = restored ?? (await start({ image: service.image, entrypoint: image.entrypoint }))
+    const started = restored ?? (await start({ name, image: service.image, entrypoint: image.entrypoint }))
     const [memoryFolder = '/tmp'] = image.volumes
     const tied = created.tied ?? (await tie(dockerode, started.getId()))
     const use = snapshot?.useOf(tied.container, { isRestored: restored !== undefined }) ?? { kind: 'none' }

@@ -20,6 +20,8 @@ export interface ImageFacts {
 
 /** What a container is made from. */
 export interface ContainerSource {
+  /** The container's name: of its own for each attempt, since the one that failed may take a while to be gone. */
+  readonly name: string
   readonly image: string
   readonly entrypoint: readonly string[]
 }
@@ -52,13 +54,14 @@ export class DockerSnapshot {
     start: (source: ContainerSource) => Promise<T>,
     { service, report }: { readonly service: string; readonly report: Report },
   ): Promise<T | undefined> {
-    const { definition, image, engine, name } = this.#options
+    const { definition, image, engine } = this.#options
+    const name = `${this.#options.name}-restored`
     if (!(await this.#images.has(this.#name))) {
       return undefined
     }
     const entrypoint = ['sh', '-c', RESTORE_AND_START, 'sh', definition.restore, ...image.entrypoint]
     try {
-      return await start({ image: this.#name, entrypoint })
+      return await start({ name, image: this.#name, entrypoint })
     } catch (error) {
       await removeContainer(engine, name).catch(() => {})
       // Another run may have removed it meanwhile, as an old one.
