@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Dockerode } from './dockerode-types.ts'
+import { PLACE_LABEL } from './owner.ts'
 
 /** A registry's name in front, so that no prefix for Docker Hub's images is put there. */
 const REPOSITORY = 'localhost/vitest-infra-snapshot'
@@ -47,6 +48,8 @@ export class SnapshotImages {
       [KEY_LABEL]: digest(identity.key),
       [PROJECT_LABEL]: digest(identity.root),
       [CREATED_LABEL]: new Date().toISOString(),
+      // An image hands its labels on to containers: none may seem to be of the process that took the snapshot.
+      [PLACE_LABEL]: '',
     }
   }
 

@@ -1,0 +1,162 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { homedir, tmpdir, userInfo } from 'node:os'
+import { dirname, join } from 'node:path'
+import pg from 'pg'
+import { expect, onTestFinished } from 'vitest'
+import type { PostgresFacts } from '../../src/environment/infra-facts.ts'
+import { systemClock } from '../../src/internal/clock.ts'
+import { connectTestcontainers } from '../../src/providers/docker/connect-testcontainers.ts'
+import type { Dockerode } from '../../src/providers/docker/dockerode-types.ts'
+import { type Engine, findEngine } from '../../src/providers/docker/find-engine.ts'
+import { SnapshotImages } from '../../src/providers/docker/snapshot-images.ts'
+import type { InfraEvent } from '../../src/report/events.ts'
+import type { InfraOptions } from '../../src/spec/infra-options.ts'
+import { resolveSpec } from '../../src/spec/resolve-spec.ts'
+import { startInfra } from '../../src/stack/start-infra.ts'
+
+const PATIENCE = { timeout: 30_000, interval: 20 }
+
+interface FoundEngine {
+  readonly found: Engine
+  readonly dockerode: Dockerode
+}
+
+let finding: Promise<FoundEngine> | undefined
+
+export function engine(): Promise<FoundEngine> {
+  finding ??= find()
+  return finding
+}
+
+async function find(): Promise<FoundEngine> {
+  const environment = process.env
+  const { platform } = process
+  const found = await findEngine({ environment, platform, homeDirectory: homedir(), userId: userInfo().uid })
+  return { found, dockerode: (await connectTestcontainers(found, environment)).container.dockerode }
+}
+
+/** A run that is up. */
+export interface Run {
+  readonly postgres: PostgresFacts
+  readonly events: readonly InfraEvent[]
+  readonly isRestored: boolean
+  stop(): Promise<void>
+}
+
+/** A project in a folder of its own, whose runs start and stop; its snapshots go with the test. */
+export class Project {
+  readonly root: string
+  readonly images: SnapshotImages
+  readonly #dockerode: Dockerode
+
+  private constructor(root: string, dockerode: Dockerode) {
+    this.root = root
+    this.#dockerode = dockerode
+    this.images = new SnapshotImages(dockerode)
+  }
+
+  static async create(files: Readonly<Record<string, string>> = {}): Promise<Project> {
+    const project = new Project(await mkdtemp(join(tmpdir(), 'snapshots-')), (await engine()).dockerode)
+    for (const [path, text] of Object.entries(files)) {
+      await project.write(path, text)
+    }
+    onTestFinished(async () => {
+      const names = await project.snapshots()
+      await Promise.all(names.map((name) => project.images.remove(name, { force: true })))
+      await rm(project.root, { recursive: true })
+    })
+    return project
+  }
+
+  async write(path: string, text: string): Promise<void> {
+    await mkdir(dirname(join(this.root, path)), { recursive: true })
+    await writeFile(join(this.root, path), text)
+  }
+
+  async start(options: InfraOptions = {}): Promise<Run> {
+    const spec = resolveSpec(
+      { services: ['postgres'], ...options },
+      { root: this.root, source: 'the test', environment: { process: {} } },
+    )
+    const events: InfraEvent[] = []
+    const infra = startInfra(spec, {
+      environment: process.env,
+      workers: 1,
+      variables: () => ({}),
+      report: (event) => void events.push(event),
+      clock: systemClock,
+    })
+    onTestFinished(() => infra.stop())
+    const { facts } = await infra.up
+    const isRestored = events.some((event) => event.type === 'service-healthy' && event.isRestored)
+    return { postgres: facts.postgres, events, isRestored, stop: () => infra.stop() }
+  }
+
+  /** A whole run that leaves a snapshot; resolves to the name of its image. */
+  async take(options: InfraOptions = {}): Promise<string> {
+    const before = await this.snapshots()
+    const run = await this.start(options)
+    const newOne = async () => (await this.snapshots()).find((name) => !before.includes(name))
+    await expect.poll(newOne, PATIENCE).toBeDefined()
+    const name = await newOne()
+    await run.stop()
+    expect(run.events.filter(({ type }) => type.startsWith('snapshot'))).toEqual([
+      { type: 'snapshot-taken', service: 'postgres', elapsedMs: expect.any(Number) },
+    ])
+    return name ?? ''
+  }
+
+  /** The names of the images that the project's snapshots are in; one counts when it has its name. */
+  async snapshots(): Promise<string[]> {
+    const label = `vitest-infra.snapshot.project=${createHash('sha256').update(this.root).digest('hex').slice(0, 32)}`
+    const images = await this.#dockerode.listImages({ filters: { label: [label] } })
+    return images.flatMap(({ RepoTags }) => RepoTags ?? [])
+  }
+
+  /** The names of the project's containers, in any state. */
+  async containers(): Promise<string[]> {
+    const label = `vitest-infra.project=${this.root.split('/').at(-1)}`
+    const containers = await this.#dockerode.listContainers({ all: true, filters: { label: [label] } })
+    return containers.flatMap(({ Names }) => Names)
+  }
+
+  /** Puts an image in a snapshot's place in which a script was run. */
+  async damage(snapshot: string, script: string): Promise<void> {
+    const container = await this.#dockerode.createContainer({ Image: snapshot, Entrypoint: ['sh', '-c', script] })
+    await container.start()
+    expect(await container.wait()).toMatchObject({ StatusCode: 0 })
+    const [repo, tag] = snapshot.split(':')
+    await container.commit({ _query: { container: container.id, repo, tag }, _body: {} })
+    await container.remove({ v: true })
+  }
+}
+
+/** The first column of a query's rows. */
+export async function ask(address: PostgresFacts, query: string): Promise<unknown[]> {
+  const client = new pg.Client({ ...address })
+  await client.connect()
+  try {
+    const { rows } = await client.query({ text: query, rowMode: 'array' })
+    return rows.map(([first]: unknown[]) => first)
+  } finally {
+    await client.end()
+  }
+}
+
+export interface CliOutcome {
+  readonly stdout: string
+  readonly stderr: string
+  readonly exitCode: number
+}
+
+/** Runs the built command line. */
+export async function runCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliOutcome> {
+  const cli = join(import.meta.dirname, '../../dist/cli.js')
+  return new Promise((resolve) => {
+    execFile(process.execPath, [cli, ...args], { env: { ...process.env, ...env } }, (error, stdout, stderr) =>
+      resolve({ stdout, stderr, exitCode: error === null ? 0 : Number(error.code) }),
+    )
+  })
+}
