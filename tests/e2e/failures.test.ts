@@ -18,7 +18,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
 
   test('a healthcheck that never passes ends the run with all that is known', async () => {
     const healthcheck = "{ cmd: 'echo no luck; false', interval: '1s', retries: 4 }"
-    const files = configured(`{ startupTimeoutMs: 4000, redis: { healthcheck: ${healthcheck} } }`)
+    const files = configured(`{ services: ['redis'], startupTimeoutMs: 4000, redis: { healthcheck: ${healthcheck} } }`)
     const run = await runVitest('plain', { consumer, files })
     const message = errorMessage(run.stderr)
     expect(message).toContain('Cannot start service "redis": it is still unhealthy after <time>, the limit\n')
@@ -28,7 +28,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(message).toMatch(/\nRaise startupTimeoutMs or VITEST_INFRA_STARTUP_TIMEOUT_MS .*$/)
     expect(run.stdout).not.toContain('✓')
     expect(run.elapsedMs).toBeLessThan(15_000)
-    expect(run).toMatchObject({ exitCode: 1, created: ['postgres', 'redis'] })
+    expect(run).toMatchObject({ exitCode: 1, created: ['redis'] })
   })
 
   test('a server that ends at once is reported within seconds, with its log', async () => {

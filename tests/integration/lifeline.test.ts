@@ -1,6 +1,8 @@
 import { homedir, userInfo } from 'node:os'
+import type { Duplex } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
 import { connectTestcontainers } from '../../src/providers/docker/connect-testcontainers.ts'
+import { ContainerEnding } from '../../src/providers/docker/container-ending.ts'
 import type { Container } from '../../src/providers/docker/dockerode-types.ts'
 import { findEngine } from '../../src/providers/docker/find-engine.ts'
 import { tiedEntrypoint } from '../../src/providers/docker/lifeline-script.ts'
@@ -55,6 +57,21 @@ test.for([
   lifeline.end()
   expect(await ending.status()).toMatchObject({ running: false, outOfMemory: false })
   await expect.poll(() => exists(container), { timeout: 5_000 }).toBe(false)
+})
+
+// Nobody owns these containers, so that no other run on this machine sweeps them.
+test.for([
+  ['postgres', POSTGRES],
+  ['redis', REDIS],
+] as const)('%s ends by itself when its input ends without a farewell', { timeout: 30_000 }, async ([, server]) => {
+  const container = await create({ ...server, Cmd: [...server.Cmd], Env: [...server.Env] })
+  const ending = await ContainerEnding.watch(dockerode, container.id)
+  const input = await container.attach({ hijack: true, stream: true, stdin: true })
+  await container.start()
+  ;(input as Duplex).destroy()
+  await expect.poll(() => exists(container), { timeout: 20_000 }).toBe(false)
+  // 137 is the code of a server that the engine had to kill.
+  expect(await ending.status()).not.toMatchObject({ exitCode: 137 })
 })
 
 test('sweep() removes what a run on this machine left, and nothing else', async () => {
