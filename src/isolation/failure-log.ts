@@ -77,12 +77,11 @@ interface Whereabouts extends FailedTest {
 }
 
 function isOf({ database, atMs }: LogEntry, test: Whereabouts): boolean {
-  if (database !== undefined && test.databases.includes(database)) {
-    return true
-  }
-  const isMeanwhile =
-    atMs === undefined || (atMs >= Math.floor(test.fromMs + test.aheadMs) && atMs <= test.toMs + test.aheadMs)
-  return database === test.database && isMeanwhile
+  // One that a test failed in goes to no other, but may have been that of the test before.
+  const isOwn = database !== undefined && test.databases.includes(database)
+  const isSince = atMs === undefined || atMs >= Math.floor(test.fromMs + test.aheadMs)
+  const isUntil = atMs === undefined || atMs <= test.toMs + test.aheadMs
+  return isSince && (isOwn || (database === test.database && isUntil))
 }
 
 function shorten(line: string): string {

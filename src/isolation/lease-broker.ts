@@ -16,6 +16,7 @@ export type AcquireRequest = Pick<
 
 /** In a suite that never closes its pools all files leave some; looking takes each of them this long. */
 const SETTLE_MS = 50
+const LOOKS_THAT_SETTLE = 2
 const MOST_FILES_TOLD_OF = 20
 /** Reading a log takes some milliseconds; who has more failed tests begins with one of these. */
 const MOST_TESTS_TOLD_OF = 20
@@ -233,9 +234,10 @@ export class LeaseBroker {
   /** A session that its client has closed is still there for some milliseconds. */
   async #sessionsLeft(database: string): Promise<readonly string[]> {
     const { databases, clock } = this.#options
-    for (let before = 0; ;) {
+    for (let before = 0, equal = 0; ;) {
       const sessions = await databases.sessionsOf(database)
-      if (sessions.length === 0 || sessions.length === before) {
+      equal = sessions.length === before ? equal + 1 : 0
+      if (sessions.length === 0 || equal === LOOKS_THAT_SETTLE) {
         return sessions
       }
       before = sessions.length

@@ -93,9 +93,12 @@ export class TestDatabase {
     return `${this.#held.owner} > ${this.#owner}`
   }
 
-  async #keep({ id }: Readonly<RunnerTestCase>): Promise<void> {
+  async #keep(task: Readonly<RunnerTestCase>): Promise<void> {
     const { client, testDatabases } = this.#held
-    testDatabases.set(id, [...(testDatabases.get(id) ?? []), this.#lease.facts.postgres.database])
+    testDatabases.set(task.id, [...(testDatabases.get(task.id) ?? []), this.#lease.facts.postgres.database])
+    if (isTriedAgain(task)) {
+      return
+    }
     await client.failed(this.#lease.lease, { owner: this.#fullOwner, keep: true, tests: [] }).catch(() => {})
   }
 
@@ -126,4 +129,10 @@ export class TestDatabase {
       return false
     }
   }
+}
+
+/** Whether a test that has failed is about to have another try, which may pass. */
+function isTriedAgain({ retry = 0, result }: Readonly<RunnerTestCase>): boolean {
+  const retries = typeof retry === 'number' ? retry : (retry.count ?? 0)
+  return (result?.retryCount ?? 0) < retries
 }

@@ -3,7 +3,15 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { describe, expect, inject, test } from 'vitest'
 import { leftDatabases } from '../../fixtures/projects/isolation-tests/src/left-databases.ts'
+import { containersOf } from './support/containers.ts'
 import { runVitest, startVitest } from './support/run-vitest.ts'
+
+/** Where a project's PostgreSQL is reached. */
+async function portOf(project: string): Promise<string> {
+  const containers = await containersOf(project)
+  const ports = containers.flatMap(({ NetworkSettings }) => NetworkSettings.Ports['5432/tcp'] ?? [])
+  return ports[0]?.HostPort ?? ''
+}
 
 const NOTHING_LEFT = 'Databases with traces of a test: []'
 
@@ -31,8 +39,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   test('in watch mode, too, no run leaves one behind while the stack lives on', async () => {
     const run = await startVitest('isolation-tests', { consumer, args: ['watch'] })
     await run.said('Waiting for file changes')
-    const [, port = ''] = /postgres [\d.]+ on localhost:(\d+)/.exec(run.stderr) ?? []
-    const url = `postgres://postgres:postgres@localhost:${port}/postgres`
+    const url = `postgres://postgres:postgres@localhost:${await portOf(run.project)}/postgres`
     expect(await leftDatabases(url, pg.Client)).toEqual([])
     await appendFile(join(run.folder, 'src/fresh.ts'), '\n')
     await run.said('Waiting for file changes', 2)

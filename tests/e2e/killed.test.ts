@@ -39,7 +39,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     const [left] = await containersOf(killed.project)
     await killed.forgetFiles()
     await runVitest('endings', { consumer })
-    const removed = (await engine()).getContainer(left?.Id ?? '').wait({ condition: 'removed' })
+    const removed = (await engine()).getContainer(left?.Id ?? 'gone').wait({ condition: 'removed' })
     expect(await removed.catch(({ statusCode }: { statusCode: number }) => statusCode)).toSatisfy(
       (answer) => answer === 404 || typeof answer === 'object',
     )

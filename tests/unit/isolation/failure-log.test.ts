@@ -45,13 +45,14 @@ function failed(fromMs: number, toMs: number, ...databases: readonly string[]): 
   return { name: 'adds', fromMs: NOON + fromMs, toMs: NOON + toMs, databases }
 }
 
-test("FailureLog.of() gives each test its database's lines of its time, and all of the databases that it had to itself", async () => {
+test("FailureLog.of() gives each test its database's lines of its time, and all since then of those that it had to itself", async () => {
   const { of, reads } = createLog({
     log: [
       line(0, 'db', 'ERROR:  before'),
       line(10, 'db', 'ERROR:  first\n\tgoes on'),
       line(11, 'other', 'ERROR:  of somebody else'),
       line(20, 'db', 'ERROR:  second, secret'),
+      line(3, 'own', 'ERROR:  of the test before'),
       line(99, 'own', 'ERROR:  late'),
     ],
   })
