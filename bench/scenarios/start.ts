@@ -4,11 +4,22 @@ import { pglite } from '../contenders/start/pglite.ts'
 import { plain } from '../contenders/start/plain.ts'
 import { parallel, reuse, sequential } from '../contenders/start/testcontainers.ts'
 import { MEASURES, startContender } from '../contenders/start/variant.ts'
-import { cold, coldWithoutRedis } from '../contenders/start/vitest-infra.ts'
+import { cold, coldWithoutRedis, fromSnapshot } from '../contenders/start/vitest-infra.ts'
 import type { Measure, Scenario } from '../support/contender.ts'
 
 const TABLES = 20
-const VARIANTS = [plain, cold, coldWithoutRedis, parallel, sequential, reuse, compose, embeddedPostgres, pglite]
+const VARIANTS = [
+  plain,
+  cold,
+  fromSnapshot,
+  coldWithoutRedis,
+  parallel,
+  sequential,
+  reuse,
+  compose,
+  embeddedPostgres,
+  pglite,
+]
 
 const measures: readonly Measure[] = [
   { name: MEASURES.firstTest, unit: 'ms', against: parallel.name, as: 'ratio' },

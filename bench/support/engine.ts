@@ -1,4 +1,5 @@
 import { getContainerRuntimeClient } from 'testcontainers'
+import { SnapshotImages } from '../../src/providers/docker/snapshot-images.ts'
 import type { Session } from './session.ts'
 
 async function connect() {
@@ -44,6 +45,11 @@ export async function sweep(session: Session): Promise<number> {
   const networks = await engine.listNetworks({ filters })
   await Promise.all(networks.map(({ Id }) => engine.getNetwork(Id).remove()))
   return containers.length + Volumes.length + networks.length
+}
+
+/** Removes the snapshots that runs in a folder have left. */
+export async function removeSnapshots(folder: string): Promise<void> {
+  await new SnapshotImages(await connect()).removeAll(folder)
 }
 
 interface MemoryStats {

@@ -33,7 +33,8 @@ export async function runProject(
   const beganMs = nowMs()
   const child = session.spawn(process.execPath, [join(folder, 'node_modules/vitest/vitest.mjs'), 'run'], {
     cwd: folder,
-    env: { ...process.env, NO_COLOR: '1', BENCH_MARKS: marksFile, ...env },
+    // A snapshot is somebody's own contender.
+    env: { ...process.env, NO_COLOR: '1', BENCH_MARKS: marksFile, VITEST_INFRA_SNAPSHOT: 'off', ...env },
     ...(uid !== undefined && { uid, gid: uid }),
   })
   let output = ''

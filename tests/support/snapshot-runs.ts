@@ -63,8 +63,7 @@ export class Project {
       await project.write(path, text)
     }
     onTestFinished(async () => {
-      const names = await project.snapshots()
-      await Promise.all(names.map((name) => project.images.remove(name, { force: true })))
+      await project.images.removeAll(project.root)
       await rm(project.root, { recursive: true })
     })
     return project

@@ -1,8 +1,16 @@
 import type { InfraOptions } from '../../../src/spec/infra-options.ts'
+import { removeSnapshots } from '../../support/engine.ts'
 import type { StartVariant } from './variant.ts'
 
 export const cold = infra('vitest-infra, cold')
 export const coldWithoutRedis = infra('vitest-infra, cold, without Redis', { services: ['postgres'] })
+
+/** The run that is not counted leaves it. */
+export const fromSnapshot = infra(
+  'vitest-infra, cold, from a snapshot',
+  { snapshot: true },
+  { cleanup: (_session, folder) => removeSnapshots(folder) },
+)
 
 /** A variant of ours: an option more, and what has to be prepared for it. */
 function infra(name: string, options: InfraOptions = {}, preparation: Partial<StartVariant> = {}): StartVariant {

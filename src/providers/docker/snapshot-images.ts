@@ -73,9 +73,9 @@ export class SnapshotImages {
     }
   }
 
-  /** Removes every snapshot of every project. */
-  async removeAll(): Promise<RemovedSnapshots> {
-    const images = await this.#list(KEY_LABEL)
+  /** Removes every snapshot of a project, or of all. */
+  async removeAll(root?: string): Promise<RemovedSnapshots> {
+    const images = await this.#list(root === undefined ? KEY_LABEL : `${PROJECT_LABEL}=${digest(root)}`)
     const outcomes = await Promise.all(images.map(({ Id }) => this.remove(Id, { force: true })))
     const removed = outcomes.filter(Boolean).length
     return { removed, inUse: outcomes.length - removed }
