@@ -6,6 +6,7 @@ import { ensureLab, findServing, isOwnHost, type Serving } from './ensure-lab.ts
 import { engineEnvironment, runCommand } from './exec.ts'
 import type { Lab } from './lab.ts'
 import { withLock } from './lock.ts'
+import { pathWithRedis } from './redis-server.ts'
 
 export interface ExecOptions {
   readonly unlessStopped: boolean
@@ -57,7 +58,9 @@ function say(name: string, value: string): void {
 
 export async function exec(lab: Lab, { unlessStopped, program, args }: ExecOptions): Promise<number> {
   const variables = await resolveEngineVariables(lab, unlessStopped)
-  return runCommand(program, args, { ...lab.environment, ...variables })
+  if (lab.environment['LAB'] === 'off') return runCommand(program, args, { ...lab.environment })
+  const environment = { ...lab.environment, ...variables }
+  return runCommand(program, args, { ...environment, ...(await pathWithRedis({ ...lab, environment })) })
 }
 
 /** What the program gets: nothing where the user has chosen an engine, or the machine's own serves. */

@@ -15,6 +15,8 @@ export interface Layout {
   readonly engines: string
   readonly data: string
   readonly images: string
+  /** A redis-server of this machine's own kind. */
+  readonly redis: string
   readonly logs: string
   readonly bin: string
   readonly dockerConfig: string
@@ -41,6 +43,7 @@ export function resolveLayout(root: string = dirname(import.meta.dirname)): Layo
     engines: join(lab, 'engine'),
     data: join(lab, 'data'),
     images: join(lab, 'images'),
+    redis: join(lab, 'redis'),
     logs: join(lab, 'log'),
     bin: join(lab, 'bin'),
     dockerConfig: join(lab, 'docker-config'),

@@ -2,7 +2,7 @@ import type {} from 'vitest'
 import type { ServiceState } from '../health/service-state.ts'
 
 /** The providers a stack can come from. */
-export type ProviderName = 'docker'
+export type ProviderName = 'docker' | 'embedded'
 
 /** Where PostgreSQL is and who we are there. */
 export interface PostgresFacts {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { createRequire, findPackageJSON } from 'node:module'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { InfraError } from '../errors.ts'
+import { findManifest } from '../internal/find-manifest.ts'
 
 /** Loads a module of a package in the version that the user's project has. */
 export function requireFrom(directory: string, specifier: string): unknown {
@@ -34,14 +34,6 @@ export function findScript(packageName: string, bin: string, directory: string):
     throw notInstalled([packageName], directory, bin)
   }
   return script
-}
-
-function findManifest(name: string, directory: string): string | undefined {
-  try {
-    return findPackageJSON(name, pathToFileURL(join(directory, 'noop.js')))
-  } catch {
-    return undefined
-  }
 }
 
 function scriptOf(manifest: string, name: string): string | undefined {

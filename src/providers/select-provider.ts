@@ -1,7 +1,11 @@
-import { homedir, userInfo } from 'node:os'
+import { arch, homedir, userInfo } from 'node:os'
 import type { ResolvedSpec } from '../spec/resolve-spec.ts'
 import { createDockerProvider } from './docker/docker-provider.ts'
-import { findEngine } from './docker/find-engine.ts'
+import type { EngineSearch } from './docker/engine-places.ts'
+import { type Engine, findEngine, searchEngine } from './docker/find-engine.ts'
+import { createEmbeddedProvider } from './embedded/embedded-provider.ts'
+import { findEmbeddedHome } from './embedded/embedded-home.ts'
+import { embeddedUnavailable, noProvider } from './no-provider.ts'
 import type { Provider } from './provider.ts'
 
 export interface ProviderContext {
@@ -11,16 +15,54 @@ export interface ProviderContext {
 }
 
 /**
- * The provider that a spec asks for.
+ * The provider that a spec asks for. `'auto'` means Docker where an engine answers, else local processes where they can
+ * run. An engine that was asked for by name (`DOCKER_HOST`, a context) and is silent is a mistake to be told of, and never
+ * a reason to run on something else.
  *
- * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
+ * @throws InfraError `INFRA_ENGINE_UNREACHABLE` for an engine that does not answer, `INFRA_NO_PROVIDER` where nothing can
+ * serve; both name all that was tried and why it failed
  */
 export async function selectProvider(spec: ResolvedSpec, context: ProviderContext): Promise<Provider> {
-  const engine = await findEngine({
-    environment: context.environment,
-    platform: process.platform,
-    homeDirectory: homedir(),
-    userId: userInfo().uid,
-  })
-  return createDockerProvider({ engine, root: spec.root, ...context })
+  switch (spec.provider) {
+    case 'docker':
+      return dockerOn(await findEngine(engineSearch(context)), spec, context)
+    case 'embedded':
+      return selectEmbedded(spec, context)
+    case 'auto':
+      return selectAny(spec, context)
+    default:
+      return spec.provider satisfies never
+  }
+}
+
+async function selectAny(spec: ResolvedSpec, context: ProviderContext): Promise<Provider> {
+  const engine = await searchEngine(engineSearch(context))
+  if ('host' in engine) {
+    return dockerOn(engine, spec, context)
+  }
+  const home = await findEmbeddedHome(spec, machine(context))
+  if ('place' in home) {
+    return createEmbeddedProvider(home, 'no container engine answered')
+  }
+  throw noProvider(engine, home)
+}
+
+async function selectEmbedded(spec: ResolvedSpec, context: ProviderContext): Promise<Provider> {
+  const home = await findEmbeddedHome(spec, machine(context))
+  if ('place' in home) {
+    return createEmbeddedProvider(home, 'as asked for')
+  }
+  throw embeddedUnavailable(home)
+}
+
+function dockerOn(engine: Engine, { root }: ResolvedSpec, context: ProviderContext): Provider {
+  return createDockerProvider({ engine, root, ...context })
+}
+
+function machine({ environment }: ProviderContext) {
+  return { environment, platform: process.platform, architecture: arch() }
+}
+
+function engineSearch({ environment }: ProviderContext): EngineSearch {
+  return { environment, platform: process.platform, homeDirectory: homedir(), userId: userInfo().uid }
 }

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import type { StackFacts } from '../environment/infra-facts.ts'
+import type { ProviderName, StackFacts } from '../environment/infra-facts.ts'
 import type { BuiltInServiceName, Healthcheck } from './infra-service.ts'
 
 /** Options that every service has. */
@@ -108,6 +108,12 @@ export interface RedisOptions extends ServiceOptions {
   /** Further arguments for `redis-server`, such as `['--maxmemory', '64mb']`. */
   readonly args?: readonly string[]
   /**
+   * The program that the provider `'embedded'` runs, relative to the project's folder.
+   *
+   * @default `VITEST_INFRA_REDIS_BINARY`, else `redis-server` or `valkey-server` on the `PATH`, else that of `redis-memory-server`
+   */
+  readonly binary?: string
+  /**
    * `.redis` files and folders of them: one command a line, quoted as in `redis-cli`.
    *
    * @default 'fixtures/redis', if it exists
@@ -118,11 +124,12 @@ export interface RedisOptions extends ServiceOptions {
 /** What can be said in `infra({ … })`, in `infra.config.ts`, and to `createGlobalSetup({ … })`. */
 export interface InfraOptions {
   /**
-   * How services are obtained. `'auto'` takes Docker.
+   * How services are obtained: as containers (`'docker'`), or as local processes (`'embedded'`). `'auto'` takes Docker
+   * where an engine answers, else local processes where they can run; what is named here is never replaced by the other.
    *
    * @default `VITEST_INFRA_PROVIDER`, else `'auto'`
    */
-  readonly provider?: 'auto' | 'docker'
+  readonly provider?: 'auto' | ProviderName
   /**
    * The services to start.
    *

@@ -31,7 +31,7 @@ const service = {
 }
 
 const schema = shape({
-  provider: v.picklist(['auto', 'docker']),
+  provider: v.picklist(['auto', 'docker', 'embedded']),
   services: v.array(v.picklist(['postgres', 'redis'])),
   postgres: shape({
     ...service,
@@ -46,6 +46,7 @@ const schema = shape({
   redis: shape({
     ...service,
     args: v.array(v.string()),
+    binary: v.pipe(v.string(), v.nonEmpty('must not be empty')),
     isolation: v.picklist(['server', 'database']),
     seeds: paths,
   }),

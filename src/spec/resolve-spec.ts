@@ -1,6 +1,6 @@
 import { BASE_VARIABLES } from '../environment/variable-set.ts'
 import { createVariableLookup, type EnvironmentLayers, type VariableLookup } from '../environment/environment-layers.ts'
-import type { StackFacts } from '../environment/infra-facts.ts'
+import type { ProviderName, StackFacts } from '../environment/infra-facts.ts'
 import { InfraError } from '../errors.ts'
 import { parseDurationMs } from '../internal/duration.ts'
 import type { InfraOptions, Seed, ServiceOptions, TemplateOptions } from './infra-options.ts'
@@ -54,6 +54,8 @@ export interface ResolvedTemplate {
 
 export interface ResolvedRedis extends ResolvedService {
   readonly args: readonly string[]
+  /** The program that runs where it is a local process; none: the one that is found. */
+  readonly binary: string | undefined
   readonly isolation: 'server' | 'database'
   readonly seeds: readonly string[] | undefined
 }
@@ -62,7 +64,7 @@ export interface ResolvedRedis extends ResolvedService {
 export interface ResolvedSpec {
   /** The folder that relative paths start from. */
   readonly root: string
-  readonly provider: 'auto' | 'docker'
+  readonly provider: 'auto' | ProviderName
   readonly startupTimeoutMs: number
   readonly isolation: 'file' | 'worker' | 'shared'
   /** The template that this project's databases are clones of. */
@@ -165,6 +167,7 @@ function resolveRedis(settle: Settle): ResolvedRedis {
   return {
     ...resolveService('redis', given, settle),
     args: [...(given.args ?? [])],
+    binary: given.binary ?? settle.lookup('VITEST_INFRA_REDIS_BINARY'),
     isolation: given.isolation ?? 'server',
     seeds: toList(given.seeds),
   }
@@ -199,10 +202,10 @@ function resolveHostPort(service: InfraService, port: number | 'random' | 'env',
     : parsePort(port, `${service.name}.port`)
 }
 
-function resolveProvider(options: InfraOptions, lookup: VariableLookup): 'auto' | 'docker' {
+function resolveProvider(options: InfraOptions, lookup: VariableLookup): 'auto' | ProviderName {
   const provider = options.provider ?? lookup('VITEST_INFRA_PROVIDER') ?? 'auto'
   assertOptions({ provider }, 'VITEST_INFRA_PROVIDER')
-  return provider as 'auto' | 'docker'
+  return provider as 'auto' | ProviderName
 }
 
 /** A machine of a CI service is a new one each time, where a snapshot would be taken and never used. */

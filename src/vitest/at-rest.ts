@@ -21,5 +21,5 @@ export function describeStackAtRest(spec: ResolvedSpec): StackFacts {
     address: NOWHERE,
     version: '',
   }))
-  return describeStack(spec, 'docker', services)
+  return describeStack(spec, spec.provider === 'auto' ? 'docker' : spec.provider, services)
 }

@@ -18,12 +18,16 @@ export interface EngineClaim {
 
 /** For a search in which nothing was asked for by name and nothing answered; each line tells of one place. */
 export function noEngineAnswered(lines: readonly string[]): InfraError {
-  const first = lines.some((line) => line.includes('(EACCES)')) ? JOIN_GROUP : 'Start Docker'
   return new InfraError('INFRA_ENGINE_UNREACHABLE', {
     problem: 'Cannot reach a container engine: none of the places where the docker command looks answered',
     detail: lines.map((line) => `  ${line}`).join('\n'),
-    remedy: `${first}, or set DOCKER_HOST to a running engine`,
+    remedy: `${instructionToStart(lines)}, or set DOCKER_HOST to a running engine`,
   })
+}
+
+/** What lets an engine answer, as an instruction. */
+export function instructionToStart(lines: readonly string[]): string {
+  return lines.some((line) => line.includes('(EACCES)')) ? JOIN_GROUP : 'Start Docker'
 }
 
 export function contextUnusable(context: Pick<EngineClaim, 'claim' | 'withdrawal'>, reason: string): InfraError {

@@ -34,6 +34,20 @@ export interface EngineEnvironment {
  * @throws {InfraError} `INFRA_ENGINE_UNREACHABLE` with every place that was tried and what it said
  */
 export async function findEngine(search: EngineSearch): Promise<Engine> {
+  const found = await searchEngine(search)
+  if (Array.isArray(found)) {
+    throw noEngineAnswered(found)
+  }
+  return found as Engine
+}
+
+/**
+ * The same for who has another choice where nothing was asked for by name and nothing answered: lines that tell of each
+ * place, then.
+ *
+ * @throws {InfraError} `INFRA_ENGINE_UNREACHABLE` where an engine that was asked for by name does not answer
+ */
+export async function searchEngine(search: EngineSearch): Promise<Engine | readonly string[]> {
   const places = await listEnginePlaces(search)
   const decided = new AbortController()
   const attempts = places.map((place) => tryPlace(place, decided.signal))
@@ -52,7 +66,7 @@ export function engineEnvironment({ host, tlsDirectory }: Engine): EngineEnviron
   return { DOCKER_HOST: host, ...tls }
 }
 
-async function firstEngine(attempts: readonly Promise<Engine | string>[]): Promise<Engine> {
+async function firstEngine(attempts: readonly Promise<Engine | string>[]): Promise<Engine | readonly string[]> {
   const lines: string[] = []
   for (const attempt of attempts) {
     const result = await attempt
@@ -61,7 +75,7 @@ async function firstEngine(attempts: readonly Promise<Engine | string>[]): Promi
     }
     lines.push(result)
   }
-  throw noEngineAnswered(lines)
+  return lines
 }
 
 /** The engine, or a line that says why there is none; rejects when the place binds. */

@@ -1,0 +1,41 @@
+import { chown, mkdir, readFile, stat } from 'node:fs/promises'
+import { userInfo } from 'node:os'
+import { dirname } from 'node:path'
+import type { Account } from './keeper-protocol.ts'
+
+/** Users that systems have for what shall have no rights. */
+const UNPRIVILEGED = ['postgres', 'nobody']
+
+/** Whom the servers run as: `undefined` is whoever runs us, `'none'` says that root has nobody for it. */
+export async function findAccount(): Promise<Account | undefined | 'none'> {
+  if (userInfo().uid !== 0) {
+    return undefined
+  }
+  const lines = (await readFile('/etc/passwd', 'utf8').catch(() => '')).split('\n').map((line) => line.split(':'))
+  const found = UNPRIVILEGED.flatMap((wanted) => lines.filter(([name]) => name === wanted))[0]
+  const [uid, gid] = [Number(found?.[2]), Number(found?.[3])]
+  return uid > 0 && gid > 0 ? { uid, gid } : 'none'
+}
+
+/** Whether an account gets to a file or folder: root's home, for one, lets nobody through. */
+export async function isReachable(path: string, account: Account | undefined): Promise<boolean> {
+  if (account === undefined || path === dirname(path)) {
+    return true
+  }
+  const { mode, uid, gid } = await stat(path)
+  // The last of three bits is that of entering a folder and of running a file.
+  const shift = uid === account.uid ? 6 : gid === account.gid ? 3 : 0
+  return ((mode >> shift) & 1) === 1 && isReachable(dirname(path), account)
+}
+
+/** Makes a folder that only an account, or whoever runs us, may look into. */
+export async function createOwned(folder: string, account: Account | undefined): Promise<void> {
+  await mkdir(folder, { mode: 0o700 })
+  await giveTo(folder, account)
+}
+
+export async function giveTo(path: string, account: Account | undefined): Promise<void> {
+  if (account) {
+    await chown(path, account.uid, account.gid)
+  }
+}

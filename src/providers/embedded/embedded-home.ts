@@ -1,0 +1,76 @@
+import type { ResolvedSpec } from '../../spec/resolve-spec.ts'
+import { findAccount } from './account.ts'
+import { findPostgres, type PostgresPackage } from './find-postgres.ts'
+import { findRedis, type RedisProgram } from './find-redis.ts'
+import { cacheFolder, type DataPlace, findDataPlace } from './folders.ts'
+import type { Account } from './keeper-protocol.ts'
+import { isMissing, type Missing } from './missing.ts'
+
+/** Everything that local servers need of this machine. */
+export interface EmbeddedHome {
+  readonly platform: NodeJS.Platform
+  readonly postgres: PostgresPackage | undefined
+  readonly redis: RedisProgram | undefined
+  /** Whom they run as; none: whoever runs us. */
+  readonly account: Account | undefined
+  readonly place: DataPlace
+  /** Where what can be made anew is kept, the user's own folder first. */
+  readonly caches: readonly [string, ...string[]]
+  readonly childEnvironment: Readonly<Record<string, string>>
+  /** For people: what serves. */
+  readonly description: string
+}
+
+export interface HomeContext {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly platform: NodeJS.Platform
+  readonly architecture: string
+}
+
+/** What systems need to start a program at all. */
+const PASSED_ON = ['PATH', 'Path', 'SystemRoot', 'TEMP', 'TMP', 'TMPDIR', 'LD_LIBRARY_PATH']
+/** For root, whose own cache folder nobody else gets to. */
+const SYSTEM_CACHE = '/var/cache/vitest-infra'
+
+/** What a spec's services need as local processes, or what they lack. */
+export async function findEmbeddedHome(
+  spec: ResolvedSpec,
+  { environment, platform, architecture }: HomeContext,
+): Promise<EmbeddedHome | readonly Missing[]> {
+  const { root } = spec
+  const account = await findAccount()
+  const postgres = spec.postgres && findPostgres({ root, platform, architecture })
+  const redis = spec.redis && (await findRedis({ root, platform, environment, configured: spec.redis.binary }))
+  const missing = [postgres, redis].filter(isMissing)
+  if (postgres && account === 'none') {
+    missing.push(NO_ACCOUNT)
+  }
+  if (missing.length > 0 || account === 'none' || isMissing(postgres) || isMissing(redis)) {
+    return missing
+  }
+  const cache = cacheFolder(environment, platform)
+  return {
+    platform,
+    postgres,
+    redis,
+    account,
+    place: await findDataPlace(environment),
+    caches: account === undefined ? [cache] : [cache, SYSTEM_CACHE],
+    childEnvironment: childEnvironment(environment),
+    description: [postgres, redis].flatMap((found) => found?.description ?? []).join(', '),
+  }
+}
+
+const NO_ACCOUNT: Missing = {
+  service: 'postgres',
+  reason: 'PostgreSQL refuses to run as root, and there is neither a user "postgres" nor a user "nobody"',
+  install: 'Run the tests as another user than root',
+}
+
+function childEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const passed = PASSED_ON.flatMap((name) => {
+    const value = environment[name]
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  return { ...Object.fromEntries(passed), LC_ALL: 'C', TZ: 'UTC' }
+}

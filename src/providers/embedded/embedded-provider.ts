@@ -1,0 +1,41 @@
+import { InfraError, messageOf } from '../../errors.ts'
+import { assertPortFree } from '../port-holder.ts'
+import type { Provider } from '../provider.ts'
+import type { EmbeddedHome } from './embedded-home.ts'
+import { launchService } from './launch-service.ts'
+import { SharedKeeper } from './shared-keeper.ts'
+
+/** Obtains services as processes of this machine; `reason` says why, in the line that tells of it. */
+export function createEmbeddedProvider(home: EmbeddedHome, reason: string): Provider {
+  const { place, childEnvironment, description } = home
+  const keepers = new SharedKeeper(place.folder, childEnvironment)
+  return {
+    name: 'embedded',
+    description: `Local processes, data ${place.isMemory ? 'in memory' : 'on disk'}: ${description} (${reason})`,
+    async start(definition, { signal }) {
+      const { name, envPortVar } = definition.service
+      if (definition.hostPort !== undefined) {
+        await assertPortFree({ host: '127.0.0.1', port: definition.hostPort, service: name, variable: envPortVar })
+      }
+      const opening = keepers.acquire()
+      try {
+        const keeper = await opening
+        return await launchService(definition, { keeper, home, signal, onStopped: () => keepers.release() })
+      } catch (error) {
+        await keepers.release()
+        signal.throwIfAborted()
+        throw error instanceof InfraError ? error : refused(name, error)
+      }
+    },
+  }
+}
+
+function refused(service: string, error: unknown): InfraError {
+  return new InfraError('INFRA_SERVICE_START', {
+    problem: `Cannot start service "${service}" as a local process: ${messageOf(error).trimEnd()}`,
+    remedy: `Correct what it names, or set VITEST_INFRA_PROVIDER=docker`,
+    service,
+    provider: 'embedded',
+    cause: error,
+  })
+}

@@ -1,0 +1,81 @@
+import { rm, statfs } from 'node:fs/promises'
+import { constants } from 'node:os'
+import type { Address } from '../../services/service.ts'
+import type { HealthcheckResult, ServerStatus, StartedService } from '../provider.ts'
+import type { KeptProgram } from './keeper.ts'
+import { readLogTail } from './local-program.ts'
+import type { LocalSibling } from './local-siblings.ts'
+
+export interface EmbeddedServiceOptions {
+  readonly name: string
+  readonly port: number
+  readonly server: KeptProgram
+  readonly siblings: readonly LocalSibling[]
+  /** Holds all that it writes. */
+  readonly folder: string
+  readonly log: string
+  /** Called once, when nothing of it is left. */
+  readonly onStopped: () => Promise<void>
+}
+
+/** A process that was started for a service. */
+export class EmbeddedService implements StartedService {
+  readonly address: Address
+  readonly label: string
+  readonly siblings: readonly LocalSibling[]
+  readonly #options: EmbeddedServiceOptions
+  #stopping: Promise<void> | undefined
+
+  constructor(options: EmbeddedServiceOptions) {
+    const { name, port, server, siblings } = options
+    this.#options = options
+    this.address = { host: 'localhost', port }
+    this.label = `${name} (pid ${server.pid})`
+    this.siblings = siblings
+  }
+
+  /**
+   * The declared healthcheck is a shell command for the service's container, made of programs that only the image has:
+   * `pg_isready`, `redis-cli`. What is asked here instead is whether the process lives; beside it, the health gate asks
+   * a real query, and that is what admits a local server.
+   */
+  async runHealthcheck(): Promise<HealthcheckResult> {
+    return this.#options.server.ending === undefined
+      ? { passed: true, output: 'its process runs; the declared command is for containers' }
+      : { passed: false, output: 'its process has ended' }
+  }
+
+  async freeBytes(): Promise<number | undefined> {
+    const { bavail, bsize } = await statfs(this.#options.folder)
+    return bavail * bsize
+  }
+
+  async status(): Promise<ServerStatus> {
+    const { ending } = this.#options.server
+    if (ending === undefined) {
+      return { running: true }
+    }
+    // As shells count.
+    const exitCode = ending.signal === null ? (ending.code ?? undefined) : 128 + constants.signals[ending.signal]
+    return { running: false, exitCode, outOfMemory: false }
+  }
+
+  logTail(count: number): Promise<string> {
+    return readLogTail(this.#options.log, count)
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop().catch((error: unknown) => {
+      this.#stopping = undefined
+      throw error
+    })
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    const { server, siblings, folder, onStopped } = this.#options
+    await Promise.all([server.end(), ...siblings.map((sibling) => sibling.close())])
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+    await onStopped()
+  }
+}

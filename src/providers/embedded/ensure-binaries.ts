@@ -1,0 +1,95 @@
+import { access, constants, cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
+import { isReachable } from './account.ts'
+import type { PostgresPackage } from './find-postgres.ts'
+import type { Account } from './keeper-protocol.ts'
+
+interface Link {
+  readonly source: string
+  readonly target: string
+}
+
+export interface BinaryPlaces {
+  readonly account: Account | undefined
+  /** Where copies are kept, the best first; the last one must be writable and reachable. */
+  readonly caches: readonly string[]
+}
+
+/**
+ * The folder of PostgreSQL's binaries, ready to run. npm packages cannot hold the symbolic links that their libraries
+ * need, and package managers may not run the script that makes them. Where they cannot be made either, or the servers'
+ * account does not get there, a copy is used.
+ */
+export async function ensureBinaries(postgres: PostgresPackage, { account, caches }: BinaryPlaces): Promise<string> {
+  const { native } = postgres
+  if ((await isReachable(join(native, 'bin'), account)) && (await makeLinks(native))) {
+    return native
+  }
+  const name = `${postgres.name.replace('/', '-')}-${postgres.version}`
+  const failures: unknown[] = []
+  for (const cache of caches) {
+    const copy = join(cache, 'binaries', name)
+    try {
+      await ensureCopy(native, copy)
+      if (await isReachable(join(copy, 'bin'), account)) {
+        return copy
+      }
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  throw failures.at(-1) ?? new Error(`no place was found for a copy of ${native}`)
+}
+
+async function ensureCopy(native: string, copy: string): Promise<void> {
+  if (await isThere(copy)) {
+    return
+  }
+  await mkdir(dirname(copy), { recursive: true, mode: 0o755 })
+  const part = `${copy}.${Math.random().toString(36).slice(2)}`
+  try {
+    await cp(native, part, { recursive: true, verbatimSymlinks: true })
+    if (!(await makeLinks(part))) {
+      throw new Error(`links cannot be made in ${part}`)
+    }
+    await rename(part, copy)
+  } catch (error) {
+    await rm(part, { recursive: true, force: true })
+    // Another process was quicker.
+    if (!(await isThere(copy))) {
+      throw error
+    }
+  }
+}
+
+/** Whether all are there in the end. */
+async function makeLinks(native: string): Promise<boolean> {
+  const links = await readLinks(native)
+  const outcomes = await Promise.all(links.map((link) => makeLink(native, link)))
+  return outcomes.every(Boolean)
+}
+
+async function makeLink(native: string, { source, target }: Link): Promise<boolean> {
+  // They are written from the package's own folder: native/lib/….
+  const path = join(native, relative('native', target))
+  if (await isThere(path)) {
+    return true
+  }
+  return symlink(relative(dirname(target), source), path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code === 'EEXIST',
+  )
+}
+
+async function readLinks(native: string): Promise<readonly Link[]> {
+  // Windows needs none.
+  const text = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
+  return JSON.parse(text) as Link[]
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path, constants.F_OK).then(
+    () => true,
+    () => false,
+  )
+}

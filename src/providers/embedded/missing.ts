@@ -1,0 +1,36 @@
+import { stat } from 'node:fs/promises'
+import type { BuiltInServiceName } from '../../spec/infra-service.ts'
+
+/** What a service lacks to run as a local process. */
+export interface Missing {
+  readonly service: BuiltInServiceName
+  /** A clause: "… is not installed". */
+  readonly reason: string
+  /** An instruction. */
+  readonly install: string
+}
+
+const PACKAGE_MANAGERS: Readonly<Record<string, string>> = {
+  '/usr/bin/apt-get': 'apt-get install redis-server',
+  '/sbin/apk': 'apk add redis',
+  '/usr/bin/dnf': 'dnf install valkey',
+  '/usr/bin/pacman': 'pacman -S valkey',
+  '/usr/bin/zypper': 'zypper install redis',
+}
+
+/** The one command that brings a Redis to this system. */
+export async function installCommand(platform: NodeJS.Platform): Promise<string> {
+  if (platform === 'darwin') {
+    return 'brew install redis'
+  }
+  for (const [program, command] of Object.entries(PACKAGE_MANAGERS)) {
+    if (platform === 'linux' && (await stat(program).catch(() => undefined))) {
+      return command
+    }
+  }
+  return 'npm install --save-dev redis-memory-server'
+}
+
+export function isMissing(found: object | undefined): found is Missing {
+  return found !== undefined && 'install' in found
+}

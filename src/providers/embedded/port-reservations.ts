@@ -1,0 +1,56 @@
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+
+const HOST = '127.0.0.1'
+
+/** Below those that systems give to outgoing connections (from 32768, or from 49152), which could take one in between. */
+const LOWEST = 15_000
+const HIGHEST = 32_000
+const ATTEMPTS = 200
+
+/**
+ * Free TCP ports of this machine that no other keeper takes, although nothing may listen on them for a while: the UDP
+ * port of the same number stands for it, which the system gives to one process only, and takes back when that has ended.
+ */
+export class PortReservations {
+  readonly #held: Socket[] = []
+
+  async reserve(count: number): Promise<readonly number[]> {
+    const ports: number[] = []
+    for (let attempt = 0; ports.length < count && attempt < ATTEMPTS + count; attempt += 1) {
+      const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST))
+      if (await this.#hold(port)) {
+        ports.push(port)
+      }
+    }
+    if (ports.length < count) {
+      throw new Error(`only ${ports.length} of ${count} free ports could be found from ${LOWEST} to ${HIGHEST}`)
+    }
+    return ports
+  }
+
+  async #hold(port: number): Promise<boolean> {
+    const mark = createSocket('udp4')
+    mark.bind({ port, address: HOST, exclusive: true })
+    // Rejects when it is held by somebody else.
+    const isOurs = await once(mark, 'listening').then(
+      () => isFree(port),
+      () => false,
+    )
+    if (isOurs) {
+      this.#held.push(mark)
+    } else {
+      mark.on('error', () => {}).close()
+    }
+    return isOurs
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const server = createServer()
+  server.once('error', () => resolve(false))
+  server.listen({ host: HOST, port, exclusive: true }, () => server.close(() => resolve(true)))
+  return promise
+}

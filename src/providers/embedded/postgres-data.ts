@@ -1,0 +1,146 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { createOwned, giveTo } from './account.ts'
+import { copyFolder } from './copy-folder.ts'
+import type { Keeper } from './keeper.ts'
+import type { Account } from './keeper-protocol.ts'
+import { runToEnd, type ProgramPlace } from './run-to-end.ts'
+
+/** Changes when what is kept has to be made in another way. */
+const FORMAT = 1
+const UNUSED_MS = 30 * 24 * 60 * 60_000
+
+/**
+ * The image sorts by code points, as musl does, and keeps UTC: so do these, whatever this machine's locale and time zone.
+ * Who chooses one chooses all.
+ */
+const LOCALE = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
+const CHOOSES_LOCALE = /^(?:--(?:encoding|locale|lc-|no-locale|icu|builtin)|-E)/
+
+export interface PostgresDataOptions {
+  readonly keeper: Keeper
+  readonly platform: NodeJS.Platform
+  /** Name and version of what the binaries come from. */
+  readonly origin: string
+  readonly binaries: string
+  readonly account: Account | undefined
+  /** Where initialised data directories are kept. */
+  readonly cache: string
+  /** The server's environment, in the words of the image. */
+  readonly variables: Readonly<Record<string, string>>
+  /** What programs of this machine need. */
+  readonly environment: Readonly<Record<string, string>>
+}
+
+/** Data directories of one user, password, database and set of initdb's arguments: made once, then copied. */
+export class PostgresData {
+  readonly #options: PostgresDataOptions
+  readonly #kept: string
+
+  constructor(options: PostgresDataOptions) {
+    const { origin, account, variables, cache } = options
+    const inputs = JSON.stringify([FORMAT, origin, account?.uid ?? '', initdbArguments(variables), variables])
+    this.#options = options
+    this.#kept = join(cache, 'postgres', createHash('sha256').update(inputs).digest('hex').slice(0, 32))
+  }
+
+  /** Fills an empty folder; says whether with a copy of what an earlier run kept. */
+  async fill(folder: string): Promise<'new' | 'kept'> {
+    if (await this.#copyKept(folder)) {
+      return 'kept'
+    }
+    await this.#initialise(folder)
+    // Without it the next start takes longer, and that is all.
+    await this.#keep(folder).catch(() => {})
+    return 'new'
+  }
+
+  async discardKept(): Promise<void> {
+    await rm(this.#kept, { recursive: true, force: true })
+  }
+
+  async #copyKept(folder: string): Promise<boolean> {
+    if (!(await isThere(this.#kept))) {
+      return false
+    }
+    try {
+      await copyFolder(this.#kept, folder, this.#place(folder))
+      const now = new Date()
+      await utimes(this.#kept, now, now).catch(() => {})
+      return true
+    } catch {
+      await this.discardKept().catch(() => {})
+      await rm(folder, { recursive: true, force: true })
+      return false
+    }
+  }
+
+  async #initialise(folder: string): Promise<void> {
+    const { account, variables, binaries, platform } = this.#options
+    const { POSTGRES_USER: user = '', POSTGRES_PASSWORD: password = '', POSTGRES_DB: database = '' } = variables
+    const suffix = platform === 'win32' ? '.exe' : ''
+    const place = { ...this.#place(folder), account }
+    const passwordFile = `${folder}.password`
+    await createOwned(folder, account)
+    await writeFile(passwordFile, `${password}\n`, { mode: 0o600 })
+    await giveTo(passwordFile, account)
+    await runToEnd(
+      join(binaries, 'bin', `initdb${suffix}`),
+      ['-D', folder, '-U', user, '--pwfile', passwordFile, '--auth=scram-sha-256', ...initdbArguments(variables)],
+      place,
+    )
+    await rm(passwordFile)
+    if (database !== 'postgres') {
+      // Before there is a server, so that the copies have it too.
+      const input = `CREATE DATABASE "${database.replaceAll('"', '""')}";\n\n`
+      await runToEnd(
+        join(binaries, 'bin', `postgres${suffix}`),
+        ['--single', '-j', '-F', '-c', 'exit_on_error=on', '-D', folder, 'postgres'],
+        { ...place, input },
+      )
+    }
+  }
+
+  /** Renamed into its place, so that who finds it finds it whole; of several who keep one, the first wins. */
+  async #keep(folder: string): Promise<void> {
+    const part = `${this.#kept}.${Math.random().toString(36).slice(2)}`
+    await mkdir(dirname(this.#kept), { recursive: true, mode: 0o700 })
+    try {
+      await copyFolder(folder, part, this.#place(folder))
+      await rename(part, this.#kept)
+    } finally {
+      await rm(part, { recursive: true, force: true })
+    }
+    await removeUnused(dirname(this.#kept))
+  }
+
+  #place(folder: string): ProgramPlace {
+    const { keeper, environment } = this.#options
+    return { keeper, environment, folder: dirname(folder), log: `${folder}.log` }
+  }
+}
+
+function initdbArguments({ POSTGRES_INITDB_ARGS: text = '' }: Readonly<Record<string, string>>): readonly string[] {
+  const words = [...text.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map((match) => match.slice(1).join(''))
+  return words.some((word) => CHOOSES_LOCALE.test(word)) ? words : [...LOCALE, ...words]
+}
+
+async function removeUnused(folder: string): Promise<void> {
+  const names = await readdir(folder)
+  await Promise.all(
+    names.map(async (name) => {
+      const { mtimeMs } = await stat(join(folder, name))
+      if (Date.now() - mtimeMs > UNUSED_MS) {
+        await rm(join(folder, name), { recursive: true, force: true })
+      }
+    }),
+  )
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}

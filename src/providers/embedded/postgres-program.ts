@@ -1,0 +1,31 @@
+import { join } from 'node:path'
+import type { LocalProgram } from './local-program.ts'
+import { PostgresData, type PostgresDataOptions } from './postgres-data.ts'
+
+export interface PostgresProgramOptions extends PostgresDataOptions {
+  /** Whether its data is in memory. */
+  readonly isMemory: boolean
+}
+
+/** PostgreSQL as a local process: TCP on the loopback, no socket file, nothing outside of its folder. */
+export function describePostgres(options: PostgresProgramOptions): LocalProgram {
+  const { binaries, account, isMemory, platform } = options
+  const data = new PostgresData(options)
+  const common = setting('listen_addresses', '127.0.0.1').concat(setting('unix_socket_directories', ''))
+  // Shared memory as files beside the data, where that is in memory itself: no ending leaves any of it.
+  const first = isMemory ? setting('dynamic_shared_memory_type', 'mmap') : []
+  return {
+    file: join(binaries, 'bin', platform === 'win32' ? 'postgres.exe' : 'postgres'),
+    account,
+    // An "immediate shutdown", which takes its children along.
+    endSignal: 'SIGQUIT',
+    arguments: (words, { folder, port }) => ['-D', folder, ...first, ...words, '-p', String(port), ...common],
+    siblingArguments: (words) => [...first, ...words, ...common],
+    fill: (folder) => data.fill(folder),
+    discardKept: () => data.discardKept(),
+  }
+}
+
+function setting(name: string, value: string): readonly string[] {
+  return ['-c', `${name}=${value}`]
+}

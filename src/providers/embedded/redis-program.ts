@@ -1,0 +1,23 @@
+import { realpath } from 'node:fs/promises'
+import { createOwned, isReachable } from './account.ts'
+import type { Account } from './keeper-protocol.ts'
+import type { LocalProgram } from './local-program.ts'
+
+/** Redis as a local process, on the loopback alone. */
+export async function describeRedis(file: string, account: Account | undefined): Promise<LocalProgram> {
+  const common = ['--bind', '127.0.0.1', '--daemonize', 'no']
+  // It does not refuse to run as root, so a program that only root reaches need not be copied.
+  const user = (await isReachable(await realpath(file), account)) ? account : undefined
+  return {
+    file,
+    account: user,
+    endSignal: 'SIGKILL',
+    arguments: (words, { folder, port }) => [...words, '--dir', folder, '--port', String(port), ...common],
+    siblingArguments: (words) => [...words, ...common],
+    fill: async (folder) => {
+      await createOwned(folder, user)
+      return 'new'
+    },
+    discardKept: async () => {},
+  }
+}

@@ -1,0 +1,35 @@
+import { basename } from 'node:path'
+import type { Keeper } from './keeper.ts'
+import type { Account } from './keeper-protocol.ts'
+import { readLogTail } from './local-program.ts'
+
+const LOG_LINES = 20
+
+export interface ProgramPlace {
+  readonly keeper: Keeper
+  readonly environment: Readonly<Record<string, string>>
+  readonly folder: string
+  readonly log: string
+  readonly account?: Account | undefined
+  /** What it reads. */
+  readonly input?: string
+}
+
+/** Runs a program to its end; rejects with what it printed unless it ends well. */
+export async function runToEnd(file: string, args: readonly string[], place: ProgramPlace): Promise<void> {
+  const { keeper, environment, folder, log, account, input } = place
+  const program = await keeper.start({
+    file,
+    args,
+    environment,
+    folder,
+    log,
+    endSignal: 'SIGKILL',
+    ...(account && { account }),
+    ...(input !== undefined && { input }),
+  })
+  const { code, signal } = await program.whenEnded()
+  if (code !== 0) {
+    throw new Error(`${basename(file)} ended with ${signal ?? `code ${code}`}: ${await readLogTail(log, LOG_LINES)}`)
+  }
+}
