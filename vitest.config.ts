@@ -19,6 +19,10 @@ export default defineConfig({
         },
       },
       {
+        // The same suite for every provider, each in its own file.
+        test: { name: 'contract', include: ['tests/contract/*.test.ts'], testTimeout: 60_000 },
+      },
+      {
         // Runs consumer projects, through the real Vitest, on the packed package.
         test: {
           name: 'e2e',

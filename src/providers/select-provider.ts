@@ -1,4 +1,4 @@
-import { arch, homedir, userInfo } from 'node:os'
+import { arch, homedir } from 'node:os'
 import type { ResolvedSpec } from '../spec/resolve-spec.ts'
 import { createDockerProvider } from './docker/docker-provider.ts'
 import type { EngineSearch } from './docker/engine-places.ts'
@@ -64,5 +64,5 @@ function machine({ environment }: ProviderContext) {
 }
 
 function engineSearch({ environment }: ProviderContext): EngineSearch {
-  return { environment, platform: process.platform, homeDirectory: homedir(), userId: userInfo().uid }
+  return { environment, platform: process.platform, homeDirectory: homedir(), userId: process.getuid?.() }
 }

@@ -168,7 +168,7 @@ test('console stays in report', () => {
 })
 
 test('the environment, exit and signals of the process stay in entries', () => {
-  const harmless = ['platform', 'pid']
+  const harmless = ['platform', 'pid', 'getuid']
   // It keeps a worker's lease on `process`, the one object that vm pools do not renew, and asks nothing of it.
   const holder = 'isolation/file-lease.ts'
   // It is a process of its own, and these are its parts.

@@ -6,15 +6,28 @@ import type { Account } from './keeper-protocol.ts'
 /** Users that systems have for what shall have no rights. */
 const UNPRIVILEGED = ['postgres', 'nobody']
 
-/** Whom the servers run as: `undefined` is whoever runs us, `'none'` says that root has nobody for it. */
-export async function findAccount(): Promise<Account | undefined | 'none'> {
-  if (userInfo().uid !== 0) {
-    return undefined
+/** Whom the servers run as: `undefined` is whoever runs us, a text says why PostgreSQL can run as nobody. */
+export async function findAccount(): Promise<Account | undefined | string> {
+  const userId = process.getuid?.()
+  if (userId !== 0) {
+    return userId === undefined || hasName()
+      ? undefined
+      : `user ${userId} has no name on this system, which PostgreSQL asks for`
   }
   const lines = (await readFile('/etc/passwd', 'utf8').catch(() => '')).split('\n').map((line) => line.split(':'))
   const found = UNPRIVILEGED.flatMap((wanted) => lines.filter(([name]) => name === wanted))[0]
   const [uid, gid] = [Number(found?.[2]), Number(found?.[3])]
-  return uid > 0 && gid > 0 ? { uid, gid } : 'none'
+  return uid > 0 && gid > 0
+    ? { uid, gid }
+    : 'PostgreSQL refuses to run as root, and there is neither a user "postgres" nor a user "nobody"'
+}
+
+function hasName(): boolean {
+  try {
+    return userInfo().username !== ''
+  } catch {
+    return false
+  }
 }
 
 /** Whether an account gets to a file or folder: root's home, for one, lets nobody through. */

@@ -38,14 +38,15 @@ export async function findEmbeddedHome(
   { environment, platform, architecture }: HomeContext,
 ): Promise<EmbeddedHome | readonly Missing[]> {
   const { root } = spec
-  const account = await findAccount()
+  const found = await findAccount()
+  const account = typeof found === 'string' ? undefined : found
   const postgres = spec.postgres && findPostgres({ root, platform, architecture })
   const redis = spec.redis && (await findRedis({ root, platform, environment, configured: spec.redis.binary }))
   const missing = [postgres, redis].filter(isMissing)
-  if (postgres && account === 'none') {
-    missing.push(NO_ACCOUNT)
+  if (postgres && typeof found === 'string') {
+    missing.push({ service: 'postgres', reason: found, install: 'Run the tests as an ordinary user' })
   }
-  if (missing.length > 0 || account === 'none' || isMissing(postgres) || isMissing(redis)) {
+  if (missing.length > 0 || isMissing(postgres) || isMissing(redis)) {
     return missing
   }
   const cache = cacheFolder(environment, platform)
@@ -59,12 +60,6 @@ export async function findEmbeddedHome(
     childEnvironment: childEnvironment(environment),
     description: [postgres, redis].flatMap((found) => found?.description ?? []).join(', '),
   }
-}
-
-const NO_ACCOUNT: Missing = {
-  service: 'postgres',
-  reason: 'PostgreSQL refuses to run as root, and there is neither a user "postgres" nor a user "nobody"',
-  install: 'Run the tests as another user than root',
 }
 
 function childEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {

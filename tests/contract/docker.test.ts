@@ -1,0 +1,4 @@
+import { leftContainers } from '../support/left-containers.ts'
+import { describeProvider } from './provider-contract.ts'
+
+describeProvider({ name: 'docker', leftovers: () => leftContainers(process.pid) })

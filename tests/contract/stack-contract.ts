@@ -1,0 +1,86 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { ProviderName } from '../../src/environment/infra-facts.ts'
+import { systemClock } from '../../src/internal/clock.ts'
+import { LeaseClient } from '../../src/isolation/lease-client.ts'
+import type { Lease } from '../../src/isolation/lease-protocol.ts'
+import type { InfraEvent } from '../../src/report/events.ts'
+import { withPostgres } from '../../src/services/postgres.ts'
+import { withRedis } from '../../src/services/redis.ts'
+import { resolveSpec } from '../../src/spec/resolve-spec.ts'
+import { type StartingInfra, startInfra } from '../../src/stack/start-infra.ts'
+
+/** A whole stack on a provider: templates, leases, a Redis server for each. */
+export function describeStackContract(provider: ProviderName, leftovers: () => Promise<readonly string[]>): void {
+  describe(`${provider}: a stack`, () => {
+    test('leases clones of its template and Redis servers, each for one test', async () => {
+      const { infra, events } = await startStack(provider)
+      const { facts, socket } = await infra.up
+      expect(facts.provider).toBe(provider)
+      expect(events).toContainEqual(
+        expect.objectContaining({ type: 'template-ready', template: 'default', isNew: true }),
+      )
+      const client = await LeaseClient.open(socket)
+      const leases = await Promise.all(['a', 'b', 'c', 'd'].map((owner) => acquire(client, owner)))
+      const places = leases.map(({ facts: { postgres, redis } }) => `${postgres.database} ${redis.port}`)
+      expect(new Set(places).size).toBe(4)
+      await Promise.all(leases.map(useWorld))
+      await client.release(leases[0]?.lease ?? 0)
+      await useWorld(await acquire(client, 'e'))
+      await infra.stop()
+      expect(await leftovers()).toEqual([])
+    })
+
+    test('that is stopped while it starts leaves nothing', async () => {
+      const { infra, events } = await startStack(provider)
+      await expect.poll(() => events.length, { timeout: 20_000, interval: 5 }).toBeGreaterThan(1)
+      await infra.stop()
+      expect(await leftovers()).toEqual([])
+    })
+
+    test('of another run stays while one ends', async () => {
+      const [one, two] = await Promise.all([startStack(provider), startStack(provider)])
+      const [, { socket }] = await Promise.all([one.infra.up, two.infra.up])
+      await one.infra.stop()
+      await useWorld(await acquire(await LeaseClient.open(socket), 'a'))
+    })
+  })
+}
+
+async function startStack(provider: ProviderName): Promise<{ infra: StartingInfra; events: InfraEvent[] }> {
+  const root = await mkdtemp(join(tmpdir(), 'contract-'))
+  await mkdir(join(root, 'fixtures/postgres/migrations'), { recursive: true })
+  await writeFile(join(root, 'fixtures/postgres/migrations/1.sql'), 'CREATE TABLE notes (text text);')
+  const events: InfraEvent[] = []
+  const spec = resolveSpec({ provider }, { root, source: 'the test', environment: { process: {} } })
+  const infra = startInfra(spec, {
+    environment: process.env,
+    workers: 2,
+    variables: () => ({}),
+    report: (event) => void events.push(event),
+    clock: systemClock,
+  })
+  // A test that fails before it waits for it shall fail with its own reason.
+  infra.up.catch(() => {})
+  onTestFinished(async () => {
+    await infra.stop()
+    await rm(root, { recursive: true })
+  })
+  return { infra, events }
+}
+
+function acquire(client: LeaseClient, owner: string): Promise<Lease> {
+  const wants = ['postgres', 'redis'] as const
+  return client.acquire({ project: '', owner, span: 'file', wants, template: 'default', reuse: false })
+}
+
+/** Does what would fail in a database or a Redis that somebody else has used. */
+async function useWorld({ facts: { postgres, redis } }: Lease): Promise<void> {
+  const { rows } = await withPostgres(postgres, (client) =>
+    client.query('INSERT INTO notes VALUES ($1) RETURNING (SELECT count(*)::int FROM notes) AS before', ['x']),
+  )
+  const count = await withRedis(redis, (client) => client.incr('notes'))
+  expect({ before: rows[0]?.before, count }).toEqual({ before: 0, count: 1 })
+}

@@ -1,0 +1,82 @@
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test, vi } from 'vitest'
+import { withPostgres } from '../../../src/services/postgres.ts'
+import { leftOfKeepers, listProcesses, type MachineProcess } from '../../support/left-of-keepers.ts'
+import { EmbeddedProcess } from '../../support/start-embedded-process.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
+
+async function descendants(pid: number): Promise<readonly MachineProcess[]> {
+  const all = await listProcesses()
+  const below = (parent: number): MachineProcess[] =>
+    all.filter((one) => one.parent === parent).flatMap((one) => [one, ...below(one.pid)])
+  return below(pid)
+}
+
+async function stillThere(pids: readonly number[]): Promise<readonly string[]> {
+  const all = await listProcesses()
+  return all.filter(({ pid, command }) => pids.includes(pid) && command !== '').map(({ command }) => command)
+}
+
+const PATIENCE = { timeout: 10_000 }
+
+test('a run that is killed leaves neither a process nor a file, whatever its servers are doing', async () => {
+  const run = new EmbeddedProcess()
+  const { postgres } = await run.up()
+  const sleeping = withPostgres(postgres, (client) => client.query('SELECT pg_sleep(60)')).catch(() => {})
+  const pids = (await descendants(run.pid)).map(({ pid }) => pid)
+  // The keeper, PostgreSQL with its own processes, Redis and one for each lease.
+  expect(pids.length).toBeGreaterThan(6)
+  run.child.kill('SIGKILL')
+  await once(run.child, 'exit')
+  await sleeping
+  await expect.poll(() => stillThere(pids), PATIENCE).toEqual([])
+  await expect.poll(() => leftOfKeepers(run.pid), PATIENCE).toEqual([])
+})
+
+test.for([0, 30, 80, 150, 300, 600])('a run that is killed %d ms after its start leaves nothing', async (delayMs) => {
+  const run = new EmbeddedProcess({ options: { postgres: { initdbArgs: `--wal-segsize=1` } } })
+  await expect.poll(() => descendants(run.pid), { ...PATIENCE, interval: 5 }).not.toEqual([])
+  await sleep(delayMs)
+  const pids = (await descendants(run.pid)).map(({ pid }) => pid)
+  run.child.kill('SIGKILL')
+  await once(run.child, 'exit')
+  await expect.poll(() => stillThere(pids), PATIENCE).toEqual([])
+  await expect.poll(() => leftOfKeepers(run.pid), PATIENCE).toEqual([])
+})
+
+test('a keeper that is told to end takes the servers along', async () => {
+  const run = new EmbeddedProcess()
+  await run.up()
+  const processes = await descendants(run.pid)
+  const keeper = processes.find(({ command }) => command.includes('keeper-process'))
+  process.kill(keeper?.pid ?? Number.NaN, 'SIGTERM')
+  await expect.poll(() => stillThere(processes.map(({ pid }) => pid)), PATIENCE).toEqual([])
+})
+
+test('the files of a keeper that was killed itself are removed by the next run', async () => {
+  const run = new EmbeddedProcess({ options: { services: ['redis'] } })
+  await run.up()
+  const processes = await descendants(run.pid)
+  for (const { pid } of processes.toReversed()) {
+    process.kill(pid, 'SIGKILL')
+  }
+  const keeper = processes.find(({ command }) => command.includes('keeper-process'))
+  const left = async () => (await leftOfKeepers(run.pid)).filter((name) => name.includes(`-${keeper?.pid}-`))
+  await expect.poll(left, PATIENCE).toHaveLength(1)
+  const next = new EmbeddedProcess({ options: { services: ['redis'] } })
+  await next.up()
+  expect(await left()).toEqual([])
+})
+
+test('a run that ends as it should leaves nothing, not even in shared memory', async () => {
+  const ours = async () => (await readdir('/dev/shm')).filter((name) => name.startsWith('PostgreSQL.')).length
+  const before = await ours()
+  const run = new EmbeddedProcess()
+  await run.up()
+  expect(await ours()).toBe(before)
+  await run.end()
+  expect(await leftOfKeepers(run.pid)).toEqual([])
+})

