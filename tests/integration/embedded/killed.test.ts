@@ -59,11 +59,12 @@ test('a keeper that is told to end takes the servers along', async () => {
 test('the files of a keeper that was killed itself are removed by the next run', async () => {
   const run = new EmbeddedProcess({ options: { services: ['redis'] } })
   await run.up()
-  const processes = await descendants(run.pid)
-  for (const { pid } of processes.toReversed()) {
+  const [keeper] = await descendants(run.pid)
+  process.kill(keeper?.pid ?? Number.NaN, 'SIGSTOP')
+  // While it cannot start any more of them.
+  for (const { pid } of await descendants(run.pid)) {
     process.kill(pid, 'SIGKILL')
   }
-  const keeper = processes.find(({ command }) => command.includes('keeper-process'))
   const left = async () => (await leftOfKeepers(run.pid)).filter((name) => name.includes(`-${keeper?.pid}-`))
   await expect.poll(left, PATIENCE).toHaveLength(1)
   const next = new EmbeddedProcess({ options: { services: ['redis'] } })
