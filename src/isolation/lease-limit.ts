@@ -43,7 +43,8 @@ export function limitDatabases({ maxConnections, templateBytes, freeBytes, worke
   return {
     count: byBytes,
     reason: `${megabytes(freeBytes)} are free for data, and a clone of ${megabytes(templateBytes)} is reckoned with ${megabytes(templateBytes * ROOM_PER_CLONE)}`,
-    remedy: 'Give the container engine more memory, make the template smaller, or lower maxConcurrency or maxWorkers',
+    remedy:
+      'Give the container engine, or the folder of the data, more room, make the template smaller, or lower maxConcurrency or maxWorkers',
   }
 }
 

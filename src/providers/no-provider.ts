@@ -2,6 +2,8 @@ import { InfraError } from '../errors.ts'
 import { instructionToStart } from './docker/engine-unreachable.ts'
 import type { Missing } from './embedded/missing.ts'
 
+const RUN = 'Run: '
+
 /** Where nobody said how, and neither way is open. */
 export function noProvider(enginePlaces: readonly string[], missing: readonly Missing[]): InfraError {
   return new InfraError('INFRA_NO_PROVIDER', {
@@ -12,7 +14,7 @@ export function noProvider(enginePlaces: readonly string[], missing: readonly Mi
       '  embedded:',
       ...missing.map((part) => `    ${describe(part)}`),
     ].join('\n'),
-    remedy: `${instructionToStart(enginePlaces)}; or, for local processes: ${missing.map(({ install }) => install).join(' and ')}`,
+    remedy: `${instructionToStart(enginePlaces)}; or, for local processes, ${lowerFirst(instruction(missing))}`,
   })
 }
 
@@ -20,11 +22,23 @@ export function noProvider(enginePlaces: readonly string[], missing: readonly Mi
 export function embeddedUnavailable(missing: readonly Missing[]): InfraError {
   return new InfraError('INFRA_NO_PROVIDER', {
     problem: `Cannot use the provider "embedded": ${missing.map(describe).join('; ')}`,
-    remedy: missing.map(({ install }) => install).join(' and '),
+    remedy: instruction(missing),
     provider: 'embedded',
   })
 }
 
 function describe({ service, reason }: Missing): string {
   return `${service}: ${reason}`
+}
+
+/** Commands as one line for the shell, and in front of it what no command does. */
+function instruction(missing: readonly Missing[]): string {
+  const all = missing.map(({ install }) => install)
+  const commands = all.filter((install) => install.startsWith(RUN)).map((install) => install.slice(RUN.length))
+  const others = all.filter((install) => !install.startsWith(RUN))
+  return [...others, ...(commands.length > 0 ? [RUN + commands.join(' && ')] : [])].join('; ')
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1)
 }

@@ -1,3 +1,4 @@
+import type { ProviderName } from '../environment/infra-facts.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import { awaitHealthy } from '../health/gate.ts'
 import type { ServiceState } from '../health/service-state.ts'
@@ -146,7 +147,7 @@ export class Stack {
     const failures = results.filter((result) => result !== undefined)
     if (failures.length > 0) {
       this.#started.push(...failures.map(({ service }) => service))
-      throw stopFailed(failures)
+      throw stopFailed(this.#options.provider.name, failures)
     }
   }
 
@@ -181,11 +182,18 @@ export function startAborted(): InfraError {
   })
 }
 
-function stopFailed(failures: readonly { readonly service: StartedService; readonly reason: unknown }[]): InfraError {
+function stopFailed(
+  provider: ProviderName,
+  failures: readonly { readonly service: StartedService; readonly reason: unknown }[],
+): InfraError {
+  const labels = failures.map(({ service }) => service.label)
   const lines = failures.map(({ service, reason }) => `${service.label}: ${messageOf(reason)}`)
   return new InfraError('INFRA_STOP_FAILED', {
     problem: `Cannot stop the stack: ${lines.join('; ')}`,
-    remedy: `Remove what is left with: docker rm -fv ${failures.map(({ service }) => service.label).join(' ')}`,
+    remedy:
+      provider === 'docker'
+        ? `Remove what is left with: docker rm -fv ${labels.join(' ')}`
+        : `End what is left: ${labels.join(', ')}`,
     cause: failures,
   })
 }

@@ -23,7 +23,7 @@ const ROOT = import.meta.dirname
 export interface ProviderCase {
   readonly name: ProviderName
   /** Whatever is left of servers that this process has started and ended. */
-  leftovers(): Promise<readonly string[]>
+  readonly leftovers: () => Promise<readonly string[]>
 }
 
 /** What every provider does, with real servers. */

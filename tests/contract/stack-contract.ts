@@ -26,9 +26,9 @@ export function describeStackContract(provider: ProviderName, leftovers: () => P
       const leases = await Promise.all(['a', 'b', 'c', 'd'].map((owner) => acquire(client, owner)))
       const places = leases.map(({ facts: { postgres, redis } }) => `${postgres.database} ${redis.port}`)
       expect(new Set(places).size).toBe(4)
-      await Promise.all(leases.map(useWorld))
+      expect(await Promise.all(leases.map(useWorld))).toEqual([UNUSED, UNUSED, UNUSED, UNUSED])
       await client.release(leases[0]?.lease ?? 0)
-      await useWorld(await acquire(client, 'e'))
+      expect(await useWorld(await acquire(client, 'e'))).toEqual(UNUSED)
       await infra.stop()
       expect(await leftovers()).toEqual([])
     })
@@ -44,7 +44,8 @@ export function describeStackContract(provider: ProviderName, leftovers: () => P
       const [one, two] = await Promise.all([startStack(provider), startStack(provider)])
       const [, { socket }] = await Promise.all([one.infra.up, two.infra.up])
       await one.infra.stop()
-      await useWorld(await acquire(await LeaseClient.open(socket), 'a'))
+      const lease = await acquire(await LeaseClient.open(socket), 'a')
+      expect(await useWorld(lease)).toEqual(UNUSED)
     })
   })
 }
@@ -76,11 +77,14 @@ function acquire(client: LeaseClient, owner: string): Promise<Lease> {
   return client.acquire({ project: '', owner, span: 'file', wants, template: 'default', reuse: false })
 }
 
-/** Does what would fail in a database or a Redis that somebody else has used. */
-async function useWorld({ facts: { postgres, redis } }: Lease): Promise<void> {
+/** What `useWorld` finds where nobody was before. */
+const UNUSED = { before: 0, count: 1 }
+
+/** Counts those who have used a database and a Redis, itself included in the latter. */
+async function useWorld({ facts: { postgres, redis } }: Lease): Promise<object> {
   const { rows } = await withPostgres(postgres, (client) =>
     client.query('INSERT INTO notes VALUES ($1) RETURNING (SELECT count(*)::int FROM notes) AS before', ['x']),
   )
   const count = await withRedis(redis, (client) => client.incr('notes'))
-  expect({ before: rows[0]?.before, count }).toEqual({ before: 0, count: 1 })
+  return { before: rows[0]?.before, count }
 }

@@ -58,7 +58,7 @@ export async function findEmbeddedHome(
     place: await findDataPlace(environment),
     caches: account === undefined ? [cache] : [cache, SYSTEM_CACHE],
     childEnvironment: childEnvironment(environment),
-    description: [postgres, redis].flatMap((found) => found?.description ?? []).join(', '),
+    description: [postgres, redis].flatMap((program) => program?.description ?? []).join(', '),
   }
 }
 

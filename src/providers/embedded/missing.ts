@@ -6,7 +6,7 @@ export interface Missing {
   readonly service: BuiltInServiceName
   /** A clause: "… is not installed". */
   readonly reason: string
-  /** An instruction. */
+  /** An instruction; one that names a command begins with "Run: ". */
   readonly install: string
 }
 

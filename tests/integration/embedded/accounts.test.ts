@@ -49,7 +49,11 @@ function installed(root: string = import.meta.dirname): PostgresPackage {
 }
 
 function versionOf(binaries: string, account: Account | undefined): string {
-  const { stdout, stderr } = spawnSync(join(binaries, 'bin/postgres'), ['--version'], { ...account, cwd: '/' })
+  const { stdout, stderr } = spawnSync(join(binaries, 'bin/postgres'), ['--version'], {
+    ...account,
+    cwd: '/',
+    encoding: 'utf8',
+  })
   return `${stdout}${stderr}`.trim()
 }
 

@@ -19,7 +19,7 @@ async function emptyCache(): Promise<{ cache: string; kept: () => Promise<string
 }
 
 /** Starts a run, asks its server something, ends it. */
-async function use(cache: string, options: object = {}): Promise<void> {
+async function use(cache: string, options: object = {}): Promise<string> {
   const run = new EmbeddedProcess({
     options: { ...ONLY_POSTGRES, ...options },
     environment: { XDG_CACHE_HOME: cache },
@@ -30,6 +30,7 @@ async function use(cache: string, options: object = {}): Promise<void> {
   )
   expect(rows[0]?.tables).toBeGreaterThan(0)
   await run.end()
+  return postgres.version
 }
 
 test('a data directory is initialised once, and then copied', async () => {
@@ -81,5 +82,5 @@ test('of runs that begin side by side one keeps it, and all of them come up', as
 
 test('a run comes up where nothing can be kept', async () => {
   // Not a folder.
-  await use('/dev/null')
+  expect(await use('/dev/null')).toMatch(/^18/)
 })
