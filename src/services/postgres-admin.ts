@@ -72,6 +72,11 @@ export class PostgresAdmin {
     )
   }
 
+  /** Has all that was committed written, so that whoever copies the server's files has it. */
+  async checkpoint(): Promise<void> {
+    await this.#working.query('CHECKPOINT')
+  }
+
   /** What bounds the number of clones of a template. */
   async readCapacity(template: string): Promise<{ maxConnections: number; templateBytes: number }> {
     const { rows } = await this.#asking.query<{ connections: number; bytes: string }>(

@@ -165,6 +165,7 @@ export class PostgresPart {
       takeBase: async () => {
         // One that cannot be built is told to the file that wants it, on whose server it is tried again.
         await Promise.allSettled(this.#plans.map(async ({ name }) => this.#templates?.ensure(name)))
+        await this.#admin?.checkpoint()
         await takeBase()
       },
       // What they find is no news.

@@ -55,7 +55,7 @@ export function describeProvider({ name, leftovers }: ProviderCase): void {
       await started.stop()
       await started.stop()
       await expect(ask(started.address, definition)).rejects.toThrow(/ECONNREFUSED|closed/)
-      expect(await leftovers()).toEqual([])
+      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
     })
 
     test('a service can be started again, and knows nothing of before', async () => {
@@ -91,7 +91,7 @@ export function describeProvider({ name, leftovers }: ProviderCase): void {
       expect((error as InfraError).message).toContain(`Last lines of the log of ${started.label}:\n`)
       expect((error as InfraError).message).toMatch(/could not access file "nope"|argument must be a memory value/)
       await started.stop()
-      expect(await leftovers()).toEqual([])
+      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
     })
 
     test('a server that answers no query is never admitted, although it runs', async () => {
@@ -112,7 +112,7 @@ export function describeProvider({ name, leftovers }: ProviderCase): void {
         (started) => started.stop(),
         (error: unknown) => expect(error).toEqual(new Error('the run has ended')),
       )
-      expect(await leftovers()).toEqual([])
+      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
     })
 
     test('a pinned port is the one that it listens on', async () => {
@@ -133,7 +133,7 @@ export function describeProvider({ name, leftovers }: ProviderCase): void {
         code: 'INFRA_PORT_TAKEN',
         message: expect.stringContaining(`(pid ${process.pid})`),
       })
-      expect(await leftovers()).toEqual([])
+      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
     })
   })
 
@@ -202,7 +202,7 @@ export function describeProvider({ name, leftovers }: ProviderCase): void {
       await two.control('pause')
       await started.stop()
       expect(await answersPing(one.address)).toBe(false)
-      expect(await leftovers()).toEqual([])
+      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
     })
   })
 

@@ -30,14 +30,14 @@ export function describeStackContract(provider: ProviderName, leftovers: () => P
       await client.release(leases[0]?.lease ?? 0)
       expect(await useWorld(await acquire(client, 'e'))).toEqual(UNUSED)
       await infra.stop()
-      expect(await leftovers()).toEqual([])
+      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
     })
 
     test('that is stopped while it starts leaves nothing', async () => {
       const { infra, events } = await startStack(provider)
       await expect.poll(() => events.length, { timeout: 20_000, interval: 5 }).toBeGreaterThan(1)
       await infra.stop()
-      expect(await leftovers()).toEqual([])
+      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
     })
 
     test('of another run stays while one ends', async () => {

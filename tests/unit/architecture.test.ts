@@ -172,7 +172,9 @@ test('the environment, exit and signals of the process stay in entries', () => {
   // It keeps a worker's lease on `process`, the one object that vm pools do not renew, and asks nothing of it.
   const holder = 'isolation/file-lease.ts'
   // It is a process of its own, and these are its parts.
-  const keeper = ['keeper-process.ts', 'kept-programs.ts', 'run-folder.ts'].map((file) => `providers/embedded/${file}`)
+  const keeper = ['keeper-process.ts', 'kept-programs.ts', 'process-children.ts', 'run-folder.ts'].map(
+    (file) => `providers/embedded/${file}`,
+  )
   const uses = sources
     .filter(({ path }) => !entries.includes(path) && !keeper.includes(path))
     .flatMap((file) =>

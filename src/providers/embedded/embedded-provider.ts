@@ -12,6 +12,8 @@ export function createEmbeddedProvider(home: EmbeddedHome, reason: string): Prov
   return {
     name: 'embedded',
     description: `Local processes, data ${place.isMemory ? 'in memory' : 'on disk'}: ${description} (${reason})`,
+    // A keeper does it as it opens: it alone can tell which processes are alive.
+    async sweep() {},
     async start(definition, { signal }) {
       const { name, envPortVar } = definition.service
       if (definition.hostPort !== undefined) {

@@ -1,18 +1,21 @@
-import { rm, statfs } from 'node:fs/promises'
+import { rename, rm, statfs } from 'node:fs/promises'
 import { constants } from 'node:os'
+import { join } from 'node:path'
 import type { Address } from '../../services/service.ts'
 import type { HealthcheckResult, ServerStatus, StartedService } from '../provider.ts'
 import type { KeptProgram } from './keeper.ts'
-import { readLogTail } from './local-program.ts'
+import { type LocalProgram, readLogTail } from './local-program.ts'
 import type { LocalSibling } from './local-siblings.ts'
 
 export interface EmbeddedServiceOptions {
   readonly name: string
   readonly port: number
   readonly server: KeptProgram
+  readonly program: LocalProgram
   readonly siblings: readonly LocalSibling[]
   /** Holds all that it writes. */
   readonly folder: string
+  readonly data: string
   readonly log: string
   /** Called once, when nothing of it is left. */
   readonly onStopped: () => Promise<void>
@@ -45,6 +48,16 @@ export class EmbeddedService implements StartedService {
       : { passed: false, output: 'its process has ended' }
   }
 
+  async takeBase(): Promise<void> {
+    const { server, program, data, folder } = this.#options
+    const [base, next] = [join(folder, 'base'), join(folder, 'next-base')]
+    await rm(next, { recursive: true, force: true })
+    await server.freeze()
+    await program.takeBase?.(data, next, () => server.thaw()).finally(() => server.thaw())
+    await rm(base, { recursive: true, force: true })
+    await rename(next, base)
+  }
+
   async freeBytes(): Promise<number | undefined> {
     const { bavail, bsize } = await statfs(this.#options.folder)
     return bavail * bsize
@@ -60,8 +73,8 @@ export class EmbeddedService implements StartedService {
     return { running: false, exitCode, outOfMemory: false }
   }
 
-  logTail(count: number): Promise<string> {
-    return readLogTail(this.#options.log, count)
+  logTail(count: number, sinceMs?: number): Promise<string> {
+    return readLogTail(this.#options.log, count, sinceMs)
   }
 
   stop(): Promise<void> {

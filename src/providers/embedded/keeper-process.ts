@@ -35,8 +35,12 @@ async function serve(request: KeeperRequest): Promise<unknown> {
       return reservations.reserve(request.count)
     case 'start':
       return programs.start(request.program)
-    case 'signal':
-      return programs.signal(request.pid, request.signal)
+    case 'interrupt':
+      return programs.interrupt(request.pid)
+    case 'freeze':
+      return programs.freeze(request.pid)
+    case 'thaw':
+      return programs.thaw(request.pid)
     case 'end':
       return programs.end(request.pid)
     default:

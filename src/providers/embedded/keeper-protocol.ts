@@ -29,7 +29,7 @@ export interface Ending {
 export type KeeperRequest =
   | { readonly verb: 'reserve'; readonly count: number }
   | { readonly verb: 'start'; readonly program: Program }
-  | { readonly verb: 'signal'; readonly pid: number; readonly signal: NodeJS.Signals }
+  | { readonly verb: 'interrupt' | 'freeze' | 'thaw'; readonly pid: number }
   | { readonly verb: 'end'; readonly pid: number }
 
 /** What a keeper tells unasked, or as the answer to the request of that number. */

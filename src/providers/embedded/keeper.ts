@@ -16,7 +16,11 @@ export interface KeptProgram {
   readonly ending: Ending | undefined
   /** Resolves when it has ended, and keeps this process alive until then. */
   whenEnded(): Promise<Ending>
-  signal(signal: NodeJS.Signals): Promise<void>
+  /** Asks it to end as its operator would. */
+  interrupt(): Promise<void>
+  /** Stops it where it stands, with all its processes. */
+  freeze(): Promise<void>
+  thaw(): Promise<void>
   /** Resolves when it has ended, too. */
   end(): Promise<void>
 }
@@ -78,7 +82,9 @@ export class Keeper {
       get ending() {
         return ending
       },
-      signal: async (signal) => void (await this.#ask({ verb: 'signal', pid, signal })),
+      interrupt: async () => void (await this.#ask({ verb: 'interrupt', pid })),
+      freeze: async () => void (await this.#ask({ verb: 'freeze', pid })),
+      thaw: async () => void (await this.#ask({ verb: 'thaw', pid })),
       end: async () => void (this.#process.connected && (await this.#ask({ verb: 'end', pid }))),
     }
   }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Ending, Program } from './keeper-protocol.ts'
+import { childrenOf, signalEach } from './process-children.ts'
 
 /** Time after which a program that was asked to end is ended. */
 const PATIENCE_MS = 1_000
@@ -35,11 +36,24 @@ export class KeptPrograms {
     }
   }
 
-  signal(pid: number, signal: NodeJS.Signals): void {
-    const program = this.#running.get(pid)
-    if (program) {
-      signalGroup(program.child, signal)
+  /** Asks it to end as its operator would. */
+  async interrupt(pid: number): Promise<void> {
+    this.#signal(pid, 'SIGINT')
+    await this.thaw(pid)
+  }
+
+  /** Stops it where it stands, with its children, each of which may lead a group of its own. */
+  async freeze(pid: number): Promise<void> {
+    if (process.platform === 'win32') {
+      throw new Error('Windows cannot freeze a process')
     }
+    this.#signal(pid, 'SIGSTOP')
+    signalEach(await childrenOf(pid), 'SIGSTOP')
+  }
+
+  async thaw(pid: number): Promise<void> {
+    signalEach(await childrenOf(pid), 'SIGCONT')
+    this.#signal(pid, 'SIGCONT')
   }
 
   /** Resolves when it has ended. */
@@ -48,12 +62,11 @@ export class KeptPrograms {
     if (!program) {
       return
     }
-    const { child, endSignal, ended } = program
-    signalGroup(child, endSignal)
-    // One that is frozen would not hear of it.
-    signalGroup(child, 'SIGCONT')
-    const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), PATIENCE_MS)
-    await ended
+    this.#signal(pid, program.endSignal)
+    // What is frozen would not hear of it.
+    await this.thaw(pid)
+    const timer = setTimeout(() => this.#signal(pid, 'SIGKILL'), PATIENCE_MS)
+    await program.ended
     clearTimeout(timer)
   }
 
@@ -61,6 +74,13 @@ export class KeptPrograms {
   async endAll(): Promise<void> {
     this.#closed = true
     await Promise.all([...this.#running.keys()].map((pid) => this.end(pid)))
+  }
+
+  #signal(pid: number, signal: NodeJS.Signals): void {
+    const program = this.#running.get(pid)
+    if (program) {
+      signalGroup(program.child, signal)
+    }
   }
 
   async #spawn({ file, args, environment, folder, input, account, endSignal }: Program, log: FileHandle) {

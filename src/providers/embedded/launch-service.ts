@@ -57,10 +57,12 @@ export async function launchService(definition: ServiceDefinition, context: Laun
           definition,
           environment: home.childEnvironment,
           folder,
+          base: program.takeBase && join(folder, 'base'),
           port: siblingPort,
         }),
     )
-    return new EmbeddedService({ name, port, server, siblings, folder, log: launch.log, onStopped })
+    const { log, data } = launch
+    return new EmbeddedService({ name, port, server, program, siblings, folder, data, log, onStopped })
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw error

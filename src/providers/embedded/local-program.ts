@@ -6,7 +6,7 @@ import type { Account } from './keeper-protocol.ts'
 const POLL_MS = 5
 const CONNECT_TIMEOUT_MS = 500
 const LISTEN_LIMIT_MS = 10_000
-const LOG_TAIL_BYTES = 256 * 1024
+const LOG_TAIL_LENGTH = 4 * 1024 * 1024
 
 /** A service's server as a program of this machine. */
 export interface LocalProgram {
@@ -20,6 +20,11 @@ export interface LocalProgram {
   siblingArguments(words: readonly string[]): readonly string[]
   /** Fills the folder that its data is in; says whether with a copy that an earlier run kept. */
   fill(folder: string): Promise<'new' | 'kept'>
+  /**
+   * Fills `base` with what `data` is now, ready to be copied for siblings; the server must be frozen until `onCopied` is
+   * called.
+   */
+  takeBase?(data: string, base: string, onCopied: () => Promise<void>): Promise<void>
   /** Throws away what earlier runs kept. */
   discardKept(): Promise<void>
 }
@@ -43,11 +48,20 @@ export async function awaitListening(
   return 'silent'
 }
 
-/** The last lines of a server's log. */
-export async function readLogTail(path: string, count: number): Promise<string> {
+/** The last lines of a server's log; those from before `sinceMs` are left out as far as lines tell their time in UTC. */
+export async function readLogTail(path: string, count: number, sinceMs?: number): Promise<string> {
   const text = await readFile(path, 'utf8').catch(() => '')
-  const lines = text.slice(-LOG_TAIL_BYTES).trimEnd().split('\n')
-  return `${lines.slice(-count).join('\n')}\n`
+  const lines = text.slice(-LOG_TAIL_LENGTH).trimEnd().split('\n')
+  const oldest = sinceMs === undefined ? -1 : lines.findLastIndex((line) => timeOf(line) < sinceMs)
+  return `${lines
+    .slice(oldest + 1)
+    .slice(-count)
+    .join('\n')}\n`
+}
+
+function timeOf(line: string): number {
+  const [, day, time] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) (?:UTC|GMT)\b/.exec(line) ?? []
+  return day === undefined ? Infinity : Date.parse(`${day}T${time}Z`)
 }
 
 async function canConnect(port: number): Promise<boolean> {

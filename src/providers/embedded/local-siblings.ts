@@ -1,18 +1,23 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServiceDefinition, SiblingAction, SiblingServer } from '../../services/service.ts'
 import { createOwned } from './account.ts'
+import { copyFolder } from './copy-folder.ts'
 import type { Keeper, KeptProgram } from './keeper.ts'
 import { awaitListening, type LocalProgram, readLogTail } from './local-program.ts'
-import { runToEnd } from './run-to-end.ts'
 
 const LOG_LINES = 5
+/** That an orderly end may take; then it is ended at once. */
+const STOP_PATIENCE_MS = 3_000
 
 export interface LocalSiblingOptions {
   readonly keeper: Keeper
   readonly program: LocalProgram
   readonly definition: ServiceDefinition
   readonly environment: Readonly<Record<string, string>>
+  /** What its data starts from, if not from nothing. */
+  readonly base: string | undefined
   /** Holds the data and the log of all. */
   readonly folder: string
   readonly port: number
@@ -44,19 +49,25 @@ export class LocalSibling implements SiblingServer {
     })
   }
 
+  end(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#running?.end()
+      await rm(this.#data, { recursive: true, force: true })
+    })
+  }
+
   control(action: SiblingAction): Promise<void> {
     return this.#inTurn(async () => {
       switch (action) {
         case 'start':
+          await this.#running?.end()
           return this.#start()
         case 'stop':
-          await this.#running?.signal('SIGINT')
-          await this.#running?.whenEnded()
-          return
+          return this.#stop()
         case 'pause':
-          return this.#running?.signal('SIGSTOP')
+          return this.#running?.freeze()
         case 'resume':
-          return this.#running?.signal('SIGCONT')
+          return this.#running?.thaw()
         default:
           return action satisfies never
       }
@@ -75,15 +86,24 @@ export class LocalSibling implements SiblingServer {
     return done
   }
 
+  async #stop(): Promise<void> {
+    const running = this.#running
+    if (running?.ending === undefined) {
+      await running?.interrupt()
+      const patience = new AbortController()
+      const over = sleep(STOP_PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => {})
+      await Promise.race([running?.whenEnded(), over]).finally(() => patience.abort())
+      await running?.end()
+    }
+  }
+
   async #renewData(): Promise<void> {
-    const { keeper, program, definition, environment } = this.#options
-    const { account } = program
+    const { keeper, program, base, environment, folder } = this.#options
     await rm(this.#data, { recursive: true, force: true })
-    await createOwned(this.#data, account)
-    const { prepare } = definition.siblings ?? {}
-    if (prepare !== undefined) {
-      const place = { keeper, folder: this.#data, log: this.#log, account }
-      await runToEnd('sh', ['-c', prepare], { ...place, environment: { ...environment, folder: this.#data } })
+    if (base === undefined) {
+      await createOwned(this.#data, program.account)
+    } else {
+      await copyFolder(base, this.#data, { keeper, environment, folder, log: this.#log })
     }
   }
 

@@ -56,6 +56,23 @@ export class PostgresData {
     return 'new'
   }
 
+  /**
+   * Copies the folder of a server that is frozen, and lets the copy recover by itself, so that no copy of it has to. Its
+   * files are one moment's, as after a power cut; the file system has all that was written.
+   * pg_basebackup, which the image has, is not among the binaries.
+   */
+  async copyLive(folder: string, copy: string, onCopied: () => Promise<void>): Promise<void> {
+    const { account } = this.#options
+    const place = { ...this.#place(copy), account }
+    await copyFolder(folder, copy, this.#place(copy))
+    await onCopied()
+    await rm(join(copy, 'postmaster.pid'), { force: true })
+    await runToEnd(this.#program('postgres'), ['--single', '-F', '-c', 'wal_recycle=off', '-D', copy, 'template1'], {
+      ...place,
+      input: '',
+    })
+  }
+
   async discardKept(): Promise<void> {
     await rm(this.#kept, { recursive: true, force: true })
   }
@@ -77,16 +94,15 @@ export class PostgresData {
   }
 
   async #initialise(folder: string): Promise<void> {
-    const { account, variables, binaries, platform } = this.#options
+    const { account, variables } = this.#options
     const { POSTGRES_USER: user = '', POSTGRES_PASSWORD: password = '', POSTGRES_DB: database = '' } = variables
-    const suffix = platform === 'win32' ? '.exe' : ''
     const place = { ...this.#place(folder), account }
     const passwordFile = `${folder}.password`
     await createOwned(folder, account)
     await writeFile(passwordFile, `${password}\n`, { mode: 0o600 })
     await giveTo(passwordFile, account)
     await runToEnd(
-      join(binaries, 'bin', `initdb${suffix}`),
+      this.#program('initdb'),
       ['-D', folder, '-U', user, '--pwfile', passwordFile, '--auth=scram-sha-256', ...initdbArguments(variables)],
       place,
     )
@@ -95,7 +111,7 @@ export class PostgresData {
       // Before there is a server, so that the copies have it too.
       const input = `CREATE DATABASE "${database.replaceAll('"', '""')}";\n\n`
       await runToEnd(
-        join(binaries, 'bin', `postgres${suffix}`),
+        this.#program('postgres'),
         ['--single', '-j', '-F', '-c', 'exit_on_error=on', '-D', folder, 'postgres'],
         { ...place, input },
       )
@@ -113,6 +129,11 @@ export class PostgresData {
       await rm(part, { recursive: true, force: true })
     }
     await removeUnused(dirname(this.#kept))
+  }
+
+  #program(name: string): string {
+    const { binaries, platform } = this.#options
+    return join(binaries, 'bin', platform === 'win32' ? `${name}.exe` : name)
   }
 
   #place(folder: string): ProgramPlace {

@@ -22,6 +22,7 @@ export function describePostgres(options: PostgresProgramOptions): LocalProgram 
     arguments: (words, { folder, port }) => ['-D', folder, ...first, ...words, '-p', String(port), ...common],
     siblingArguments: (words) => [...first, ...words, ...common],
     fill: (folder) => data.fill(folder),
+    takeBase: (folder, base, onCopied) => data.copyLive(folder, base, onCopied),
     discardKept: () => data.discardKept(),
   }
 }
