@@ -2,13 +2,14 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { ProviderName } from '../../src/environment/infra-facts.ts'
+import type { PostgresFacts, ProviderName } from '../../src/environment/infra-facts.ts'
 import { systemClock } from '../../src/internal/clock.ts'
 import { LeaseClient } from '../../src/isolation/lease-client.ts'
 import type { Lease } from '../../src/isolation/lease-protocol.ts'
 import type { InfraEvent } from '../../src/report/events.ts'
-import { withPostgres } from '../../src/services/postgres.ts'
+import { answersPostgres, withPostgres } from '../../src/services/postgres.ts'
 import { withRedis } from '../../src/services/redis.ts'
+import type { InfraOptions } from '../../src/spec/infra-options.ts'
 import { resolveSpec } from '../../src/spec/resolve-spec.ts'
 import { type StartingInfra, startInfra } from '../../src/stack/start-infra.ts'
 
@@ -33,6 +34,33 @@ export function describeStackContract(provider: ProviderName, leftovers: () => P
       await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
     })
 
+    test('leases PostgreSQL servers, each for one file, which are frozen, stopped and started again', async () => {
+      const { infra } = await startStack(provider, { postgres: { isolation: 'server' } })
+      const client = await LeaseClient.open((await infra.up).socket)
+      const leases = await Promise.all(['a', 'b'].map((owner) => acquire(client, owner)))
+      const [one, two] = leases.map(({ facts: { postgres } }) => postgres) as [PostgresFacts, PostgresFacts]
+      expect(one.port).not.toBe(two.port)
+      expect(await Promise.all(leases.map(useWorld))).toEqual([UNUSED, UNUSED])
+      await withPostgres(one, (connection) => connection.query('CREATE ROLE clerk'))
+      const roles = await withPostgres(two, (connection) => connection.query("SELECT to_regrole('clerk') AS role"))
+      expect(roles.rows).toEqual([{ role: null }])
+      const control = (action: 'pause' | 'resume' | 'stop' | 'start') =>
+        client.control(leases[0]?.lease ?? 0, 'postgres', action)
+      await control('pause')
+      expect(await answersPostgres(one)).toBe(false)
+      expect(await answersPostgres(two)).toBe(true)
+      await control('resume')
+      await expect.poll(() => answersPostgres(one), { timeout: 10_000 }).toBe(true)
+      await control('stop')
+      expect(await answersPostgres(one)).toBe(false)
+      await control('start')
+      await expect.poll(() => answersPostgres(one), { timeout: 10_000 }).toBe(true)
+      const notes = await withPostgres(one, (connection) => connection.query('SELECT text FROM notes'))
+      expect(notes.rows).toEqual([{ text: 'x' }])
+      await infra.stop()
+      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
+    })
+
     test('that is stopped while it starts leaves nothing', async () => {
       const { infra, events } = await startStack(provider)
       await expect.poll(() => events.length, { timeout: 20_000, interval: 5 }).toBeGreaterThan(1)
@@ -50,12 +78,15 @@ export function describeStackContract(provider: ProviderName, leftovers: () => P
   })
 }
 
-async function startStack(provider: ProviderName): Promise<{ infra: StartingInfra; events: InfraEvent[] }> {
+async function startStack(
+  provider: ProviderName,
+  options: InfraOptions = {},
+): Promise<{ infra: StartingInfra; events: InfraEvent[] }> {
   const root = await mkdtemp(join(tmpdir(), 'contract-'))
   await mkdir(join(root, 'fixtures/postgres/migrations'), { recursive: true })
   await writeFile(join(root, 'fixtures/postgres/migrations/1.sql'), 'CREATE TABLE notes (text text);')
   const events: InfraEvent[] = []
-  const spec = resolveSpec({ provider }, { root, source: 'the test', environment: { process: {} } })
+  const spec = resolveSpec({ ...options, provider }, { root, source: 'the test', environment: { process: {} } })
   const infra = startInfra(spec, {
     environment: process.env,
     workers: 2,

@@ -1,7 +1,7 @@
 import { rename, rm, statfs } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
-import type { Address } from '../../services/service.ts'
+import type { Address, SiblingServer } from '../../services/service.ts'
 import type { HealthcheckResult, ServerStatus, StartedService } from '../provider.ts'
 import type { KeptProgram } from './keeper.ts'
 import { type LocalProgram, readLogTail } from './local-program.ts'
@@ -25,7 +25,7 @@ export interface EmbeddedServiceOptions {
 export class EmbeddedService implements StartedService {
   readonly address: Address
   readonly label: string
-  readonly siblings: readonly LocalSibling[]
+  readonly siblings: readonly SiblingServer[]
   readonly #options: EmbeddedServiceOptions
   #stopping: Promise<void> | undefined
 
@@ -34,7 +34,13 @@ export class EmbeddedService implements StartedService {
     this.#options = options
     this.address = { host: 'localhost', port }
     this.label = `${name} (pid ${server.pid})`
-    this.siblings = siblings
+    // Plain objects, so that whoever uses them may add to copies of them.
+    this.siblings = siblings.map((sibling) => ({
+      address: sibling.address,
+      restart: () => sibling.restart(),
+      end: () => sibling.end(),
+      control: (action) => sibling.control(action),
+    }))
   }
 
   /**
