@@ -26,6 +26,8 @@ export class EmbeddedService implements StartedService {
   readonly address: Address
   readonly label: string
   readonly siblings: readonly SiblingServer[]
+  /** Its initialised data directory is kept and copied, templates are not. */
+  readonly snapshot = { kind: 'none' } as const
   readonly #options: EmbeddedServiceOptions
   #stopping: Promise<void> | undefined
 
