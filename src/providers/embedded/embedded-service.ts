@@ -61,7 +61,11 @@ export class EmbeddedService implements StartedService {
     const [base, next] = [join(folder, 'base'), join(folder, 'next-base')]
     await rm(next, { recursive: true, force: true })
     await server.freeze()
-    await program.takeBase?.(data, next, () => server.thaw()).finally(() => server.thaw())
+    try {
+      await program.takeBase?.(data, next, () => server.thaw())
+    } finally {
+      await server.thaw()
+    }
     await rm(base, { recursive: true, force: true })
     await rename(next, base)
   }
