@@ -124,11 +124,14 @@ export class Project {
   /** Puts an image in a snapshot's place in which a script was run. */
   async damage(snapshot: string, script: string): Promise<void> {
     const container = await this.#dockerode.createContainer({ Image: snapshot, Entrypoint: ['sh', '-c', script] })
-    await container.start()
-    expect(await container.wait()).toMatchObject({ StatusCode: 0 })
-    const [repo, tag] = snapshot.split(':')
-    await container.commit({ _query: { container: container.id, repo, tag }, _body: {} })
-    await container.remove({ v: true })
+    try {
+      await container.start()
+      expect(await container.wait()).toMatchObject({ StatusCode: 0 })
+      const [repo, tag] = snapshot.split(':')
+      await container.commit({ _query: { container: container.id, repo, tag }, _body: {} })
+    } finally {
+      await container.remove({ v: true })
+    }
   }
 }
 
