@@ -58,11 +58,14 @@ export class EmbeddedService implements StartedService {
 
   async takeBase(): Promise<void> {
     const { server, program, data, folder } = this.#options
+    if (!program.takeBase) {
+      return
+    }
     const [base, next] = [join(folder, 'base'), join(folder, 'next-base')]
     await rm(next, { recursive: true, force: true })
     await server.freeze()
     try {
-      await program.takeBase?.(data, next, () => server.thaw())
+      await program.takeBase(data, next, () => server.thaw())
     } finally {
       await server.thaw()
     }
