@@ -1,7 +1,17 @@
 import { connect, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { KeptSession } from './kept-session.ts'
-import { isEncrypted, isIdle, isTerminate, listen, readGreeting, terminate, withoutName } from './session-messages.ts'
+import {
+  greetingOf,
+  isEncrypted,
+  isIdle,
+  isTerminate,
+  listen,
+  readUntilReady,
+  renameTo,
+  terminate,
+  withoutName,
+} from './session-messages.ts'
 
 /** What pg takes for its socket: a kept session if there is one, else a new one, which may be kept in turn. */
 export class SessionStream extends Duplex {
@@ -13,6 +23,7 @@ export class SessionStream extends Duplex {
   #heard: Buffer = Buffer.alloc(0)
   #greeting: Buffer | undefined
   #isIdle = false
+  #isRenaming = false
 
   constructor(session: KeptSession) {
     super()
@@ -90,6 +101,7 @@ export class SessionStream extends Duplex {
       this.#greeting = parked.greeting
       this.#isIdle = true
       this.#attach(parked.socket.ref())
+      this.#rename(startup)
       this.push(parked.greeting)
       return
     }
@@ -111,20 +123,38 @@ export class SessionStream extends Duplex {
     })
   }
 
+  /** Its answer is for us, and comes before any that the client waits for. */
+  #rename(startup: Buffer): void {
+    const message = renameTo(startup)
+    this.#isRenaming = message !== undefined
+    if (message) {
+      this.#socket?.write(message)
+    }
+  }
+
   #hear(data: Buffer): void {
+    this.#isIdle = isIdle(data)
+    const rest = this.#isRenaming ? this.#skipAnswer(data) : data
     if (this.#greeting === undefined && !isEncrypted(this.#startup)) {
       this.#heard = Buffer.concat([this.#heard, data])
-      this.#greeting = readGreeting(this.#heard)
+      const messages = readUntilReady(this.#heard)
+      this.#greeting = messages && greetingOf(messages)
     }
-    this.#isIdle = isIdle(data)
-    if (!this.push(data)) {
+    if (rest.length > 0 && !this.push(rest)) {
       this.#socket?.pause()
     }
   }
 
+  #skipAnswer(data: Buffer): Buffer {
+    this.#heard = Buffer.concat([this.#heard, data])
+    const messages = readUntilReady(this.#heard)
+    this.#isRenaming = messages === undefined
+    return this.#heard.subarray(messages ? Buffer.concat(messages).length : this.#heard.length)
+  }
+
   #park(): boolean {
     const [socket, startup, greeting] = [this.#socket, this.#startup, this.#greeting]
-    if (!socket || !startup || !greeting || socket.destroyed || !this.#isIdle) {
+    if (!socket || !startup || !greeting || socket.destroyed || !this.#isIdle || this.#isRenaming) {
       return false
     }
     if (!this.#session.park({ socket, startup, greeting })) {

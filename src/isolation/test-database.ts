@@ -5,7 +5,8 @@ import { FixturePool } from './fixture-pool.ts'
 import { KeptSession } from './kept-session.ts'
 import type { Lease } from './lease-protocol.ts'
 import { SessionStream } from './session-stream.ts'
-import { type Baseline, readBaseline, renew } from './renewal.ts'
+import { readBaseline } from './baseline.ts'
+import { Renewal } from './renewal.ts'
 
 /**
  * A database for one test: a new clone, or the one of the test before, where it is certain that it was made equal to a
@@ -18,7 +19,7 @@ export class TestDatabase {
   #held: CurrentLease
   #owner: string
   #pool: FixturePool | undefined
-  #baseline: Promise<Baseline | undefined> | undefined
+  #renewal: Promise<Renewal | undefined> | undefined
   #renewing: Promise<boolean> | undefined
   #isShown = false
 
@@ -58,7 +59,9 @@ export class TestDatabase {
       url: this.#lease.facts.postgres.url,
       name: this.#owner,
       stream: this.#openStream,
-      onConnect: (client) => this.#prepare(client as Client),
+      onConnect: async (client) => {
+        await (this.#renewal ??= this.#session.withoutLook(() => beginRenewal(client as Client)))
+      },
       onForgotten: () => this.#held.client.finish(this.#lease.lease, this.#fullOwner).catch(() => {}),
     })
     return this.#pool.pool
@@ -71,10 +74,10 @@ export class TestDatabase {
     } finally {
       this.#pool = undefined
       const isFailed = task.result?.state === 'fail' && !task.fails
-      const baseline = isFailed ? undefined : await this.#baseline
-      if (!this.#isShown && this.#session.isParked && baseline) {
+      const renewal = isFailed ? undefined : await this.#renewal
+      if (!this.#isShown && this.#session.isParked && renewal) {
         // Not awaited: the test is over, and between two tests there is time.
-        this.#renewing = this.#renew(baseline)
+        this.#renewing = this.#renew(renewal)
         this.#held.spares.push(this)
       } else {
         await (isFailed ? this.#keep(task) : undefined)
@@ -102,24 +105,15 @@ export class TestDatabase {
     await client.failed(this.#lease.lease, { owner: this.#fullOwner, keep: true, tests: [] }).catch(() => {})
   }
 
-  /** Before the first statement of a test in a session. */
-  async #prepare(client: Client): Promise<void> {
-    if (this.#renewing) {
-      await client.query(`SET application_name = ${client.escapeLiteral(this.#owner)}`)
-    } else {
-      await (this.#baseline ??= this.#session.withoutLook(() => readBaseline(client)))
-    }
-  }
-
-  async #renew(baseline: Baseline): Promise<boolean> {
+  async #renew(renewal: Renewal): Promise<boolean> {
     const { default: pg } = await import('pg')
     const { url: connectionString } = this.#lease.facts.postgres
-    const client = new pg.Client({ connectionString, stream: this.#openStream })
+    const client = new pg.Client({ connectionString, stream: this.#openStream, pipeline: true })
     client.on('error', () => {})
     try {
       const isRenewed = await this.#session.withoutLook(async () => {
         await client.connect()
-        return renew(client, baseline)
+        return renewal.renew(client)
       })
       await client.end()
       return isRenewed && this.#session.isParked
@@ -135,4 +129,9 @@ export class TestDatabase {
 function isTriedAgain({ retry = 0, result }: Readonly<RunnerTestCase>): boolean {
   const retries = typeof retry === 'number' ? retry : (retry.count ?? 0)
   return (result?.retryCount ?? 0) < retries
+}
+
+async function beginRenewal(client: Client): Promise<Renewal | undefined> {
+  const baseline = await readBaseline(client)
+  return baseline && Renewal.begin(client, baseline)
 }

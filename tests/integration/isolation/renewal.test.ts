@@ -1,7 +1,8 @@
 import pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
+import { readBaseline } from '../../../src/isolation/baseline.ts'
 import { KeptSession } from '../../../src/isolation/kept-session.ts'
-import { readBaseline, renew } from '../../../src/isolation/renewal.ts'
+import { Renewal } from '../../../src/isolation/renewal.ts'
 import { SessionStream } from '../../../src/isolation/session-stream.ts'
 import { describeDatabase, openResetLab } from './reset-support.ts'
 
@@ -44,13 +45,17 @@ async function openRenewalLab(sql = SHOP) {
     }
   }
   const baseline = await use((client) => session.withoutLook(() => readBaseline(client)))
+  const renewal = baseline && (await use((client) => session.withoutLook(() => Renewal.begin(client, baseline))))
   return {
     pristine,
     connect: () => lab.connect(),
     session,
     baseline,
     use,
-    renew: () => use((client) => session.withoutLook(async () => baseline !== undefined && renew(client, baseline))),
+    renew: () =>
+      use((client) => session.withoutLook(async () => renewal !== undefined && renewal.renew(client)), {
+        pipeline: true,
+      }),
   }
 }
 
@@ -105,10 +110,27 @@ test('renew() refuses a database with settings of its own', async () => {
   expect(await lab.renew()).toBe(false)
 })
 
+test('renew() refuses a database in which somebody holds a lock, and does not wait for it', async () => {
+  const lab = await openRenewalLab()
+  const write = (client: pg.Client) => client.query("INSERT INTO users (name) VALUES ('Ada')")
+  await lab.use(write)
+  expect(await lab.renew()).toBe(true)
+  const other = await lab.connect()
+  await other.query('BEGIN; LOCK TABLE users')
+  await expect(lab.renew()).rejects.toThrow('lock timeout')
+})
+
 test('renew() refuses a database that somebody else is connected to', async () => {
   const lab = await openRenewalLab()
   await lab.connect()
   expect(await lab.renew()).toBe(false)
+})
+
+test('renew() waits for sessions that are about to end', async () => {
+  const lab = await openRenewalLab()
+  const others = await Promise.all([lab.connect(), lab.connect(), lab.connect()])
+  await Promise.all(others.map((other) => other.end()))
+  expect(await lab.renew()).toBe(true)
 })
 
 test('renew() finds what a session wrote that has ended', async () => {
@@ -162,6 +184,18 @@ test.for([
   const lab = await openRenewalLab()
   await lab.use((client) => client.query(statement))
   expect(lab.session.isParked).toBe(false)
+})
+
+test('a kept session has the name that its next client wants', async () => {
+  const lab = await openRenewalLab()
+  const kept = await lab.use(pidOf)
+  for (const name of ["Ada's", 'Bea\\', 'Cläre']) {
+    const { rows } = await lab.use(
+      (client) => client.query("SELECT current_setting('application_name') AS name, pg_backend_pid() AS pid"),
+      { application_name: name },
+    )
+    expect(rows).toEqual([{ name: name.replace('ä', '\\xc3\\xa4'), pid: kept }])
+  }
 })
 
 test('a client that asks for another session is given one', async () => {

@@ -1,0 +1,83 @@
+import type { Client } from 'pg'
+import type { Since } from './reset/rows-written.ts'
+import { readSequences, type SequenceState } from './reset/sequences.ts'
+
+/** A larger table that was written is not looked through: a new clone costs less. */
+const MOST_BYTES = 1024 * 1024
+
+/** Whether nothing in the template works around what a renewal relies on. */
+const IS_PLAIN = `current_setting('track_counts')::bool AND current_setting('is_superuser')::bool
+  AND NOT EXISTS (SELECT FROM pg_class c LEFT JOIN pg_am a ON a.oid = c.relam
+    WHERE c.oid >= 16384 AND (c.relkind = 'f' OR (c.relkind IN ('r', 'm') AND a.amname <> 'heap')))
+  AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgenabled IN ('A', 'R'))
+  AND NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_enabled IN ('A', 'R'))
+  AND NOT EXISTS (SELECT FROM pg_event_trigger)
+  AND NOT EXISTS (SELECT FROM pg_extension WHERE extname IN ('dblink', 'postgres_fdw', 'pg_cron'))
+  AND NOT EXISTS (SELECT FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE p.oid >= 16384
+    AND (l.lanname NOT IN ('internal', 'c', 'sql', 'plpgsql') OR p.proconfig::text LIKE '%.%=%'
+      OR p.prosrc ~* 'set_config|track_counts|pg_stat_reset|dblink|\\mset\\s+(session\\s+|local\\s+)?"?\\w+"?\\s*\\.'
+      OR p.prosqlbody::text LIKE '%:funcid 2078 %'))`
+
+export interface Table {
+  readonly oid: string
+  /** Qualified and quoted. */
+  readonly name: string
+  /** None if it is too large to be counted. */
+  readonly rows: number | undefined
+}
+
+/** What a clone holds before anybody has written to it. */
+export interface Baseline {
+  readonly database: string
+  readonly since: Since
+  readonly tables: readonly Table[]
+  readonly sequences: readonly SequenceState[]
+  /** Object ids of the tables that hold the schema. */
+  readonly catalogs: readonly string[]
+}
+
+/** Reads a clone that nobody has used; nothing if it is of a kind that has to be cloned anew for each test. */
+export async function readBaseline(client: Client): Promise<Baseline | undefined> {
+  const { rows } = await client.query<Omit<Baseline, 'since' | 'sequences'> & Found>(
+    `SELECT d.oid::text AS database, pg_snapshot_xmax(pg_current_snapshot())::xid::text AS "from",
+       ${IS_PLAIN} AS "isPlain",
+       ARRAY(SELECT oid::text FROM pg_class WHERE oid < 16384 AND relkind = 'r' AND NOT relisshared) AS catalogs,
+       (SELECT coalesce(json_agg(t), '[]') FROM (
+         SELECT c.oid::text AS oid, format('%I.%I', n.nspname, c.relname) AS name, pg_relation_size(c.oid) AS bytes
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.oid >= 16384 AND c.relkind = 'r' AND c.relpersistence <> 't') AS t) AS tables
+     FROM pg_database d WHERE datname = current_database()`,
+  )
+  const [found] = rows
+  if (!found?.isPlain) {
+    return undefined
+  }
+  const { database, catalogs } = found
+  const tables = await countTables(client, found.tables)
+  return { database, since: { from: found.from, own: '0' }, tables, sequences: await readSequences(client), catalogs }
+}
+
+interface Found {
+  readonly from: string
+  readonly isPlain: boolean
+  readonly tables: readonly SizedTable[]
+}
+
+interface SizedTable {
+  readonly oid: string
+  readonly name: string
+  readonly bytes: number
+}
+
+async function countTables(client: Client, tables: readonly SizedTable[]): Promise<readonly Table[]> {
+  const filled = tables.filter(({ bytes }) => bytes > 0 && bytes <= MOST_BYTES)
+  const counts = filled.map(
+    ({ name }, index) => `SELECT ${index} AS "index", count(*)::float8 AS rows FROM ONLY ${name}`,
+  )
+  const { rows } =
+    filled.length === 0
+      ? { rows: [] }
+      : await client.query<{ rows: number }>(`${counts.join(' UNION ALL ')} ORDER BY 1`)
+  const rowsOf = new Map(filled.map(({ oid }, index) => [oid, rows[index]?.rows]))
+  return tables.map(({ oid, name, bytes }) => ({ oid, name, rows: bytes === 0 ? 0 : rowsOf.get(oid) }))
+}
