@@ -63,7 +63,7 @@ export const test = base.extend<InfraFixtures>({
     await use((await requireLease()).lease.facts)
   },
   database: async ({ task }, use) => {
-    const openPool = await FixturePool.load()
+    const openPool = await FixturePool.load(process.env)
     const leased = await LeasedDatabase.take(await requireLease(), task.name)
     try {
       await use({

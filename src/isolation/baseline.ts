@@ -5,8 +5,9 @@ import { readSequences, type SequenceState } from './reset/sequences.ts'
 /** A larger table that was written is not looked through: a new clone costs less. */
 const MOST_BYTES = 1024 * 1024
 
-/** Whether nothing in the template works around what a renewal relies on. */
+/** Whether nothing on the server or in the template works around what a renewal relies on. */
 const IS_PLAIN = `current_setting('track_counts')::bool AND current_setting('is_superuser')::bool
+  AND current_setting('max_prepared_transactions') = '0' AND current_setting('wal_level') <> 'logical'
   AND NOT EXISTS (SELECT FROM pg_class c LEFT JOIN pg_am a ON a.oid = c.relam
     WHERE c.oid >= 16384 AND (c.relkind = 'f' OR (c.relkind IN ('r', 'm') AND a.amname <> 'heap')))
   AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgenabled IN ('A', 'R'))
@@ -32,7 +33,7 @@ export interface Baseline {
   readonly since: Since
   readonly tables: readonly Table[]
   readonly sequences: readonly SequenceState[]
-  /** Object ids of the tables that hold the schema. */
+  /** Object ids of the tables that hold the schema, and of those that all databases share and few write to. */
   readonly catalogs: readonly string[]
 }
 
@@ -41,7 +42,8 @@ export async function readBaseline(client: Client): Promise<Baseline | undefined
   const { rows } = await client.query<Omit<Baseline, 'since' | 'sequences'> & Found>(
     `SELECT d.oid::text AS database, pg_snapshot_xmax(pg_current_snapshot())::xid::text AS "from",
        ${IS_PLAIN} AS "isPlain",
-       ARRAY(SELECT oid::text FROM pg_class WHERE oid < 16384 AND relkind = 'r' AND NOT relisshared) AS catalogs,
+       ARRAY(SELECT oid::text FROM pg_class WHERE oid < 16384 AND relkind = 'r'
+         AND (NOT relisshared OR relname IN ('pg_db_role_setting', 'pg_subscription', 'pg_shdescription'))) AS catalogs,
        (SELECT coalesce(json_agg(t), '[]') FROM (
          SELECT c.oid::text AS oid, format('%I.%I', n.nspname, c.relname) AS name, pg_relation_size(c.oid) AS bytes
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -1,8 +1,16 @@
 import { InfraError } from '../errors.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
+import type { Renewed } from './lease-protocol.ts'
 
 /** More than any worker count here could use at once; each ready clone costs its size in memory. */
 const MAX_TARGET = 16
+
+/** A database that is equal to its template. */
+export interface Clone {
+  readonly name: string
+  /** If it was in use before, and made equal again. */
+  readonly renewed?: Renewed | undefined
+}
 
 export interface DatabasePoolOptions {
   readonly admin: Pick<PostgresAdmin, 'createDatabase'>
@@ -17,9 +25,9 @@ export interface DatabasePoolOptions {
 /** Clones of one template, made ahead of those who will ask for them. */
 export class DatabasePool {
   readonly #options: DatabasePoolOptions
-  readonly #ready: string[] = []
+  readonly #ready: Clone[] = []
   readonly #used: string[] = []
-  readonly #waiting: PromiseWithResolvers<string>[] = []
+  readonly #waiting: PromiseWithResolvers<Clone>[] = []
   #target: number
   #made = 0
   #filling: Promise<void> | undefined
@@ -35,10 +43,11 @@ export class DatabasePool {
     return this.#options.template
   }
 
-  /** A clone that nobody else has: at once if one is ready, else the next one made. */
-  take(): Promise<string> {
-    const taken = Promise.withResolvers<string>()
-    const ready = this.#ready.shift()
+  /** A clone that nobody else has: at once if one is ready, best of the kind wanted, else the next one made. */
+  take({ renewed: isRenewed } = { renewed: false }): Promise<Clone> {
+    const taken = Promise.withResolvers<Clone>()
+    const wanted = this.#ready.findIndex(({ renewed }) => isRenewed === (renewed !== undefined))
+    const [ready] = this.#ready.splice(Math.max(0, wanted), 1)
     if (this.#closed) {
       taken.reject(poolClosed())
     } else if (ready === undefined) {
@@ -50,6 +59,15 @@ export class DatabasePool {
     }
     void this.fill()
     return taken.promise
+  }
+
+  /** Takes a clone back that is as it was given; returns whether the pool has use for it. */
+  takeBack(clone: Clone): boolean {
+    const isWanted = !this.#closed && this.#ready.length < MAX_TARGET
+    if (isWanted) {
+      this.#hand(clone)
+    }
+    return isWanted
   }
 
   /** One that somebody kept, as it was left; the last one first, which most likely is the worker's own. */
@@ -78,7 +96,7 @@ export class DatabasePool {
     this.#closed = true
     await this.#filling
     this.#waiting.splice(0).forEach(({ reject }) => reject(poolClosed()))
-    return [...this.#ready.splice(0), ...this.#used.splice(0)]
+    return [...this.#ready.splice(0).map(({ name }) => name), ...this.#used.splice(0)]
   }
 
   #isShort(): boolean {
@@ -99,20 +117,20 @@ export class DatabasePool {
     }
   }
 
-  async #makeClone(): Promise<string> {
+  async #makeClone(): Promise<Clone> {
     const { admin, template, prefix } = this.#options
     this.#made += 1
     const name = `${prefix}${this.#made}`
     await admin.createDatabase(name, template)
-    return name
+    return { name }
   }
 
-  #hand(name: string): void {
+  #hand(clone: Clone): void {
     const next = this.#waiting.shift()
     if (next) {
-      next.resolve(name)
+      next.resolve(clone)
     } else {
-      this.#ready.push(name)
+      this.#ready.push(clone)
     }
   }
 }

@@ -1,11 +1,11 @@
 import type { Clock } from '../internal/clock.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import { DatabaseDropper } from './database-dropper.ts'
-import { DatabasePool } from './database-pool.ts'
+import { type Clone, DatabasePool } from './database-pool.ts'
 import type { FailureLog } from './failure-log.ts'
 import { type KeptDatabase, KeptDatabases } from './kept-databases.ts'
-import type { AcquireRequest, DatabaseSource } from './lease-broker.ts'
-import type { FailedTest, LogExcerpt } from './lease-protocol.ts'
+import type { AcquireRequest, DatabaseSource, Parting } from './lease-broker.ts'
+import type { FailedTest, LogExcerpt, Renewed } from './lease-protocol.ts'
 import type { Templates } from './templates.ts'
 
 export interface DatabasesOptions {
@@ -22,18 +22,29 @@ export interface DatabasesOptions {
   readonly log?: FailureLog
 }
 
+/** Connections are gone some milliseconds after those who had them. */
+const LEAVE_POLL_MS = 5
+const LEAVE_POLLS = 10
+
+type DatabaseRequest = Pick<AcquireRequest, 'template' | 'reuse'> & Partial<Pick<AcquireRequest, 'span'>>
+
 /** A database in somebody's hands. */
 interface Leased {
   readonly pool: DatabasePool
+  readonly clone: Clone
   readonly reuse: boolean
 }
 
-/** Databases to lease: clones of templates, each for one lease, dropped afterwards unless it is to be used again. */
+/**
+ * Databases to lease: clones of templates, each for one lease. It is dropped afterwards, unless nobody has connected to
+ * it, or its user has made it equal to a new clone again, or it is to be used as it is.
+ */
 export class Databases implements DatabaseSource {
   readonly #options: DatabasesOptions
   readonly #pools = new Map<string, Promise<DatabasePool>>()
   readonly #leased = new Map<string, Leased>()
   readonly #dropper: DatabaseDropper
+  readonly #returning = new Set<Promise<void>>()
   readonly #kept = new KeptDatabases((database) => this.#dropper.drop(database))
   #templates: Templates
   #poolCount = 0
@@ -63,20 +74,26 @@ export class Databases implements DatabaseSource {
     await pool.fill()
   }
 
-  async take({ template, reuse }: Pick<AcquireRequest, 'template' | 'reuse'>): Promise<string> {
+  async take({ template, reuse, span }: DatabaseRequest): Promise<string> {
     const pool = await this.#poolOf(template)
-    const database = (reuse ? pool.takeUsed() : undefined) ?? (await pool.take())
-    this.#leased.set(database, { pool, reuse })
-    return database
+    const used = reuse ? pool.takeUsed() : undefined
+    const clone = used === undefined ? await pool.take({ renewed: span === 'test' }) : { name: used }
+    this.#leased.set(clone.name, { pool, clone, reuse })
+    return clone.name
   }
 
-  give(database: string): void {
+  give(database: string, parting: Parting = { isUserGone: false }): void {
     const leased = this.#leased.get(database)
     this.#leased.delete(database)
     const isUsedAgain = leased?.reuse && leased.pool.keepUsed(database)
     if (!isUsedAgain && !this.#kept.take(database)) {
-      this.#dropper.drop(database)
+      const returning = this.#takeBack(database, leased, parting).finally(() => this.#returning.delete(returning))
+      this.#returning.add(returning)
     }
+  }
+
+  renewedOf(database: string): Renewed | undefined {
+    return this.#leased.get(database)?.clone.renewed
   }
 
   async reset(database: string): Promise<void> {
@@ -114,7 +131,30 @@ export class Databases implements DatabaseSource {
       }
     }
     this.#leased.forEach((_, database) => this.#dropper.drop(database))
+    await Promise.all(this.#returning)
     await this.#dropper.close()
+  }
+
+  async #takeBack(name: string, leased: Leased | undefined, { renewed, isUserGone }: Parting): Promise<void> {
+    // Of one that lives on, something may come later; unless it says that it was the only one who knew the address.
+    const isSure = renewed !== undefined || (isUserGone && leased?.reuse === false)
+    const clone = { name, renewed: renewed ?? leased?.clone.renewed }
+    const isBack = isSure && (await this.#isUntouched(clone)) && leased?.pool.takeBack(clone)
+    if (!isBack) {
+      this.#dropper.drop(name)
+    }
+  }
+
+  async #isUntouched({ name, renewed }: Clone): Promise<boolean> {
+    const { admin, clock } = this.#options
+    for (let count = 0; count < LEAVE_POLLS; count += 1) {
+      const use = await admin.useOf(name, renewed?.sessions ?? 0).catch(() => 'used')
+      if (use !== 'busy') {
+        return use === 'none'
+      }
+      await clock.sleep(LEAVE_POLL_MS)
+    }
+    return false
   }
 
   #poolOf(template: string): Promise<DatabasePool> {

@@ -17,7 +17,7 @@ interface WorkerLease {
 
 /** A lease of a test that is over. */
 interface Spare {
-  drop(): void
+  giveBack(): Promise<void>
 }
 
 const KEY = Symbol.for('vitest-infra/worker-lease')
@@ -56,7 +56,7 @@ export async function finishFile(): Promise<void> {
     return
   }
   const { access, client, owner, lease, spares } = current
-  spares.splice(0).forEach((spare) => spare.drop())
+  await Promise.all(spares.splice(0).map((spare) => spare.giveBack()))
   // A run that is being ended does not answer any more, which is no fault of the file.
   if (leasesDatabase(access)) {
     await client.finish(lease.lease, owner).catch(() => {})

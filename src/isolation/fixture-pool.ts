@@ -1,24 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Duplex } from 'node:stream'
 import type { ClientBase, Pool, PoolClient } from 'pg'
+import type { PostgresAddress } from '../environment/variable-set.ts'
+import type { KeptSession } from './kept-session.ts'
 
 /** How long a query that nobody awaited may still take once its test is over. */
 const PATIENCE_MS = 500
 
 export interface FixturePoolOptions {
-  readonly url: string
-  /** What its sessions are called on the server. */
-  readonly name: string
-  /** What its sessions are reached over. */
-  readonly stream: () => Duplex
+  readonly address: PostgresAddress
+  /** Whose sessions its clients use. */
+  readonly session: KeptSession
   /** Done with each session before it is used. */
   readonly onConnect: (client: ClientBase) => Promise<void>
   /** Told while clients that were never released are still connected, before they are cut off. */
   readonly onForgotten: () => Promise<void>
 }
 
+const APPLICATION_NAME = 'vitest-infra database'
+
+export type OpenFixturePool = (options: FixturePoolOptions) => FixturePool
+
 /** The pool of a fixture, which ends even where the test forgot to give a client back. */
 export class FixturePool {
+  static #loading: Promise<OpenFixturePool> | undefined
   readonly pool: Pool
   readonly #options: FixturePoolOptions
   readonly #checkedOut = new Set<PoolClient>()
@@ -32,14 +36,17 @@ export class FixturePool {
     pool.on('error', () => {}).on('connect', (client) => client.on('error', () => {}))
   }
 
-  static async load(): Promise<(options: FixturePoolOptions) => FixturePool> {
-    const { default: pg } = await import('pg')
-    return (options) => {
-      const { url: connectionString, name, stream, onConnect } = options
+  /** Loads pg, once; a project that does not use it need not have it loaded. */
+  static load(environment: NodeJS.ProcessEnv): Promise<OpenFixturePool> {
+    return (FixturePool.#loading ??= import('pg').then(({ default: pg }) => (options) => {
+      const { host, port, user, password, database } = options.address
+      const { session, onConnect } = options
+      const place = { host, port, user, password, database, application_name: APPLICATION_NAME }
+      const stream = () => session.open(mannerOf(environment, pg.defaults))
       // The types do not say so, but pg waits for it.
       // oxlint-disable-next-line typescript/no-misused-promises
-      return new FixturePool(new pg.Pool({ connectionString, application_name: name, stream, onConnect }), options)
-    }
+      return new FixturePool(new pg.Pool({ ...place, stream, onConnect }), options)
+    }))
   }
 
   async close(): Promise<void> {
@@ -54,4 +61,10 @@ export class FixturePool {
     }
     await ended
   }
+}
+
+/** What else a client tells a server as it connects, beside what it is told to. */
+function mannerOf(environment: NodeJS.ProcessEnv, defaults: object): string {
+  const { PGOPTIONS, PGREPLICATION, PGCLIENT_ENCODING } = environment
+  return JSON.stringify([PGOPTIONS, PGREPLICATION, PGCLIENT_ENCODING, defaults])
 }

@@ -5,7 +5,15 @@ import type { Clock } from '../internal/clock.ts'
 import type { Address } from '../services/service.ts'
 import type { LeaseLimit } from './lease-limit.ts'
 import type { KeptDatabase } from './kept-databases.ts'
-import type { FailedTest, Lease, LeasedService, LeaseRequest, LogExcerpt, ServerAction } from './lease-protocol.ts'
+import type {
+  FailedTest,
+  Lease,
+  LeasedService,
+  LeaseRequest,
+  LogExcerpt,
+  Renewed,
+  ServerAction,
+} from './lease-protocol.ts'
 import { type Guest, LeaseQueue, type LeaseWait } from './lease-queue.ts'
 import { serviceMissing, serviceShared } from './service-refused.ts'
 
@@ -23,12 +31,19 @@ const MOST_TESTS_TOLD_OF = 20
 
 export type FailedRequest = Pick<LeaseRequest & { type: 'failed' }, 'owner' | 'keep' | 'tests'>
 
+/** How something that was leased comes back. */
+export interface Parting {
+  /** Whether the process that used it has ended, so that nothing of it can come later. */
+  readonly isUserGone: boolean
+  readonly renewed?: Renewed | undefined
+}
+
 /** Where leased things of one kind come from and go back to. */
 export interface LeaseSource<T> {
   /** Something that nobody else has, as soon as there is one; `beside` is what the file of a test holds. */
   take(request: AcquireRequest, beside?: Held): Promise<T>
   /** Takes it back; what its last user left is removed behind the tests. */
-  give(item: T): void
+  give(item: T, parting: Parting): void
   /** Empties it while its user stays connected. */
   reset(item: T): Promise<void>
   /** Does something to its server; only where nobody else uses that. */
@@ -40,6 +55,8 @@ export interface DatabaseSource extends LeaseSource<string> {
   sessionsOf(database: string): Promise<readonly string[]>
   /** The server that it is on, where that is not the main one. */
   addressOf?(database: string): Address | undefined
+  /** What is known of it, if its last user made it equal to a new clone. */
+  renewedOf?(database: string): Renewed | undefined
   /** What the server's log says of each of these tests, which had this database. */
   logsOf?(database: string, tests: readonly FailedTest[]): Promise<readonly LogExcerpt[]>
   /** Has a leased database stay when it is given back. */
@@ -102,14 +119,16 @@ export class LeaseBroker {
 
   /** `worker` tells the workers' connections apart. */
   async acquire(request: AcquireRequest, worker: number): Promise<Lease> {
-    const { clock, environment, onGranted } = this.#options
+    const { clock, databases, environment, onGranted } = this.#options
     const beganMs = clock.now()
     const held = await this.#take(request, { worker, owner: request.owner, span: request.span })
     onGranted(clock.now() - beganMs)
     const lease = this.#nextLease++
     this.#held.set(lease, held)
     const facts = this.#describe(held)
-    return { lease, template: request.template, facts, env: environment(request.project, facts) }
+    const renewed = held.database === undefined ? undefined : databases.renewedOf?.(held.database)
+    const env = environment(request.project, facts)
+    return { lease, template: request.template, facts, env, ...(renewed && { renewed }) }
   }
 
   /**
@@ -184,10 +203,10 @@ export class LeaseBroker {
     this.#options.databases.dropKept?.()
   }
 
-  release(lease: number): void {
+  release(lease: number, parting: Parting): void {
     const held = this.#find(lease)
     this.#held.delete(lease)
-    this.#give(held)
+    this.#give(held, parting)
   }
 
   #openQueue(service: LeasedService): LeaseQueue | undefined {
@@ -205,11 +224,13 @@ export class LeaseBroker {
     if (database.status === 'fulfilled' && redis.status === 'fulfilled') {
       return { guest, database: database.value, redis: redis.value }
     }
-    this.#give({
+    const taken = {
       guest,
       database: database.status === 'fulfilled' ? database.value : undefined,
       redis: redis.status === 'fulfilled' ? redis.value : undefined,
-    })
+    }
+    // Nobody was told of it.
+    this.#give(taken, { isUserGone: true })
     throw database.status === 'rejected' ? database.reason : (redis as PromiseRejectedResult).reason
   }
 
@@ -245,13 +266,13 @@ export class LeaseBroker {
     }
   }
 
-  #give({ guest, database, redis }: Held): void {
+  #give({ guest, database, redis }: Held, parting: Parting): void {
     if (database !== undefined) {
-      this.#options.databases.give(database)
+      this.#options.databases.give(database, parting)
       this.#queues.postgres?.leave(guest)
     }
     if (redis) {
-      this.#options.redises.give(redis)
+      this.#options.redises.give(redis, parting)
       this.#queues.redis?.leave(guest)
     }
   }

@@ -10,6 +10,7 @@ import {
   type LeaseRequest,
   type LogExcerpt,
   readMessages,
+  type Renewed,
   type ServerAction,
 } from './lease-protocol.ts'
 
@@ -67,8 +68,8 @@ export class LeaseClient {
     return logs
   }
 
-  async release(lease: number): Promise<void> {
-    await this.#ask({ type: 'release', lease })
+  async release(lease: number, renewed?: Renewed): Promise<void> {
+    await this.#ask({ type: 'release', lease, ...(renewed && { renewed }) })
   }
 
   #ask(request: Unnumbered<LeaseRequest>): Promise<Granted> {

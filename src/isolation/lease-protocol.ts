@@ -62,7 +62,15 @@ export type LeaseRequest =
       readonly keep: boolean
       readonly tests: readonly FailedTest[]
     }
-  | { readonly id: number; readonly type: 'release'; readonly lease: number }
+  | { readonly id: number; readonly type: 'release'; readonly lease: number; readonly renewed?: Renewed }
+
+/** Said of a database that its last user made equal to a new clone. */
+export interface Renewed {
+  /** How often somebody had connected to it by then. */
+  readonly sessions: number
+  /** What a worker needs to do it again; the main process only hands it on. */
+  readonly state: unknown
+}
 
 /** A test that failed, and where to look for what its server said. */
 export interface FailedTest {
@@ -92,6 +100,8 @@ export interface Lease {
   readonly template: string
   readonly facts: StackFacts
   readonly env: Readonly<Record<string, string>>
+  /** Of a database that was renewed before. */
+  readonly renewed?: Renewed
 }
 
 export type LeaseAnswer =

@@ -80,7 +80,7 @@ async function converse(request: LeaseRequest, conversation: Conversation): Prom
 }
 
 function releaseAll({ leases, broker }: Conversation): void {
-  leases.forEach((lease) => broker.release(lease))
+  leases.forEach((lease) => broker.release(lease, { isUserGone: true }))
   leases.clear()
 }
 
@@ -122,7 +122,7 @@ async function perform(request: LeaseRequest, { worker, broker, leases }: Conver
       return { logs: await broker.failed(request.lease, request) }
     case 'release':
       leases.delete(request.lease)
-      broker.release(request.lease)
+      broker.release(request.lease, { isUserGone: false, renewed: request.renewed })
       break
     default:
       request satisfies never

@@ -2,13 +2,15 @@ import type { Socket } from 'node:net'
 
 // As much of PostgreSQL's protocol as is needed to hand a session on: a message is its type, its length and the rest.
 const AUTHENTICATION = 'R'.charCodeAt(0)
+const COMPLETE = 'C'.charCodeAt(0)
+const ERROR = 'E'.charCodeAt(0)
+const ROW = 'D'.charCodeAt(0)
 const READY = 'Z'.charCodeAt(0)
 const QUERY = 'Q'.charCodeAt(0)
 const TERMINATE = 'X'.charCodeAt(0)
 const IDLE = 'I'.charCodeAt(0)
 const READY_LENGTH = 6
 const HEAD_LENGTH = 5
-const NAME = /(^|\0)application_name\0([^\0]*)/
 /** Of a message that asks for encryption; one that begins a session is longer. */
 const REQUEST_LENGTH = 8
 
@@ -36,16 +38,43 @@ export function greetingOf(messages: readonly Buffer[]): Buffer {
   )
 }
 
-/** The message by which a session takes the name that stands in a first message; nothing if none does. */
-export function renameTo(startup: Buffer): Buffer | undefined {
-  const name = NAME.exec(startup.subarray(REQUEST_LENGTH).toString())?.[2]
-  const text = name && Buffer.from(`SET application_name = '${name.replaceAll("'", "''")}'\0`)
-  if (!text) {
-    return undefined
-  }
+/** What has the server run statements, all of them or none. */
+export function query(statements: string): Buffer {
+  const text = Buffer.from(`${statements}\0`)
   const head = Buffer.from([QUERY, 0, 0, 0, 0])
   head.writeUInt32BE(text.length + HEAD_LENGTH - 1, 1)
   return Buffer.concat([head, text])
+}
+
+/** What came of one statement. */
+export interface Outcome {
+  /** What was done, as `DELETE 3`. */
+  readonly tag: string
+  /** The first value of each row, as text. */
+  readonly values: readonly string[]
+}
+
+/** What came of the statements of one query, in their order; nothing if one of them failed. */
+export function outcomesOf(messages: readonly Buffer[]): readonly Outcome[] | undefined {
+  const outcomes: Outcome[] = []
+  let values: string[] = []
+  for (const message of messages) {
+    if (message[0] === ERROR) {
+      return undefined
+    } else if (message[0] === ROW) {
+      values.push(firstValue(message))
+    } else if (message[0] === COMPLETE) {
+      outcomes.push({ tag: message.toString('latin1', HEAD_LENGTH, message.length - 1), values })
+      values = []
+    }
+  }
+  return outcomes
+}
+
+/** Behind the number of values comes, for each, its length, and then its text. */
+function firstValue(row: Buffer): string {
+  const at = HEAD_LENGTH + 6
+  return row.toString('utf8', at, at + Math.max(0, row.readInt32BE(at - 4)))
 }
 
 /** Whether the last that a server said is that it waits for a query, outside of a transaction. */
@@ -56,11 +85,6 @@ export function isIdle(data: Buffer): boolean {
 /** Whether what follows this first message cannot be read. */
 export function isEncrypted(startup: Buffer | undefined): boolean {
   return startup?.length === REQUEST_LENGTH
-}
-
-/** A first message without the name under which the session appears. */
-export function withoutName(startup: Buffer): string {
-  return startup.subarray(REQUEST_LENGTH).toString().replace(NAME, '')
 }
 
 export function isTerminate(chunk: Buffer): boolean {

@@ -1,10 +1,9 @@
 import type { Client, Pool } from 'pg'
 import type { RunnerTestCase } from 'vitest'
 import type { CurrentLease } from './file-lease.ts'
-import { FixturePool } from './fixture-pool.ts'
+import type { FixturePool, OpenFixturePool } from './fixture-pool.ts'
 import { KeptSession } from './kept-session.ts'
-import type { Lease } from './lease-protocol.ts'
-import { SessionStream } from './session-stream.ts'
+import type { Lease, Renewed } from './lease-protocol.ts'
 import { readBaseline } from './baseline.ts'
 import { Renewal } from './renewal.ts'
 
@@ -15,7 +14,6 @@ import { Renewal } from './renewal.ts'
 export class TestDatabase {
   readonly #lease: Lease
   readonly #session = new KeptSession()
-  readonly #openStream = () => new SessionStream(this.#session)
   #held: CurrentLease
   #owner: string
   #pool: FixturePool | undefined
@@ -36,7 +34,7 @@ export class TestDatabase {
         spare.#owner = test
         return spare
       }
-      spare.drop()
+      await spare.giveBack()
     }
     const { client, access, owner: file, lease: fileLease } = held
     const { template, lease: beside } = fileLease
@@ -44,7 +42,9 @@ export class TestDatabase {
     const { project } = access
     const request = { project, owner, span: 'test', wants: ['postgres'], template, reuse: false, beside } as const
     const lease = await client.acquire(request)
-    return new TestDatabase(lease, held, test)
+    const database = new TestDatabase(lease, held, test)
+    database.#renewal = lease.renewed && Promise.resolve(Renewal.resume(lease.renewed.state))
+    return database
   }
 
   /** Whoever knows the address may connect at any time, so that this database is for one test only. */
@@ -54,11 +54,10 @@ export class TestDatabase {
   }
 
   /** Opened at its first use. */
-  openPool(open: Awaited<ReturnType<typeof FixturePool.load>>): Pool {
+  openPool(open: OpenFixturePool): Pool {
     this.#pool ??= open({
-      url: this.#lease.facts.postgres.url,
-      name: this.#owner,
-      stream: this.#openStream,
+      address: this.#lease.facts.postgres,
+      session: this.#session,
       onConnect: async (client) => {
         await (this.#renewal ??= this.#session.withoutLook(() => beginRenewal(client as Client)))
       },
@@ -77,19 +76,25 @@ export class TestDatabase {
       const renewal = isFailed ? undefined : await this.#renewal
       if (!this.#isShown && this.#session.isParked && renewal) {
         // Not awaited: the test is over, and between two tests there is time.
-        this.#renewing = this.#renew(renewal)
+        this.#renewing = renewal.renew((queries) => this.#session.ask(queries))
         this.#held.spares.push(this)
       } else {
         await (isFailed ? this.#keep(task) : undefined)
-        this.drop()
+        this.#drop()
       }
     }
   }
 
-  drop(): void {
+  /** Gives the database back for good, as equal to a new clone where it is. */
+  async giveBack(): Promise<void> {
+    const renewal = (await this.#renewing) ? await this.#renewal : undefined
+    this.#drop(renewal && { sessions: renewal.state.sessions, state: renewal.state })
+  }
+
+  #drop(renewed?: Renewed): void {
     this.#session.close()
     // Not awaited: the next test need not wait for it, and a run that is being ended does not answer any more.
-    void this.#held.client.release(this.#lease.lease).catch(() => {})
+    void this.#held.client.release(this.#lease.lease, renewed).catch(() => {})
   }
 
   get #fullOwner(): string {
@@ -103,25 +108,6 @@ export class TestDatabase {
       return
     }
     await client.failed(this.#lease.lease, { owner: this.#fullOwner, keep: true, tests: [] }).catch(() => {})
-  }
-
-  async #renew(renewal: Renewal): Promise<boolean> {
-    const { default: pg } = await import('pg')
-    const { url: connectionString } = this.#lease.facts.postgres
-    const client = new pg.Client({ connectionString, stream: this.#openStream, pipeline: true })
-    client.on('error', () => {})
-    try {
-      const isRenewed = await this.#session.withoutLook(async () => {
-        await client.connect()
-        return renewal.renew(client)
-      })
-      await client.end()
-      return isRenewed && this.#session.isParked
-    } catch {
-      // Whatever it was that the last test left, the database is dropped.
-      await client.end().catch(() => {})
-      return false
-    }
   }
 }
 

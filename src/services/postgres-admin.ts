@@ -9,6 +9,22 @@ const WORKING_CONNECTIONS = 3
 /** The server's own housekeeping gives way to whoever clones or drops a database. */
 const SOMEBODY = "backend_type <> 'autovacuum worker'"
 
+const COUNTED_SINCE = 'pg_stat_get_bgwriter_stat_reset_time()::text'
+
+/** A database that somebody connected to, or that is not any more as CREATE DATABASE made it, seen from outside. */
+const SELECT_USE = `SELECT CASE
+    WHEN pg_stat_get_db_sessions(d.oid) <> $2 OR pg_stat_get_db_stat_reset_time(d.oid) IS NOT NULL
+      OR ${COUNTED_SINCE} IS DISTINCT FROM $3 OR d.datistemplate OR NOT d.datallowconn OR d.datconnlimit <> -1
+      OR d.datacl IS NOT NULL OR d.datdba <> current_user::regrole
+      OR EXISTS (SELECT FROM pg_db_role_setting WHERE setdatabase = d.oid)
+      OR EXISTS (SELECT FROM pg_shdescription WHERE objoid = d.oid)
+      OR EXISTS (SELECT FROM pg_subscription WHERE subdbid = d.oid)
+      OR EXISTS (SELECT FROM pg_replication_slots WHERE datoid = d.oid)
+      OR EXISTS (SELECT FROM pg_prepared_xacts WHERE database = d.datname) THEN 'used'
+    WHEN pg_stat_get_db_numbackends(d.oid) > 0 THEN 'busy'
+    ELSE 'none' END AS use
+  FROM pg_database d WHERE d.datname = $1`
+
 /** What the server knows of a template: it is sealed last, so one that is not was interrupted. */
 export type TemplateState = 'missing' | 'unsealed' | 'sealed'
 
@@ -19,6 +35,7 @@ export class PostgresAdmin {
   /** For what takes its time, so that a lease that waits for a clone does not wait for somebody's drop first. */
   readonly #working: Pool
   readonly #asking: Pool
+  #countedSince: Promise<string> | undefined
 
   private constructor(address: PostgresAddress, working: Pool, asking: Pool) {
     this.address = address
@@ -86,6 +103,20 @@ export class PostgresAdmin {
     return { maxConnections: rows[0]?.connections ?? 0, templateBytes: Number(rows[0]?.bytes) }
   }
 
+  /**
+   * What has become of a database to which somebody had connected so many times. The server's counters are exact for
+   * sessions that have ended; of a crash, which loses them, the time when they began to count tells.
+   */
+  async useOf(database: string, sessions: number): Promise<'none' | 'busy' | 'used'> {
+    const since = await (this.#countedSince ??= this.#readCountedSince())
+    const { rows } = await this.#asking.query<{ use: 'none' | 'busy' | 'used' }>(SELECT_USE, [
+      database,
+      sessions,
+      since,
+    ])
+    return rows[0]?.use ?? 'used'
+  }
+
   /** The names under which sessions are connected to a database. */
   async sessionsOf(database: string): Promise<readonly string[]> {
     const { rows } = await this.#asking.query<{ name: string }>(
@@ -114,6 +145,11 @@ export class PostgresAdmin {
       // Ends the lock with the session, however `work` ended.
       await holder.end()
     }
+  }
+
+  async #readCountedSince(): Promise<string> {
+    const { rows } = await this.#asking.query<{ since: string }>(`SELECT ${COUNTED_SINCE} AS since`)
+    return rows[0]?.since ?? ''
   }
 
   async #tryDrop(name: string, { force }: { force: boolean }): Promise<boolean> {

@@ -13,6 +13,11 @@ async function portOf(project: string): Promise<string> {
   return ports[0]?.HostPort ?? ''
 }
 
+/** Where each test of the project was. */
+function readUses(stdout: string): { file: string; session: number; database: string }[] {
+  return [...stdout.matchAll(/^use (.*)$/gm)].map(([, use = '']) => JSON.parse(use))
+}
+
 const NOTHING_LEFT = 'Databases with traces of a test: []'
 
 describe.each(inject('consumers'))('$name', (consumer) => {
@@ -33,6 +38,21 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       expect(run.stdout).toContain('Tests  200 passed (200)')
       expect(run.stdout).toContain(NOTHING_LEFT)
       expect(run.exitCode).toBe(0)
+    },
+  )
+
+  // Tests pass either way, so nothing else would tell if databases were not handed on any more.
+  test.for(['forks', 'threads', 'vmForks', 'vmThreads'])(
+    'tests hand on a database made new, in a file with its session, from file to file without, in %s',
+    async (pool) => {
+      const run = await runVitest('isolation-renewals', { consumer, args: ['run', `--pool=${pool}`] })
+      expect(run.stdout).toContain('Tests  24 passed (24)')
+      const uses = readUses(run.stdout)
+      const sessions = ['one', 'two', 'three'].map(
+        (name) => new Set(uses.flatMap(({ file, session }) => (file === name ? [session] : []))).size,
+      )
+      expect(sessions).toEqual([1, 1, 1])
+      expect(new Set(uses.map(({ database }) => database)).size).toBe(1)
     },
   )
 

@@ -2,6 +2,7 @@ import type { Client } from 'pg'
 
 /** Where a sequence of the template stands. */
 export interface SequenceState {
+  readonly oid: string
   /** Qualified and quoted. */
   readonly name: string
   /** As text, since it may be larger than a number can tell. */
@@ -13,7 +14,7 @@ export interface SequenceState {
 
 export async function readSequences(client: Client): Promise<readonly SequenceState[]> {
   const { rows: found } = await client.query<Omit<SequenceState, 'lastValue' | 'isCalled'>>(`
-    SELECT format('%I.%I', n.nspname, c.relname) AS name, s.seqcache > 1 AS "isCached"
+    SELECT c.oid::text AS oid, format('%I.%I', n.nspname, c.relname) AS name, s.seqcache > 1 AS "isCached"
     FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relpersistence <> 't' AND c.oid >= 16384`)
   if (found.length === 0) {
