@@ -20,6 +20,8 @@ export interface DatabasePoolOptions {
   readonly prefix: string
   /** How many clones to keep ready. */
   readonly target: number
+  /** What has to be over before a clone is made that nobody waits for. */
+  readonly breath: () => Promise<void>
 }
 
 /** Clones of one template, made ahead of those who will ask for them. */
@@ -54,10 +56,11 @@ export class DatabasePool {
       // Somebody has to wait, so more should be ready next time.
       this.#target = Math.min(this.#target + 1, MAX_TARGET)
       this.#waiting.push(taken)
+      void this.fill()
     } else {
       taken.resolve(ready)
+      void this.#options.breath().then(() => this.fill())
     }
-    void this.fill()
     return taken.promise
   }
 

@@ -28,6 +28,9 @@ const LEAVE_POLLS = 10
 
 type DatabaseRequest = Pick<AcquireRequest, 'template' | 'reuse'> & Partial<Pick<AcquireRequest, 'span'>>
 
+/** Who was given a database connects to it at once, and is in more of a hurry than we are. */
+const BREATH_MS = 20
+
 /** A database in somebody's hands. */
 interface Leased {
   readonly pool: DatabasePool
@@ -137,6 +140,7 @@ export class Databases implements DatabaseSource {
 
   async #takeBack(name: string, leased: Leased | undefined, { renewed, isUserGone }: Parting): Promise<void> {
     // Of one that lives on, something may come later; unless it says that it was the only one who knew the address.
+    await this.#breath()
     const isSure = renewed !== undefined || (isUserGone && leased?.reuse === false)
     const clone = { name, renewed: renewed ?? leased?.clone.renewed }
     const isBack = isSure && (await this.#isUntouched(clone)) && leased?.pool.takeBack(clone)
@@ -144,6 +148,8 @@ export class Databases implements DatabaseSource {
       this.#dropper.drop(name)
     }
   }
+
+  readonly #breath = () => this.#options.clock.sleep(BREATH_MS)
 
   async #isUntouched({ name, renewed }: Clone): Promise<boolean> {
     const { admin, clock } = this.#options
@@ -175,6 +181,6 @@ export class Databases implements DatabaseSource {
     this.#poolCount += 1
     const prefix = `vitest_infra_${runId}_${this.#poolCount}_`
     const source = await this.#templates.ensure(template)
-    return new DatabasePool({ admin, template: source, prefix, target })
+    return new DatabasePool({ admin, template: source, prefix, target, breath: this.#breath })
   }
 }

@@ -18,6 +18,7 @@ function createPool({ target = 2 } = {}) {
     template: 'template',
     prefix: 'clone_',
     target,
+    breath: async () => {},
   })
   /** Finishes so many clones, one after the other. */
   const finish = async (count: number) => {
