@@ -1,3 +1,4 @@
+import { assertArguments } from './migrations/assert-arguments.ts'
 import { type CommandOptions, defineCommand } from './migrations/command.ts'
 import { defineKnex, type KnexOptions } from './migrations/knex.ts'
 import { defineKysely, type KyselyOptions } from './migrations/kysely.ts'
@@ -32,6 +33,7 @@ export type { SeedStep } from './spec/infra-options.ts'
  * defineInfra({ postgres: { migrations: command(['npm', 'run', 'db:migrate'], { files: ['db'] }) } })
  */
 export function command(words: readonly [string, ...string[]], options: CommandOptions): SeedStep {
+  assertArguments('command', { words, ...options })
   return defineCommand(words, options, process)
 }
 
@@ -47,6 +49,7 @@ export function command(words: readonly [string, ...string[]], options: CommandO
  * defineInfra({ postgres: { migrations: prisma({ env: ({ url }) => ({ POSTGRES_PRISMA_URL: url }) }) } })
  */
 export function prisma(options: PrismaOptions = {}): SeedStep {
+  assertArguments('prisma', options)
   return definePrisma(options, process)
 }
 
@@ -58,6 +61,7 @@ export function prisma(options: PrismaOptions = {}): SeedStep {
  * defineInfra({ postgres: { migrations: knex({ folder: 'db/migrations', nodeArgs: ['--import', 'tsx'] }) } })
  */
 export function knex(options: KnexOptions = {}): SeedStep {
+  assertArguments('knex', options)
   return defineKnex(options, process)
 }
 
@@ -69,6 +73,7 @@ export function knex(options: KnexOptions = {}): SeedStep {
  * defineInfra({ postgres: { migrations: kysely({ folder: 'src/db/migrations' }) } })
  */
 export function kysely(options: KyselyOptions = {}): SeedStep {
+  assertArguments('kysely', options)
   return defineKysely(options, process)
 }
 
@@ -80,6 +85,7 @@ export function kysely(options: KyselyOptions = {}): SeedStep {
  * defineInfra({ postgres: { migrations: nodePgMigrate({ folder: 'migrations' }) } })
  */
 export function nodePgMigrate(options: NodePgMigrateOptions = {}): SeedStep {
+  assertArguments('nodePgMigrate', options)
   return defineNodePgMigrate(options, process)
 }
 
@@ -93,6 +99,7 @@ export function nodePgMigrate(options: NodePgMigrateOptions = {}): SeedStep {
  * })
  */
 export function typeorm(options: TypeOrmOptions): SeedStep {
+  assertArguments('typeorm', options)
   return defineTypeOrm(options, process)
 }
 
@@ -104,5 +111,6 @@ export function typeorm(options: TypeOrmOptions): SeedStep {
  * defineInfra({ postgres: { migrations: sequelize({ folder: 'db/migrations' }) } })
  */
 export function sequelize(options: SequelizeOptions = {}): SeedStep {
+  assertArguments('sequelize', options)
   return defineSequelize(options, process)
 }

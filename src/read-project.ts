@@ -1,7 +1,9 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { InfraError, messageOf } from './errors.ts'
+import { readTextIfPresent } from './internal/read-text.ts'
+import { lineIn } from './internal/stack-line.ts'
 import { type InfraOptions, mergeOptions } from './spec/infra-options.ts'
 import { assertOptions } from './spec/options-schema.ts'
 import { type ResolvedSpec, resolveSpec } from './spec/resolve-spec.ts'
@@ -38,8 +40,8 @@ export async function readProject({
     source: file ?? 'infra()',
     environment: {
       process: environment,
-      envFile: readIfPresent(join(root, '.env')),
-      envExample: readIfPresent(join(root, '.env.example')),
+      envFile: readTextIfPresent(join(root, '.env')),
+      envExample: readTextIfPresent(join(root, '.env.example')),
     },
   })
 }
@@ -65,15 +67,23 @@ function ancestors(directory: string): string[] {
 }
 
 async function loadConfig(file: string): Promise<InfraOptions> {
-  const loaded = await importConfig(file)
-  if (typeof loaded.default !== 'object' || loaded.default === null) {
+  const { default: options } = await importConfig(file)
+  if (options instanceof Promise) {
+    // Left alone, it would end this process where it fails.
+    options.catch(() => {})
+    throw new InfraError('INFRA_CONFIG_LOAD', {
+      problem: `Cannot use ${file}: its default export is a promise`,
+      remedy: 'Write: export default await …',
+    })
+  }
+  if (typeof options !== 'object' || options === null) {
     throw new InfraError('INFRA_CONFIG_LOAD', {
       problem: `Cannot use ${file}: it has no default export that is an object`,
       remedy: 'Write: export default defineInfra({ … })',
     })
   }
-  assertOptions(loaded.default, file)
-  return loaded.default
+  assertOptions(options, file)
+  return options
 }
 
 /** Node itself loads the file, TypeScript included: no loader to wait for, and the same result from every entry. */
@@ -83,14 +93,20 @@ async function importConfig(file: string): Promise<{ default?: unknown }> {
     const version = statSync(file).mtimeMs
     return (await import(`${pathToFileURL(file).href}?${version}`)) as { default?: unknown }
   } catch (error) {
-    throw new InfraError('INFRA_CONFIG_LOAD', {
-      problem: `Cannot load ${file}: ${messageOf(error)}`,
-      remedy: 'Correct it; Node loads it as it stands, so write imports with file extensions and erasable TypeScript',
-      cause: error,
-    })
+    throw configFailed(file, error)
   }
 }
 
-function readIfPresent(path: string): string | undefined {
-  return existsSync(path) ? readFileSync(path, 'utf8') : undefined
+function configFailed(file: string, error: unknown): InfraError {
+  const line = lineIn(file, error)
+  const place = line === undefined ? file : `${file}:${line}`
+  // One of our own functions, such as sqlFolder(), says itself what to do.
+  const ours = error instanceof InfraError ? error : undefined
+  return new InfraError(ours?.code ?? 'INFRA_CONFIG_LOAD', {
+    problem: `Cannot load ${place}: ${ours ? messageOf(ours).split('\n')[0] : messageOf(error)}`,
+    remedy:
+      ours?.remedy ??
+      'Correct it; Node loads it as it stands, so write imports with file extensions and erasable TypeScript',
+    cause: error,
+  })
 }

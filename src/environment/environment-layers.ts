@@ -1,33 +1,36 @@
-import { parseEnv } from 'node:util'
+import { EnvFile } from './env-file.ts'
 
 /** Where a variable's value can come from, the first that has it wins. */
 export interface EnvironmentLayers {
   /** The process's own environment. */
   readonly process: Readonly<Record<string, string | undefined>>
   /** The text of `.env`, if there is one. */
-  readonly envFile?: string
+  readonly envFile?: string | undefined
   /** The text of `.env.example`, if there is one. */
-  readonly envExample?: string
+  readonly envExample?: string | undefined
 }
 
 /** Answers for a variable's name with its value, an empty one counting as none. */
-export type VariableLookup = (name: string) => string | undefined
+export interface VariableLookup {
+  (name: string): string | undefined
+  /** What to call the variable in an error: its name and, if a file sets it, where. */
+  placeOf(name: string): string
+}
 
 /** Settles the layers into one lookup: process, then `.env`, then `.env.example`. */
 export function createVariableLookup(layers: EnvironmentLayers): VariableLookup {
-  const sources = [layers.process, parseEnv(layers.envFile ?? ''), parseEnv(layers.envExample ?? '')]
-  return (name) => {
-    for (const source of sources) {
-      const value = source[name]
-      if (value !== undefined && value !== '') {
-        return value
-      }
-    }
-    return undefined
-  }
+  const files = [new EnvFile('.env', layers.envFile ?? ''), new EnvFile('.env.example', layers.envExample ?? '')]
+  const inProcess = (name: string) => layers.process[name] || undefined
+  const fileWith = (name: string) => files.find((file) => file.valueOf(name))
+  return Object.assign((name: string) => inProcess(name) ?? fileWith(name)?.valueOf(name), {
+    placeOf(name: string) {
+      const file = inProcess(name) === undefined ? fileWith(name) : undefined
+      return file === undefined ? name : `${name} (${file.placeOf(name)})`
+    },
+  })
 }
 
 /** The names that an env file sets. */
 export function variableNames(envText: string): string[] {
-  return Object.keys(parseEnv(envText))
+  return new EnvFile('.env.example', envText).names
 }

@@ -6,15 +6,20 @@ type Unit = keyof typeof UNIT_MS
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h)/g
 const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/
 
+/** A timer that is to wait for longer, which is more than 24 days, does not wait at all. */
+export const LONGEST_MS = 2 ** 31 - 1
+
 /** Milliseconds of a duration as compose writes them: `'5s'`, `'1m30s'`, `'250ms'`. */
 export function parseDurationMs(text: string, where: string): number {
   const parts = WHOLE.test(text) ? [...text.matchAll(PART)] : []
   const total = parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * UNIT_MS[unit as Unit], 0)
-  if (total === 0) {
+  // The engine wants a millisecond or more, in whole nanoseconds.
+  const totalMs = Number(total.toFixed(6))
+  if (totalMs < 1 || totalMs > LONGEST_MS) {
     throw new InfraError('INFRA_DURATION_INVALID', {
-      problem: `Cannot read ${where}: "${text}" is not a duration longer than zero`,
+      problem: `Cannot read ${where}: ${JSON.stringify(text)} is not a duration from 1ms to ${LONGEST_MS}ms`,
       remedy: 'Write a number and a unit, such as "500ms", "5s", "1m30s" or "1h"',
     })
   }
-  return total
+  return totalMs
 }

@@ -113,17 +113,22 @@ export function encodeMessage(message: LeaseRequest | LeaseAnswer): string {
   return `${JSON.stringify(message)}\n`
 }
 
-/** Calls back for each message; whoever sends anything else is cut off. */
+/** Calls back for each message, however the stream was cut; whoever sends anything else is cut off. */
 export function readMessages(socket: Socket, handle: (message: object) => void): void {
   let rest = ''
   socket.setEncoding('utf8').on('data', (text: string) => {
     const lines = (rest + text).split('\n')
     rest = lines.pop() ?? ''
-    const messages = lines.map(parseMessage)
-    if (rest.length > MAX_MESSAGE_LENGTH || messages.includes(undefined)) {
+    for (const line of lines) {
+      const message = parseMessage(line)
+      if (message === undefined) {
+        socket.destroy()
+        return
+      }
+      handle(message)
+    }
+    if (rest.length > MAX_MESSAGE_LENGTH) {
       socket.destroy()
-    } else {
-      messages.forEach((message) => message && handle(message))
     }
   })
 }
@@ -131,7 +136,7 @@ export function readMessages(socket: Socket, handle: (message: object) => void):
 function parseMessage(line: string): object | undefined {
   try {
     const message: unknown = JSON.parse(line)
-    return typeof message === 'object' && message !== null ? message : undefined
+    return typeof message === 'object' && message !== null && !Array.isArray(message) ? message : undefined
   } catch {
     return undefined
   }

@@ -5,6 +5,7 @@ import { InfraError, messageOf } from '../errors.ts'
 import { describeSqlFailure } from '../seeds/describe-sql-failure.ts'
 import { readSeedFile } from '../seeds/seed-file.ts'
 import type { SeedStep } from '../spec/infra-options.ts'
+import { assertArguments } from './assert-arguments.ts'
 import { assertExists } from './run-tool.ts'
 import { assertInstalled, requireFrom } from './user-package.ts'
 
@@ -46,7 +47,9 @@ interface Migrator {
  * @example
  * defineInfra({ postgres: { migrations: drizzle({ folder: 'drizzle' }) } })
  */
-export function drizzle({ folder = 'drizzle', schema, table }: DrizzleOptions = {}): SeedStep {
+export function drizzle(options: DrizzleOptions = {}): SeedStep {
+  assertArguments('drizzle', options)
+  const { folder = 'drizzle', schema, table } = options
   const config = { migrationsSchema: schema, migrationsTable: table }
   const name = ['drizzle', schema, table].filter((word) => word !== undefined).join(' ')
   return {

@@ -5,6 +5,7 @@ import { discardSession } from '../seeds/load-sql-files.ts'
 import { createSeedError } from '../seeds/seed-error.ts'
 import { readSeedFile, type SeedFile } from '../seeds/seed-file.ts'
 import type { SeedStep } from '../spec/infra-options.ts'
+import { assertArguments } from './assert-arguments.ts'
 import { copyRows } from './copy-rows.ts'
 import { describeDumpFailure, isHarmless } from './dump-failure.ts'
 import { type DumpPart, splitDump } from './dump-parts.ts'
@@ -31,7 +32,9 @@ const ARCHIVE_MARK = 'PGDMP'
  * @example
  * defineInfra({ postgres: { migrations: pgDump('db/schema.sql', { missingRoles: 'skip' }) } })
  */
-export function pgDump(file: string, { missingRoles = 'fail' }: PgDumpOptions = {}): SeedStep {
+export function pgDump(file: string, options: PgDumpOptions = {}): SeedStep {
+  assertArguments('pgDump', { file, ...options })
+  const { missingRoles = 'fail' } = options
   return {
     name: missingRoles === 'skip' ? `pg_dump ${file} without missing roles` : `pg_dump ${file}`,
     files: [file],

@@ -5,6 +5,7 @@ import { loadSqlFile } from '../seeds/load-sql-files.ts'
 import { createSeedError } from '../seeds/seed-error.ts'
 import { readSeedFile, type SeedFile } from '../seeds/seed-file.ts'
 import type { SeedStep } from '../spec/infra-options.ts'
+import { assertArguments } from './assert-arguments.ts'
 import { forwardPartOf, SQL_CONVENTIONS, type SqlConvention, type SqlConventionName } from './sql-conventions.ts'
 
 /** Options of `sqlFolder()`. */
@@ -30,7 +31,9 @@ export interface SqlFolderOptions {
  * @example
  * defineInfra({ postgres: { migrations: sqlFolder('db/migrations', { convention: 'dbmate' }) } })
  */
-export function sqlFolder(folder: string, { convention = 'plain', exclude }: SqlFolderOptions = {}): SeedStep {
+export function sqlFolder(folder: string, options: SqlFolderOptions = {}): SeedStep {
+  assertArguments('sqlFolder', { folder, ...options })
+  const { convention = 'plain', exclude } = options
   const name = [`SQL of ${folder}`, convention, exclude && `without ${exclude}`].filter(Boolean).join(' ')
   return {
     name,

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, realpath, stat } from 'node:fs/promises'
 import { extname, join, resolve } from 'node:path'
-import { InfraError } from '../errors.ts'
+import { InfraError, messageOf } from '../errors.ts'
 import { compareNatural } from './natural-order.ts'
 
 /** Where seeds are looked for: configured files and folders, or `undefined` for the default folder. */
@@ -28,7 +28,8 @@ const SOURCES = {
  * The files to load into a service, in order, as absolute paths without duplicates. A folder stands for the files in it
  * and below it that have the service's extension, in natural name order; hidden ones are left out.
  *
- * @throws InfraError `INFRA_SEED_MISSING` when a configured path does not exist; a default folder may be missing.
+ * @throws InfraError `INFRA_SEED_MISSING` when a configured path does not exist or is a folder without such a file, and for
+ * what cannot be read; a default folder may be missing or empty.
  */
 export async function findSeedFiles(service: keyof typeof SOURCES, paths: SeedPaths): Promise<string[]> {
   const { extension, folders } = SOURCES[service]
@@ -36,29 +37,52 @@ export async function findSeedFiles(service: keyof typeof SOURCES, paths: SeedPa
   for (const [key, defaultFolder] of folders) {
     for (const path of paths[key] ?? [defaultFolder]) {
       const absolute = resolve(paths.root, path)
-      if (existsSync(absolute)) {
-        const files = await listFiles(absolute, extension)
-        files.forEach((file) => found.add(file))
-      } else if (paths[key] !== undefined) {
-        throw refusePath(absolute, { option: `${service}.${key}`, root: paths.root })
+      const files = existsSync(absolute) ? await listFiles(absolute, { extension, above: [] }) : undefined
+      if (paths[key] !== undefined && !files?.length) {
+        const reason = files === undefined ? 'does not exist' : `has no ${extension} file in it`
+        throw refusePath(absolute, reason, { option: `${service}.${key}`, root: paths.root })
       }
+      files?.forEach((file) => found.add(file))
     }
   }
   return [...found]
 }
 
-async function listFiles(path: string, extension: string): Promise<string[]> {
-  if (!(await stat(path)).isDirectory()) {
-    return [path]
-  }
-  const names = (await readdir(path)).filter((name) => !name.startsWith('.')).toSorted(compareNatural)
-  const files = await Promise.all(names.map((name) => listFiles(join(path, name), extension)))
-  return files.flat().filter((file) => extname(file).toLowerCase() === extension)
+interface Listing {
+  readonly extension: string
+  /** The folders that it is in, by their real names. */
+  readonly above: readonly string[]
 }
 
-function refusePath(path: string, { option, root }: { option: string; root: string }): InfraError {
+async function listFiles(path: string, { extension, above }: Listing): Promise<string[]> {
+  try {
+    if (!(await stat(path)).isDirectory()) {
+      return [path]
+    }
+    const folder = await realpath(path)
+    if (above.includes(folder)) {
+      throw new Error(`it is a link to ${folder}, which it is in itself`)
+    }
+    const names = (await readdir(path)).filter((name) => !name.startsWith('.')).toSorted(compareNatural)
+    const listing = { extension, above: [...above, folder] }
+    const files = await Promise.all(names.map((name) => listFiles(join(path, name), listing)))
+    return files.flat().filter((file) => extname(file).toLowerCase() === extension)
+  } catch (error) {
+    throw error instanceof InfraError ? error : refuseEntry(path, error)
+  }
+}
+
+function refusePath(path: string, reason: string, { option, root }: { option: string; root: string }): InfraError {
   return new InfraError('INFRA_SEED_MISSING', {
-    problem: `Cannot load ${option}: "${path}" does not exist`,
+    problem: `Cannot load ${option}: "${path}" ${reason}`,
     remedy: `Create it, or correct the option ${option} (relative paths start from ${root})`,
+  })
+}
+
+function refuseEntry(path: string, cause: unknown): InfraError {
+  return new InfraError('INFRA_SEED_MISSING', {
+    problem: `Cannot load "${path}": ${messageOf(cause)}`,
+    remedy: 'Remove it, or make it a file or folder that can be read',
+    cause,
   })
 }

@@ -25,8 +25,23 @@ export async function readSeedFile(path: string, { root, service }: SeedFileCont
       cause: error,
     })
   })
+  const text = decode(bytes, { name, service })
+  const nul = text.indexOf('\0')
+  if (nul !== -1) {
+    throw createSeedError({
+      file: name,
+      line: text.slice(0, nul).split('\n').length,
+      reason: 'there is a NUL character, which text does not have',
+      remedy: 'Remove it; if the file is UTF-16, save it as UTF-8',
+      service,
+    })
+  }
+  return { name, text }
+}
+
+function decode(bytes: Uint8Array, { name, service }: { name: string; service: 'postgres' | 'redis' }): string {
   try {
-    return { name, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) }
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
     // Windows PowerShell's ">" writes UTF-16: silently replaced characters would be the worse surprise.
     const remedy = 'Save the file as UTF-8'

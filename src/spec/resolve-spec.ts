@@ -2,11 +2,11 @@ import { BASE_VARIABLES } from '../environment/variable-set.ts'
 import { createVariableLookup, type EnvironmentLayers, type VariableLookup } from '../environment/environment-layers.ts'
 import type { ProviderName, StackFacts } from '../environment/infra-facts.ts'
 import { InfraError } from '../errors.ts'
-import { parseDurationMs } from '../internal/duration.ts'
+import { LONGEST_MS, parseDurationMs } from '../internal/duration.ts'
 import type { InfraOptions, Seed, ServiceOptions, TemplateOptions } from './infra-options.ts'
 import { DEFAULT_SERVICES, DEFAULT_STARTUP_TIMEOUT_MS } from './infra-service.ts'
 import type { BuiltInServiceName, Healthcheck, InfraService } from './infra-service.ts'
-import { assertOptions } from './options-schema.ts'
+import { assertOptions, assertVariable } from './options-schema.ts'
 import {
   assertDistinctPorts,
   assertHealthcheckWindow,
@@ -108,6 +108,7 @@ export function resolveSpec(options: unknown, context: SpecContext): ResolvedSpe
     postgres: names.includes('postgres') ? resolvePostgres(settle) : undefined,
     redis: names.includes('redis') ? resolveRedis(settle) : undefined,
   }
+  assertVariables(spec, settle)
   assertRules(spec, context)
   return deepFreeze(spec)
 }
@@ -178,7 +179,7 @@ function resolveService(name: BuiltInServiceName, given: ServiceOptions, settle:
   const defaults = DEFAULT_SERVICES[name]
   const service: InfraService = {
     ...defaults,
-    image: given.image ?? lookup(`VITEST_INFRA_${name.toUpperCase()}_IMAGE`) ?? defaults.image,
+    image: given.image ?? lookup(imageVariable(name)) ?? defaults.image,
     healthcheck: resolveHealthcheck(name, given, startupTimeoutMs),
     labels: { ...options.labels, ...given.labels },
   }
@@ -198,14 +199,14 @@ function resolveHostPort(service: InfraService, port: number | 'random' | 'env',
     return undefined
   }
   return port === 'env'
-    ? parsePort(lookup(service.envPortVar) ?? service.defaultPort, service.envPortVar)
+    ? parsePort(lookup(service.envPortVar) ?? service.defaultPort, lookup.placeOf(service.envPortVar))
     : parsePort(port, `${service.name}.port`)
 }
 
 function resolveProvider(options: InfraOptions, lookup: VariableLookup): 'auto' | ProviderName {
-  const provider = options.provider ?? lookup('VITEST_INFRA_PROVIDER') ?? 'auto'
-  assertOptions({ provider }, 'VITEST_INFRA_PROVIDER')
-  return provider as 'auto' | ProviderName
+  const provider = options.provider ?? (lookup('VITEST_INFRA_PROVIDER') as 'auto' | ProviderName | undefined) ?? 'auto'
+  assertVariable({ provider }, lookup.placeOf('VITEST_INFRA_PROVIDER'))
+  return provider
 }
 
 /** A machine of a CI service is a new one each time, where a snapshot would be taken and never used. */
@@ -216,7 +217,7 @@ function resolveSnapshot(lookup: VariableLookup): boolean {
   }
   if (text !== 'on' && text !== 'off') {
     throw new InfraError('INFRA_CONFIG_INVALID', {
-      problem: `Cannot use ${SNAPSHOT_VARIABLE}: "${text}" is neither "on" nor "off"`,
+      problem: `Cannot use ${lookup.placeOf(SNAPSHOT_VARIABLE)}: "${text}" is neither "on" nor "off"`,
       remedy: `Set ${SNAPSHOT_VARIABLE} to on or off, or leave it out`,
     })
   }
@@ -228,17 +229,16 @@ function resolveStartupTimeoutMs(options: InfraOptions, lookup: VariableLookup):
   if (options.startupTimeoutMs !== undefined || text === undefined) {
     return options.startupTimeoutMs ?? DEFAULT_STARTUP_TIMEOUT_MS
   }
-  if (!/^[1-9]\d*$/.test(text)) {
+  if (!/^[1-9]\d*$/.test(text) || Number(text) > LONGEST_MS) {
     throw new InfraError('INFRA_CONFIG_INVALID', {
-      problem: `Cannot use ${STARTUP_TIMEOUT_VARIABLE}: "${text}" is not a number of milliseconds`,
-      remedy: `Set ${STARTUP_TIMEOUT_VARIABLE} to a whole number, such as 120000`,
+      problem: `Cannot use ${lookup.placeOf(STARTUP_TIMEOUT_VARIABLE)}: "${text}" is not a number of milliseconds`,
+      remedy: `Set ${STARTUP_TIMEOUT_VARIABLE} to a whole number from 1 to ${LONGEST_MS}, such as 120000`,
     })
   }
   return Number(text)
 }
 
 function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
-  assertEnvironmentValues(spec)
   const services = servicesOf(spec)
   if (spec.postgres) {
     assertTemplate(spec.template, spec.postgres.templates)
@@ -257,13 +257,25 @@ function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
 }
 
 /** What came from the environment has to fit as an option would. */
-function assertEnvironmentValues({ postgres, redis }: ResolvedSpec): void {
+function assertVariables({ postgres, redis }: ResolvedSpec, { options, lookup }: Settle): void {
   const { user, password, database } = postgres ?? {}
-  const values = {
-    ...(postgres && { postgres: { user, password, database, image: postgres.service.image } }),
-    ...(redis && { redis: { image: redis.service.image } }),
+  const given: readonly (readonly [string, unknown, InfraOptions])[] = [
+    ['POSTGRES_USER', options.postgres?.user, { postgres: { user } }],
+    ['POSTGRES_PASSWORD', options.postgres?.password, { postgres: { password } }],
+    ['POSTGRES_DB', options.postgres?.database, { postgres: { database } }],
+    [imageVariable('postgres'), options.postgres?.image, { postgres: { image: postgres?.service.image } }],
+    [imageVariable('redis'), options.redis?.image, { redis: { image: redis?.service.image } }],
+    ['VITEST_INFRA_REDIS_BINARY', options.redis?.binary, { redis: { binary: redis?.binary } }],
+  ]
+  for (const [variable, option, settled] of given) {
+    if (option === undefined) {
+      assertVariable(settled, lookup.placeOf(variable))
+    }
   }
-  assertOptions(values, 'the environment')
+}
+
+function imageVariable(name: BuiltInServiceName): string {
+  return `VITEST_INFRA_${name.toUpperCase()}_IMAGE`
 }
 
 function settingText(value: string | number | boolean): string {

@@ -44,10 +44,13 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   })
 
   test('a server that ends before it can be looked at is reported with its log', async () => {
-    const run = await runVitest('plain', { consumer, files: configured("{ redis: { args: ['--port', 'nope'] } }") })
+    const run = await runVitest('plain', {
+      consumer,
+      files: configured("{ redis: { args: ['--maxclients', 'nope'] } }"),
+    })
     const message = errorMessage(run.stderr)
     expect(message).toMatch(/^Cannot start service "redis": its server ended with code 1 before it was healthy\n/)
-    expect(message).toContain('>>> \'port "nope"\'\n')
+    expect(message).toContain('>>> \'maxclients "nope"\'\n')
     expect(run).toMatchObject({ exitCode: 1, created: ['postgres', 'redis'] })
   })
 

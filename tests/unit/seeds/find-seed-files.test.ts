@@ -78,18 +78,3 @@ test('findSeedFiles() follows a symbolic link to a folder', async () => {
   symlinkSync(join(root, 'shared'), join(root, 'db/1_shared'), 'junction')
   expect(await find('postgres', { root, seeds: ['db'] })).toEqual(['db/1_shared/1.sql', 'db/2.sql'])
 })
-
-test.each([
-  ['postgres', 'migrations'],
-  ['postgres', 'seeds'],
-  ['redis', 'seeds'],
-] as const)('findSeedFiles() refuses a configured path of %s.%s that does not exist', async (service, key) => {
-  const root = createRoot()
-  const expected = {
-    code: 'INFRA_SEED_MISSING',
-    message:
-      `Cannot load ${service}.${key}: "${join(root, 'nowhere')}" does not exist\n` +
-      `Create it, or correct the option ${service}.${key} (relative paths start from ${root})`,
-  }
-  await expect(findSeedFiles(service, { root, [key]: ['nowhere'] })).rejects.toMatchObject(expected)
-})

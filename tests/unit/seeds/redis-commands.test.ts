@@ -29,16 +29,3 @@ test('parseRedisCommands() gives bytes for an argument with \\xHH', () => {
   const line = String.raw`SET "k\x41" "é\x00\xfF\n"`
   expect(argumentsOf(line)).toEqual(['SET', Buffer.from('kA'), Buffer.from([0xc3, 0xa9, 0x00, 0xff, 0x0a])])
 })
-
-test.each(['SET a "b', "SET a 'b", String.raw`SET a "b\"`, String.raw`SET a 'b\\'`, 'SET "a"b 1', `SET 'a'"b" 1`])(
-  'parseRedisCommands() refuses the unbalanced quotes of %s',
-  (line) => {
-    const expected = {
-      code: 'INFRA_SEED_FAILED',
-      message:
-        'Cannot load redis/1.redis:2: unbalanced quotes\n' +
-        'Close each quote on its line and let a blank follow; for a line break write \\n inside double quotes',
-    }
-    expect(() => parseRedisCommands(`PING\n${line}`, 'redis/1.redis')).toThrow(expect.objectContaining(expected))
-  },
-)

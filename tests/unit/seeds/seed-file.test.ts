@@ -16,22 +16,3 @@ test('readSeedFile() drops a byte order mark', async () => {
   const { root, path } = createFile('\ufeffSELECT 1')
   expect(await readSeedFile(path, { root, service: 'postgres' })).toEqual({ name: '1.sql', text: 'SELECT 1' })
 })
-
-test('readSeedFile() refuses a file in UTF-16', async () => {
-  const { root, path } = createFile(Buffer.from('\ufeffSELECT 1', 'utf16le'))
-  await expect(readSeedFile(path, { root, service: 'postgres' })).rejects.toMatchObject({
-    code: 'INFRA_SEED_FAILED',
-    message: 'Cannot load 1.sql: the file is not UTF-8 text\nSave the file as UTF-8',
-  })
-})
-
-test('readSeedFile() refuses a file that is gone', async () => {
-  const { root } = createFile('')
-  const path = join(root, 'db', 'gone.sql')
-  await expect(readSeedFile(path, { root, service: 'postgres' })).rejects.toMatchObject({
-    code: 'INFRA_SEED_MISSING',
-    message:
-      `Cannot load db/gone.sql: ENOENT: no such file or directory, open '${path}'\n` +
-      `Restore the file "${path}", or make it readable`,
-  })
-})

@@ -1,19 +1,7 @@
 import { expect, test } from 'vitest'
-import { InfraError } from '../../../src/errors.ts'
 import { splitSqlStatements } from '../../../src/seeds/sql-statements.ts'
 
 const textsOf = (sql: string): string[] => splitSqlStatements(sql).map(({ text }) => text)
-
-function errorOf(action: () => unknown): InfraError {
-  try {
-    action()
-  } catch (error) {
-    if (error instanceof InfraError) {
-      return error
-    }
-  }
-  throw new Error('No InfraError was thrown')
-}
 
 // Each of these is one statement, whatever it contains.
 test.each([
@@ -95,31 +83,6 @@ test.each(["SELECT 'a;", 'SELECT "a;', "SELECT E'a\\';", 'SELECT $$a;', '/* a;',
 
 test('splitSqlStatements() skips the frame that pg_dump puts around its output', () => {
   expect(textsOf('\\restrict a8Y\n\nSELECT 1;\n\n\\unrestrict a8Y\n')).toEqual(['SELECT 1'])
-})
-
-test.each([
-  ['SELECT 1;\n\\connect other', '\\connect'],
-  ['SELECT 1\n\\gset', '\\gset'],
-  ["/* \\a */\n\\i 'more.sql'", '\\i'],
-  ['\n\\!ls', '\\!'],
-  ['\n\\', '\\'],
-])('splitSqlStatements() refuses the psql command in %j', (sql, command) => {
-  const error = errorOf(() => splitSqlStatements(sql, 'seeds/1.sql'))
-  expect(error.code).toBe('INFRA_SEED_FAILED')
-  expect(error.message).toBe(
-    `Cannot load seeds/1.sql:2: "${command}" is a command of psql, not SQL\n` +
-      'Write it as SQL (INSERT instead of \\copy), or remove it; ' +
-      'instead of \\i, name the included file in postgres.migrations or postgres.seeds',
-  )
-})
-
-test('splitSqlStatements() refuses COPY FROM stdin before it reads the rows as SQL', () => {
-  const error = errorOf(() => splitSqlStatements("\ncopy t (a, b)\nfrom stdin;\nit's\n\\.\n", 'dump.sql'))
-  expect(error.code).toBe('INFRA_SEED_FAILED')
-  expect(error.message).toBe(
-    'Cannot load dump.sql:2: COPY … FROM stdin works in psql only\n' +
-      'Write INSERT statements instead; pg_dump writes them with --rows-per-insert=1000',
-  )
 })
 
 test('splitSqlStatements() accepts a COPY that the server can run', () => {

@@ -178,26 +178,6 @@ test.for(['random', undefined])('resolveSpec() ignores the port variables for po
   expect([spec.postgres?.hostPort, spec.redis?.hostPort]).toEqual([undefined, undefined])
 })
 
-test('resolveSpec() names the variable whose port is wrong', async () => {
-  const process = { REDIS_PORT: '6379a' }
-  const error = await catchInfraError(() => resolve({ redis: { port: 'env' } }, { process }))
-  expect(error.code).toBe('INFRA_PORT_INVALID')
-  expect(error.message).toBe(
-    'Cannot use REDIS_PORT: "6379a" is not a port\nSet REDIS_PORT to a whole number from 1 to 65535',
-  )
-})
-
-test('resolveSpec() names the option whose port is wrong', async () => {
-  const error = await catchInfraError(() => resolve({ postgres: { port: 0 } }))
-  expect(error.message).toMatch(/^Cannot use postgres\.port: "0" is not a port\n/)
-})
-
-test('resolveSpec() rejects a wrong VITEST_INFRA_PROVIDER', async () => {
-  const error = await catchInfraError(() => resolve({}, { process: { VITEST_INFRA_PROVIDER: 'podman' } }))
-  expect(error.code).toBe('INFRA_CONFIG_INVALID')
-  expect(error.message).toMatch(/VITEST_INFRA_PROVIDER.*"auto".*"docker".*"podman"/)
-})
-
 test('resolveSpec() does not look at VITEST_INFRA_PROVIDER where the option is given', () => {
   expect(resolve({ provider: 'docker' }, { process: { VITEST_INFRA_PROVIDER: 'podman' } }).provider).toBe('docker')
 })
@@ -214,25 +194,6 @@ test.for([
   expect(resolve(options, { process }).snapshot).toBe(snapshot)
 })
 
-test('resolveSpec() rejects VITEST_INFRA_SNAPSHOT=yes', async () => {
-  const error = await catchInfraError(() => resolve({}, { process: { VITEST_INFRA_SNAPSHOT: 'yes' } }))
-  expect(error.code).toBe('INFRA_CONFIG_INVALID')
-  expect(error.message).toBe(
-    [
-      'Cannot use VITEST_INFRA_SNAPSHOT: "yes" is neither "on" nor "off"',
-      'Set VITEST_INFRA_SNAPSHOT to on or off, or leave it out',
-    ].join('\n'),
-  )
-})
-
-test.for(['60s', '0', '-1', '1.5'])('resolveSpec() rejects VITEST_INFRA_STARTUP_TIMEOUT_MS=%s', async (text) => {
-  const error = await catchInfraError(() => resolve({}, { process: { VITEST_INFRA_STARTUP_TIMEOUT_MS: text } }))
-  expect(error.code).toBe('INFRA_CONFIG_INVALID')
-  expect(error.message).toContain('VITEST_INFRA_STARTUP_TIMEOUT_MS')
-  // What was written, or nobody finds it: not the NaN that became of it.
-  expect(error.message).toContain(text)
-})
-
 test.for([
   [{ startupTimeoutMs: 300_000 }, 60],
   [{ startupTimeoutMs: 60_001 }, 13],
@@ -241,22 +202,6 @@ test.for([
   [{ postgres: { healthcheck: { interval: '1m' } } }, 12],
 ] as const)('resolveSpec() keeps asking for as long as the start-up may take with %j', ([options, retries]) => {
   expect(resolve(options).postgres?.service.healthcheck.retries).toBe(retries)
-})
-
-test('resolveSpec() rejects retries that end before the start-up may', async () => {
-  const error = await catchInfraError(() => resolve({ redis: { healthcheck: { interval: '2s', retries: 10 } } }))
-  expect(error).toMatchObject({ code: 'INFRA_HEALTHCHECK_WINDOW', service: 'redis' })
-})
-
-test('resolveSpec() rejects a service that stands twice', async () => {
-  const error = await catchInfraError(() => resolve({ services: ['redis', 'postgres', 'redis'] }))
-  expect(error.code).toBe('INFRA_NAME_DUPLICATE')
-})
-
-test.for(['interval', 'timeout'])('resolveSpec() names the healthcheck %s that is no duration', async (key) => {
-  const error = await catchInfraError(() => resolve({ redis: { healthcheck: { [key]: '5' } } }))
-  expect(error.code).toBe('INFRA_DURATION_INVALID')
-  expect(error.message).toMatch(`Cannot read redis.healthcheck.${key}: "5" is not a duration longer than zero\n`)
 })
 
 test('resolveSpec() wants .env.example to name the variable of a fixed port', async () => {
@@ -282,11 +227,6 @@ test('resolveSpec() puts each template behind the one that it adds to', () => {
     { name: 'customers', from: 'default', extensions: ['citext'], migrations: ['db/customers'], seeds: [] },
     { name: 'orders', from: 'customers', extensions: [], migrations: [], seeds: [doNothing] },
   ])
-})
-
-test('resolveSpec() rejects a template that nobody defined', async () => {
-  const error = await catchInfraError(() => resolve({ template: 'oders', templates: { orders: {} } }))
-  expect(error).toMatchObject({ code: 'INFRA_TEMPLATE_UNKNOWN', service: 'postgres' })
 })
 
 test('resolveSpec() does not ask for templates where there is no PostgreSQL', () => {

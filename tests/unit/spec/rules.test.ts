@@ -9,7 +9,6 @@ import {
   parsePort,
 } from '../../../src/spec/rules.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
-import { resolve } from '../support/resolve.ts'
 
 const { postgres, redis } = DEFAULT_SERVICES
 
@@ -22,28 +21,9 @@ test.for([
   expect(parsePort(value, 'POSTGRES_PORT')).toBe(port)
 })
 
-test.for(['', ' 5432', '5432 ', '-1', '+1', '1e3', '0x10', '5432.5', '70000', '0', 0, -1, 1.5, 65_536, Number.NaN])(
-  'parsePort() rejects %j',
-  async (value) => {
-    const error = await catchInfraError(() => parsePort(value, 'POSTGRES_PORT'))
-    expect(error.code).toBe('INFRA_PORT_INVALID')
-    expect(error.message).toBe(
-      `Cannot use POSTGRES_PORT: "${value}" is not a port\nSet POSTGRES_PORT to a whole number from 1 to 65535`,
-    )
-  },
-)
-
 test('assertUniqueNames() passes names that differ', () => {
   expect(() => assertUniqueNames([], 'services')).not.toThrow()
   expect(() => assertUniqueNames(['postgres', 'redis'], 'services')).not.toThrow()
-})
-
-test('assertUniqueNames() names the one that stands twice', async () => {
-  const error = await catchInfraError(() => assertUniqueNames(['redis', 'postgres', 'redis'], 'services'))
-  expect(error.code).toBe('INFRA_NAME_DUPLICATE')
-  expect(error.message).toBe(
-    'Cannot use the services "redis", "postgres", "redis": "redis" stands twice\nGive each of the services a name of its own',
-  )
 })
 
 test('assertHealthcheckWindow() passes a window that is just long enough', () => {
@@ -59,12 +39,6 @@ test('assertHealthcheckWindow() rejects a window that is shorter than a cold sta
       'Raise postgres.healthcheck.retries or interval, or lower startupTimeoutMs',
     ].join('\n'),
   )
-})
-
-test('assertHealthcheckWindow() rejects a timeout that is no duration', async () => {
-  const service = { ...redis, healthcheck: { ...redis.healthcheck, timeout: 'soon' } }
-  const error = await catchInfraError(() => assertHealthcheckWindow(service, 60_000))
-  expect(error.code).toBe('INFRA_DURATION_INVALID')
 })
 
 test.for(['REDIS_PORT=6379', 'A=1\nexport REDIS_PORT = 1 # one\n', "REDIS_PORT=''", 'REDIS_PORT='])(
@@ -122,11 +96,6 @@ test.for([
   expect(ordered.map(({ name }) => name).join(' ')).toBe(names)
 })
 
-test('inOrderOfLayers() rejects a template on top of none that is there', async () => {
-  const error = await catchInfraError(() => inOrderOfLayers(templatesOf('default', 'a<oders')))
-  expect(error.code).toBe('INFRA_TEMPLATE_UNKNOWN')
-})
-
 test.for([
   [['default', 'a<a'], 'a', 'a ← a'],
   [['default', 'a<b', 'b<a'], 'a', 'a ← b ← a'],
@@ -136,27 +105,5 @@ test.for([
   expect(error).toMatchObject({ code: 'INFRA_TEMPLATE_CYCLE', service: 'postgres' })
   expect(error.message).toBe(
     `Cannot build template "${name}": it is made from itself, ${circle}\nCorrect templates.${name}.from`,
-  )
-})
-
-test('resolveSpec() rejects two services on one port', async () => {
-  const error = await catchInfraError(() => resolve({ postgres: { port: 5000 }, redis: { port: 5000 } }))
-  expect(error.message).toBe(
-    'Cannot publish service "redis" on port 5000: service "postgres" has it\n' +
-      "Give redis.port another number, or leave it at 'random'",
-  )
-})
-
-test('resolveSpec() rejects a template of the name that ours has', async () => {
-  const error = await catchInfraError(() => resolve({ templates: { default: {} } }))
-  expect(error.message).toBe(
-    'Cannot use the templates "default", "default": "default" stands twice\nGive each of the templates a name of its own',
-  )
-})
-
-test('resolveSpec() rejects from the environment what it rejects as an option', async () => {
-  const error = await catchInfraError(() => resolve({}, { process: { POSTGRES_USER: 'u'.repeat(64) } }))
-  expect(error.message).toContain(
-    'Cannot use the options of the environment: postgres.user must not be longer than 63 bytes',
   )
 })
