@@ -13,7 +13,7 @@ import {
 import { startExternalProcess } from '../../support/start-external-process.ts'
 
 const PROCESSES = 20
-const ROUNDS = 5
+const ROUNDS = 3
 
 let servers: SomebodysServers
 let root: string
