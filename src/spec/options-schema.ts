@@ -3,7 +3,7 @@ import { InfraError } from '../errors.ts'
 import type { InfraOptions } from './infra-options.ts'
 
 const NOT_AN_OPTION = 'is not an option'
-const SECRET = /(^|\.)password$/
+const SECRET = /(^|\.)password$|^external\.(?:postgres|redis)$/
 
 const labels = v.record(v.string(), v.string())
 const paths = v.union([v.string(), v.array(v.string())])
@@ -31,7 +31,7 @@ const service = {
 }
 
 const schema = shape({
-  provider: v.picklist(['auto', 'docker', 'embedded']),
+  provider: v.picklist(['auto', 'docker', 'embedded', 'external']),
   services: v.array(v.picklist(['postgres', 'redis'])),
   postgres: shape({
     ...service,
@@ -50,6 +50,7 @@ const schema = shape({
     isolation: v.picklist(['server', 'database']),
     seeds: paths,
   }),
+  external: shape({ postgres: v.string(), redis: v.string(), allowedHosts: v.array(v.string()) }),
   isolation: v.picklist(['file', 'worker', 'shared']),
   templates: v.record(name, shape({ from: v.string(), ...sources })),
   template: v.string(),
