@@ -11,6 +11,7 @@ export type {
 export type { ServiceState } from './health/service-state.ts'
 export {
   defineInfra,
+  type ExternalOptions,
   type InfraOptions,
   type PostgresOptions,
   type RedisOptions,

@@ -2,7 +2,7 @@ import type {} from 'vitest'
 import type { ServiceState } from '../health/service-state.ts'
 
 /** The providers a stack can come from. */
-export type ProviderName = 'docker' | 'embedded'
+export type ProviderName = 'docker' | 'embedded' | 'external'
 
 /** Where PostgreSQL is and who we are there. */
 export interface PostgresFacts {
@@ -11,6 +11,8 @@ export interface PostgresFacts {
   readonly user: string
   readonly password: string
   readonly database: string
+  /** What stands behind the `?` of the URL, such as `sslmode=require`; only of a server that was there already. */
+  readonly parameters?: string
   /** `postgres://user:password@host:port/database`, percent-encoded. */
   readonly url: string
   /** The server's own version, such as `18.6`. */
@@ -23,6 +25,10 @@ export interface RedisFacts {
   readonly port: number
   /** The logical database of this lease, with `redis.isolation: 'database'`. */
   readonly database?: number
+  /** Who we are there, and whether by TLS; only of a server that was there already and asks for it. */
+  readonly user?: string
+  readonly password?: string
+  readonly tls?: true
   /** `redis://host:port`, and `/database` where there is one. */
   readonly url: string
   /** The server's own version, such as `8.0.6`. */

@@ -29,6 +29,8 @@ export interface PostgresAddress {
   readonly user: string
   readonly password: string
   readonly database: string
+  /** What stands behind the `?` of a URL, such as `sslmode=require`. */
+  readonly parameters?: string
 }
 
 export interface RedisAddress {
@@ -36,17 +38,23 @@ export interface RedisAddress {
   readonly port: number
   /** The logical database; none: the first one of the server. */
   readonly database?: number
+  readonly user?: string
+  readonly password?: string
+  readonly tls?: true
 }
 
 /** A `postgres://` URL in which every part is percent-encoded. */
-export function postgresUrl({ host, port, user, password, database }: PostgresAddress): string {
+export function postgresUrl({ host, port, user, password, database, parameters }: PostgresAddress): string {
   const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`
-  return `postgres://${credentials}@${urlHost(host)}:${port}/${encodePath(database)}`
+  const query = parameters === undefined ? '' : `?${parameters}`
+  return `postgres://${credentials}@${urlHost(host)}:${port}/${encodePath(database)}${query}`
 }
 
 /** A `redis://` URL, with a logical database as its path. */
-export function redisUrl({ host, port, database }: RedisAddress): string {
-  return `redis://${urlHost(host)}:${port}${database === undefined ? '' : `/${database}`}`
+export function redisUrl({ host, port, database, user = '', password, tls }: RedisAddress): string {
+  const credentials = password === undefined ? '' : `${encodeURIComponent(user)}:${encodeURIComponent(password)}@`
+  const path = database === undefined ? '' : `/${database}`
+  return `${tls ? 'rediss' : 'redis'}://${credentials}${urlHost(host)}:${port}${path}`
 }
 
 /** The variables that lead to a PostgreSQL database. */
@@ -71,13 +79,15 @@ export function libpqVariables({ host, port, user, password, database }: Postgre
   return { PGHOST: host, PGPORT: String(port), PGUSER: user, PGPASSWORD: password, PGDATABASE: database }
 }
 
-/** The variables that lead to a Redis: `REDIS_DB` as well where it is a logical database, for who reads no URL. */
+/** The variables that lead to a Redis; for who reads no URL, what else one needs to know of it stands in its own. */
 export function redisVariables(address: RedisAddress): Record<string, string> {
-  const { host, port, database } = address
+  const { host, port, database, user, password } = address
   return {
     REDIS_HOST: host,
     REDIS_PORT: String(port),
     ...(database !== undefined && { REDIS_DB: String(database) }),
+    ...(user !== undefined && { REDIS_USER: user }),
+    ...(password !== undefined && { REDIS_PASSWORD: password }),
     REDIS_URL: redisUrl(address),
   }
 }

@@ -15,7 +15,7 @@ import type {
   ServerAction,
 } from './lease-protocol.ts'
 import { type Guest, LeaseQueue, type LeaseWait } from './lease-queue.ts'
-import { serviceMissing, serviceShared } from './service-refused.ts'
+import { serviceExternal, serviceMissing, serviceShared } from './service-refused.ts'
 
 export type AcquireRequest = Pick<
   LeaseRequest & { type: 'acquire' },
@@ -141,6 +141,9 @@ export class LeaseBroker {
     const { stack, databases, redises } = this.#options
     if (stack[service] === undefined) {
       throw serviceMissing(service)
+    }
+    if (stack.provider === 'external') {
+      throw serviceExternal(service, action)
     }
     if (service === 'postgres' && database !== undefined && databases.control) {
       await databases.control(database, action)

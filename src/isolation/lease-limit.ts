@@ -1,3 +1,5 @@
+import type { ConnectionRoom } from '../services/connection-room.ts'
+
 /** How many leases of a service there may be at once, and why not more. */
 export interface LeaseLimit {
   readonly count: number
@@ -14,6 +16,10 @@ const CONNECTIONS_APART = 15
 /** A clone grows with what tests write; and those that are made ahead or not dropped yet take room as well. */
 const ROOM_PER_CLONE = 4
 const MEGABYTE = 1024 * 1024
+/** On a server that others use too: three to make, drop and look, one for the claim, one to build a template. */
+const CONNECTIONS_OF_RUN = 5
+
+type SharedRoom = Pick<ConnectionRoom, 'maxConnections' | 'available'> & Pick<DatabaseRoom, 'workers'>
 
 export interface DatabaseRoom {
   /** The server's own setting. */
@@ -45,6 +51,20 @@ export function limitDatabases({ maxConnections, templateBytes, freeBytes, worke
     reason: `${megabytes(freeBytes)} are free for data, and a clone of ${megabytes(templateBytes)} is reckoned with ${megabytes(templateBytes * ROOM_PER_CLONE)}`,
     remedy:
       'Give the container engine, or the folder of the data, more room, make the template smaller, or lower maxConcurrency or maxWorkers',
+  }
+}
+
+/** How many connections a run on a server that others use too reckons with: its own, and one for each lease of its workers. */
+export function connectionsOfRun(workers: number): number {
+  return CONNECTIONS_OF_RUN + workers * 2
+}
+
+/** The budget of databases on a server that others use too; half of what they leave, since others may come. */
+export function limitSharedDatabases({ maxConnections, available, workers }: SharedRoom): LeaseLimit {
+  return {
+    count: Math.max(workers * 2, Math.floor((available - CONNECTIONS_OF_RUN) / 2 / CONNECTIONS_PER_LEASE)),
+    reason: `max_connections is ${maxConnections}, others leave ${available}, and a lease is reckoned with ${CONNECTIONS_PER_LEASE} of half of them`,
+    remedy: 'Raise max_connections of the server, or lower maxConcurrency or maxWorkers',
   }
 }
 

@@ -3,6 +3,7 @@ import { InfraError, messageOf } from '../errors.ts'
 import { withRedis } from '../services/redis.ts'
 import type { Address } from '../services/service.ts'
 import type { AcquireRequest, LeaseSource } from './lease-broker.ts'
+import { UsedDatabases } from './used-databases.ts'
 
 export interface RedisDatabasesOptions {
   readonly address: Address
@@ -28,9 +29,7 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
   readonly #options: RedisDatabasesOptions
   /** The one that has rested longest comes first: a client that somebody forgot may still write into its own. */
   readonly #free: Free[]
-  /** Given back as they were left, for whoever takes used ones. */
-  readonly #used: number[] = []
-  readonly #toKeep = new Set<number>()
+  readonly #used = new UsedDatabases()
   readonly #waiting: PromiseWithResolvers<Free>[] = []
 
   constructor(options: RedisDatabasesOptions) {
@@ -41,17 +40,11 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
   }
 
   async take({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<RedisAddress> {
-    const database = (reuse ? this.#used.pop() : undefined) ?? (await this.#takeFresh())
-    if (reuse) {
-      this.#toKeep.add(database)
-    }
-    return this.#addressOf(database)
+    return this.#addressOf(await this.#used.take(reuse, () => this.#takeFresh()))
   }
 
   give({ database = 0 }: RedisAddress): void {
-    if (this.#toKeep.delete(database)) {
-      this.#used.push(database)
-    } else {
+    if (!this.#used.keep(database)) {
       const free = { database }
       void this.#prepare(free).catch(() => {})
       this.#offer(free)
@@ -78,9 +71,8 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     return free.database
   }
 
-  /** Better a new one for who waits than an old one for nobody. */
   #takeUsed(): Free | undefined {
-    const database = this.#used.shift()
+    const database = this.#used.giveUp()
     return database === undefined ? undefined : { database }
   }
 

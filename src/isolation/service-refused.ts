@@ -10,6 +10,16 @@ export function serviceMissing(service: string): InfraError {
   })
 }
 
+/** For a server that was there before the run, and is not the run's to control. */
+export function serviceExternal(service: LeasedService, action: ServerAction): InfraError {
+  return new InfraError('INFRA_SERVICE_SHARED', {
+    problem: `Cannot ${action} service "${service}": it was there before the run, and others may use it`,
+    remedy: "Take the provider 'docker' or 'embedded' for tests that control servers",
+    service,
+    provider: 'external',
+  })
+}
+
 /** For a server that a test may not control: others use it too. */
 export function serviceShared(service: LeasedService, action: ServerAction, isLeased: boolean): InfraError {
   return new InfraError('INFRA_SERVICE_SHARED', {

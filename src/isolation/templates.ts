@@ -34,6 +34,8 @@ export interface TemplatesOptions {
   readonly serverVersion: string
   readonly report: Report
   readonly clock: Clock
+  /** Called before a template is looked for, where somebody might sweep it. */
+  readonly hold?: (database: string) => Promise<void>
 }
 
 /** Templates of one server: each is built once per fingerprint, by whichever process comes first. */
@@ -43,14 +45,16 @@ export class Templates {
   readonly #serverVersion: string
   readonly #report: Report
   readonly #clock: Clock
+  readonly #hold: TemplatesOptions['hold']
   readonly #ensured = new Map<string, Promise<string>>()
 
-  constructor({ admin, plans, serverVersion, report, clock }: TemplatesOptions) {
+  constructor({ admin, plans, serverVersion, report, clock, hold }: TemplatesOptions) {
     this.#report = report
     this.#admin = admin
     this.#plans = new Map(plans.map((plan) => [plan.name, plan]))
     this.#serverVersion = serverVersion
     this.#clock = clock
+    this.#hold = hold
   }
 
   /** The database of a sealed template, built now if the server has none of this fingerprint. */
@@ -76,6 +80,7 @@ export class Templates {
     const source = plan.from === undefined ? undefined : await this.ensure(plan.from)
     const database = this.databaseOf(plan.name)
     const beganMs = this.#clock.now()
+    await this.#hold?.(database)
     const isNew = await this.#build(plan, database, source)
     const elapsedMs = this.#clock.now() - beganMs
     this.#report({ type: 'template-ready', template: plan.name, isNew, elapsedMs })

@@ -13,6 +13,8 @@ export function noProvider(enginePlaces: readonly string[], missing: readonly Mi
       ...enginePlaces.map((line) => `    ${line}`),
       '  embedded:',
       ...missing.map((part) => `    ${describe(part)}`),
+      '  external:',
+      '    used only where it is asked for: VITEST_INFRA_PROVIDER=external',
     ].join('\n'),
     remedy: `${instructionToStart(enginePlaces)}; or, for local processes, ${lowerFirst(instruction(missing))}`,
   })

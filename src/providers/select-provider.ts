@@ -5,6 +5,7 @@ import type { EngineSearch } from './docker/engine-places.ts'
 import { type Engine, findEngine, searchEngine } from './docker/find-engine.ts'
 import { createEmbeddedProvider } from './embedded/embedded-provider.ts'
 import { findEmbeddedHome } from './embedded/embedded-home.ts'
+import { createExternalProvider } from './external.ts'
 import { embeddedUnavailable, noProvider } from './no-provider.ts'
 import type { Provider } from './provider.ts'
 
@@ -16,7 +17,7 @@ export interface ProviderContext {
 
 /**
  * The provider that a spec asks for. `'auto'` means Docker where an engine answers, else local processes where they can
- * run. An engine that was asked for by name (`DOCKER_HOST`, a context) and is silent is a mistake to be told of, and never
+ * run; servers that are there already are used only where they are asked for. An engine that was asked for by name (`DOCKER_HOST`, a context) and is silent is a mistake to be told of, and never
  * a reason to run on something else.
  *
  * @throws InfraError `INFRA_ENGINE_UNREACHABLE` for an engine that does not answer, `INFRA_NO_PROVIDER` where nothing can
@@ -28,6 +29,8 @@ export async function selectProvider(spec: ResolvedSpec, context: ProviderContex
       return dockerOn(await findEngine(engineSearch(context)), spec, context)
     case 'embedded':
       return selectEmbedded(spec, context)
+    case 'external':
+      return createExternalProvider(spec)
     case 'auto':
       return selectAny(spec, context)
     default:

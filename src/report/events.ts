@@ -39,6 +39,8 @@ export type InfraEvent =
       readonly count: number
       readonly reason: string
     }
+  /** A run that waits before its tests, because what others use of a server leaves too little for it. */
+  | { readonly type: 'room-waiting'; readonly service: string; readonly reason: string }
   /** What the server's log says of a test that failed; `more` lines are not among them. */
   | { readonly type: 'test-log'; readonly owner: string; readonly lines: readonly string[]; readonly more: number }
   /** A database that can still be looked into, with this command. */

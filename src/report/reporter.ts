@@ -58,6 +58,8 @@ export function renderEvent(event: InfraEvent): string {
       return `${count(event.count, 'lease')}, waited ${milliseconds(event.medianMs)} (median), ${milliseconds(event.p95Ms)} (95th percentile)`
     case 'lease-waiting':
       return `${event.owner} waits for ${event.service}: all ${event.count} that there may be at once are leased (${event.reason})`
+    case 'room-waiting':
+      return `waiting for room on ${event.service}: ${event.reason}`
     case 'test-log':
       return renderLog(event)
     case 'database-kept':

@@ -1,9 +1,9 @@
 import type { Client, ClientConfig, Pool, PoolConfig } from 'pg'
-import type { PostgresAddress } from '../environment/variable-set.ts'
+import { type PostgresAddress, postgresUrl } from '../environment/variable-set.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
 import { describeSiblings, SIBLING_SETTINGS } from './postgres-siblings.ts'
 import { LOG_LINE_PREFIX } from './postgres-log.ts'
-import type { Address, ServiceDefinition } from './service.ts'
+import type { ServiceDefinition } from './service.ts'
 
 const PROBE_TIMEOUT_MS = 2_000
 const APPLICATION_NAME = 'vitest-infra'
@@ -23,7 +23,7 @@ const SETTINGS = {
 
 /** What PostgreSQL is: its environment, its command line and its probe; `siblings` more servers can be asked for. */
 export function definePostgres(spec: ResolvedPostgres, siblings = 0): ServiceDefinition {
-  const { user, password, database, settings } = spec
+  const { user, password, database, server, settings } = spec
   return {
     service: spec.service,
     hostPort: spec.hostPort,
@@ -38,7 +38,7 @@ export function definePostgres(spec: ResolvedPostgres, siblings = 0): ServiceDef
       siblings: describeSiblings(siblings, settingArguments({ ...SETTINGS, ...SIBLING_SETTINGS, ...settings })),
     }),
     sharedMemoryBytes: SHARED_MEMORY_BYTES,
-    probe: (address, signal) => probePostgres({ ...address, user, password, database }, signal),
+    probe: (address, signal) => probePostgres({ ...server, ...address, user, password, database }, signal),
   }
 }
 
@@ -110,14 +110,18 @@ async function probePostgres(address: PostgresAddress, signal: AbortSignal): Pro
 /** A pool that does not end this process when the server ends. */
 export async function openPostgresPool(address: PostgresAddress, options: PoolConfig = {}): Promise<Pool> {
   const { default: pg } = await import('pg')
-  return new pg.Pool({ ...address, application_name: APPLICATION_NAME, ...options }).on('error', () => {})
+  return new pg.Pool({ ...address, ...readParameters(address), application_name: APPLICATION_NAME, ...options }).on(
+    'error',
+    () => {},
+  )
 }
 
 /** A connection that does not end this process when the server ends. */
-export async function openPostgres(address: Address & ClientConfig): Promise<Client> {
+export async function openPostgres(address: PostgresAddress & ClientConfig): Promise<Client> {
   const { default: pg } = await import('pg')
   const client = new pg.Client({
     ...address,
+    ...readParameters(address),
     application_name: APPLICATION_NAME,
     connectionTimeoutMillis: PROBE_TIMEOUT_MS,
   })
@@ -125,6 +129,11 @@ export async function openPostgres(address: Address & ClientConfig): Promise<Cli
   client.on('error', () => {})
   await client.connect()
   return client
+}
+
+/** Encryption and the like, as pg reads them in the URL that tests get, too. */
+function readParameters(address: PostgresAddress): Pick<ClientConfig, 'connectionString'> {
+  return address.parameters === undefined ? {} : { connectionString: postgresUrl(address) }
 }
 
 function settingArguments(settings: Readonly<Record<string, string>>): string[] {

@@ -1,9 +1,11 @@
-import type { Redis } from 'ioredis'
+import type { Redis, RedisOptions } from 'ioredis'
 import type { RedisAddress } from '../environment/variable-set.ts'
 import type { ResolvedRedis } from '../spec/resolve-spec.ts'
-import type { Address, ServiceDefinition } from './service.ts'
+import type { ServiceDefinition } from './service.ts'
 
 const PROBE_TIMEOUT_MS = 2_000
+const RETRY_MS = 200
+const RETRIES = 3
 
 /** No snapshots and no append-only file: nothing has to survive the run. */
 const ARGUMENTS = ['--save', '', '--appendonly', 'no']
@@ -27,7 +29,7 @@ export function defineRedis(spec: ResolvedRedis, siblings = 0): ServiceDefinitio
         endSignal: 'KILL',
       },
     }),
-    probe: probeRedis,
+    probe: (address, signal) => probeRedis({ ...spec.server, ...address }, signal),
   }
 }
 
@@ -38,26 +40,12 @@ export interface RedisLimits {
 
 /** Runs `work` with a connection of its own, which is closed afterwards. */
 export async function withRedis<T>(
-  { host, port, database = 0 }: RedisAddress,
+  address: RedisAddress,
   work: (client: Redis) => Promise<T>,
   { timeoutMs }: RedisLimits = {},
 ): Promise<T> {
-  const { Redis: Client } = await import('ioredis')
-  const client = new Client({
-    host,
-    port,
-    db: database,
-    lazyConnect: true,
-    // A server that does not let us ask shall say why at the first command.
-    enableReadyCheck: false,
-    connectTimeout: PROBE_TIMEOUT_MS,
-    commandTimeout: undefined,
-    // Its timer outlives a connection that was refused, and would keep the process alive for two seconds.
-    disconnectTimeout: 50,
-    // One attempt: who calls decides whether to try again.
-    retryStrategy: () => null,
-    maxRetriesPerRequest: 0,
-  })
+  // One attempt: who calls decides whether to try again.
+  const client = await createClient(address, { retryStrategy: () => null, maxRetriesPerRequest: 0 })
   let connectionError: Error | undefined
   client.on('error', (error: Error) => (connectionError = error))
   const timer = timeoutMs === undefined ? undefined : setTimeout(() => client.disconnect(), timeoutMs)
@@ -72,7 +60,48 @@ export async function withRedis<T>(
   }
 }
 
-async function probeRedis(address: Address, signal: AbortSignal): Promise<string> {
+/** A connection that comes back by itself, under a name that others see in `CLIENT LIST`. */
+export async function openRedis(address: RedisAddress, connectionName: string): Promise<Redis> {
+  const client = await createClient(address, {
+    connectionName,
+    retryStrategy: () => RETRY_MS,
+    maxRetriesPerRequest: RETRIES,
+  })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    return client
+  } catch (error) {
+    // It would try for ever.
+    client.disconnect()
+    throw error
+  }
+}
+
+async function createClient(
+  { host, port, database = 0, user, password, tls }: RedisAddress,
+  options: RedisOptions,
+): Promise<Redis> {
+  const { Redis: Client } = await import('ioredis')
+  return new Client({
+    host,
+    port,
+    db: database,
+    ...(user && { username: user }),
+    ...(password !== undefined && { password }),
+    ...(tls && { tls: {} }),
+    lazyConnect: true,
+    // A server that does not let us ask shall say why at the first command.
+    enableReadyCheck: false,
+    connectTimeout: PROBE_TIMEOUT_MS,
+    commandTimeout: undefined,
+    // Its timer outlives a connection that was refused, and would keep the process alive for two seconds.
+    disconnectTimeout: 50,
+    ...options,
+  })
+}
+
+async function probeRedis(address: RedisAddress, signal: AbortSignal): Promise<string> {
   return withRedis(address, async (client) => {
     signal.throwIfAborted()
     await client.ping()

@@ -4,7 +4,7 @@ import { isPlainObject } from './object-shape.ts'
 
 type Issue = v.BaseIssue<unknown>
 
-const SECRET = /(^|\.)password$/
+const SECRET = /(^|\.)password$|^external\.(?:postgres|redis)$/
 const PLAIN_KEY = /^[\w$-]+$/
 const LONGEST_EXCERPT = 100
 

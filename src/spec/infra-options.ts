@@ -102,7 +102,7 @@ export interface RedisOptions extends ServiceOptions {
    * What a lease gets: `'server'`, a Redis process of its own, or `'database'`, a logical database of the common one,
    * which does not separate `FLUSHALL`, `CONFIG`, channels, scripts or a database number in the application.
    *
-   * @default 'server'
+   * @default 'server', but 'database' with the provider `'external'`
    */
   readonly isolation?: 'server' | 'database'
   /** Further arguments for `redis-server`, such as `['--maxmemory', '64mb']`. */
@@ -121,11 +121,34 @@ export interface RedisOptions extends ServiceOptions {
   readonly seeds?: string | readonly string[]
 }
 
+/** Servers that are there already, for the provider `'external'`. */
+export interface ExternalOptions {
+  /**
+   * `postgres://user:password@host:port`. The database that it may name is left alone; the role needs `CREATEDB`.
+   *
+   * @default `DATABASE_URL`, else `DB_HOST`, `DB_PORT`, `DB_USER` and `DB_PASSWORD`
+   */
+  readonly postgres?: string
+  /**
+   * `redis://user:password@host:port`, or `rediss://…`.
+   *
+   * @default `REDIS_URL`, else `REDIS_HOST`, `REDIS_PORT`, `REDIS_USER` and `REDIS_PASSWORD`
+   */
+  readonly redis?: string
+  /**
+   * Hosts, beside this machine, on which tests may create and drop databases, named as the addresses name them.
+   *
+   * @default `VITEST_INFRA_ALLOWED_HOSTS`, with commas between them, else none
+   */
+  readonly allowedHosts?: readonly string[]
+}
+
 /** What can be said in `infra({ … })`, in `infra.config.ts`, and to `createGlobalSetup({ … })`. */
 export interface InfraOptions {
   /**
-   * How services are obtained: as containers (`'docker'`), or as local processes (`'embedded'`). `'auto'` takes Docker
-   * where an engine answers, else local processes where they can run; what is named here is never replaced by the other.
+   * How services are obtained: as containers (`'docker'`), as local processes (`'embedded'`), or on servers that are
+   * there already (`'external'`). `'auto'` takes Docker where an engine answers, else local processes where they can run,
+   * and never somebody's servers; what is named here is never replaced by another.
    *
    * @default `VITEST_INFRA_PROVIDER`, else `'auto'`
    */
@@ -145,6 +168,7 @@ export interface InfraOptions {
   readonly isolation?: 'file' | 'worker' | 'shared'
   readonly postgres?: PostgresOptions
   readonly redis?: RedisOptions
+  readonly external?: ExternalOptions
   /** Further templates by name, which suites choose with `template`. */
   readonly templates?: Readonly<Record<string, TemplateOptions>>
   /**
@@ -207,7 +231,9 @@ export type TemplateName = Register extends { config: { templates: infer Templat
 /** Two sets of options as one; the second wins, service by service and key by key. */
 export function mergeOptions(base: InfraOptions, override: InfraOptions): InfraOptions {
   const given = definedOnly(override)
-  const nested = (['postgres', 'redis', 'labels', 'templates'] as const).filter((key) => base[key] && given[key])
+  const nested = (['postgres', 'redis', 'external', 'labels', 'templates'] as const).filter(
+    (key) => base[key] && given[key],
+  )
   const merged = nested.map((key) => [key, { ...base[key], ...definedOnly(given[key] ?? {}) }])
   return { ...base, ...given, ...Object.fromEntries(merged) }
 }

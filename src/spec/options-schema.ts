@@ -33,7 +33,7 @@ const service = {
 }
 
 const schema = shape({
-  provider: v.picklist(['auto', 'docker', 'embedded']),
+  provider: v.picklist(['auto', 'docker', 'embedded', 'external']),
   services: v.array(v.picklist(['postgres', 'redis'])),
   postgres: shape({
     ...service,
@@ -52,6 +52,7 @@ const schema = shape({
     isolation: v.picklist(['server', 'database']),
     seeds: paths,
   }),
+  external: shape({ postgres: filled, redis: filled, allowedHosts: v.array(filled) }),
   isolation: v.picklist(['file', 'worker', 'shared']),
   templates: record(name, shape({ from: v.string(), ...sources })),
   template: v.string(),

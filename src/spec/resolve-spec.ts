@@ -3,6 +3,12 @@ import { createVariableLookup, type EnvironmentLayers, type VariableLookup } fro
 import type { ProviderName, StackFacts } from '../environment/infra-facts.ts'
 import { InfraError } from '../errors.ts'
 import { LONGEST_MS, parseDurationMs } from '../internal/duration.ts'
+import {
+  type ExternalPostgres,
+  type ExternalRedis,
+  resolveExternalPostgres,
+  resolveExternalRedis,
+} from './external-servers.ts'
 import type { InfraOptions, Seed, ServiceOptions, TemplateOptions } from './infra-options.ts'
 import { DEFAULT_SERVICES, DEFAULT_STARTUP_TIMEOUT_MS } from './infra-service.ts'
 import type { BuiltInServiceName, Healthcheck, InfraService } from './infra-service.ts'
@@ -10,6 +16,7 @@ import { assertOptions, assertVariable } from './options-schema.ts'
 import {
   assertDistinctPorts,
   assertHealthcheckWindow,
+  assertOwnServers,
   assertPortVariables,
   assertTemplate,
   assertUniqueNames,
@@ -19,6 +26,9 @@ import {
 
 /** The template that `postgres.migrations` and `postgres.seeds` make. */
 const DEFAULT_TEMPLATE = 'default'
+
+/** The database of a server that is for its administration. */
+const MAINTENANCE_DATABASE = 'postgres'
 
 const SNAPSHOT_VARIABLE = 'VITEST_INFRA_SNAPSHOT'
 const STARTUP_TIMEOUT_VARIABLE = 'VITEST_INFRA_STARTUP_TIMEOUT_MS'
@@ -31,6 +41,8 @@ export interface ResolvedService {
 }
 
 export interface ResolvedPostgres extends ResolvedService {
+  /** The server that is there already, with the provider `'external'`. */
+  readonly server: Pick<ExternalPostgres, 'host' | 'port' | 'parameters'> | undefined
   readonly user: string
   readonly password: string
   readonly database: string
@@ -53,6 +65,8 @@ export interface ResolvedTemplate {
 }
 
 export interface ResolvedRedis extends ResolvedService {
+  /** The server that is there already, with the provider `'external'`. */
+  readonly server: ExternalRedis | undefined
   readonly args: readonly string[]
   /** The program that runs where it is a local process; none: the one that is found. */
   readonly binary: string | undefined
@@ -95,10 +109,11 @@ export function resolveSpec(options: unknown, context: SpecContext): ResolvedSpe
   const names = options.services ?? (Object.keys(DEFAULT_SERVICES) as BuiltInServiceName[])
   assertUniqueNames(names, 'services')
   const startupTimeoutMs = resolveStartupTimeoutMs(options, lookup)
-  const settle: Settle = { options, lookup, startupTimeoutMs }
+  const provider = resolveProvider(options, lookup)
+  const settle: Settle = { options, lookup, provider, startupTimeoutMs }
   const spec: ResolvedSpec = {
     root: context.root,
-    provider: resolveProvider(options, lookup),
+    provider,
     startupTimeoutMs,
     isolation: options.isolation ?? 'file',
     template: options.template ?? DEFAULT_TEMPLATE,
@@ -122,6 +137,7 @@ export function servicesOf(spec: ResolvedSpec): readonly ResolvedService[] {
 interface Settle {
   readonly options: InfraOptions
   readonly lookup: VariableLookup
+  readonly provider: 'auto' | ProviderName
   readonly startupTimeoutMs: number
 }
 
@@ -134,11 +150,19 @@ function resolvePostgres(settle: Settle): ResolvedPostgres {
     user: given.user ?? base('POSTGRES_USER'),
     password: given.password ?? base('POSTGRES_PASSWORD'),
     database: given.database ?? base('POSTGRES_DB'),
+    server: undefined,
+    ...(settle.provider === 'external' && resolvePostgresThere(settle)),
     settings: Object.fromEntries(settings),
     initdbArgs: given.initdbArgs ?? '',
     isolation: given.isolation ?? 'database',
     templates: resolveTemplates(settle.options),
   }
+}
+
+/** The database that a URL names is somebody's; what we ask the server, we ask in the one that all have. */
+function resolvePostgresThere({ options, lookup }: Settle) {
+  const { user, password, ...server } = resolveExternalPostgres({ options: options.external ?? {}, lookup })
+  return { user, password, database: MAINTENANCE_DATABASE, server }
 }
 
 function resolveTemplates({ postgres = {}, templates = {} }: InfraOptions): readonly ResolvedTemplate[] {
@@ -169,13 +193,16 @@ function resolveRedis(settle: Settle): ResolvedRedis {
     ...resolveService('redis', given, settle),
     args: [...(given.args ?? [])],
     binary: given.binary ?? settle.lookup('VITEST_INFRA_REDIS_BINARY'),
-    isolation: given.isolation ?? 'server',
+    ...(settle.provider === 'external'
+      ? { server: resolveExternalRedis({ options: settle.options.external ?? {}, lookup: settle.lookup }) }
+      : { server: undefined }),
+    isolation: given.isolation ?? (settle.provider === 'external' ? 'database' : 'server'),
     seeds: toList(given.seeds),
   }
 }
 
 function resolveService(name: BuiltInServiceName, given: ServiceOptions, settle: Settle): ResolvedService {
-  const { options, lookup, startupTimeoutMs } = settle
+  const { options, lookup, provider, startupTimeoutMs } = settle
   const defaults = DEFAULT_SERVICES[name]
   const service: InfraService = {
     ...defaults,
@@ -183,7 +210,9 @@ function resolveService(name: BuiltInServiceName, given: ServiceOptions, settle:
     healthcheck: resolveHealthcheck(name, given, startupTimeoutMs),
     labels: { ...options.labels, ...given.labels },
   }
-  return { service, hostPort: resolveHostPort(service, given.port ?? 'random', lookup) }
+  // A server that is there already listens where it does.
+  const port = provider === 'external' ? 'random' : (given.port ?? 'random')
+  return { service, hostPort: resolveHostPort(service, port, lookup) }
 }
 
 /** Retries that were not given are as many as the start-up time needs, and never fewer than the default. */
@@ -247,6 +276,9 @@ function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
     assertHealthcheckWindow(service, spec.startupTimeoutMs)
   }
   assertDistinctPorts(services)
+  if (spec.provider === 'external') {
+    assertOwnServers(spec)
+  }
   const pinned = services.filter(({ hostPort }) => hostPort !== undefined)
   if (environment.envExample !== undefined) {
     assertPortVariables(
@@ -258,7 +290,8 @@ function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
 
 /** What came from the environment has to fit as an option would. */
 function assertVariables({ postgres, redis }: ResolvedSpec, { options, lookup }: Settle): void {
-  const { user, password, database } = postgres ?? {}
+  // Whom a server that is there already knows, it knows best itself.
+  const { user, password, database } = postgres?.server ? {} : (postgres ?? {})
   const given: readonly (readonly [string, unknown, InfraOptions])[] = [
     ['POSTGRES_USER', options.postgres?.user, { postgres: { user } }],
     ['POSTGRES_PASSWORD', options.postgres?.password, { postgres: { password } }],

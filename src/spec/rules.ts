@@ -58,6 +58,22 @@ export function assertHealthcheckWindow(service: InfraService, startupTimeoutMs:
   }
 }
 
+/** Throws if a server of its own is asked for where none can be started. */
+export function assertOwnServers(spec: {
+  readonly postgres: { readonly isolation: string } | undefined
+  readonly redis: { readonly isolation: string } | undefined
+}): void {
+  const service = (['postgres', 'redis'] as const).find((name) => spec[name]?.isolation === 'server')
+  if (service) {
+    throw new InfraError('INFRA_CONFIG_INVALID', {
+      problem: `Cannot use ${service}.isolation 'server' with the provider "external": servers that are there already are all there is`,
+      remedy: `Leave ${service}.isolation at 'database', or take the provider 'docker' or 'embedded'`,
+      service,
+      provider: 'external',
+    })
+  }
+}
+
 /** Throws unless `.env.example` names the variable that holds each service's port. */
 export function assertPortVariables(services: readonly InfraService[], envExample: string): void {
   const known = variableNames(envExample)

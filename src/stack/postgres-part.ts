@@ -94,6 +94,11 @@ export class PostgresPart {
     return this.#servers ? undefined : this.#limit
   }
 
+  /** The main database, where it is another than the one that the spec names. */
+  get main(): string | undefined {
+    return undefined
+  }
+
   /** What to type to look into one of its databases. */
   commandFor(database: string): string {
     const { host = 'localhost', port = 0 } = this.#admin?.address ?? {}

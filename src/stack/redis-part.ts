@@ -43,6 +43,11 @@ export class RedisPart {
     return this.#limit
   }
 
+  /** The main database, where it is another than the first one. */
+  get main(): number | undefined {
+    return undefined
+  }
+
   close(): void {
     if (this.#leases instanceof RedisServers) {
       this.#leases.close()

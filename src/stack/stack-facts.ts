@@ -7,22 +7,29 @@ import {
   redisVariables,
 } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
-import type { ResolvedPostgres, ResolvedSpec } from '../spec/resolve-spec.ts'
+import type { ResolvedPostgres, ResolvedRedis, ResolvedSpec } from '../spec/resolve-spec.ts'
 import type { ReadyService } from './stack.ts'
+
+/** The main databases, where they are others than those that the spec names. */
+export interface MainDatabases {
+  readonly postgres?: string | undefined
+  readonly redis?: number | undefined
+}
 
 /** Plain facts of a stack that is up. */
 export function describeStack(
   spec: ResolvedSpec,
   provider: ProviderName,
   services: readonly ReadyService[],
+  main: MainDatabases = {},
 ): StackFacts {
   const find = (name: string) => services.find((service) => service.name === name)
   const postgres = find('postgres')
   const redis = find('redis')
   return {
     provider,
-    ...(spec.postgres && postgres && { postgres: postgresFacts(spec.postgres, postgres) }),
-    ...(redis && { redis: redisFacts(redis) }),
+    ...(spec.postgres && postgres && { postgres: postgresFacts(spec.postgres, postgres, main.postgres) }),
+    ...(redis && { redis: redisFacts(spec.redis, redis, main.redis) }),
     services: Object.fromEntries(services.map(({ name, address, state }) => [name, { ...address, state }])),
   } as StackFacts
 }
@@ -42,14 +49,19 @@ export function describeEnvironment(spec: ResolvedSpec, facts: StackFacts): Reco
   }
 }
 
-function postgresFacts(spec: ResolvedPostgres, { address, version }: ReadyService): PostgresFacts {
-  const { user, password, database } = spec
-  const place = { ...address, user, password, database }
+function postgresFacts(spec: ResolvedPostgres, { address, version }: ReadyService, main?: string): PostgresFacts {
+  const { user, password, database, server } = spec
+  const place = { ...server, ...address, user, password, database: main ?? database }
   return { ...place, url: postgresUrl(place), version }
 }
 
-function redisFacts({ address, version }: ReadyService): RedisFacts {
-  return { ...address, url: redisUrl(address), version }
+function redisFacts(
+  spec: ResolvedRedis | undefined,
+  { address, version }: ReadyService,
+  database?: number,
+): RedisFacts {
+  const place = { ...spec?.server, ...address, ...(database !== undefined && { database }) }
+  return { ...place, url: redisUrl(place), version }
 }
 
 function callEnv(spec: ResolvedSpec, facts: StackFacts): Readonly<Record<string, string>> {

@@ -8,6 +8,8 @@ import { selectProvider } from '../providers/select-provider.ts'
 import { LeaseStatistics } from '../report/lease-statistics.ts'
 import type { Report } from '../report/events.ts'
 import type { ResolvedSpec } from '../spec/resolve-spec.ts'
+import { ExternalPostgresPart } from './external-postgres-part.ts'
+import { ExternalRedisPart } from './external-redis-part.ts'
 import { type PartContext, PostgresPart } from './postgres-part.ts'
 import { RedisPart } from './redis-part.ts'
 import { Stack, startAborted } from './stack.ts'
@@ -78,9 +80,9 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
         },
         () => {},
       )
-      parts?.redis?.close()
+      const closed = [parts?.redis?.close(closing), parts?.postgres?.close(closing)]
       // All of them settle before a failure leaves, so that none of it is left unhandled.
-      const outcomes = await Promise.allSettled([parts?.stack.stop(), closing, parts?.postgres?.close()])
+      const outcomes = await Promise.allSettled([parts?.stack.stop(), closing, ...closed])
       for (const outcome of outcomes) {
         if (outcome.status === 'rejected') {
           throw outcome.reason
@@ -93,8 +95,8 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
 interface Parts {
   readonly provider: Provider
   readonly stack: Stack
-  readonly postgres: PostgresPart | undefined
-  readonly redis: RedisPart | undefined
+  readonly postgres: PostgresPart | ExternalPostgresPart | undefined
+  readonly redis: RedisPart | ExternalRedisPart | undefined
 }
 
 /** Everything that can be wrong without a server is found here, before one is started. */
@@ -102,8 +104,9 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
   const { environment, report, clock, workers } = context
   const runId = randomBytes(4).toString('hex')
   const part: PartContext = { root: spec.root, runId, workers, snapshots: spec.snapshot, report, clock }
-  const postgres = spec.postgres && (await PostgresPart.plan(spec.postgres, part))
-  const redis = spec.redis && (await RedisPart.plan(spec.redis, part))
+  const isExternal = spec.provider === 'external'
+  const postgres = spec.postgres && (await (isExternal ? ExternalPostgresPart : PostgresPart).plan(spec.postgres, part))
+  const redis = spec.redis && (await (isExternal ? ExternalRedisPart : RedisPart).plan(spec.redis, part))
   const provider = await selectProvider(spec, { environment, runId })
   report({ type: 'provider-selected', description: provider.description })
   const definitions = [postgres, redis].flatMap((known) => known?.definition ?? [])
@@ -113,7 +116,8 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
 
 async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, livesOn = false, clock, report }: StartContext) {
   const { stack, provider, postgres, redis } = parts
-  const facts = describeStack(spec, provider.name, await stack.start())
+  const ready = await stack.start()
+  const facts = describeStack(spec, provider.name, ready, { postgres: postgres?.main, redis: redis?.main })
   // Behind the tests, who have no need of it. What cannot be removed now is tried again by the next run.
   void provider.sweep().catch(() => {})
   const statistics = new LeaseStatistics()

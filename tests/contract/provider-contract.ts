@@ -1,34 +1,14 @@
-import { createServer } from 'node:net'
-import { once } from 'node:events'
-import { randomBytes } from 'node:crypto'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import type { ProviderName } from '../../src/environment/infra-facts.ts'
-import { InfraError } from '../../src/errors.ts'
-import { awaitHealthy } from '../../src/health/gate.ts'
-import { systemClock } from '../../src/internal/clock.ts'
-import type { Provider, StartedService } from '../../src/providers/provider.ts'
-import { selectProvider } from '../../src/providers/select-provider.ts'
-import { definePostgres, withPostgres } from '../../src/services/postgres.ts'
-import { defineRedis, withRedis } from '../../src/services/redis.ts'
-import { answersPing } from '../../src/services/redis-admin.ts'
-import type { Address, ServiceDefinition } from '../../src/services/service.ts'
-import type { InfraOptions } from '../../src/spec/infra-options.ts'
-import { type ResolvedPostgres, type ResolvedRedis, resolveSpec } from '../../src/spec/resolve-spec.ts'
+import { describe, expect, test } from 'vitest'
+import type { InfraError } from '../../src/errors.ts'
+import { admit, openProvider, type ProviderCase, type ServiceName, SERVICES, start } from './contract-support.ts'
+import { describeOwnServers } from './own-servers-contract.ts'
 import { describeStackContract } from './stack-contract.ts'
 
-const SERVICES = ['postgres', 'redis'] as const
-const ROOT = import.meta.dirname
-
-/** What a provider's own test file tells about it. */
-export interface ProviderCase {
-  readonly name: ProviderName
-  /** Whatever is left of servers that this process has started and ended. */
-  readonly leftovers: () => Promise<readonly string[]>
-}
-
 /** What every provider does, with real servers. */
-export function describeProvider({ name, leftovers }: ProviderCase): void {
-  const open: Open = (service, options = {}, siblings = 0) => openProvider(name, { service, options, siblings })
+export function describeProvider(provider: ProviderCase): void {
+  const { name, leftovers, external } = provider
+  const open = (service: ServiceName) =>
+    openProvider(name, { service, options: external ? { external: external() } : {} })
 
   describe.each(SERVICES)(`${name}: %s`, (service) => {
     test('a server that has started passes the health gate, and tells what it is', async () => {
@@ -43,55 +23,7 @@ export function describeProvider({ name, leftovers }: ProviderCase): void {
       expect(started.label).toContain(service)
       expect(await started.status()).toEqual({ running: true })
       expect(await started.runHealthcheck()).toMatchObject({ passed: true })
-      expect(await started.freeBytes()).toBeGreaterThan(0)
-      expect(await started.logTail(40)).toMatch(/ready to accept connections/i)
       expect((await started.logTail(1)).trimEnd().split('\n')).toHaveLength(1)
-    })
-
-    test('a server that is stopped is gone with all that was made for it; stopping it again does nothing', async () => {
-      const { provider, definition } = await open(service)
-      const started = await start(provider, definition)
-      await admit(started, definition)
-      await started.stop()
-      await started.stop()
-      await expect(ask(started.address, definition)).rejects.toThrow(/ECONNREFUSED|closed/)
-      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
-    })
-
-    test('a service can be started again, and knows nothing of before', async () => {
-      const { provider, definition } = await open(service)
-      const first = await start(provider, definition)
-      await admit(first, definition)
-      await leaveTrace(service, first.address)
-      expect(await hasTrace(service, first.address)).toBe(true)
-      await first.stop()
-      const second = await start(provider, definition)
-      await admit(second, definition)
-      expect(await hasTrace(service, second.address)).toBe(false)
-    })
-
-    test('two of a kind run side by side, as those of two runs do', async () => {
-      const [one, two] = await Promise.all([open(service), open(service)])
-      const servers = await Promise.all([start(one.provider, one.definition), start(two.provider, two.definition)])
-      await Promise.all(servers.map((started) => admit(started, one.definition)))
-      const [left, right] = servers.map(({ address }) => address) as [Address, Address]
-      expect(left.port).not.toBe(right.port)
-      await leaveTrace(service, left)
-      expect(await hasTrace(service, right)).toBe(false)
-      await servers[0]?.stop()
-      await ask(right, one.definition)
-    })
-
-    test('a server that ends at once is known for it, with its code and its log', async () => {
-      const { provider, definition } = await open(service, BROKEN)
-      const started = await start(provider, definition)
-      const error = await admit(started, definition).catch((reason: unknown) => reason as InfraError)
-      expect(error).toMatchObject({ code: 'INFRA_SERVICE_EXITED', service })
-      expect((error as InfraError).message).toMatch(/its server ended with code 1 before it was healthy\n/)
-      expect((error as InfraError).message).toContain(`Last lines of the log of ${started.label}:\n`)
-      expect((error as InfraError).message).toMatch(/could not access file "nope"|argument must be a memory value/)
-      await started.stop()
-      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
     })
 
     test('a server that answers no query is never admitted, although it runs', async () => {
@@ -114,172 +46,10 @@ export function describeProvider({ name, leftovers }: ProviderCase): void {
       )
       await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
     })
-
-    test('a pinned port is the one that it listens on', async () => {
-      const port = await freePort()
-      const { provider, definition } = await open(service, { [service]: { port } })
-      const started = await start(provider, definition)
-      await admit(started, definition)
-      expect(started.address.port).toBe(port)
-    })
-
-    test('a pinned port that is taken is an error that says by whom, and nothing starts', async () => {
-      const holder = createServer().listen(0, '127.0.0.1')
-      await once(holder, 'listening')
-      onTestFinished(() => void holder.close())
-      const { port } = holder.address() as { port: number }
-      const { provider, definition } = await open(service, { [service]: { port } })
-      await expect(provider.start(definition, { report: () => {}, signal: idle() })).rejects.toMatchObject({
-        code: 'INFRA_PORT_TAKEN',
-        message: expect.stringContaining(`(pid ${process.pid})`),
-      })
-      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
-    })
   })
 
-  describe(`${name}: postgres`, () => {
-    test('has the user, the password and the database that were asked for', async () => {
-      const options = { postgres: { user: 'Ada L', password: 'p w', database: 'shop "y"' } }
-      const { provider, definition } = await open('postgres', options)
-      const started = await start(provider, definition)
-      await admit(started, definition)
-      const place = { ...started.address, ...options.postgres }
-      const sql =
-        'SELECT current_user AS role, current_database() AS name, rolsuper AS super FROM pg_roles WHERE rolname = current_user'
-      const { rows } = await withPostgres(place, (client) => client.query(sql))
-      expect(rows).toEqual([{ role: 'Ada L', name: 'shop "y"', super: true }])
-      await expect(withPostgres({ ...place, password: 'wrong' }, async () => {})).rejects.toThrow(
-        'password authentication failed',
-      )
-    })
-
-    test("obeys the user's settings and initdb's arguments, and keeps UTC and UTF-8 without them", async () => {
-      const settings = { work_mem: '7MB' }
-      const { provider, definition } = await open('postgres', { postgres: { settings, initdbArgs: '--wal-segsize=2' } })
-      const started = await start(provider, definition)
-      await admit(started, definition)
-      const names = ['work_mem', 'wal_segment_size', 'fsync', 'server_encoding', 'max_connections']
-      const { rows } = await withPostgres(postgresAt(started.address), (client) =>
-        client.query('SELECT current_setting(name) AS value FROM unnest($1::text[]) AS name', [names]),
-      )
-      expect(rows.map(({ value }) => value)).toEqual(['7MB', '2MB', 'off', 'UTF8', '500'])
-      const { rows: times } = await withPostgres(postgresAt(started.address), (client) =>
-        client.query("SELECT extract(timezone FROM timestamptz '2026-07-01')::int AS seconds"),
-      )
-      expect(times).toEqual([{ seconds: 0 }])
-    })
-  })
-
-  describe(`${name}: siblings of redis`, () => {
-    test('run when they are started, each for itself, and are ended, frozen and replaced', async () => {
-      const { provider, definition } = await open('redis', {}, 2)
-      const started = await start(provider, definition)
-      await admit(started, definition)
-      const [one, two] = started.siblings
-      if (!one || !two) {
-        throw new TypeError('there are no siblings')
-      }
-      expect(new Set([started, one, two].map(({ address }) => address.port)).size).toBe(3)
-      expect(await answersPing(one.address)).toBe(false)
-      await Promise.all([one.restart(), two.restart()])
-      await expect.poll(() => answersPing(one.address)).toBe(true)
-      await expect.poll(() => answersPing(two.address)).toBe(true)
-      await leaveTrace('redis', one.address)
-      expect(await hasTrace('redis', two.address)).toBe(false)
-      expect(await hasTrace('redis', started.address)).toBe(false)
-      await one.control('pause')
-      expect(await answersPing(one.address)).toBe(false)
-      await one.control('resume')
-      await expect.poll(() => answersPing(one.address)).toBe(true)
-      await one.control('stop')
-      expect(await answersPing(one.address)).toBe(false)
-      await one.control('start')
-      await expect.poll(() => answersPing(one.address)).toBe(true)
-      await leaveTrace('redis', one.address)
-      await one.restart()
-      await expect.poll(() => answersPing(one.address)).toBe(true)
-      expect(await hasTrace('redis', one.address)).toBe(false)
-      await two.control('pause')
-      await started.stop()
-      expect(await answersPing(one.address)).toBe(false)
-      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
-    })
-  })
-
-  describeStackContract(name, leftovers)
-}
-
-const BROKEN: InfraOptions = {
-  postgres: { settings: { shared_preload_libraries: 'nope' } },
-  redis: { args: ['--maxmemory', 'nope'] },
-}
-
-interface Opened {
-  readonly provider: Provider
-  readonly definition: ServiceDefinition
-}
-
-type ServiceName = (typeof SERVICES)[number]
-type Open = (service: ServiceName, options?: InfraOptions, siblings?: number) => Promise<Opened>
-
-interface OpenOptions {
-  readonly service: ServiceName
-  readonly options: InfraOptions
-  readonly siblings: number
-}
-
-async function openProvider(name: ProviderName, { service, options, siblings }: OpenOptions): Promise<Opened> {
-  const given = { ...options, provider: name }
-  const spec = resolveSpec(given, { root: ROOT, source: 'the test', environment: { process: {} } })
-  const runId = randomBytes(4).toString('hex')
-  const provider = await selectProvider(spec, { environment: process.env, runId })
-  const { postgres, redis } = spec as { postgres: ResolvedPostgres; redis: ResolvedRedis }
-  return { provider, definition: service === 'postgres' ? definePostgres(postgres) : defineRedis(redis, siblings) }
-}
-
-/** A server that is stopped when the test has finished. */
-async function start(provider: Provider, definition: ServiceDefinition): Promise<StartedService> {
-  const started = await provider.start(definition, { report: () => {}, signal: idle() })
-  onTestFinished(() => started.stop())
-  return started
-}
-
-function admit(started: StartedService, definition: ServiceDefinition, windowMs = 30_000) {
-  return awaitHealthy({ definition, started, windowMs, clock: systemClock, signal: idle() })
-}
-
-function ask(address: Address, { probe }: ServiceDefinition): Promise<string> {
-  return probe(address, idle())
-}
-
-function idle(): AbortSignal {
-  return new AbortController().signal
-}
-
-function postgresAt(address: Address) {
-  return { ...address, user: 'postgres', password: 'postgres', database: 'app' }
-}
-
-async function leaveTrace(service: ServiceName, address: Address): Promise<void> {
-  await (service === 'postgres'
-    ? withPostgres(postgresAt(address), (client) => client.query('CREATE TABLE trace ()'))
-    : withRedis(address, (client) => client.set('trace', 1)))
-}
-
-async function hasTrace(service: ServiceName, address: Address): Promise<boolean> {
-  if (service === 'redis') {
-    return withRedis(address, async (client) => (await client.exists('trace')) === 1)
+  if (!external) {
+    describeOwnServers(provider)
   }
-  const { rows } = await withPostgres(postgresAt(address), (client) =>
-    client.query<{ found: boolean }>("SELECT to_regclass('trace') IS NOT NULL AS found"),
-  )
-  return rows[0]?.found === true
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  describeStackContract(provider)
 }

@@ -12,12 +12,16 @@ import { withRedis } from '../../src/services/redis.ts'
 import type { InfraOptions } from '../../src/spec/infra-options.ts'
 import { resolveSpec } from '../../src/spec/resolve-spec.ts'
 import { type StartingInfra, startInfra } from '../../src/stack/start-infra.ts'
+import type { ProviderCase } from './contract-support.ts'
 
-/** A whole stack on a provider: templates, leases, a Redis server for each. */
-export function describeStackContract(provider: ProviderName, leftovers: () => Promise<readonly string[]>): void {
+/** A whole stack on a provider: templates, leases, a Redis for each. */
+export function describeStackContract({ name: provider, leftovers, external }: ProviderCase): void {
+  const start = (options: InfraOptions = {}) =>
+    startStack(provider, { ...options, ...(external && { external: external() }) })
+
   describe(`${provider}: a stack`, () => {
-    test('leases clones of its template and Redis servers, each for one test', async () => {
-      const { infra, events } = await startStack(provider)
+    test('leases clones of its template and Redises, each for one test', async () => {
+      const { infra, events } = await start()
       const { facts, socket } = await infra.up
       expect(facts.provider).toBe(provider)
       expect(events).toContainEqual(
@@ -25,7 +29,7 @@ export function describeStackContract(provider: ProviderName, leftovers: () => P
       )
       const client = await LeaseClient.open(socket)
       const leases = await Promise.all(['a', 'b', 'c', 'd'].map((owner) => acquire(client, owner)))
-      const places = leases.map(({ facts: { postgres, redis } }) => `${postgres.database} ${redis.port}`)
+      const places = leases.map(({ facts: { postgres, redis } }) => `${postgres.database} ${redis.url}`)
       expect(new Set(places).size).toBe(4)
       expect(await Promise.all(leases.map(useWorld))).toEqual([UNUSED, UNUSED, UNUSED, UNUSED])
       await client.release(leases[0]?.lease ?? 0)
@@ -34,8 +38,28 @@ export function describeStackContract(provider: ProviderName, leftovers: () => P
       await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
     })
 
+    test('that is stopped while it starts leaves nothing', async () => {
+      const { infra, events } = await start()
+      await expect.poll(() => events.length, { timeout: 20_000, interval: 5 }).toBeGreaterThan(1)
+      await infra.stop()
+      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
+    })
+
+    test('of another run stays while one ends', async () => {
+      const [one, two] = await Promise.all([start(), start()])
+      const [, { socket }] = await Promise.all([one.infra.up, two.infra.up])
+      await one.infra.stop()
+      const lease = await acquire(await LeaseClient.open(socket), 'a')
+      expect(await useWorld(lease)).toEqual(UNUSED)
+    })
+  })
+}
+
+/** What a stack can do beside that whose provider starts servers. */
+export function describeOwnServersStack({ name, leftovers }: ProviderCase): void {
+  describe(`${name}: a stack with servers for its leases`, () => {
     test('leases PostgreSQL servers, each for one file, which are frozen, stopped and started again', async () => {
-      const { infra } = await startStack(provider, { postgres: { isolation: 'server' } })
+      const { infra } = await startStack(name, { postgres: { isolation: 'server' } })
       const client = await LeaseClient.open((await infra.up).socket)
       const leases = await Promise.all(['a', 'b'].map((owner) => acquire(client, owner)))
       const [one, two] = leases.map(({ facts: { postgres } }) => postgres) as [PostgresFacts, PostgresFacts]
@@ -59,21 +83,6 @@ export function describeStackContract(provider: ProviderName, leftovers: () => P
       expect(notes.rows).toEqual([{ text: 'x' }])
       await infra.stop()
       await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
-    })
-
-    test('that is stopped while it starts leaves nothing', async () => {
-      const { infra, events } = await startStack(provider)
-      await expect.poll(() => events.length, { timeout: 20_000, interval: 5 }).toBeGreaterThan(1)
-      await infra.stop()
-      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
-    })
-
-    test('of another run stays while one ends', async () => {
-      const [one, two] = await Promise.all([startStack(provider), startStack(provider)])
-      const [, { socket }] = await Promise.all([one.infra.up, two.infra.up])
-      await one.infra.stop()
-      const lease = await acquire(await LeaseClient.open(socket), 'a')
-      expect(await useWorld(lease)).toEqual(UNUSED)
     })
   })
 }

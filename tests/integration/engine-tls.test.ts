@@ -1,4 +1,3 @@
-import { execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, readFile } from 'node:fs/promises'
 import { type AddressInfo, connect } from 'node:net'
@@ -8,17 +7,16 @@ import { createServer } from 'node:tls'
 import { expect, onTestFinished, test } from 'vitest'
 import { connectTestcontainers } from '../../src/providers/docker/connect-testcontainers.ts'
 import { findEngine } from '../../src/providers/docker/find-engine.ts'
+import { createCertificate, hasOpenssl } from '../support/create-certificate.ts'
 import { contextFile, contextMeta, createHome, writeFiles } from '../unit/providers/docker/temporary-home.ts'
 
 const machine = { platform: process.platform, userId: userInfo().uid }
 const engine = await findEngine({ ...machine, environment: process.env, homeDirectory: homedir() })
-const isPossible = engine.host.startsWith('unix://') && spawnSync('openssl', ['version']).status === 0
+const isPossible = engine.host.startsWith('unix://') && hasOpenssl
 
-/** Writes a certificate that vouches for itself: one file serves as authority, server and client. */
-async function createCertificate(directory: string): Promise<void> {
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-days', '2']
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', 'key.pem']
-  execFileSync('openssl', ['req', '-x509', ...key, '-out', 'cert.pem', ...subject], { cwd: directory, stdio: 'ignore' })
+/** One file serves as authority, server and client. */
+async function createCertificates(directory: string): Promise<void> {
+  createCertificate(directory)
   await cp(join(directory, 'cert.pem'), join(directory, 'ca.pem'))
 }
 
@@ -40,7 +38,7 @@ test.skipIf(!isPossible)('connectTestcontainers() reaches an engine behind TLS t
   const inTls = contextFile('tls', 'far', 'docker/README')
   const homeDirectory = await createHome({ [inTls]: '', 'other/README': '' })
   const tlsDirectory = join(homeDirectory, dirname(inTls))
-  await Promise.all([createCertificate(tlsDirectory), createCertificate(join(homeDirectory, 'other'))])
+  await Promise.all([createCertificates(tlsDirectory), createCertificates(join(homeDirectory, 'other'))])
   const host = `tcp://localhost:${await serveWithTls(tlsDirectory)}`
   await writeFiles(homeDirectory, { [contextFile('meta', 'far', 'meta.json')]: contextMeta(host) })
   const search = { ...machine, homeDirectory }

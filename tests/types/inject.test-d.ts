@@ -15,6 +15,7 @@ test("inject('infra') tells where PostgreSQL is and who we are there", () => {
     readonly user: string
     readonly password: string
     readonly database: string
+    readonly parameters?: string
     readonly url: string
     readonly version: string
   }>()
@@ -26,6 +27,9 @@ test("inject('infra') tells where Redis is", () => {
     readonly host: string
     readonly port: number
     readonly database?: number
+    readonly user?: string
+    readonly password?: string
+    readonly tls?: true
     readonly url: string
     readonly version: string
   }>()

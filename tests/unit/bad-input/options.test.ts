@@ -30,8 +30,11 @@ const faults: readonly (readonly [fault: string, options: unknown])[] = [
   ['__proto__ is not an option', parsed('{ "__proto__": { "provider": "docker" } }')],
   [String.raw`"a\u0000.b" is not an option`, { 'a\0.b': 1 }],
   // Choices
-  ['provider must be "auto" or "docker" or "embedded", but is "podman"', { provider: 'podman' }],
-  ['provider must be "auto" or "docker" or "embedded", but is Symbol(docker)', { provider: Symbol('docker') }],
+  ['provider must be "auto" or "docker" or "embedded" or "external", but is "podman"', { provider: 'podman' }],
+  [
+    'provider must be "auto" or "docker" or "embedded" or "external", but is Symbol(docker)',
+    { provider: Symbol('docker') },
+  ],
   ['services must be a list, but is "postgres"', { services: 'postgres' }],
   ['services.0 must be "postgres" or "redis", but is "mysql"', { services: ['mysql'] }],
   ['services.1 is missing', { services: ['redis', undefined] }],
@@ -290,7 +293,7 @@ test('every fault is listed at once', async () => {
     resolve({ provider: 'x', tmp: 1, verbose: true, redis: { args: 1, user: 'a' } }),
   )
   expect(error.message.split('\n')[0]).toBe(
-    'Cannot use the options of infra(): provider must be "auto" or "docker" or "embedded", but is "x"; ' +
+    'Cannot use the options of infra(): provider must be "auto" or "docker" or "embedded" or "external", but is "x"; ' +
       'tmp is not an option; verbose is not an option; redis.args must be a list, but is 1; redis.user is not an option',
   )
 })

@@ -71,7 +71,7 @@ const variables: readonly (readonly [
     'VITEST_INFRA_PROVIDER',
     'Docker',
     'INFRA_CONFIG_INVALID',
-    'Cannot use %: provider must be "auto" or "docker" or "embedded", but is "Docker"',
+    'Cannot use %: provider must be "auto" or "docker" or "embedded" or "external", but is "Docker"',
     `Correct %; ${LIST}`,
   ],
   [

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { limitDatabases, limitRedises } from '../../../src/isolation/lease-limit.ts'
+import { limitDatabases, limitSharedDatabases, limitRedises } from '../../../src/isolation/lease-limit.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 import { openLeasing, REQUEST } from './lease-support.ts'
 
@@ -106,4 +106,14 @@ test('limitDatabases() lets every worker have one for its file and one more, unl
 test('limitRedises() is what there is', () => {
   expect(limitRedises(4, 'server')).toMatchObject({ count: 4, reason: '4 servers, two for each worker' })
   expect(limitRedises(1023, 'database')).toMatchObject({ count: 1023, reason: '1023 logical databases' })
+})
+
+test('limitSharedDatabases() takes half of what others leave, and enough for every worker', () => {
+  const room = { maxConnections: 100, available: 85, workers: 1 }
+  expect(limitSharedDatabases(room)).toMatchObject({
+    count: 4,
+    reason: 'max_connections is 100, others leave 85, and a lease is reckoned with 10 of half of them',
+  })
+  expect(limitSharedDatabases({ ...room, workers: 4 }).count).toBe(8)
+  expect(limitSharedDatabases({ ...room, available: 7 }).count).toBe(2)
 })

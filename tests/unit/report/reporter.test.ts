@@ -150,6 +150,12 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
       'redis of a worker was started anew between two files, as it could not be reset: NOAUTH Authentication required.',
     ],
   ],
+  'room-waiting': [
+    [
+      { type: 'room-waiting', service: 'postgres', reason: 'others leave 3 of 100 connections' },
+      'waiting for room on postgres: others leave 3 of 100 connections',
+    ],
+  ],
   'test-log': [
     [
       {

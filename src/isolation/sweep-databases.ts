@@ -1,0 +1,37 @@
+import type { PostgresAdmin } from '../services/postgres-admin.ts'
+import type { MarkedDatabase, RunClaim } from '../services/run-claim.ts'
+
+/** Templates that nobody uses now, but may in a minute: those of branches, of other projects. */
+const UNUSED_TEMPLATES_KEPT = 10
+
+export interface SweepOptions {
+  readonly admin: Pick<PostgresAdmin, 'dropDatabase' | 'dropTemplate'>
+  readonly claim: Pick<RunClaim, 'ifOver' | 'ifUnused' | 'listMarked'>
+  readonly runId: string
+}
+
+/**
+ * Drops what runs that are over have left on a server that outlives them, and old templates that no run uses. Never by
+ * age: a run is over when its lock is free. Nor by force: whoever is connected to one of them may still live.
+ */
+export async function sweepDatabases({ admin, claim, runId }: SweepOptions): Promise<void> {
+  const marked = await claim.listMarked()
+  const left = marked.filter(({ run }) => run !== undefined && run !== runId)
+  for (const [run = '', databases] of Map.groupBy(left, (database) => database.run)) {
+    await claim.ifOver(run, async () => {
+      for (const { name } of databases) {
+        await admin.dropDatabase(name, { force: false })
+      }
+    })
+  }
+  for (const { name } of oldTemplates(marked)) {
+    await claim.ifUnused(name, () => admin.dropTemplate(name))
+  }
+}
+
+/** And those whose builder died before it had sealed them. */
+function oldTemplates(marked: readonly MarkedDatabase[]): readonly MarkedDatabase[] {
+  const templates = marked.filter(({ run }) => run === undefined)
+  const sealed = templates.filter(({ isSealed }) => isSealed)
+  return [...templates.filter(({ isSealed }) => !isSealed), ...sealed.slice(UNUSED_TEMPLATES_KEPT)]
+}

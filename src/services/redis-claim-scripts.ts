@@ -1,0 +1,74 @@
+// Each runs whole or not at all, so that no two runs can come between a look at a database and what follows from it.
+// ARGV[1] is the run's id. A script's SELECT ends with it.
+
+const KEYS_OF = `
+local run = ARGV[1]
+local function claim_of(n) return 'vitest-infra:claim:' .. n end
+local function owner_of(n) return 'vitest-infra:owner:' .. n end
+local function flush(n) redis.call('SELECT', n); redis.call('FLUSHDB'); redis.call('SELECT', 0) end
+local function take(n, ms)
+  redis.call('SET', claim_of(n), run, 'PX', ms)
+  redis.call('SET', owner_of(n), run)
+end
+`
+
+/** Milliseconds, where to begin, how many there are, how many to claim: the numbers of that many empty ones, or none. */
+export const CLAIM = `${KEYS_OF}
+local others, wanted = tonumber(ARGV[4]) - 1, tonumber(ARGV[5])
+local found = {}
+for step = 1, others do
+  local n = (tonumber(ARGV[3]) + step) % others + 1
+  if redis.call('EXISTS', claim_of(n), owner_of(n)) == 0 and not redis.pcall('SELECT', n).err then
+    if redis.call('DBSIZE') == 0 then found[#found + 1] = n end
+    redis.call('SELECT', 0)
+    if #found == wanted then
+      for _, free in ipairs(found) do take(free, ARGV[2]) end
+      return found
+    end
+  end
+end
+return {}`
+
+/** Milliseconds, database: whether it is still the run's, or is again, since nobody else has come to it. */
+export const RENEW = `${KEYS_OF}
+local n = ARGV[3]
+local claim, owner = redis.call('GET', claim_of(n)), redis.call('GET', owner_of(n))
+if claim and claim ~= run or owner and owner ~= run then return 0 end
+take(n, ARGV[2])
+return 1`
+
+/** Database: whether it was the run's, and is empty now. */
+export const FLUSH = `${KEYS_OF}
+local n = ARGV[2]
+local claim = redis.call('GET', claim_of(n))
+if claim and claim ~= run or redis.call('GET', owner_of(n)) ~= run then return 0 end
+flush(n)
+return 1`
+
+export const RELEASE = `${KEYS_OF}
+local n = ARGV[2]
+if redis.call('GET', owner_of(n)) ~= run then return 0 end
+flush(n)
+return redis.call('DEL', claim_of(n), owner_of(n))`
+
+/** How many: the ids of runs that have left a database behind without a claim to it. */
+export const FIND_LEFT = `${KEYS_OF}
+local left = {}
+for n = 1, tonumber(ARGV[2]) - 1 do
+  local owner = redis.call('GET', owner_of(n))
+  if owner and redis.call('EXISTS', claim_of(n)) == 0 then left[#left + 1] = owner end
+end
+return left`
+
+/** How many, ids of runs that are over: their databases without a claim are emptied. */
+export const SWEEP = `${KEYS_OF}
+local over = {}
+for index = 3, #ARGV do over[ARGV[index]] = true end
+for n = 1, tonumber(ARGV[2]) - 1 do
+  local owner = redis.call('GET', owner_of(n))
+  if owner and over[owner] and redis.call('EXISTS', claim_of(n)) == 0 then
+    flush(n)
+    redis.call('DEL', owner_of(n))
+  end
+end
+return 0`

@@ -1,0 +1,209 @@
+import type { Client } from 'pg'
+import type { PostgresAddress } from '../environment/variable-set.ts'
+import { InfraError } from '../errors.ts'
+import type { Clock } from '../internal/clock.ts'
+import { type ConnectionRoom, nameOfRun, readConnectionRoom } from './connection-room.ts'
+import { openPostgres } from './postgres.ts'
+
+const RETRY_MS = 500
+const PATIENCE_MS = 10_000
+
+/** A database that bears our mark and belongs to our role. */
+export interface MarkedDatabase {
+  readonly name: string
+  /** The run that made it; none: a template, which is for all. */
+  readonly run: string | undefined
+  readonly isSealed: boolean
+}
+
+export interface RunClaimOptions {
+  readonly runId: string
+  /** How many connections the run reckons with. */
+  readonly connections: number
+  readonly clock: Clock
+}
+
+/**
+ * What a run claims on a PostgreSQL that others use too: a session that holds advisory locks, one on the run's id and one
+ * on each template that it uses. They end with the run, however it ends, so that a lock that is free is proof of death.
+ */
+export class RunClaim {
+  readonly #address: PostgresAddress
+  readonly #clock: Clock
+  /** By key, with the function that takes it. */
+  readonly #locks = new Map<string, 'pg_advisory_lock' | 'pg_advisory_lock_shared'>()
+  readonly #closing = new AbortController()
+  readonly #connections: number
+  /** When the run came, by the clock of the server. */
+  #ticket: string | undefined
+  #session: Promise<Client>
+
+  private constructor(address: PostgresAddress, { connections, clock }: RunClaimOptions) {
+    this.#address = address
+    this.#connections = connections
+    this.#clock = clock
+    this.#session = this.#open()
+  }
+
+  /** Claims the id of a run; `address` names the database for administration, since locks are seen within one only. */
+  static async hold(address: PostgresAddress, options: RunClaimOptions): Promise<RunClaim> {
+    const { runId } = options
+    const claim = new RunClaim(address, options)
+    try {
+      if (!(await claim.#tryLock(runKey(runId)))) {
+        throw idTaken(runId)
+      }
+      claim.#locks.set(runKey(runId), 'pg_advisory_lock')
+      return claim
+    } catch (error) {
+      await claim.close()
+      throw error
+    }
+  }
+
+  /** Keeps a template from being swept for as long as the run lives. */
+  async holdTemplate(database: string): Promise<void> {
+    const key = templateKey(database)
+    if (!this.#locks.has(key)) {
+      this.#locks.set(key, 'pg_advisory_lock_shared')
+      await lock(await this.#session, key, 'pg_advisory_lock_shared')
+    }
+  }
+
+  /** Runs `work` if a run is over, and keeps everybody else from taking it for that meanwhile. */
+  ifOver(runId: string, work: () => Promise<void>): Promise<void> {
+    return this.#ifFree(runKey(runId), work)
+  }
+
+  /** Runs `work` if no run uses a template, and keeps all from beginning to meanwhile. */
+  ifUnused(database: string, work: () => Promise<void>): Promise<void> {
+    return this.#ifFree(templateKey(database), work)
+  }
+
+  /** The newest first. */
+  async listMarked(): Promise<readonly MarkedDatabase[]> {
+    const { rows } = await (
+      await this.#session
+    ).query<{ name: string; run: string | null; sealed: boolean }>(
+      `SELECT datname AS name, substring(datname FROM '^vitest_infra_([0-9a-f]{8})_') AS run, datistemplate AS sealed
+       FROM pg_database JOIN pg_roles r ON r.oid = datdba
+       WHERE r.rolname = current_user AND datname ~ '^vitest_infra_([0-9a-f]{8}_.+|t_[0-9a-f]{24}$)'
+       ORDER BY pg_database.oid DESC`,
+    )
+    return rows.map(({ name, run, sealed }) => ({ name, run: run ?? undefined, isSealed: sealed }))
+  }
+
+  /** Ends whoever is connected to a database of a run, as far as our role may. */
+  async endSessions(runId: string): Promise<void> {
+    await (
+      await this.#session
+    ).query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE starts_with(datname, $1) AND pg_has_role(usesysid, 'MEMBER') AND pid <> pg_backend_pid()`,
+      [`vitest_infra_${runId}_`],
+    )
+  }
+
+  /** Whether our role may create databases. */
+  async mayCreate(): Promise<boolean> {
+    const { rows } = await (
+      await this.#session
+    ).query<{ may: boolean }>('SELECT rolsuper OR rolcreatedb AS may FROM pg_roles WHERE rolname = current_user')
+    return rows[0]?.may === true
+  }
+
+  async readRoom(): Promise<ConnectionRoom> {
+    return readConnectionRoom(await this.#session, { ticket: this.#ticket ?? '0', connections: this.#connections })
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#session.then(
+      (session) => session.end(),
+      () => {},
+    )
+  }
+
+  async #ifFree(key: string, work: () => Promise<void>): Promise<void> {
+    // A lock of our own session would be given to it a second time.
+    if (this.#locks.has(key) || !(await this.#tryLock(key))) {
+      return
+    }
+    try {
+      await work()
+    } finally {
+      await (await this.#session).query('SELECT pg_advisory_unlock(hashtextextended($1, 0))', [key])
+    }
+  }
+
+  async #tryLock(key: string): Promise<boolean> {
+    const { rows } = await (
+      await this.#session
+    ).query<{ taken: boolean }>('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS taken', [key])
+    return rows[0]?.taken === true
+  }
+
+  async #open(): Promise<Client> {
+    const session = await openPostgres({ ...this.#address, keepAlive: true })
+    this.#ticket ??= await readTime(session)
+    // Other runs read in its name when this one came and what it needs.
+    await session.query(
+      "SELECT set_config('application_name', $1, false), set_config('idle_session_timeout', '0', false)",
+      [nameOfRun({ ticket: this.#ticket, connections: this.#connections })],
+    )
+    for (const [key, how] of this.#locks) {
+      await lock(session, key, how)
+    }
+    session.once('end', () => {
+      if (!this.#closing.signal.aborted) {
+        this.#session = this.#reopen()
+        // Who asks it something is told.
+        this.#session.catch(() => {})
+      }
+    })
+    return session
+  }
+
+  /** A server that restarts, or a connection that breaks, ends the locks, but not the run. */
+  async #reopen(): Promise<Client> {
+    const deadlineMs = this.#clock.now() + PATIENCE_MS
+    for (;;) {
+      try {
+        return await this.#open()
+      } catch (error) {
+        if (this.#closing.signal.aborted || this.#clock.now() > deadlineMs) {
+          throw error
+        }
+        await this.#clock.sleep(RETRY_MS)
+      }
+    }
+  }
+}
+
+async function readTime(session: Client): Promise<string> {
+  const { rows } = await session.query<{ us: string }>(
+    'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS us',
+  )
+  return rows[0]?.us ?? '0'
+}
+
+async function lock(session: Client, key: string, how: string): Promise<void> {
+  await session.query(`SELECT ${how}(hashtextextended($1, 0))`, [key])
+}
+
+function runKey(runId: string): string {
+  return `vitest-infra run ${runId}`
+}
+
+function templateKey(database: string): string {
+  return `vitest-infra template ${database}`
+}
+
+function idTaken(runId: string): InfraError {
+  return new InfraError('INFRA_LEASE_FAILED', {
+    problem: `Cannot claim databases for run ${runId}: another run on the server has this id`,
+    remedy: 'Run the tests again; ids are drawn by lot',
+    service: 'postgres',
+    provider: 'external',
+  })
+}

@@ -1,0 +1,178 @@
+import { BASE_VARIABLES, type PostgresAddress, type RedisAddress } from '../environment/variable-set.ts'
+import type { VariableLookup } from '../environment/environment-layers.ts'
+import { InfraError } from '../errors.ts'
+import type { ExternalOptions } from './infra-options.ts'
+import { DEFAULT_SERVICES } from './infra-service.ts'
+import type { BuiltInServiceName } from './infra-service.ts'
+import { parsePort } from './rules.ts'
+
+const ALLOWED_HOSTS_VARIABLE = 'VITEST_INFRA_ALLOWED_HOSTS'
+
+/** Names and addresses that lead to this machine wherever they are read. */
+const THIS_MACHINE = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/i
+
+/** Drivers take these from a URL in place of what stands in front of the `?`, so that it would lead elsewhere. */
+const REDIRECTING = ['host', 'hostaddr', 'port', 'user', 'password', 'dbname', 'database', 'service', 'servicefile']
+
+/** Names of services, as their makers write them. */
+const TITLES = { postgres: 'PostgreSQL', redis: 'Redis' } as const
+
+/** All by which a server that is there already is reached, but for a database. */
+export type ExternalPostgres = Omit<PostgresAddress, 'database'>
+export type ExternalRedis = Omit<RedisAddress, 'database'>
+
+interface Given {
+  readonly options: ExternalOptions
+  readonly lookup: VariableLookup
+}
+
+/**
+ * Where PostgreSQL is said to be.
+ *
+ * @throws InfraError `INFRA_CONFIG_INVALID` where nothing says it, or not as a URL; `INFRA_HOST_REFUSED` for a machine that
+ *   nobody has allowed
+ */
+export function resolveExternalPostgres(given: Given): ExternalPostgres {
+  const { options, lookup } = given
+  const [url, source] = options.postgres
+    ? [options.postgres, 'external.postgres']
+    : [lookup('DATABASE_URL'), lookup.placeOf('DATABASE_URL')]
+  const user = lookup('DB_USER') ?? lookup('POSTGRES_USER') ?? BASE_VARIABLES.POSTGRES_USER
+  const password = lookup('DB_PASSWORD') ?? lookup('POSTGRES_PASSWORD') ?? BASE_VARIABLES.POSTGRES_PASSWORD
+  if (url === undefined) {
+    const place = resolveHost('postgres', { host: 'DB_HOST', ports: ['DB_PORT', 'POSTGRES_PORT'] }, given)
+    return { ...place, user, password }
+  }
+  const parsed = parseUrl(url, { service: 'postgres', source, schemes: ['postgres', 'postgresql'] })
+  assertAllowed(parsed.host, { service: 'postgres', source }, given)
+  const { host, port, parameters } = parsed
+  assertNotRedirected(parameters, source)
+  return {
+    host,
+    port,
+    user: parsed.user ?? user,
+    password: parsed.password ?? password,
+    ...(parameters && { parameters }),
+  }
+}
+
+/** Where Redis is said to be; throws as {@link resolveExternalPostgres} does. */
+export function resolveExternalRedis(given: Given): ExternalRedis {
+  const { options, lookup } = given
+  const [url, source] = options.redis
+    ? [options.redis, 'external.redis']
+    : [lookup('REDIS_URL'), lookup.placeOf('REDIS_URL')]
+  if (url === undefined) {
+    const place = resolveHost('redis', { host: 'REDIS_HOST', ports: ['REDIS_PORT'] }, given)
+    return withCredentials(place, lookup('REDIS_USER'), lookup('REDIS_PASSWORD'))
+  }
+  const parsed = parseUrl(url, { service: 'redis', source, schemes: ['redis', 'rediss'] })
+  assertAllowed(parsed.host, { service: 'redis', source }, given)
+  const { host, port, scheme, user, password } = parsed
+  return withCredentials({ host, port, ...(scheme === 'rediss' && { tls: true }) }, user, password)
+}
+
+function withCredentials(place: ExternalRedis, user: string | undefined, password: string | undefined): ExternalRedis {
+  return { ...place, ...(user !== undefined && { user }), ...(password !== undefined && { password }) }
+}
+
+interface HostVariables {
+  readonly host: string
+  /** The first that is set counts. */
+  readonly ports: readonly [string, ...string[]]
+}
+
+function resolveHost(service: BuiltInServiceName, variables: HostVariables, given: Given) {
+  const { lookup } = given
+  const host = lookup(variables.host)
+  if (host === undefined) {
+    throw notSaid(service)
+  }
+  assertAllowed(host, { service, source: lookup.placeOf(variables.host) }, given)
+  const variable = variables.ports.find((name) => lookup(name) !== undefined) ?? variables.ports[0]
+  return { host, port: parsePort(lookup(variable) ?? DEFAULT_SERVICES[service].defaultPort, lookup.placeOf(variable)) }
+}
+
+interface UrlOptions {
+  readonly service: BuiltInServiceName
+  readonly source: string
+  readonly schemes: readonly string[]
+}
+
+function parseUrl(text: string, { service, source, schemes }: UrlOptions) {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const scheme = url?.protocol.slice(0, -1) ?? ''
+  if (!url || !schemes.includes(scheme) || url.hostname === '') {
+    throw notAUrl(service, source)
+  }
+  try {
+    return {
+      scheme,
+      host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+      port: parsePort(url.port || DEFAULT_SERVICES[service].defaultPort, source),
+      user: url.username === '' ? undefined : decodePart(url.username),
+      password: url.password === '' ? undefined : decodePart(url.password),
+      parameters: url.search.slice(1),
+    }
+  } catch {
+    throw notAUrl(service, source)
+  }
+}
+
+function decodePart(text: string): string {
+  const decoded = decodeURIComponent(text)
+  if (decoded.includes('\0')) {
+    throw new TypeError('no server can be told of a NUL character')
+  }
+  return decoded
+}
+
+/** Before any connection: to what stands in `DATABASE_URL` somebody may owe his living. */
+function assertAllowed(
+  host: string,
+  { service, source }: Omit<UrlOptions, 'schemes'>,
+  { options, lookup }: Given,
+): void {
+  const named = options.allowedHosts ?? lookup(ALLOWED_HOSTS_VARIABLE)?.split(',') ?? []
+  const isAllowed = named.some((allowed) => allowed.trim().toLowerCase() === host.toLowerCase())
+  if (!isAllowed && !THIS_MACHINE.test(host)) {
+    throw new InfraError('INFRA_HOST_REFUSED', {
+      problem: `Cannot use the ${TITLES[service]} on "${host}", which ${source} names: it is neither on this machine nor among the allowed hosts`,
+      remedy: `Let ${source} lead to a test server; if that is one, add '${host}' to external.allowedHosts or to ${ALLOWED_HOSTS_VARIABLE}`,
+      service,
+      provider: 'external',
+    })
+  }
+}
+
+function assertNotRedirected(parameters: string, source: string): void {
+  const name = [...new URLSearchParams(parameters).keys()].find((key) => REDIRECTING.includes(key.toLowerCase()))
+  if (name !== undefined) {
+    throw new InfraError('INFRA_CONFIG_INVALID', {
+      problem: `Cannot use ${source}: its parameter "${name}" says again what stands in front of the "?"`,
+      remedy: `Take ${name} out of it; host, port, user and password stand at their place in the URL`,
+      service: 'postgres',
+      provider: 'external',
+    })
+  }
+}
+
+/** The text itself is not shown: it may hold a password, and at any place. */
+function notAUrl(service: BuiltInServiceName, source: string): InfraError {
+  return new InfraError('INFRA_CONFIG_INVALID', {
+    problem: `Cannot use ${source}: it is no URL such as ${service}://user:password@localhost:${DEFAULT_SERVICES[service].defaultPort}`,
+    remedy: `Correct ${source}; write @ : / ? # and % in user and password as %40 %3A %2F %3F %23 %25`,
+    service,
+    provider: 'external',
+  })
+}
+
+function notSaid(service: BuiltInServiceName): InfraError {
+  const names = service === 'postgres' ? 'DATABASE_URL, or DB_HOST' : 'REDIS_URL, or REDIS_HOST'
+  return new InfraError('INFRA_CONFIG_INVALID', {
+    problem: `Cannot use the provider "external": nothing says where ${TITLES[service]} is`,
+    remedy: `Set ${names}, or external.${service}; or leave '${service}' out of services`,
+    service,
+    provider: 'external',
+  })
+}

@@ -1,0 +1,99 @@
+import type { RedisAddress } from '../environment/variable-set.ts'
+import { InfraError, messageOf } from '../errors.ts'
+import { ClaimedRedisDatabases } from '../isolation/claimed-redis-databases.ts'
+import { type LeaseLimit, limitRedises } from '../isolation/lease-limit.ts'
+import { findSeedFiles } from '../seeds/find-seed-files.ts'
+import { loadRedisFiles } from '../seeds/load-redis-files.ts'
+import { ownDatabaseOnly } from '../seeds/own-database-only.ts'
+import { defineRedis, withRedis } from '../services/redis.ts'
+import { RedisClaims } from '../services/redis-claims.ts'
+import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
+import type { ResolvedRedis } from '../spec/resolve-spec.ts'
+import { notGivenBack } from './not-given-back.ts'
+import type { PartContext } from './postgres-part.ts'
+
+/** Redis in a stack whose server was there before the run and outlives it: logical databases that the run claims. */
+export class ExternalRedisPart {
+  readonly definition: ServiceDefinition
+  readonly #server: ResolvedRedis['server']
+  readonly #files: readonly string[]
+  readonly #context: PartContext
+  readonly #closing = new AbortController()
+  #claims: RedisClaims | undefined
+  #leases: ClaimedRedisDatabases | undefined
+
+  private constructor(spec: ResolvedRedis, files: readonly string[], context: PartContext) {
+    this.#server = spec.server
+    this.#files = files
+    this.#context = context
+    this.definition = { ...defineRedis(spec), prepare: (server) => this.#prepare(server) }
+  }
+
+  static async plan(spec: ResolvedRedis, context: PartContext): Promise<ExternalRedisPart> {
+    return new ExternalRedisPart(spec, await findSeedFiles('redis', { root: context.root, seeds: spec.seeds }), context)
+  }
+
+  get leases(): ClaimedRedisDatabases | undefined {
+    return this.#leases
+  }
+
+  get limit(): LeaseLimit | undefined {
+    return this.#claims && limitRedises(this.#claims.count - 1, 'database')
+  }
+
+  /** What stands for the first database, which is somebody's. */
+  get main(): number | undefined {
+    return this.#leases?.main.database
+  }
+
+  /** Waits for a database no longer, and, when the leases are back, empties all of the run's and lets others have them. */
+  async close(leasesBack: Promise<void>): Promise<void> {
+    this.#closing.abort()
+    await leasesBack
+    await this.#leases?.settle()
+    await this.#claims?.close().catch((error: unknown) => {
+      throw notGivenBack('redis', 'logical databases', error)
+    })
+  }
+
+  async #prepare({ address }: HealthyServer): Promise<void> {
+    const { runId, clock, report } = this.#context
+    const beganMs = clock.now()
+    const place: RedisAddress = { ...this.#server, ...address }
+    const claims = await RedisClaims.open(place, { runId, clock })
+    this.#claims = claims
+    await claims.sweep().catch((error: unknown) => {
+      throw mayNotClaim(place, error)
+    })
+    const seed = (database: RedisAddress) => this.#seed(database)
+    const leases = await ClaimedRedisDatabases.open({
+      address: place,
+      claims,
+      seed,
+      clock,
+      onWaiting: (reason) => report({ type: 'room-waiting', service: 'redis', reason }),
+      signal: this.#closing.signal,
+    })
+    if (this.#files.length > 0) {
+      report({ type: 'seeds-loaded', service: 'redis', files: this.#files.length, elapsedMs: clock.now() - beganMs })
+    }
+    this.#leases = leases
+  }
+
+  async #seed(address: RedisAddress): Promise<void> {
+    if (this.#files.length > 0) {
+      const { root } = this.#context
+      await withRedis(address, (client) => loadRedisFiles(ownDatabaseOnly(client), this.#files, root))
+    }
+  }
+}
+
+function mayNotClaim({ host, port, user }: RedisAddress, error: unknown): InfraError {
+  return new InfraError('INFRA_ROLE_REFUSED', {
+    problem: `Cannot claim databases of the Redis on ${host}:${port}: ${messageOf(error)}`,
+    remedy: `Let user "${user ?? 'default'}" run EVAL, SELECT, FLUSHDB and all that tests run, on all keys, on a server that is no cluster`,
+    service: 'redis',
+    provider: 'external',
+    cause: error,
+  })
+}

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { type Clock, systemClock } from '../../../src/internal/clock.ts'
+import { startSomebodysServers } from '../../support/somebodys-servers.ts'
+import { startExternal } from './external-support.ts'
+
+/** A clock by which the patience of a run lasts a tenth of its time. */
+const QUICK: Clock = {
+  now: () => systemClock.now() * 10,
+  sleep: (ms, signal) => systemClock.sleep(ms / 10, signal),
+}
+
+test.for(['postgres', 'redis'] as const)('a run whose %s is gone at its end says so, and ends', async (service) => {
+  const servers = await startSomebodysServers()
+  const infra = startExternal(servers, { services: [service] }, { clock: QUICK })
+  await infra.up
+  await servers.stop()
+  await expect(infra.stop()).rejects.toMatchObject({
+    code: 'INFRA_STOP_FAILED',
+    message: expect.stringMatching(
+      new RegExp(
+        `^Cannot give back the (?:logical )?databases of this run to service "${service}": .*\\n` +
+          'See to it that the server runs; the next run on it removes what this one has left$',
+      ),
+    ),
+  })
+})

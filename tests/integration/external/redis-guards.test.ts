@@ -1,0 +1,155 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { redisUrl } from '../../../src/environment/variable-set.ts'
+import { systemClock } from '../../../src/internal/clock.ts'
+import { ClaimedRedisDatabases } from '../../../src/isolation/claimed-redis-databases.ts'
+import { LeaseClient } from '../../../src/isolation/lease-client.ts'
+import { openRedis, withRedis } from '../../../src/services/redis.ts'
+import { type SomebodysServers, startSomebodysServers, UNTOUCHED } from '../../support/somebodys-servers.ts'
+import { claimRedis, startExternal } from './external-support.ts'
+
+const LEASE = { project: '', owner: 'a', span: 'file', wants: ['redis'], template: 'default', reuse: false } as const
+
+let servers: SomebodysServers
+
+beforeAll(async () => {
+  servers = await startSomebodysServers({ redisDatabases: 6 })
+})
+afterAll(() => servers.stop())
+// First to be asked for and so last to be done, when all that a test has claimed is released.
+beforeEach(({ onTestFinished: atEnd }) => atEnd(() => servers.assertUntouched()))
+
+function inDatabase<T>(database: number, work: Parameters<typeof withRedis<T>>[1]): Promise<T> {
+  return withRedis({ ...servers.redis, database }, work)
+}
+
+test('neither the first database nor one with keys of somebody is ever claimed, however many are wanted', async () => {
+  const claims = await claimRedis(servers)
+  expect(await claims.claim(5)).toEqual([])
+  expect(new Set(await claims.claim(4))).toEqual(new Set([1, 2, 4, 5]))
+  expect(await claims.claim(1)).toEqual([])
+  expect(await (await claimRedis(servers)).claim(1)).toEqual([])
+})
+
+test('a database that is not claimed is not emptied, whoever asks', async () => {
+  const claims = await claimRedis(servers)
+  const refusal = { code: 'INFRA_LEASE_FAILED', message: expect.stringContaining("this run's claim to it is lost") }
+  await expect(claims.flush(3)).rejects.toMatchObject(refusal)
+  await expect(claims.flush(0)).rejects.toMatchObject(refusal)
+  await claims.release(3)
+  await claims.release(0)
+})
+
+test('a claim that another run has by now is lost, and its keys are safe', async () => {
+  const [slow, quick] = [await claimRedis(servers), await claimRedis(servers)]
+  const [database = 0] = await slow.claim(1)
+  await inDatabase(0, (client) => client.del(`vitest-infra:claim:${database}`, `vitest-infra:owner:${database}`))
+  const taken = await quick.claim(4)
+  expect(taken).toContain(database)
+  await inDatabase(database, (client) => client.set('theirs', 1))
+  await expect(slow.flush(database)).rejects.toMatchObject({ code: 'INFRA_LEASE_FAILED' })
+  await slow.release(database)
+  expect(await inDatabase(database, (client) => client.get('theirs'))).toBe('1')
+})
+
+test('what a run leaves is swept when its claim has expired and its connection has ended, not before', async () => {
+  const next = await claimRedis(servers)
+  const left = await openRedis(servers.redis, 'vitest-infra-aaaaaaaa')
+  onTestFinished(() => left.disconnect())
+  const keys = async () => (await servers.look()).keys.filter((key) => !UNTOUCHED.keys.includes(key))
+  await left.mset('vitest-infra:claim:2', 'aaaaaaaa', 'vitest-infra:owner:2', 'aaaaaaaa')
+  await inDatabase(2, (client) => client.set('left', 1))
+  await next.sweep()
+  expect(await keys()).toContain('2 left=1')
+  // As if it had been frozen for longer than a claim lasts.
+  await inDatabase(0, (client) => client.del('vitest-infra:claim:2'))
+  await next.sweep()
+  expect(await keys()).toEqual(['0 vitest-infra:owner:2=aaaaaaaa', '2 left=1'])
+  const connections = async () => String(await inDatabase(0, (client) => client.client('LIST')))
+  left.disconnect()
+  await expect.poll(connections).not.toContain('name=vitest-infra-aaaaaaaa')
+  await next.sweep()
+  expect(await keys()).toEqual([])
+})
+
+test('a stack leases what is free, and a test that may not control the server is told why', async () => {
+  const infra = startExternal(servers, { services: ['redis'] })
+  const { facts, socket } = await infra.up
+  const client = await LeaseClient.open(socket)
+  const one = await client.acquire(LEASE)
+  const { redis } = one.facts
+  expect(redis.url).toBe(redisUrl({ ...servers.redis, database: redis.database }))
+  expect([1, 2, 4, 5]).toEqual(expect.arrayContaining([redis.database, facts.redis.database]))
+  expect(redis.database).not.toBe(facts.redis.database)
+  await withRedis(redis, (connection) => connection.set('a', 1))
+  await client.reset(one.lease, 'b')
+  expect(await withRedis(redis, (connection) => connection.dbsize())).toBe(0)
+  await expect(client.control(one.lease, 'redis', 'stop')).rejects.toThrow(
+    `Cannot stop service "redis": it was there before the run, and others may use it\nTake the provider 'docker' or 'embedded' for tests that control servers`,
+  )
+  await infra.stop()
+})
+
+test('a database that is used again stays as it was for who wants that, and is emptied for who waits for any', async () => {
+  const [claims, others] = [await claimRedis(servers), await claimRedis(servers)]
+  const databases = await ClaimedRedisDatabases.open({
+    address: servers.redis,
+    claims,
+    seed: async () => {},
+    clock: systemClock,
+    onWaiting: () => {},
+    signal: new AbortController().signal,
+  })
+  await others.claim(2)
+  const first = await databases.take({ reuse: true })
+  await withRedis(first, (client) => client.set('mine', 1))
+  databases.give(first)
+  expect(await databases.take({ reuse: true })).toEqual(first)
+  expect(await withRedis(first, (client) => client.get('mine'))).toBe('1')
+  databases.give(first)
+  expect(await databases.take({ reuse: false })).toEqual(first)
+  expect(await withRedis(first, (client) => client.dbsize())).toBe(0)
+})
+
+test('a user that may not claim is refused with the reason', async () => {
+  const user = { user: 'reader', password: 'one-who-reads' }
+  await inDatabase(0, (client) =>
+    client.call('ACL', 'SETUSER', user.user, 'on', `>${user.password}`, '~*', '+@read', '+@connection', '+info'),
+  )
+  onTestFinished(async () => void (await inDatabase(0, (client) => client.call('ACL', 'DELUSER', user.user))))
+  const external = { redis: redisUrl({ ...servers.redis, ...user }) }
+  const infra = startExternal(servers, { services: ['redis'], external })
+  const error = await infra.up.catch((reason: unknown) => reason)
+  expect(error).toMatchObject({
+    code: 'INFRA_ROLE_REFUSED',
+    message: expect.stringMatching(/^Cannot claim databases .*: NOPERM .*\nLet user "reader" run EVAL, /),
+  })
+  expect(String(error)).not.toContain(user.password)
+})
+
+test('a run that finds no room waits for it, and can be ended while it does', async () => {
+  const claims = await claimRedis(servers)
+  await claims.claim(3)
+  const infra = startExternal(servers, { services: ['redis'] })
+  await expect.poll(() => infra.events.some(({ type }) => type === 'service-healthy')).toBe(true)
+  await infra.stop()
+  await expect(infra.up).rejects.toMatchObject({ code: 'INFRA_START_ABORTED' })
+})
+
+test.for(['FLUSHALL', 'SELECT 3', 'SWAPDB 1 3', 'CONFIG SET maxmemory 1', 'COPY a b DB 3', 'EVAL "return 1" 0'])(
+  'a seed may not %s',
+  async (command) => {
+    const root = await mkdtemp(join(tmpdir(), 'external-'))
+    onTestFinished(() => rm(root, { recursive: true }))
+    await mkdir(join(root, 'fixtures/redis'), { recursive: true })
+    await writeFile(join(root, 'fixtures/redis/1.redis'), `SET a 1\n${command}\n`)
+    const infra = startExternal(servers, { services: ['redis'] }, { root })
+    await expect(infra.up).rejects.toMatchObject({
+      code: 'INFRA_SEED_FAILED',
+      message: expect.stringMatching(/1\.redis:2.*it reaches beyond the database of the lease/s),
+    })
+    await infra.stop()
+  },
+)
