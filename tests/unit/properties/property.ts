@@ -1,0 +1,52 @@
+import fc from 'fast-check'
+import { test } from 'vitest'
+import { InfraError } from '../../../src/errors.ts'
+
+/** In CI always the same inputs; elsewhere others each time. What fails is printed with its seed, which this repeats. */
+const seed = Number(process.env['FAST_CHECK_SEED'] ?? (process.env['CI'] ? 20_261_125 : Date.now() % 2 ** 31))
+
+export interface PropertyOptions {
+  /** How many inputs are tried. */
+  readonly runs?: number
+}
+
+/** A test of what holds for every input. */
+export function property<Input>(
+  title: string,
+  inputs: fc.Arbitrary<Input>,
+  holds: (input: Input) => void | Promise<void>,
+  { runs = 300 }: PropertyOptions = {},
+): void {
+  test(title, () =>
+    fc.assert(
+      fc.asyncProperty(inputs, async (input) => holds(input)),
+      { seed, numRuns: runs },
+    ),
+  )
+}
+
+/** What means something to one reader or the other. */
+const SPECIAL = [...'\'"`\\$;:@/?#%&=+*~!(){}[]<>|-_., \t\n\r', 'a', 'Z', '0', 'é', '😀', '\ufeff', '\u2028', '\u0001']
+
+/** Text of any characters that are whole and not NUL. */
+export const anyText = fc
+  .oneof(fc.string({ unit: fc.constantFrom(...SPECIAL) }), fc.string({ unit: 'binary' }))
+  .filter((text) => !text.includes('\0'))
+
+/** Text that looks like what is parsed, so that the parser gets somewhere. */
+export function textOf(...pieces: readonly string[]): fc.Arbitrary<string> {
+  const piece = fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...pieces) }, { weight: 1, arbitrary: anyText })
+  return fc.array(piece, { maxLength: 40 }).map((all) => all.join(''))
+}
+
+/** What `work` returns, or `undefined` if it refuses its input; any other error is a fault. */
+export function unlessRefused<T>(work: () => T): T | undefined {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof InfraError) {
+      return undefined
+    }
+    throw error
+  }
+}
