@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, inject, test } from 'vitest'
+import { errorMessage } from './support/plain.ts'
 import { cleanEnvironment, runVitest, startVitest } from './support/run-vitest.ts'
 
 /** Prints what one import loads. */
@@ -58,6 +59,26 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     })
     expect(run.stdout).toContain('Tests  1 passed (1)')
     expect(run).toMatchObject({ exitCode: 0, stderr: '', created: [] })
+  })
+
+  test.for([
+    [
+      'infra.config.ts',
+      "export default { postgres: { image: 'Postgres:18' } }",
+      /^Cannot use the options of .*\n.*README/,
+    ],
+    [
+      'infra.config.ts',
+      "export default { redis: { seeds: 'nowhere' } }",
+      /^Cannot load redis\.seeds: .*\nCreate it, or/,
+    ],
+    ['.env', 'POSTGRES_PASSWORD="secret\n', /^Cannot read POSTGRES_PASSWORD from \.env:1: .*\nClose it/],
+  ] as const)('a faulty %s starts nothing, and no test runs: %s', async ([name, text, message]) => {
+    const run = await runVitest('plain', { consumer, files: { [name]: text } })
+    expect(errorMessage(run.stderr)).toMatch(message)
+    expect(run.stdout).not.toContain('passed')
+    expect(run.stderr).not.toContain('infra  ')
+    expect(run).toMatchObject({ exitCode: 1, created: [] })
   })
 
   test('a project without services starts nothing, whatever the others start', async () => {

@@ -15,7 +15,7 @@ function quoteValue(value: string): string | undefined {
 const values = anyText.map((text) => text.replaceAll('\r', '')).filter((text) => quoteValue(text) !== undefined)
 const variables = fc.dictionary(fc.constantFrom(...NAMES), values)
 const noise = fc.array(
-  fc.constantFrom('', '# POSTGRES_USER=none', 'OTHER="a\nPOSTGRES_DB=none\n"', 'some prose', 'A=1'),
+  fc.constantFrom('', '# POSTGRES_USER=none', 'OTHER="a\nPOSTGRES_DB=none\nPOSTGRES_PORT=9\n"', 'some prose', 'A=1'),
 )
 
 property('what is written to a .env is read from it', fc.tuple(variables, noise, noise), ([given, before, after]) => {
