@@ -27,6 +27,7 @@ export type { SeedStep } from './spec/infra-options.ts'
  * Any command that migrates: it finds the database in its environment, and programs of `node_modules/.bin` as
  * `npm run` does. No shell reads it.
  *
+ * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
  * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote, when it fails, takes too long, or leaves the database
  * empty
  * @example
@@ -44,6 +45,7 @@ export function command(words: readonly [string, ...string[]], options: CommandO
  * The engine behind that command is a download which the machine that tests this package cannot make: its tests call a
  * stand-in for the command instead, so Prisma itself has not been run by them.
  *
+ * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
  * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
  * @example
  * defineInfra({ postgres: { migrations: prisma({ env: ({ url }) => ({ POSTGRES_PRISMA_URL: url }) }) } })
@@ -56,6 +58,7 @@ export function prisma(options: PrismaOptions = {}): SeedStep {
 /**
  * `knex migrate:latest`, by the project's own `knex`. The database and the folder given here win over the knexfile.
  *
+ * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
  * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
  * @example
  * defineInfra({ postgres: { migrations: knex({ folder: 'db/migrations', nodeArgs: ['--import', 'tsx'] }) } })
@@ -68,6 +71,7 @@ export function knex(options: KnexOptions = {}): SeedStep {
 /**
  * Migrations of Kysely, by the `Migrator` of the project's own `kysely`, in a process of its own.
  *
+ * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
  * @throws InfraError `INFRA_SEED_FAILED` with the migration's name and the error
  * @example
  * defineInfra({ postgres: { migrations: kysely({ folder: 'src/db/migrations' }) } })
@@ -80,6 +84,7 @@ export function kysely(options: KyselyOptions = {}): SeedStep {
 /**
  * `node-pg-migrate up`, by the project's own `node-pg-migrate`.
  *
+ * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
  * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
  * @example
  * defineInfra({ postgres: { migrations: nodePgMigrate({ folder: 'migrations' }) } })
@@ -92,6 +97,7 @@ export function nodePgMigrate(options: NodePgMigrateOptions = {}): SeedStep {
 /**
  * `typeorm migration:run`, by the project's own `typeorm`. The `DataSource` has to read `DATABASE_URL` or `DB_*`.
  *
+ * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
  * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
  * @example
  * defineInfra({
@@ -106,6 +112,7 @@ export function typeorm(options: TypeOrmOptions): SeedStep {
 /**
  * `sequelize-cli db:migrate`, by the project's own `sequelize-cli`. The database given here wins over `config/config.json`.
  *
+ * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
  * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
  * @example
  * defineInfra({ postgres: { migrations: sequelize({ folder: 'db/migrations' }) } })

@@ -16,7 +16,7 @@ export function renderCompose(spec: ResolvedSpec): string {
     services: Object.fromEntries(services.map((service) => [service.name, describeService(service)])),
     ...(volumes.length > 0 && { volumes: Object.fromEntries(volumes.map((volume) => [volume, {}])) }),
   }
-  return HEADING + stringify(document, { lineWidth: 0, singleQuote: true })
+  return HEADING + stringify(document, { lineWidth: 0, singleQuote: true, blockQuote: false })
 }
 
 function describeService(service: InfraService): object {

@@ -43,6 +43,7 @@ interface Migrator {
  * Migrations of Drizzle, by the `migrate()` of the project's own `drizzle-orm`. The project needs `pg` beside it, whatever
  * its application connects with.
  *
+ * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
  * @throws InfraError `INFRA_SEED_FAILED` with file, line and PostgreSQL's own words
  * @example
  * defineInfra({ postgres: { migrations: drizzle({ folder: 'drizzle' }) } })

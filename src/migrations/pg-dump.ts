@@ -28,6 +28,7 @@ const ARCHIVE_MARK = 'PGDMP'
  * A file that `pg_dump` wrote in its plain format, loaded without psql: `COPY … FROM stdin` with its rows, `\restrict`,
  * and everything else that is SQL. Other commands of psql are refused before anything runs.
  *
+ * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
  * @throws InfraError `INFRA_SEED_FAILED` with file, line and PostgreSQL's own words
  * @example
  * defineInfra({ postgres: { migrations: pgDump('db/schema.sql', { missingRoles: 'skip' }) } })

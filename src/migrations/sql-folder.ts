@@ -27,6 +27,7 @@ export interface SqlFolderOptions {
  * statement by statement, without a transaction around them, and the tool's own table of versions is not made: for that,
  * run the tool itself with `command()`.
  *
+ * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
  * @throws InfraError `INFRA_SEED_FAILED` with file, line and PostgreSQL's own words
  * @example
  * defineInfra({ postgres: { migrations: sqlFolder('db/migrations', { convention: 'dbmate' }) } })

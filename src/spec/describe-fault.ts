@@ -73,5 +73,6 @@ function showObject(input: object): string {
   if (Array.isArray(input)) {
     return 'a list'
   }
-  return isPlainObject(input) ? 'an object' : `an instance of ${input.constructor.name}`
+  const { constructor } = input as { constructor?: { name?: unknown } }
+  return isPlainObject(input) ? 'an object' : `an instance of ${String(constructor?.name)}`
 }

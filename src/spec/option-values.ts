@@ -29,6 +29,7 @@ export const role = v.pipe(name, v.regex(/^(?!pg_)/, 'must not begin with "pg_",
 export const database = v.pipe(
   name,
   v.regex(/^(?!template[01]$)/, 'must not be one of the templates that PostgreSQL has itself'),
+  v.regex(/^(?!\.{1,2}$)/, 'must not be "." or "..", which no URL can name'),
 )
 
 const NAME_PART = '[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*'

@@ -19,6 +19,10 @@ const faults: readonly (readonly [fault: string, options: unknown])[] = [
   ['the whole must be a plain object, but is an instance of Promise', Promise.resolve({})],
   ['the whole must be a plain object, but is an instance of Map', new Map([['provider', 'docker']])],
   ['the whole must be a plain object, but is an instance of Options', new Options()],
+  [
+    'the whole must be a plain object, but is an instance of undefined',
+    Object.create(Object.create(Object.create(null))),
+  ],
   // Keys
   ['postgre is not an option', { postgre: {} }],
   ['postgres.db is not an option', { postgres: { db: 'a' } }],
@@ -119,6 +123,7 @@ const faults: readonly (readonly [fault: string, options: unknown])[] = [
     `postgres.database must not be longer than 63 bytes, but is "${'a'.repeat(99)}…`,
     { postgres: { database: 'a'.repeat(1_000) } },
   ],
+  ['postgres.database must not be "." or "..", which no URL can name, but is ".."', { postgres: { database: '..' } }],
   // Passwords are never shown.
   ['postgres.password must be a string', { postgres: { password: 271_828 } }],
   ['postgres.password must not be empty', { postgres: { password: '' } }],

@@ -114,6 +114,12 @@ test('renderCompose() keeps labels, and mentions none where there are none', () 
 })
 
 // compose puts variables into every text, not only into healthchecks.
+// As a block of lines, YAML's writer drops the blank.
+test('renderCompose() leaves labels their blanks and line breaks', () => {
+  const labels = { a: ' \n', b: 'c\n\n d' }
+  expect(render({ labels }).services.redis?.labels).toEqual(labels)
+})
+
 test('renderCompose() leaves labels their dollars', () => {
   const { services } = render({ labels: { note: 'costs $5, or ${PRICE}' } })
   expect(services.redis?.labels?.note).toBe('costs $$5, or $${PRICE}')

@@ -2,10 +2,10 @@ import type { Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import fc from 'fast-check'
-import { expect } from 'vitest'
+import { expect, test } from 'vitest'
 import { encodeMessage, type LeaseRequest, readMessages } from '../../../src/isolation/lease-protocol.ts'
 import { openLeasing, REQUEST } from '../isolation/lease-support.ts'
-import { anyText, property } from './property.ts'
+import { anyText, forAll } from './for-all.ts'
 
 const messages = fc.array(
   fc.dictionary(anyText, fc.jsonValue()).map((message) => JSON.parse(JSON.stringify(message)) as object),
@@ -41,9 +41,12 @@ function encode(all: readonly object[]): Buffer {
   return Buffer.from(all.map((message) => encodeMessage(message as LeaseRequest)).join(''))
 }
 
-property('the same messages are heard however the stream is cut', fc.tuple(messages, cuts), async ([sent, places]) => {
-  expect(await hear(pieces(encode(sent), places))).toEqual({ heard: sent, cutOff: false })
-})
+test(
+  'the same messages are heard however the stream is cut',
+  forAll(fc.tuple(messages, cuts), async ([sent, places]) => {
+    expect(await hear(pieces(encode(sent), places))).toEqual({ heard: sent, cutOff: false })
+  }),
+)
 
 const garbage = fc
   .oneof(
@@ -62,22 +65,20 @@ const garbage = fc
     }
   })
 
-property(
+test(
   'who sends anything else is heard up to there, and cut off, however the stream is cut',
-  fc.tuple(messages, garbage, messages, cuts),
-  async ([before, wrong, after, places]) => {
+  forAll(fc.tuple(messages, garbage, messages, cuts), async ([before, wrong, after, places]) => {
     const stream = Buffer.concat([encode(before), wrong, Buffer.from('\n'), encode(after)])
     expect(await hear(pieces(stream, places))).toEqual({ heard: before, cutOff: true })
-  },
+  }),
 )
 
-property(
+test(
   'any bytes are heard or cut off, and nothing is thrown',
-  fc.tuple(fc.uint8Array(), cuts),
-  async ([bytes, places]) => {
+  forAll(fc.tuple(fc.uint8Array(), cuts), async ([bytes, places]) => {
     const { heard } = await hear(pieces(Buffer.from(bytes), places))
     expect(heard.filter((message) => typeof message !== 'object' || Array.isArray(message))).toEqual([])
-  },
+  }),
 )
 
 const types = fc.constantFrom('acquire', 'control', 'reset', 'finish', 'failed', 'release', 'drop', '__proto__')
@@ -98,20 +99,22 @@ const requests = fc.dictionary(
   fc.oneof(fc.jsonValue(), fc.constantFrom(1, 'postgres', ['postgres', 'redis'], 'default')),
 )
 
-property(
+test(
   'no request brings the lease server down, or takes from others what is theirs',
-  fc.array(fc.tuple(types, requests), { minLength: 1 }),
-  async (given) => {
-    const { dial, open, databases, server } = await openLeasing()
-    const other = await open()
-    await other.acquire(REQUEST)
-    const { socket, closed } = await dial()
-    socket.write(given.map(([type, request]) => `${JSON.stringify({ ...request, type })}\n`).join(''))
-    socket.end()
-    await closed
-    expect(await other.acquire(REQUEST)).toMatchObject({ template: 'default' })
-    expect([...databases.out]).toContain('db1')
-    await server.close()
-  },
-  { runs: 50 },
+  forAll(
+    fc.array(fc.tuple(types, requests), { minLength: 1 }),
+    async (given) => {
+      const { dial, open, databases, server } = await openLeasing()
+      const other = await open()
+      await other.acquire(REQUEST)
+      const { socket, closed } = await dial()
+      socket.write(given.map(([type, request]) => `${JSON.stringify({ ...request, type })}\n`).join(''))
+      socket.end()
+      await closed
+      expect(await other.acquire(REQUEST)).toMatchObject({ template: 'default' })
+      expect([...databases.out]).toContain('db1')
+      await server.close()
+    },
+    { runs: 50 },
+  ),
 )

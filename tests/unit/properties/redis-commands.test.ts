@@ -1,7 +1,7 @@
 import fc from 'fast-check'
-import { expect } from 'vitest'
+import { expect, test } from 'vitest'
 import { parseRedisCommands } from '../../../src/seeds/redis-commands.ts'
-import { anyText, property, textOf, unlessRefused } from './property.ts'
+import { anyText, forAll, textOf, unlessRefused } from './for-all.ts'
 
 const ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '"': '\\"', '\\': '\\\\' }
 const escape = (text: string) => text.replaceAll(/[\n\r"\\]/g, (one) => ESCAPES[one] ?? one)
@@ -31,25 +31,30 @@ const command = fc.tuple(
 const skipped = fc.constantFrom('', '# SET "a', '   ', '\t# more', '\r')
 const lines = fc.array(fc.oneof(command, skipped))
 
-property('the commands that are written are read, on their lines', lines, (given) => {
-  const text = given
-    .map((line) =>
-      typeof line === 'string' ? line : [line[0], ...line[1]].map(({ written }) => written).join(line[2]),
+test(
+  'the commands that are written are read, on their lines',
+  forAll(lines, (given) => {
+    const text = given
+      .map((line) =>
+        typeof line === 'string' ? line : [line[0], ...line[1]].map(({ written }) => written).join(line[2]),
+      )
+      .join('\n')
+    const expected = given.flatMap((line, index) =>
+      typeof line === 'string' ? [] : [{ args: [line[0], ...line[1]].map(({ value }) => value), line: index + 1 }],
     )
-    .join('\n')
-  const expected = given.flatMap((line, index) =>
-    typeof line === 'string' ? [] : [{ args: [line[0], ...line[1]].map(({ value }) => value), line: index + 1 }],
-  )
-  expect(parseRedisCommands(text, 'a.redis')).toEqual(expected)
-})
+    expect(parseRedisCommands(text, 'a.redis')).toEqual(expected)
+  }),
+)
 
-property(
+test(
   'any text is read or refused, and nothing else happens',
-  textOf('SET', ' ', '"', "'", '\\', '\\x4', 'f', '\n', '\r', '#', '\t', '\ufeff'),
-  (text) => {
-    for (const { args } of unlessRefused(() => parseRedisCommands(text, 'a.redis')) ?? []) {
-      expect(args.length).toBeGreaterThan(0)
-    }
-  },
-  { runs: 1_000 },
+  forAll(
+    textOf('SET', ' ', '"', "'", '\\', '\\x4', 'f', '\n', '\r', '#', '\t', '\ufeff'),
+    (text) => {
+      for (const { args } of unlessRefused(() => parseRedisCommands(text, 'a.redis')) ?? []) {
+        expect(args.length).toBeGreaterThan(0)
+      }
+    },
+    { runs: 1_000 },
+  ),
 )

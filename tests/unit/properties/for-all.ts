@@ -1,32 +1,39 @@
 import fc from 'fast-check'
-import { test } from 'vitest'
 import { InfraError } from '../../../src/errors.ts'
 
 /** In CI always the same inputs; elsewhere others each time. What fails is printed with its seed, which this repeats. */
 const seed = Number(process.env['FAST_CHECK_SEED'] ?? (process.env['CI'] ? 20_261_125 : Date.now() % 2 ** 31))
 
-export interface PropertyOptions {
+export interface ForAllOptions {
   /** How many inputs are tried. */
   readonly runs?: number
 }
 
-/** A test of what holds for every input. */
-export function property<Input>(
-  title: string,
+/** The body of a test: what holds for every input. */
+export function forAll<Input>(
   inputs: fc.Arbitrary<Input>,
   holds: (input: Input) => void | Promise<void>,
-  { runs = 300 }: PropertyOptions = {},
-): void {
-  test(title, () =>
+  { runs = 300 }: ForAllOptions = {},
+): () => Promise<void> {
+  return () =>
     fc.assert(
       fc.asyncProperty(inputs, async (input) => holds(input)),
       { seed, numRuns: runs },
-    ),
-  )
+    )
 }
 
 /** What means something to one reader or the other. */
-const SPECIAL = [...'\'"`\\$;:@/?#%&=+*~!(){}[]<>|-_., \t\n\r', 'a', 'Z', '0', 'é', '😀', '\ufeff', '\u2028', '\u0001']
+const SPECIAL = [
+  ...Array.from('\'"`\\$;:@/?#%&=+*~!(){}[]<>|-_., \t\n\r'),
+  'a',
+  'Z',
+  '0',
+  'é',
+  '😀',
+  '\ufeff',
+  '\u2028',
+  '\u0001',
+]
 
 /** Text of any characters that are whole and not NUL. */
 export const anyText = fc
