@@ -55,8 +55,8 @@ async function selectEmbedded(spec: ResolvedSpec, context: ProviderContext): Pro
   throw embeddedUnavailable(home)
 }
 
-function dockerOn(engine: Engine, { root }: ResolvedSpec, context: ProviderContext): Provider {
-  return createDockerProvider({ engine, root, ...context })
+function dockerOn(engine: Engine, { root, keepAliveMs }: ResolvedSpec, context: ProviderContext): Provider {
+  return createDockerProvider({ engine, root, keepAliveMs, ...context })
 }
 
 function machine({ environment }: ProviderContext) {

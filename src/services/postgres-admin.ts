@@ -72,6 +72,11 @@ export class PostgresAdmin {
     )
   }
 
+  /** Makes a template one that can be dropped. */
+  async unsealTemplate(name: string): Promise<void> {
+    await this.#working.query(`ALTER DATABASE ${quote(name)} IS_TEMPLATE false`)
+  }
+
   /** Has all that was committed written, so that whoever copies the server's files has it. */
   async checkpoint(): Promise<void> {
     await this.#working.query('CHECKPOINT')

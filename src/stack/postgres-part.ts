@@ -3,6 +3,7 @@ import { Databases } from '../isolation/databases.ts'
 import { FailureLog } from '../isolation/failure-log.ts'
 import type { DatabaseSource } from '../isolation/lease-broker.ts'
 import { type LeaseLimit, limitDatabases } from '../isolation/lease-limit.ts'
+import { dropLeftovers } from '../isolation/leftovers.ts'
 import { planTemplates } from '../isolation/plan-templates.ts'
 import { PostgresServers } from '../isolation/postgres-servers.ts'
 import { type TemplatePlan, Templates } from '../isolation/templates.ts'
@@ -15,6 +16,7 @@ import { createLogParser, LOG_LINE_PREFIX } from '../services/postgres-log.ts'
 import { copyPostgresData, definePostgresSnapshot, sealPostgresCopy } from '../services/postgres-snapshot.ts'
 import type { HealthyServer, ServiceDefinition, SnapshotUse } from '../services/service.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
+import { inheritPostgres, notePostgres } from './inherited-postgres.ts'
 import { SnapshotTaking } from './snapshot-taking.ts'
 
 export interface PartContext {
@@ -31,6 +33,14 @@ export interface PartContext {
 const DEFAULT = 'default'
 
 type MissingSnapshot = Extract<SnapshotUse, { kind: 'missing' }>
+
+interface MainFilling {
+  /** The database of the default template. */
+  readonly template: string
+  readonly snapshot: SnapshotUse
+  /** Makes a database that somebody is connected to a clone of a template. */
+  readonly reset: (database: string, template: string) => Promise<void>
+}
 
 /** A suite that is over sooner than its first snapshot is taken would never have one: it waits once. */
 const SNAPSHOT_PATIENCE_MS = 5_000
@@ -111,8 +121,8 @@ export class PostgresPart {
   }
 
   async #prepare(server: HealthyServer): Promise<void> {
-    const { address, version, freeBytes, logTail, container, snapshot } = server
-    // Prepared before, if a server from a snapshot was no good.
+    const { address, version, freeBytes, logTail, container, snapshot, noteForNextRun } = server
+    // Prepared before, if a server from a snapshot or of an earlier run was no good.
     await this.#admin?.close()
     const { user, password, database } = this.#spec
     const { runId, workers, report, clock } = this.#context
@@ -120,23 +130,30 @@ export class PostgresPart {
     const admin = await PostgresAdmin.open(place)
     this.#admin = admin
     this.#container = container
-    await ensureUserDatabase(place)
     this.#createTemplates = (plans) => new Templates({ admin, plans, serverVersion: version, report, clock })
     const templates = this.#createTemplates(this.#plans)
     this.#templates = templates
+    const inherited =
+      snapshot.kind === 'attached'
+        ? await inheritPostgres(admin, { database, template: templates.databaseOf(DEFAULT), note: snapshot.note })
+        : undefined
+    await ensureUserDatabase(place)
     if (snapshot.kind === 'missing') {
       await this.#takeSnapshot(admin, templates, snapshot)
     }
+    const onDropped = (objects: readonly string[]) => report({ type: 'objects-dropped', objects })
+    const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, onDropped })
+    const reset = (name: string, source: string) => resetter.reset(name, source)
     const template = await templates.ensure(DEFAULT)
     const [capacity, free] = await Promise.all([
       admin.readCapacity(template),
       freeBytes(),
-      this.#fillMain(admin, template, snapshot),
+      this.#fillMain(admin, { template, snapshot, reset }),
     ])
+    if (noteForNextRun && !inherited?.templates.includes(template)) {
+      noteForNextRun(await notePostgres(admin, database))
+    }
     this.#limit = limitDatabases({ ...capacity, freeBytes: free, workers })
-    const onDropped = (objects: readonly string[]) => report({ type: 'objects-dropped', objects })
-    const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, onDropped })
-    const reset = (name: string, source: string) => resetter.reset(name, source)
     const isOwnServer = this.#spec.isolation === 'server'
     const target = isOwnServer ? 0 : workers + 1
     const log = new FailureLog({
@@ -149,6 +166,11 @@ export class PostgresPart {
     this.#databases = new Databases({ admin, templates, runId, clock, target, reset, log })
     // Behind the rest of the start; whoever asks first is told if it failed.
     void (isOwnServer ? this.#startServers(server, this.#databases) : this.#databases.warm(DEFAULT)).catch(() => {})
+    if (inherited) {
+      const wanted = this.#plans.map(({ name }) => templates.databaseOf(name))
+      // What cannot be dropped now is left to the next run.
+      void dropLeftovers(admin, inherited, wanted).catch(() => {})
+    }
   }
 
   /** Servers to lease, which start as copies of this one with all templates built. */
@@ -209,14 +231,17 @@ export class PostgresPart {
     return this.#plans.some(({ name, isRepeatable }) => name === template && isRepeatable)
   }
 
-  /** The main database, which the image created empty, becomes a clone of the default template as well. */
-  async #fillMain(admin: PostgresAdmin, template: string, snapshot: SnapshotUse): Promise<void> {
+  /** The main database, which the image created empty or an earlier run has used, becomes a clone of the default template. */
+  async #fillMain(admin: PostgresAdmin, { template, snapshot, reset }: MainFilling): Promise<void> {
     const { database } = this.#spec
+    const isUsed = snapshot.kind === 'attached'
     if (database !== admin.address.database) {
-      if (!this.#default?.isEmpty) {
+      if (isUsed || !this.#default?.isEmpty) {
         await admin.dropDatabase(database, { force: true })
         await admin.createDatabase(database, template)
       }
+    } else if (isUsed) {
+      await reset(database, template)
     } else if (snapshot.kind === 'none' || !this.#isRepeatable(DEFAULT)) {
       await this.#fillMaintenance(admin)
     }

@@ -6,7 +6,7 @@ import { RedisServers } from '../isolation/redis-servers.ts'
 import { findSeedFiles } from '../seeds/find-seed-files.ts'
 import { loadRedisFiles } from '../seeds/load-redis-files.ts'
 import { defineRedis, withRedis } from '../services/redis.ts'
-import { readRedisState } from '../services/redis-admin.ts'
+import { digestRedisState, readRedisState, type RedisState, resetRedis } from '../services/redis-admin.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedRedis } from '../spec/resolve-spec.ts'
 import type { PartContext } from './postgres-part.ts'
@@ -52,21 +52,35 @@ export class RedisPart {
   async #prepare(server: HealthyServer): Promise<void> {
     const { clock, report } = this.#context
     const beganMs = clock.now()
+    const state = await readRedisState(server.address)
+    await this.#inherit(server, state)
     await this.#seed(server.address)
     if (this.#files.length > 0) {
       report({ type: 'seeds-loaded', service: 'redis', files: this.#files.length, elapsedMs: clock.now() - beganMs })
     }
-    this.#leases = await (this.#isolation === 'server' ? this.#openServers(server) : this.#openDatabases(server))
+    this.#leases = this.#isolation === 'server' ? this.#openServers(server, state) : this.#openDatabases(server, state)
   }
 
-  async #openServers({ address, siblings }: HealthyServer): Promise<RedisServers> {
+  /** Rids a server of what an earlier run has left, if that is data alone; and notes what a new one is like. */
+  async #inherit({ address, snapshot, noteForNextRun }: HealthyServer, state: RedisState): Promise<void> {
+    const digest = digestRedisState(state)
+    if (snapshot.kind !== 'attached') {
+      noteForNextRun?.(digest)
+    } else if (snapshot.note === digest) {
+      await resetRedis(address, state)
+    } else {
+      throw new Error('its settings or its users were changed')
+    }
+  }
+
+  #openServers({ siblings }: HealthyServer, state: RedisState): RedisServers {
     const { clock, report, workers } = this.#context
     this.#limit = limitRedises(siblings.length, 'server')
     const servers = new RedisServers({
       siblings,
       target: workers + 1,
       clock,
-      state: await readRedisState(address),
+      state,
       seed: (sibling) => this.#seed(sibling),
       onReplaced: (reason) => report({ type: 'server-replaced', service: 'redis', reason }),
     })
@@ -74,8 +88,7 @@ export class RedisPart {
     return servers
   }
 
-  async #openDatabases({ address }: HealthyServer): Promise<RedisDatabases> {
-    const { configuration } = await readRedisState(address)
+  #openDatabases({ address }: HealthyServer, { configuration }: RedisState): RedisDatabases {
     const count = Number(configuration.get('databases'))
     // The first one is the main one.
     this.#limit = limitRedises(count - 1, 'database')

@@ -13,6 +13,10 @@ const STOP_PATIENCE_MS = 30
 const PINNED_PATIENCE_MS = 10_000
 /** A server that has only to start is up in a second; one that is not is sooner made anew. */
 const RESTORED_WINDOW_MS = 20_000
+/** One that is up already answers at once. */
+const ATTACHED_WINDOW_MS = 3_000
+const WINDOWS_MS = { none: Infinity, missing: Infinity, restored: RESTORED_WINDOW_MS, attached: ATTACHED_WINDOW_MS }
+const ORIGINS = { none: 'new', missing: 'new', restored: 'snapshot', attached: 'earlier run' } as const
 
 export interface StackOptions {
   readonly provider: Provider
@@ -28,6 +32,8 @@ export interface ReadyService {
   readonly address: Address
   readonly version: string
   readonly state: ServiceState
+  /** The container that it runs in, if it does. */
+  readonly container: string | undefined
 }
 
 /** The services of one run: started side by side, ended together. */
@@ -35,6 +41,7 @@ export class Stack {
   readonly #options: StackOptions
   readonly #abort = new AbortController()
   readonly #started: StartedService[] = []
+  readonly #ready = new Set<StartedService>()
   #starting: Promise<readonly ReadyService[]> | undefined
   #stopping: Promise<void> | undefined
 
@@ -48,7 +55,15 @@ export class Stack {
     return this.#starting
   }
 
-  /** Ends a start in flight and removes every service; tries all of them before it reports a failure. */
+  /** Whether it is ready, and will be there for the next run. */
+  get livesOn(): boolean {
+    return [...this.#ready].some(({ keeping }) => keeping)
+  }
+
+  /**
+   * Ends a start in flight and removes every service, but those that are ready and to be kept; tries all of them before
+   * it reports a failure.
+   */
   stop(): Promise<void> {
     this.#stopping ??= this.#stopAll().catch((error: unknown) => {
       this.#stopping = undefined
@@ -79,8 +94,7 @@ export class Stack {
       this.#started.push(started)
       return await this.#makeReady(definition, started, beganMs).catch(async (error: unknown) => {
         signal.throwIfAborted()
-        await this.#discardSnapshot(definition, started, error)
-        return this.#startOne({ ...definition, snapshot: undefined })
+        return this.#startOne(await this.#makeWay(definition, started, error))
       })
     } catch (error) {
       this.#abort.abort(error)
@@ -92,12 +106,13 @@ export class Stack {
     const { provider, report, clock, startupTimeoutMs } = this.#options
     const { address, siblings, snapshot } = started
     const { name } = definition.service
-    const isRestored = snapshot.kind === 'restored'
-    const windowMs = isRestored ? Math.min(startupTimeoutMs, RESTORED_WINDOW_MS) : startupTimeoutMs
+    const windowMs = Math.min(startupTimeoutMs, WINDOWS_MS[snapshot.kind])
     const admission = await awaitHealthy({ definition, started, windowMs, clock, signal: this.#abort.signal })
     const { version } = admission
     const elapsedMs = clock.now() - beganMs
-    report({ type: 'service-healthy', service: name, version, ...address, elapsedMs, isRestored })
+    const container = provider.name === 'docker' ? started.label : undefined
+    const origin = ORIGINS[snapshot.kind]
+    report({ type: 'service-healthy', service: name, version, ...address, elapsedMs, origin })
     await definition.prepare?.({
       address,
       version,
@@ -106,21 +121,30 @@ export class Stack {
       freeBytes: () => started.freeBytes(),
       takeBase: () => started.takeBase(),
       logTail: (count, sinceMs) => started.logTail(count, sinceMs),
-      container: provider.name === 'docker' ? started.label : undefined,
+      noteForNextRun: started.keeping?.note,
+      container,
     })
-    return { name, address, ...admission }
+    this.#ready.add(started)
+    return { name, address, container, ...admission }
   }
 
-  /** Makes way for a start without a snapshot, if it was a server from one that failed; else throws what made it fail. */
-  async #discardSnapshot({ service }: ServiceDefinition, started: StartedService, error: unknown): Promise<void> {
-    if (started.snapshot.kind !== 'restored') {
+  /** Removes a server that came from somewhere and failed, and returns what to start in its place; else throws. */
+  async #makeWay(definition: ServiceDefinition, started: StartedService, error: unknown): Promise<ServiceDefinition> {
+    const { report } = this.#options
+    const { snapshot } = started
+    if (snapshot.kind !== 'restored' && snapshot.kind !== 'attached') {
       throw error
     }
     await started.stop()
     this.#started.splice(this.#started.indexOf(started), 1)
-    await started.snapshot.discard()
-    const [reason = ''] = messageOf(error).split('\n')
-    this.#options.report({ type: 'snapshot-discarded', service: service.name, reason })
+    const told = { service: definition.service.name, reason: messageOf(error).split('\n')[0] ?? '' }
+    if (snapshot.kind === 'attached') {
+      report({ type: 'service-replaced', ...told })
+      return definition
+    }
+    await snapshot.discard()
+    report({ type: 'snapshot-discarded', ...told })
+    return { ...definition, snapshot: undefined }
   }
 
   async #stopAll(): Promise<void> {
@@ -143,7 +167,10 @@ export class Stack {
   }
 
   async #remove(services: readonly StartedService[]): Promise<void> {
-    const results = await Promise.all(services.map((service) => removeOne(service)))
+    const kept = services.filter((service) => this.#ready.has(service) && service.keeping)
+    kept.forEach(({ keeping }) => keeping?.leave())
+    const ending = services.filter((service) => !kept.includes(service))
+    const results = await Promise.all(ending.map((service) => removeOne(service)))
     const failures = results.filter((result) => result !== undefined)
     if (failures.length > 0) {
       this.#started.push(...failures.map(({ service }) => service))

@@ -10,7 +10,7 @@ import type { Report } from '../report/events.ts'
 import type { ResolvedSpec } from '../spec/resolve-spec.ts'
 import { type PartContext, PostgresPart } from './postgres-part.ts'
 import { RedisPart } from './redis-part.ts'
-import { Stack, startAborted } from './stack.ts'
+import { type ReadyService, Stack, startAborted } from './stack.ts'
 import { describeStack } from './stack-facts.ts'
 
 export interface StartContext {
@@ -21,7 +21,7 @@ export interface StartContext {
   /** The variables of a project for what a file of it was given. */
   readonly variables: (project: string, facts: StackFacts) => Readonly<Record<string, string>>
   /**
-   * Whether the stack is still there when the tests have run, for somebody to look into.
+   * Whether the run itself goes on when the tests have run, for somebody to look into the stack.
    *
    * @default false
    */
@@ -33,6 +33,7 @@ export interface StartContext {
 /** What is up once everything is. */
 export interface UpInfra {
   readonly facts: StackFacts
+  readonly services: readonly ReadyService[]
   /** Path of the socket on which workers lease. */
   readonly socket: string
   /** Files and folders that the templates are made from. */
@@ -43,6 +44,8 @@ export interface UpInfra {
   refresh(): Promise<void>
   /** Waits for what is done behind the tests for the next run. */
   settle(): Promise<void>
+  /** Whether the stack is still there when the tests have run. */
+  readonly livesOn: boolean
   /** The databases of tests that failed which can still be looked into, and how. */
   kept(): readonly { readonly owner: string; readonly command: string }[]
 }
@@ -79,6 +82,10 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
         () => {},
       )
       parts?.redis?.close()
+      if (parts?.stack.livesOn) {
+        // The next run may come as soon as it is let go of.
+        await Promise.allSettled([closing, parts.postgres?.close()])
+      }
       // All of them settle before a failure leaves, so that none of it is left unhandled.
       const outcomes = await Promise.allSettled([parts?.stack.stop(), closing, parts?.postgres?.close()])
       for (const outcome of outcomes) {
@@ -111,9 +118,12 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
   return { provider, postgres, redis, stack: new Stack({ provider, definitions, startupTimeoutMs, report, clock }) }
 }
 
-async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, livesOn = false, clock, report }: StartContext) {
+async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) {
+  const { variables, clock, report } = context
   const { stack, provider, postgres, redis } = parts
-  const facts = describeStack(spec, provider.name, await stack.start())
+  const services = await stack.start()
+  const facts = describeStack(spec, provider.name, services)
+  const livesOn = context.livesOn || stack.livesOn
   // Behind the tests, who have no need of it. What cannot be removed now is tried again by the next run.
   void provider.sweep().catch(() => {})
   const statistics = new LeaseStatistics()
@@ -133,6 +143,8 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, livesOn = 
   const server = await LeaseServer.open(broker)
   return {
     facts,
+    services,
+    livesOn,
     socket: server.path,
     templateFiles: postgres?.files ?? [],
     beginRerun: () => broker.beginRerun(),

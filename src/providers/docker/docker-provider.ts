@@ -4,11 +4,14 @@ import { InfraError, messageOf } from '../../errors.ts'
 import { assertPortFree } from '../port-holder.ts'
 import type { ServiceDefinition } from '../../services/service.ts'
 import type { Provider, StartContext, StartedService } from '../provider.ts'
+import { attachService } from './attach.ts'
 import { connectTestcontainers } from './connect-testcontainers.ts'
 import { DockerService } from './docker-service.ts'
 import { type ContainerSource, type ImageFacts, openSnapshot } from './docker-snapshot.ts'
+import { EngineApi } from './engine-api.ts'
 import { findEngineHost } from './engine-host.ts'
 import type { Engine } from './find-engine.ts'
+import { keptLabels } from './kept-labels.ts'
 import { ensureImage } from './pull-image.ts'
 import { ownerLabels } from './owner.ts'
 import { isGone, removeContainer } from './remove-container.ts'
@@ -23,9 +26,14 @@ export interface DockerProviderOptions {
   readonly runId: string
   /** The project's folder, named on its containers. */
   readonly root: string
+  /** How long servers stay when their run is over; undefined: they end with it. */
+  readonly keepAliveMs: number | undefined
 }
 
-/** Obtains services as containers, through Testcontainers, which is loaded with the first service. */
+/**
+ * Obtains services as containers: those that an earlier run has left up, else new ones through Testcontainers, which is
+ * loaded with the first of them.
+ */
 export function createDockerProvider(options: DockerProviderOptions): Provider {
   const { engine, environment } = options
   let client: Promise<ContainerRuntimeClient> | undefined
@@ -33,6 +41,10 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
     name: 'docker',
     description: `Docker Engine ${engine.version} at ${engine.host} (${engine.source})`,
     async start(definition, context) {
+      const attached = await attachService(definition, { ...options, signal: context.signal })
+      if (attached) {
+        return attached
+      }
       client ??= connectTestcontainers(engine, environment).catch((error: unknown) => {
         client = undefined
         throw error
@@ -51,7 +63,7 @@ interface ContainerContext extends StartContext, DockerProviderOptions {
 }
 
 async function startContainer(definition: ServiceDefinition, context: ContainerContext): Promise<StartedService> {
-  const { client, engine, report, signal } = context
+  const { client, engine, report, signal, root, runId, keepAliveMs } = context
   const { service } = definition
   const { host, bindAddress } = await findEngineHost(client)
   if (host === 'localhost') {
@@ -61,24 +73,31 @@ async function startContainer(definition: ServiceDefinition, context: ContainerC
   const [{ describeContainer }, labels] = await Promise.all([import('./containers.ts'), labelsOf(definition, context)])
   signal.throwIfAborted()
   const { dockerode } = client.container
-  const name = `vitest-infra-${context.runId}-${service.name}`
+  const name = `vitest-infra-${runId}-${service.name}`
+  const api = new EngineApi(engine)
+  const hold = { run: runId, graceMs: keepAliveMs }
+  const [memoryFolder = '/tmp'] = image.volumes
+  const all = {
+    ...labels,
+    ...(await keptLabels(definition, { ...context, image: image.id, host, folder: memoryFolder })),
+  }
   const created: { tied?: Tied } = {}
   const onCreated = async (id: string) => {
     created.tied?.ending.close()
-    created.tied = await tie(dockerode, id)
+    created.tied = await tie(dockerode, { api, id, hold })
   }
   const start = async (source: ContainerSource) => {
-    const placement = { labels, bindAddress, memoryFolders: image.volumes, source, onCreated }
+    const placement = { labels: all, bindAddress, memoryFolders: image.volumes, source, hold, onCreated }
     return describeContainer(definition, placement).start()
   }
-  const snapshot = openSnapshot(definition, { dockerode, engine, image, root: context.root, name, labels })
+  const snapshot = openSnapshot(definition, { dockerode, engine, image, root, name, labels })
   const restored = await snapshot?.start(start, { service: service.name, report })
   try {
     const started = restored ?? (await start({ name, image: service.image, entrypoint: image.entrypoint }))
-    const [memoryFolder = '/tmp'] = image.volumes
-    const tied = created.tied ?? (await tie(dockerode, started.getId()))
+    const tied = created.tied ?? (await tie(dockerode, { api, id: started.getId(), hold }))
+    const isKept = keepAliveMs !== undefined
     const use = snapshot?.useOf(tied.container, { isRestored: restored !== undefined }) ?? { kind: 'none' }
-    return new DockerService({ ...tied, started, host, engine, definition, memoryFolder, snapshot: use })
+    return new DockerService({ ...tied, started, host, engine, api, definition, memoryFolder, snapshot: use, isKept })
   } catch (error) {
     if (created.tied && isGone(error)) {
       return endedService(name, host, created.tied)

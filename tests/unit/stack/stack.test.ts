@@ -67,12 +67,12 @@ test('Stack.start() resolves with every service, in the order of the definitions
   const { stack, events } = createStack({ redis: { probe: async () => '8.0.6' } })
   const address = { host: 'localhost', port: 49_153 }
   expect(await stack.start()).toEqual([
-    { name: 'postgres', address, version: '18.6', state: 'healthy' },
-    { name: 'redis', address, version: '8.0.6', state: 'healthy' },
+    { name: 'postgres', address, version: '18.6', state: 'healthy', container: 'vitest-infra-postgres' },
+    { name: 'redis', address, version: '8.0.6', state: 'healthy', container: 'vitest-infra-redis' },
   ])
   expect(events).toEqual([
-    { type: 'service-healthy', service: 'postgres', version: '18.6', ...address, elapsedMs: 0, isRestored: false },
-    { type: 'service-healthy', service: 'redis', version: '8.0.6', ...address, elapsedMs: 0, isRestored: false },
+    { type: 'service-healthy', service: 'postgres', version: '18.6', ...address, elapsedMs: 0, origin: 'new' },
+    { type: 'service-healthy', service: 'redis', version: '8.0.6', ...address, elapsedMs: 0, origin: 'new' },
   ])
 })
 
@@ -435,7 +435,7 @@ test('Stack.start() throws a snapshot away whose server ends, says so, and goes 
     reason: 'Cannot start service "postgres": its server ended with code 1 before it was healthy',
   })
   expect(events).toContainEqual(
-    expect.objectContaining({ service: 'postgres', type: 'service-healthy', isRestored: false }),
+    expect.objectContaining({ service: 'postgres', type: 'service-healthy', origin: 'new' }),
   )
 })
 

@@ -1,0 +1,89 @@
+import type { ServiceDefinition } from '../../services/service.ts'
+import type { StartedService } from '../provider.ts'
+import { AttachedService } from './attached-service.ts'
+import { type ContainerDetails, EngineApi } from './engine-api.ts'
+import {
+  digestSpec,
+  FOLDER_LABEL,
+  IMAGE_LABEL,
+  KEEP_LABEL,
+  type KeptPlace,
+  SPEC_LABEL,
+  wantedPorts,
+} from './kept-labels.ts'
+import { Lifeline } from './lifeline.ts'
+import { isGone, removeContainer } from './remove-container.ts'
+
+export interface AttachOptions extends KeptPlace {
+  readonly runId: string
+  /** How long the server is to stay after this run, if this run has a say in it. */
+  readonly keepAliveMs: number | undefined
+  readonly signal: AbortSignal
+}
+
+/**
+ * Takes over a server that an earlier run has left up, if there is one that is in every respect what is asked for, and
+ * that no other run has. One that is not well is removed.
+ */
+export async function attachService(
+  definition: ServiceDefinition,
+  options: AttachOptions,
+): Promise<StartedService | undefined> {
+  const { engine, signal } = options
+  const api = new EngineApi(engine)
+  const spec = await digestSpec(definition, options)
+  const [containers, image] = await Promise.all([
+    api.listContainers({ [SPEC_LABEL]: spec }, signal),
+    api.findImage(definition.service.image, signal),
+  ])
+  for (const { Id, Labels, State } of containers) {
+    // What was made from an image that has its name no longer is something else; so is what never ran.
+    if (Labels[IMAGE_LABEL] === image && (State === 'running' || State === 'paused')) {
+      const attached = await takeOver(api, Id, { ...options, definition }).catch((error: unknown) => {
+        if (isGone(error)) {
+          return undefined
+        }
+        throw error
+      })
+      if (attached) {
+        return attached
+      }
+    }
+  }
+  return undefined
+}
+
+interface TakeOverOptions extends AttachOptions {
+  readonly definition: ServiceDefinition
+}
+
+async function takeOver(
+  api: EngineApi,
+  id: string,
+  { definition, engine, runId, keepAliveMs = 0, signal }: TakeOverOptions,
+): Promise<StartedService | undefined> {
+  const details = await api.inspectContainer(id, signal)
+  if (!details?.State.Running || !publishes(details, wantedPorts(definition))) {
+    return undefined
+  }
+  if (details.State.Paused) {
+    // Or nobody could be asked whether another run has it.
+    await api.unpause(id, signal)
+  }
+  const { Labels } = details.Config
+  const graceMs = Math.max(keepAliveMs, Number(Labels[KEEP_LABEL]))
+  const folder = Labels[FOLDER_LABEL] ?? '/'
+  const welcome = await Lifeline.visit({ api, id, hold: { run: runId, graceMs } }, folder)
+  if (!welcome) {
+    return undefined
+  }
+  if (details.State.Paused || details.State.Health?.Status === 'unhealthy') {
+    await removeContainer(engine, id)
+    return undefined
+  }
+  return new AttachedService({ ...welcome, api, details, engine, definition, folder })
+}
+
+function publishes({ NetworkSettings: { Ports } }: ContainerDetails, wanted: readonly string[]): boolean {
+  return wanted.every((port) => Ports[port]?.[0] !== undefined)
+}
