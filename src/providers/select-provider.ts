@@ -3,8 +3,6 @@ import type { ResolvedSpec } from '../spec/resolve-spec.ts'
 import { createDockerProvider } from './docker/docker-provider.ts'
 import type { EngineSearch } from './docker/engine-places.ts'
 import { type Engine, findEngine, searchEngine } from './docker/find-engine.ts'
-import { createEmbeddedProvider } from './embedded/embedded-provider.ts'
-import { findEmbeddedHome } from './embedded/embedded-home.ts'
 import { embeddedUnavailable, noProvider } from './no-provider.ts'
 import type { Provider } from './provider.ts'
 
@@ -40,6 +38,7 @@ async function selectAny(spec: ResolvedSpec, context: ProviderContext): Promise<
   if ('host' in engine) {
     return dockerOn(engine, spec, context)
   }
+  const { createEmbeddedProvider, findEmbeddedHome } = await loadEmbedded()
   const home = await findEmbeddedHome(spec, machine(context))
   if ('place' in home) {
     return createEmbeddedProvider(home, 'no container engine answered')
@@ -48,11 +47,21 @@ async function selectAny(spec: ResolvedSpec, context: ProviderContext): Promise<
 }
 
 async function selectEmbedded(spec: ResolvedSpec, context: ProviderContext): Promise<Provider> {
+  const { createEmbeddedProvider, findEmbeddedHome } = await loadEmbedded()
   const home = await findEmbeddedHome(spec, machine(context))
   if ('place' in home) {
     return createEmbeddedProvider(home, 'as asked for')
   }
   throw embeddedUnavailable(home)
+}
+
+/** Only where it is asked for: most runs are on containers. */
+async function loadEmbedded() {
+  const [provider, home] = await Promise.all([
+    import('./embedded/embedded-provider.ts'),
+    import('./embedded/embedded-home.ts'),
+  ])
+  return { ...provider, ...home }
 }
 
 function dockerOn(engine: Engine, { root, keepAliveMs }: ResolvedSpec, context: ProviderContext): Provider {

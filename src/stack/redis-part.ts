@@ -1,15 +1,14 @@
 import type { RedisAddress } from '../environment/variable-set.ts'
 import type { LeaseSource } from '../isolation/lease-broker.ts'
 import { type LeaseLimit, limitRedises } from '../isolation/lease-limit.ts'
-import { RedisDatabases } from '../isolation/redis-databases.ts'
-import { RedisServers } from '../isolation/redis-servers.ts'
+import type { RedisDatabases } from '../isolation/redis-databases.ts'
+import type { RedisServers } from '../isolation/redis-servers.ts'
 import { findSeedFiles } from '../seeds/find-seed-files.ts'
-import { loadRedisFiles } from '../seeds/load-redis-files.ts'
-import { defineRedis, withRedis } from '../services/redis.ts'
+import { defineRedis, loadRedis, withRedis } from '../services/redis.ts'
 import { digestRedisState, readRedisState, type RedisState, resetRedis } from '../services/redis-admin.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedRedis } from '../spec/resolve-spec.ts'
-import type { PartContext } from './postgres-part.ts'
+import type { PartContext } from './part-context.ts'
 
 /** Redis in a stack: the server, its seeds, and the servers that are leased beside it. */
 export class RedisPart {
@@ -17,7 +16,7 @@ export class RedisPart {
   readonly #files: readonly string[]
   readonly #context: PartContext
   readonly #isolation: ResolvedRedis['isolation']
-  #leases: LeaseSource<RedisAddress> | undefined
+  #leases: RedisServers | RedisDatabases | undefined
   #limit: LeaseLimit | undefined
 
   private constructor(spec: ResolvedRedis, files: readonly string[], context: PartContext) {
@@ -44,9 +43,19 @@ export class RedisPart {
   }
 
   close(): void {
-    if (this.#leases instanceof RedisServers) {
+    if (this.#leases && 'close' in this.#leases) {
       this.#leases.close()
     }
+  }
+
+  /** Loads what is needed once there is a server, which takes as long as finding one that is up. */
+  async load() {
+    const [servers, databases] = await Promise.all([
+      import('../isolation/redis-servers.ts'),
+      import('../isolation/redis-databases.ts'),
+      loadRedis(),
+    ])
+    return { ...servers, ...databases }
   }
 
   async #prepare(server: HealthyServer): Promise<void> {
@@ -58,7 +67,9 @@ export class RedisPart {
     if (this.#files.length > 0) {
       report({ type: 'seeds-loaded', service: 'redis', files: this.#files.length, elapsedMs: clock.now() - beganMs })
     }
-    this.#leases = this.#isolation === 'server' ? this.#openServers(server, state) : this.#openDatabases(server, state)
+    this.#leases = await (this.#isolation === 'server'
+      ? this.#openServers(server, state)
+      : this.#openDatabases(server, state))
   }
 
   /** Rids a server of what an earlier run has left, if that is data alone; and notes what a new one is like. */
@@ -73,7 +84,8 @@ export class RedisPart {
     }
   }
 
-  #openServers({ siblings }: HealthyServer, state: RedisState): RedisServers {
+  async #openServers({ siblings }: HealthyServer, state: RedisState): Promise<RedisServers> {
+    const { RedisServers } = await this.load()
     const { clock, report, workers } = this.#context
     this.#limit = limitRedises(siblings.length, 'server')
     const servers = new RedisServers({
@@ -88,7 +100,8 @@ export class RedisPart {
     return servers
   }
 
-  #openDatabases({ address }: HealthyServer, { configuration }: RedisState): RedisDatabases {
+  async #openDatabases({ address }: HealthyServer, { configuration }: RedisState): Promise<RedisDatabases> {
+    const { RedisDatabases } = await this.load()
     const count = Number(configuration.get('databases'))
     // The first one is the main one.
     this.#limit = limitRedises(count - 1, 'database')
@@ -102,6 +115,7 @@ export class RedisPart {
 
   async #seed(address: RedisAddress): Promise<void> {
     if (this.#files.length > 0) {
+      const { loadRedisFiles } = await import('../seeds/load-redis-files.ts')
       await withRedis(address, (client) => loadRedisFiles(client, this.#files, this.#context.root))
     }
   }

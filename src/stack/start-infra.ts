@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type { StackFacts } from '../environment/infra-facts.ts'
-import { LeaseBroker, noSource } from '../isolation/lease-broker.ts'
-import { LeaseServer } from '../isolation/lease-server.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { Provider } from '../providers/provider.ts'
 import { selectProvider } from '../providers/select-provider.ts'
 import { LeaseStatistics } from '../report/lease-statistics.ts'
 import type { Report } from '../report/events.ts'
 import type { ResolvedSpec } from '../spec/resolve-spec.ts'
-import { type PartContext, PostgresPart } from './postgres-part.ts'
+import type { PartContext } from './part-context.ts'
+import { PostgresPart } from './postgres-part.ts'
 import { RedisPart } from './redis-part.ts'
 import { type ReadyService, Stack, startAborted } from './stack.ts'
 import { describeStack } from './stack-facts.ts'
@@ -114,8 +113,18 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
   const provider = await selectProvider(spec, { environment, runId })
   report({ type: 'provider-selected', description: provider.description })
   const definitions = [postgres, redis].flatMap((known) => known?.definition ?? [])
+  // While the engine is asked for a server that is up; who needs it is told if it failed.
+  void Promise.all([loadLeasing(), postgres?.load(), redis?.load()]).catch(() => {})
   const { startupTimeoutMs } = spec
   return { provider, postgres, redis, stack: new Stack({ provider, definitions, startupTimeoutMs, report, clock }) }
+}
+
+async function loadLeasing() {
+  const [broker, server] = await Promise.all([
+    import('../isolation/lease-broker.ts'),
+    import('../isolation/lease-server.ts'),
+  ])
+  return { ...broker, ...server }
 }
 
 async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) {
@@ -126,6 +135,7 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) 
   const livesOn = context.livesOn || stack.livesOn
   // Behind the tests, who have no need of it. What cannot be removed now is tried again by the next run.
   void provider.sweep().catch(() => {})
+  const { LeaseBroker, LeaseServer, noSource } = await loadLeasing()
   const statistics = new LeaseStatistics()
   const broker = new LeaseBroker({
     stack: facts,

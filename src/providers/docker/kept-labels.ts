@@ -39,10 +39,10 @@ export function labelOfRoot(root: string): Readonly<Record<string, string>> {
 export async function keptLabels(
   definition: ServiceDefinition,
   container: KeptContainer,
-): Promise<Readonly<Record<string, string>>> {
+): Promise<Readonly<Record<string, string>> | undefined> {
   const { keepAliveMs, image, host, folder, root } = container
   if (keepAliveMs === undefined) {
-    return {}
+    return undefined
   }
   return {
     [SPEC_LABEL]: await digestSpec(definition, container),

@@ -1,7 +1,6 @@
 import type { Dockerode } from './dockerode-types.ts'
 import type { Engine } from './find-engine.ts'
-import { SPEC_LABEL } from './kept-labels.ts'
-import { findPlace, isOwnerGone, PLACE_LABEL } from './owner.ts'
+import { findPlace, isOwnerGone, OUTLIVED_PLACE_LABEL, PLACE_LABEL } from './owner.ts'
 import { removeContainer } from './remove-container.ts'
 
 /**
@@ -14,12 +13,14 @@ export async function sweep(dockerode: Dockerode, engine: Engine): Promise<void>
   if (place === undefined) {
     return
   }
-  const filters = { label: [`${PLACE_LABEL}=${place}`] }
-  const containers = await dockerode.listContainers({ all: true, filters })
+  const labelled = (label: string) => ({ label: [`${label}=${place}`] })
+  const lists = await Promise.all([
+    dockerode.listContainers({ all: true, filters: labelled(PLACE_LABEL) }),
+    dockerode.listContainers({ all: true, filters: { ...labelled(OUTLIVED_PLACE_LABEL), status: ['created'] } }),
+  ])
   await Promise.all(
-    containers.map(async ({ Id, Labels, State }) => {
-      const isKept = Labels[SPEC_LABEL] !== undefined && State !== 'created'
-      if (!isKept && (await isOwnerGone(Labels))) {
+    lists.flat().map(async ({ Id, Labels }) => {
+      if (await isOwnerGone(Labels)) {
         await removeContainer(engine, Id)
       }
     }),
