@@ -46,6 +46,8 @@ export interface StartedService {
 export interface StartContext {
   readonly report: Report
   readonly signal: AbortSignal
+  /** Called when there is time for other work, since all that is left is to wait for somebody's answer. */
+  readonly onWaiting?: (() => void) | undefined
 }
 
 /** How services are obtained. */

@@ -1,6 +1,7 @@
 import type { Pool, QueryResult } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { openPostgres, openPostgresPool } from './postgres.ts'
+import { type PostgresSurvey, surveyPostgres } from './postgres-survey.ts'
 
 const MAINTENANCE_DATABASE = 'postgres'
 const OBJECT_IN_USE = '55006'
@@ -89,6 +90,12 @@ export class PostgresAdmin {
       [template],
     )
     return { maxConnections: rows[0]?.connections ?? 0, templateBytes: Number(rows[0]?.bytes) }
+  }
+
+  /** All that is there beside the main database. */
+  async survey(database: string): Promise<PostgresSurvey> {
+    const { user } = this.address
+    return surveyPostgres((text, values) => this.#asking.query<PostgresSurvey>(text, values), { database, user })
   }
 
   /** The names under which sessions are connected to a database. */

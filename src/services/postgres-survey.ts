@@ -1,5 +1,4 @@
-import type { PostgresAddress } from '../environment/variable-set.ts'
-import { withPostgres } from './postgres.ts'
+import type { QueryResult } from 'pg'
 
 /** What is on a server that was up before. */
 export interface PostgresSurvey {
@@ -47,10 +46,11 @@ const SURVEY = `
     ARRAY(SELECT datname::text FROM pg_database WHERE datname ~ '${TEMPLATES}' ORDER BY oid) AS templates,
     ARRAY(SELECT datname::text FROM pg_database WHERE datname ~ '${OURS}' AND datname !~ '${TEMPLATES}') AS leftovers`
 
-/** Looks at a server as a whole, from its maintenance database; `database` is the main one. */
-export async function surveyPostgres(maintenance: PostgresAddress, database: string): Promise<PostgresSurvey> {
-  return withPostgres(maintenance, async (client) => {
-    const { rows } = await client.query<PostgresSurvey>(SURVEY, [database, maintenance.user])
-    return rows[0] ?? { state: '', templates: [], leftovers: [] }
-  })
+/** Looks at a server as a whole, from its maintenance database, where `query` asks; `database` is the main one. */
+export async function surveyPostgres(
+  query: (text: string, values: string[]) => Promise<QueryResult<PostgresSurvey>>,
+  { database, user }: { readonly database: string; readonly user: string },
+): Promise<PostgresSurvey> {
+  const { rows } = await query(SURVEY, [database, user])
+  return rows[0] ?? { state: '', templates: [], leftovers: [] }
 }

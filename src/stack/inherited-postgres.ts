@@ -1,12 +1,12 @@
-import { type PostgresAdmin } from '../services/postgres-admin.ts'
-import { type PostgresSurvey, surveyPostgres } from '../services/postgres-survey.ts'
+import type { PostgresAdmin } from '../services/postgres-admin.ts'
+import type { PostgresSurvey } from '../services/postgres-survey.ts'
 
 /** For a server that is as it was when new; a note cannot be empty. */
 const NEW = 'new'
 
 /** What the next run has to know of a server. */
 export async function notePostgres(admin: PostgresAdmin, database: string): Promise<string> {
-  return (await surveyPostgres(admin.address, database)).state || NEW
+  return (await admin.survey(database)).state || NEW
 }
 
 export interface Inheritance {
@@ -24,7 +24,7 @@ export interface Inheritance {
  */
 export async function inheritPostgres(admin: PostgresAdmin, inheritance: Inheritance): Promise<PostgresSurvey> {
   const { database, template, note } = inheritance
-  const survey = await surveyPostgres(admin.address, database)
+  const survey = await admin.survey(database)
   const isNew = survey.state === ''
   if (!isNew && (survey.state !== note || !survey.templates.includes(template))) {
     throw new Error('roles, settings or other things that belong to no database were changed')

@@ -24,6 +24,8 @@ export interface StackOptions {
   readonly startupTimeoutMs: number
   readonly report: Report
   readonly clock: Clock
+  /** Called when all starts have nothing to do but to wait. */
+  readonly onWaiting?: () => void
 }
 
 /** A service of a stack that passed the health gate and was prepared. */
@@ -42,6 +44,7 @@ export class Stack {
   readonly #abort = new AbortController()
   readonly #started: StartedService[] = []
   readonly #ready = new Set<StartedService>()
+  #waiting = 0
   #starting: Promise<readonly ReadyService[]> | undefined
   #stopping: Promise<void> | undefined
 
@@ -90,7 +93,7 @@ export class Stack {
     const { signal } = this.#abort
     try {
       const beganMs = clock.now()
-      const started = await provider.start(definition, { report, signal })
+      const started = await provider.start(definition, { report, signal, onWaiting: () => this.#onWaiting() })
       this.#started.push(started)
       return await this.#makeReady(definition, started, beganMs).catch(async (error: unknown) => {
         signal.throwIfAborted()
@@ -99,6 +102,13 @@ export class Stack {
     } catch (error) {
       this.#abort.abort(error)
       throw error
+    }
+  }
+
+  #onWaiting(): void {
+    this.#waiting += 1
+    if (this.#waiting === this.#options.definitions.length) {
+      this.#options.onWaiting?.()
     }
   }
 

@@ -113,10 +113,15 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
   const provider = await selectProvider(spec, { environment, runId })
   report({ type: 'provider-selected', description: provider.description })
   const definitions = [postgres, redis].flatMap((known) => known?.definition ?? [])
-  // While the engine is asked for a server that is up; who needs it is told if it failed.
-  void Promise.all([loadLeasing(), postgres?.load(), redis?.load()]).catch(() => {})
+  // Who needs it is told if it failed.
+  const onWaiting = () => void Promise.all([loadLeasing(), postgres?.load(), redis?.load()]).catch(() => {})
   const { startupTimeoutMs } = spec
-  return { provider, postgres, redis, stack: new Stack({ provider, definitions, startupTimeoutMs, report, clock }) }
+  return {
+    provider,
+    postgres,
+    redis,
+    stack: new Stack({ provider, definitions, startupTimeoutMs, report, clock, onWaiting }),
+  }
 }
 
 async function loadLeasing() {

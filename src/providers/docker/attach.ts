@@ -1,5 +1,5 @@
 import type { ServiceDefinition } from '../../services/service.ts'
-import type { StartedService } from '../provider.ts'
+import type { StartContext, StartedService } from '../provider.ts'
 import { AttachedService } from './attached-service.ts'
 import { type ContainerDetails, EngineApi } from './engine-api.ts'
 import {
@@ -14,11 +14,10 @@ import {
 import { Lifeline } from './lifeline.ts'
 import { isGone, removeContainer } from './remove-container.ts'
 
-export interface AttachOptions extends KeptPlace {
+export interface AttachOptions extends KeptPlace, Pick<StartContext, 'signal' | 'onWaiting'> {
   readonly runId: string
   /** How long the server is to stay after this run, if this run has a say in it. */
   readonly keepAliveMs: number | undefined
-  readonly signal: AbortSignal
 }
 
 /**
@@ -60,7 +59,7 @@ interface TakeOverOptions extends AttachOptions {
 async function takeOver(
   api: EngineApi,
   id: string,
-  { definition, engine, runId, keepAliveMs = 0, signal }: TakeOverOptions,
+  { definition, engine, runId, keepAliveMs = 0, signal, onWaiting }: TakeOverOptions,
 ): Promise<StartedService | undefined> {
   const details = await api.inspectContainer(id, signal)
   if (!details?.State.Running || !publishes(details, wantedPorts(definition))) {
@@ -73,7 +72,7 @@ async function takeOver(
   const { Labels } = details.Config
   const graceMs = Math.max(keepAliveMs, Number(Labels[KEEP_LABEL]))
   const folder = Labels[FOLDER_LABEL] ?? '/'
-  const welcome = await Lifeline.visit({ api, id, hold: { run: runId, graceMs } }, folder)
+  const welcome = await Lifeline.visit({ api, id, hold: { run: runId, graceMs } }, { folder, onWaiting })
   if (!welcome) {
     return undefined
   }

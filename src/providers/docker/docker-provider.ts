@@ -16,7 +16,7 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
     name: 'docker',
     description: `Docker Engine ${engine.version} at ${engine.host} (${engine.source})`,
     async start(definition, context) {
-      const attached = await attachService(definition, { ...options, signal: context.signal })
+      const attached = await attachService(definition, { ...options, ...context })
       if (attached) {
         return attached
       }

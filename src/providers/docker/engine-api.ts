@@ -27,6 +27,8 @@ export interface ExecOptions {
   readonly command: readonly string[]
   readonly user?: string | undefined
   readonly signal?: AbortSignal
+  /** Called when everything is said, and the engine has some work before it. */
+  readonly onWaiting?: (() => void) | undefined
 }
 
 /**
@@ -72,7 +74,7 @@ export class EngineApi {
   }
 
   /** Starts a program in a container; it has the stream for its input and, multiplexed, its output. */
-  async exec(id: string, { command, user, signal }: ExecOptions): Promise<Duplex> {
+  async exec(id: string, { command, user, signal, onWaiting }: ExecOptions): Promise<Duplex> {
     const abort = signal && { signal }
     const created = await this.#ask({
       method: 'POST',
@@ -83,7 +85,11 @@ export class EngineApi {
     const { Id } = JSON.parse(created) as { Id: string }
     const start = { method: 'POST', path: `/exec/${Id}/start`, body: { Detach: false, Tty: false } } as const
     const { tlsDirectory } = this.#engine
-    return upgradeEngine(this.#address, { ...start, tlsDirectory, ...abort })
+    const upgraded = upgradeEngine(this.#address, { ...start, tlsDirectory, ...abort })
+    if (onWaiting) {
+      setImmediate(onWaiting)
+    }
+    return upgraded
   }
 
   async #read<T>(path: string, signal: AbortSignal | undefined): Promise<T | undefined> {

@@ -46,10 +46,13 @@ export class Lifeline {
   }
 
   /** For a container that is up already, with data in `folder`; undefined where another run has it. */
-  static async visit(options: LifelineOptions, folder: string): Promise<Welcome | undefined> {
+  static async visit(
+    options: LifelineOptions,
+    { folder, onWaiting }: { readonly folder: string; readonly onWaiting?: (() => void) | undefined },
+  ): Promise<Welcome | undefined> {
     const { api, id, hold } = options
     const signal = AbortSignal.timeout(ANSWER_LIMIT_MS)
-    const stream = await api.exec(id, { command: holderCommand(hold.run, hold, folder), signal })
+    const stream = await api.exec(id, { command: holderCommand(hold.run, hold, folder), signal, onWaiting })
     const answer = await readAnswer(stream, signal)
     if (!answer) {
       stream.destroy()
