@@ -18,8 +18,8 @@ export type ServerStatus =
 export interface Keeping {
   /** Has that run told this. */
   note(text: string): void
-  /** Lets go of the server, in place of stopping it. */
-  leave(): void
+  /** Lets go of the server, in place of stopping it; soon, and without failing. */
+  leave(): Promise<void>
 }
 
 /** A server that was started and is not yet known to be healthy. */

@@ -173,14 +173,13 @@ export class Stack {
     if (services.length === 0) {
       return
     }
-    await this.#waitAWhile(this.#remove(services))
+    const kept = services.filter((service) => this.#ready.has(service) && service.keeping)
+    await Promise.all(kept.map(({ keeping }) => keeping?.leave()))
+    await this.#waitAWhile(this.#remove(services.filter((service) => !kept.includes(service))))
   }
 
   async #remove(services: readonly StartedService[]): Promise<void> {
-    const kept = services.filter((service) => this.#ready.has(service) && service.keeping)
-    kept.forEach(({ keeping }) => keeping?.leave())
-    const ending = services.filter((service) => !kept.includes(service))
-    const results = await Promise.all(ending.map((service) => removeOne(service)))
+    const results = await Promise.all(services.map((service) => removeOne(service)))
     const failures = results.filter((result) => result !== undefined)
     if (failures.length > 0) {
       this.#started.push(...failures.map(({ service }) => service))

@@ -14,7 +14,7 @@ import {
 import { Lifeline } from './lifeline.ts'
 import { isGone, removeContainer } from './remove-container.ts'
 
-export interface AttachOptions extends KeptPlace, Pick<StartContext, 'signal' | 'onWaiting'> {
+export interface AttachOptions extends KeptPlace, StartContext {
   readonly runId: string
   /** How long the server is to stay after this run, if this run has a say in it. */
   readonly keepAliveMs: number | undefined
@@ -59,7 +59,7 @@ interface TakeOverOptions extends AttachOptions {
 async function takeOver(
   api: EngineApi,
   id: string,
-  { definition, engine, runId, keepAliveMs = 0, signal, onWaiting }: TakeOverOptions,
+  { definition, engine, runId, keepAliveMs = 0, report, signal, onWaiting }: TakeOverOptions,
 ): Promise<StartedService | undefined> {
   const details = await api.inspectContainer(id, signal)
   if (!details?.State.Running || !publishes(details, wantedPorts(definition))) {
@@ -76,11 +76,17 @@ async function takeOver(
   if (!welcome) {
     return undefined
   }
-  if (details.State.Paused || details.State.Health?.Status === 'unhealthy') {
+  const reason = findFault(details)
+  if (reason !== undefined) {
     await removeContainer(engine, id)
+    report({ type: 'service-replaced', service: definition.service.name, reason })
     return undefined
   }
   return new AttachedService({ ...welcome, api, details, engine, definition, folder })
+}
+
+function findFault({ State: { Paused, Health } }: ContainerDetails): string | undefined {
+  return Paused ? 'it was paused' : Health?.Status === 'unhealthy' ? 'its healthcheck fails' : undefined
 }
 
 function publishes({ NetworkSettings: { Ports } }: ContainerDetails, wanted: readonly string[]): boolean {

@@ -69,9 +69,9 @@ export class AttachedService implements StartedService {
     return removeContainer(this.#options.engine, this.#options.details.Id)
   }
 
-  #leave(): void {
+  async #leave(): Promise<void> {
     this.#siblings.close()
-    this.#options.lifeline.leave()
+    await this.#options.lifeline.leave()
   }
 
   #addressOf(port: number): Address {

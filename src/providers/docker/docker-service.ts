@@ -110,10 +110,10 @@ export class DockerService implements StartedService {
     return this.#stopping
   }
 
-  #leave(): void {
+  async #leave(): Promise<void> {
     this.#siblings.close()
     this.#ending.close()
-    this.#lifeline.leave()
+    await this.#lifeline.leave()
   }
 
   async #readLog(count: number, sinceMs: number): Promise<string> {

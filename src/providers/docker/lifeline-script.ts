@@ -4,6 +4,9 @@
  */
 const RECONNECT_SECONDS = 10
 
+/** What a holder says when it has been left. */
+export const LEFT = 'vitest-infra: left for the next run'
+
 /** Tells a tied entrypoint from others, in the place of the shell's own name. */
 const TIED = 'vitest-infra-lifeline'
 
@@ -31,7 +34,8 @@ end() {
     sleep 1
   done
 }
-claim "$1" || [ "$(readlink "$place-claim")" = "$1" ] || exit 0
+own() { claim "$1" || [ "$(readlink "$place-claim")" = "$1" ]; }
+own "$1" || exit 0
 echo "$2" >"$place-holder"
 if [ -n "\${4:-}" ]; then
   cat "$place-note" 2>/dev/null || echo
@@ -42,10 +46,9 @@ while read -r word rest; do
   case $word in
     end) end ;;
     note) echo "$rest" >"$place-note" ;;
-    leave) left=yes ;;
+    leave) left=yes; unclaim; echo ${LEFT} ;;
   esac
 done
-[ -z "$left" ] || unclaim
 waited=0
 while [ "$waited" -lt "$3" ]; do
   sleep 1
@@ -53,7 +56,7 @@ while [ "$waited" -lt "$3" ]; do
   waited=$((waited + 1))
   [ -n "$left" ] || [ "$waited" -ne ${RECONNECT_SECONDS} ] || unclaim
 done
-claim end || [ "$(readlink "$place-claim")" = "$1" ] || exit 0
+claim end || own "$1" || exit 0
 end
 `
 
@@ -66,7 +69,7 @@ const START = `
 hold=$1 run=$2 token=$3 grace=$4
 shift 4
 exec 3<&0
-sh -c "$hold" sh "$run" "$token" "$grace" <&3 3<&- >/dev/null 2>&1 &
+sh -c "$hold" sh "$run" "$token" "$grace" <&3 3<&- 2>/dev/null &
 exec "$@" </dev/null 3<&-
 `
 

@@ -3,13 +3,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { abortable } from '../../internal/abortable.ts'
 import { onLines } from './demultiplex.ts'
 import type { EngineApi } from './engine-api.ts'
-import { type Hold, holderCommand, WORDS } from './lifeline-script.ts'
+import { type Hold, holderCommand, LEFT, WORDS } from './lifeline-script.ts'
 import { isGone } from './remove-container.ts'
 
 const RETRY_MS = 500
 
 /** A shell that says two lines; longer than on any machine that could still run tests. */
 const ANSWER_LIMIT_MS = 5_000
+
+/** Nobody waits longer for a run to end. */
+const LEAVE_LIMIT_MS = 100
 
 export interface LifelineOptions {
   readonly api: EngineApi
@@ -36,6 +39,7 @@ export class Lifeline {
   readonly #options: LifelineOptions
   #stream: Duplex
   #holders = 1
+  readonly #left = Promise.withResolvers<void>()
   #ended = false
 
   /** For a stream that leads to the input of a container with a tied entrypoint, or of one more holder. */
@@ -69,9 +73,12 @@ export class Lifeline {
   }
 
   /** Lets go of the server, which stays for the next run as long as its grace period allows. */
-  leave(): void {
+  async leave(): Promise<void> {
     this.#ended = true
-    this.#stream.end(WORDS.leave)
+    this.#stream.write(WORDS.leave)
+    // A word that is followed by the end of the connection may be lost.
+    await Promise.race([this.#left.promise, sleep(LEAVE_LIMIT_MS)])
+    this.#stream.end()
   }
 
   /** Has the next run told this. */
@@ -87,6 +94,9 @@ export class Lifeline {
     }
     stream.on('error', () => {}).on('close', () => void this.#takeOver())
     stream.resume()
+    if (this.#options.hold.graceMs !== undefined) {
+      onLines(stream, (line) => line === LEFT && this.#left.resolve())
+    }
   }
 
   /** The old connection is gone, and with it the input of the holder in the container; a new holder takes over. */
