@@ -43,6 +43,8 @@ export class Stack {
   readonly #options: StackOptions
   readonly #abort = new AbortController()
   readonly #started: StartedService[] = []
+  /** Those that are being prepared, and nothing but their end could end that. */
+  readonly #inPreparation = new Set<StartedService>()
   readonly #ready = new Set<StartedService>()
   #waiting = 0
   #starting: Promise<readonly ReadyService[]> | undefined
@@ -64,8 +66,8 @@ export class Stack {
   }
 
   /**
-   * Ends a start in flight and removes every service, but those that are ready and to be kept; tries all of them before
-   * it reports a failure.
+   * Ends a start in flight and removes every service, but those that stay for the next run; tries all of them before it
+   * reports a failure.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stopAll().catch((error: unknown) => {
@@ -123,6 +125,7 @@ export class Stack {
     const container = provider.name === 'docker' ? started.label : undefined
     const origin = ORIGINS[snapshot.kind]
     report({ type: 'service-healthy', service: name, version, ...address, elapsedMs, origin })
+    this.#inPreparation.add(started)
     await definition.prepare?.({
       address,
       version,
@@ -134,6 +137,7 @@ export class Stack {
       noteForNextRun: started.keeping?.note,
       container,
     })
+    this.#inPreparation.delete(started)
     this.#ready.add(started)
     return { name, address, container, ...admission }
   }
@@ -173,9 +177,16 @@ export class Stack {
     if (services.length === 0) {
       return
     }
-    const kept = services.filter((service) => this.#ready.has(service) && service.keeping)
+    const kept = services.filter((service) => this.#isKept(service))
     await Promise.all(kept.map(({ keeping }) => keeping?.leave()))
     await this.#waitAWhile(this.#remove(services.filter((service) => !kept.includes(service))))
+  }
+
+  /** One that is new has to be whole. */
+  #isKept(service: StartedService): boolean {
+    const isWhole = this.#ready.has(service)
+    const isUntouched = service.snapshot.kind === 'attached' && !this.#inPreparation.has(service)
+    return service.keeping !== undefined && (isWhole || isUntouched)
   }
 
   async #remove(services: readonly StartedService[]): Promise<void> {

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { expect, onTestFinished, test } from 'vitest'
@@ -31,6 +33,14 @@ function reasonsOf({ events }: Run): Record<string, string> {
 async function askRedis<T>({ facts }: Run, work: (client: Redis) => Promise<T>): Promise<T> {
   const client = new Redis({ host: facts.redis.host, port: facts.redis.port })
   return work(client).finally(() => client.disconnect())
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
 }
 
 async function control(container: string | undefined, action: 'pause' | 'kill', signal?: string): Promise<void> {
@@ -86,6 +96,22 @@ test('with other arguments a run starts a Redis of its own', async () => {
   await leave(project)
   const changed = await leave(project, { redis: { args: ['--maxmemory', '64mb'] } })
   expect(originsOf(changed)).toEqual({ postgres: 'earlier run', redis: 'new' })
+})
+
+test('what is on a pinned port, and nobody uses, makes way for something else of its project', async () => {
+  const project = await Project.create()
+  const redis = { port: await findFreePort() }
+  await leave(project, { services: ['redis'], redis })
+  const changed = await project.start({
+    ...KEPT,
+    services: ['redis'],
+    redis: { ...redis, args: ['--maxmemory', '1gb'] },
+  })
+  expect(originsOf(changed)).toEqual({ redis: 'new' })
+  await expect(project.start({ ...KEPT, services: ['redis'], redis })).rejects.toMatchObject({
+    code: 'INFRA_PORT_TAKEN',
+    message: expect.stringContaining(changed.containers['redis'] ?? '') as string,
+  })
 })
 
 test('another project does not get the servers of this one', async () => {

@@ -12,7 +12,7 @@ import {
   wantedPorts,
 } from './kept-labels.ts'
 import { Lifeline } from './lifeline.ts'
-import { isGone, removeContainer } from './remove-container.ts'
+import { removeContainer } from './remove-container.ts'
 
 export interface AttachOptions extends KeptPlace, StartContext {
   readonly runId: string
@@ -38,28 +38,25 @@ export async function attachService(
   for (const { Id, Labels, State } of containers) {
     // What was made from an image that has its name no longer is something else; so is what never ran.
     if (Labels[IMAGE_LABEL] === image && (State === 'running' || State === 'paused')) {
-      const attached = await takeOver(api, Id, { ...options, definition }).catch((error: unknown) => {
-        if (isGone(error)) {
-          return undefined
-        }
-        throw error
-      })
+      // One that cannot be talked to is nobody's concern here.
+      const attached = await attachTo(api, Id, { ...options, definition }).catch(() => undefined)
       if (attached) {
         return attached
       }
+      signal.throwIfAborted()
     }
   }
   return undefined
 }
 
-interface TakeOverOptions extends AttachOptions {
+interface AttachToOptions extends AttachOptions {
   readonly definition: ServiceDefinition
 }
 
-async function takeOver(
+async function attachTo(
   api: EngineApi,
   id: string,
-  { definition, engine, runId, keepAliveMs = 0, report, signal, onWaiting }: TakeOverOptions,
+  { definition, engine, runId, keepAliveMs = 0, report, signal, onWaiting }: AttachToOptions,
 ): Promise<StartedService | undefined> {
   const details = await api.inspectContainer(id, signal)
   if (!details?.State.Running || !publishes(details, wantedPorts(definition))) {
@@ -78,6 +75,7 @@ async function takeOver(
   }
   const reason = findFault(details)
   if (reason !== undefined) {
+    welcome.lifeline.end()
     await removeContainer(engine, id)
     report({ type: 'service-replaced', service: definition.service.name, reason })
     return undefined

@@ -8,6 +8,7 @@ import { DockerService } from './docker-service.ts'
 import { type ContainerSource, type ImageFacts, openSnapshot } from './docker-snapshot.ts'
 import { EngineApi } from './engine-api.ts'
 import { findEngineHost } from './engine-host.ts'
+import { evictKept } from './evict-kept.ts'
 import type { Engine } from './find-engine.ts'
 import { keptLabels } from './kept-labels.ts'
 import { ensureImage } from './pull-image.ts'
@@ -89,13 +90,14 @@ export async function startContainer(
 async function assertPinnedPortFree(
   { service, hostPort }: ServiceDefinition,
   host: string,
-  { client, engine }: ContainerContext,
+  { client, engine, root, runId }: ContainerContext,
 ): Promise<void> {
   if (hostPort === undefined) {
     return
   }
   // The port may be held by the container of a run that was killed.
   await sweep(client.container.dockerode, engine)
+  await evictKept(hostPort, { engine, root, runId })
   await assertPortFree({
     host,
     port: hostPort,
