@@ -17,9 +17,9 @@ export type ServerStatus =
 /** What is done to a server that is to serve the next run, too. */
 export interface Keeping {
   /** Has that run told this. */
-  note(text: string): void
+  readonly note: (text: string) => void
   /** Lets go of the server, in place of stopping it; soon, and without failing. */
-  leave(): Promise<void>
+  readonly leave: () => Promise<void>
 }
 
 /** A server that was started and is not yet known to be healthy. */

@@ -3,6 +3,7 @@ import type { ResolvedSpec } from '../spec/resolve-spec.ts'
 import { createDockerProvider } from './docker/docker-provider.ts'
 import type { EngineSearch } from './docker/engine-places.ts'
 import { type Engine, findEngine, searchEngine } from './docker/find-engine.ts'
+import type { Missing } from './embedded/missing.ts'
 import { embeddedUnavailable, noProvider } from './no-provider.ts'
 import type { Provider } from './provider.ts'
 
@@ -38,30 +39,31 @@ async function selectAny(spec: ResolvedSpec, context: ProviderContext): Promise<
   if ('host' in engine) {
     return dockerOn(engine, spec, context)
   }
-  const { createEmbeddedProvider, findEmbeddedHome } = await loadEmbedded()
-  const home = await findEmbeddedHome(spec, machine(context))
-  if ('place' in home) {
-    return createEmbeddedProvider(home, 'no container engine answered')
+  const found = await findEmbedded(spec, context, 'no container engine answered')
+  if ('name' in found) {
+    return found
   }
-  throw noProvider(engine, home)
+  throw noProvider(engine, found)
 }
 
 async function selectEmbedded(spec: ResolvedSpec, context: ProviderContext): Promise<Provider> {
-  const { createEmbeddedProvider, findEmbeddedHome } = await loadEmbedded()
-  const home = await findEmbeddedHome(spec, machine(context))
-  if ('place' in home) {
-    return createEmbeddedProvider(home, 'as asked for')
+  const found = await findEmbedded(spec, context, 'as asked for')
+  if ('name' in found) {
+    return found
   }
-  throw embeddedUnavailable(home)
+  throw embeddedUnavailable(found)
 }
 
-/** Only where it is asked for: most runs are on containers. */
-async function loadEmbedded() {
-  const [provider, home] = await Promise.all([
-    import('./embedded/embedded-provider.ts'),
-    import('./embedded/embedded-home.ts'),
-  ])
-  return { ...provider, ...home }
+/** Loaded here alone: most runs are on containers. */
+async function findEmbedded(
+  spec: ResolvedSpec,
+  context: ProviderContext,
+  reason: string,
+): Promise<Provider | readonly Missing[]> {
+  const { findEmbeddedHome } = await import('./embedded/embedded-home.ts')
+  const { createEmbeddedProvider } = await import('./embedded/embedded-provider.ts')
+  const home = await findEmbeddedHome(spec, machine(context))
+  return 'place' in home ? createEmbeddedProvider(home, reason) : home
 }
 
 function dockerOn(engine: Engine, { root, keepAliveMs }: ResolvedSpec, context: ProviderContext): Provider {

@@ -178,7 +178,7 @@ export class Stack {
       return
     }
     const kept = services.filter((service) => this.#isKept(service))
-    await Promise.all(kept.map(({ keeping }) => keeping?.leave()))
+    await Promise.all(kept.map(async ({ keeping }) => keeping?.leave()))
     await this.#waitAWhile(this.#remove(services.filter((service) => !kept.includes(service))))
   }
 

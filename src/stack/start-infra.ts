@@ -114,7 +114,13 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
   report({ type: 'provider-selected', description: provider.description })
   const definitions = [postgres, redis].flatMap((known) => known?.definition ?? [])
   // Who needs it is told if it failed.
-  const onWaiting = () => void Promise.all([loadLeasing(), postgres?.load(), redis?.load()]).catch(() => {})
+  const onWaiting = () =>
+    void Promise.allSettled([
+      import('../isolation/lease-broker.ts'),
+      import('../isolation/lease-server.ts'),
+      postgres?.load(),
+      redis?.load(),
+    ])
   const { startupTimeoutMs } = spec
   return {
     provider,
@@ -122,14 +128,6 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
     redis,
     stack: new Stack({ provider, definitions, startupTimeoutMs, report, clock, onWaiting }),
   }
-}
-
-async function loadLeasing() {
-  const [broker, server] = await Promise.all([
-    import('../isolation/lease-broker.ts'),
-    import('../isolation/lease-server.ts'),
-  ])
-  return { ...broker, ...server }
 }
 
 async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) {
@@ -140,7 +138,8 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) 
   const livesOn = context.livesOn || stack.livesOn
   // Behind the tests, who have no need of it. What cannot be removed now is tried again by the next run.
   void provider.sweep().catch(() => {})
-  const { LeaseBroker, LeaseServer, noSource } = await loadLeasing()
+  const { LeaseBroker, noSource } = await import('../isolation/lease-broker.ts')
+  const { LeaseServer } = await import('../isolation/lease-server.ts')
   const statistics = new LeaseStatistics()
   const broker = new LeaseBroker({
     stack: facts,

@@ -67,7 +67,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     killed.signal('SIGKILL')
     expect(await killed.ended).toMatchObject({ signal: 'SIGKILL', created: [] })
     await killed.forgetFiles()
-    await Promise.all(before.map((id) => expect.poll(() => claimOf(id), PATIENCE).toBe('')))
+    await Promise.all(before.map(async (id) => await expect.poll(() => claimOf(id), PATIENCE).toBe('')))
     const next = await start('endings', { consumer, env: KEEP, after: first })
     expect(await next.ended).toMatchObject({ exitCode: 0, created: [] })
     expect((await containersOf(first.project)).map(({ Id }) => Id)).toEqual(before)

@@ -68,7 +68,7 @@ export async function digestSpec(definition: ServiceDefinition, { engine, root }
       root,
       rest,
       hostPort,
-      Object.entries(environment).toSorted(),
+      environment,
       command,
       siblings && { ...siblings, count: undefined, command: siblings.command('port', 'folder') },
       sharedMemoryBytes,
