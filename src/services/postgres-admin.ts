@@ -57,6 +57,23 @@ export class PostgresAdmin {
     return this.#tryDrop(name, { force })
   }
 
+  /** Puts a database in the place of another one, which gets the name `aside`; returns false where that cannot be. */
+  async swapDatabases(name: string, { by, aside }: { readonly by: string; readonly aside: string }): Promise<boolean> {
+    // Asked first, because renaming waits five seconds for sessions to end before it gives up.
+    if (await this.#isInUse(name)) {
+      return false
+    }
+    // In one query, and so in one transaction.
+    return this.#asking
+      .query(
+        `ALTER DATABASE ${quote(name)} RENAME TO ${quote(aside)}; ALTER DATABASE ${quote(by)} RENAME TO ${quote(name)}`,
+      )
+      .then(
+        () => true,
+        () => false,
+      )
+  }
+
   async templateState(name: string): Promise<TemplateState> {
     const { rows } = await this.#asking.query<{ datistemplate: boolean }>(
       'SELECT datistemplate FROM pg_database WHERE datname = $1',

@@ -35,3 +35,24 @@ export async function inheritPostgres(admin: PostgresAdmin, inheritance: Inherit
   }
   return survey
 }
+
+/** Has a clone of the template take the place of the main database: the one that the run before has made for that, or a new one. */
+export async function renewMain(
+  admin: PostgresAdmin,
+  { database, template, runId }: { readonly database: string; readonly template: string; readonly runId: string },
+): Promise<void> {
+  if (!(await admin.swapDatabases(database, { by: spareOf(template), aside: `vitest_infra_${runId}_main` }))) {
+    await admin.dropDatabase(database, { force: true })
+    await admin.createDatabase(database, template)
+  }
+}
+
+/** Makes the main database of the next run. */
+export async function makeSpare(admin: PostgresAdmin, template: string): Promise<void> {
+  await admin.dropDatabase(spareOf(template), { force: true })
+  await admin.createDatabase(spareOf(template), template)
+}
+
+function spareOf(template: string): string {
+  return template.replace('_t_', '_spare_')
+}

@@ -12,9 +12,10 @@ import { ensureUserDatabase, psqlCommand } from '../services/postgres.ts'
 import { PostgresAdmin } from '../services/postgres-admin.ts'
 import { createLogParser, LOG_LINE_PREFIX } from '../services/postgres-log.ts'
 import { copyPostgresData, sealPostgresCopy } from '../services/postgres-snapshot.ts'
+import type { PostgresSurvey } from '../services/postgres-survey.ts'
 import type { HealthyServer, SnapshotUse } from '../services/service.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
-import { inheritPostgres, notePostgres } from './inherited-postgres.ts'
+import { inheritPostgres, makeSpare, notePostgres, renewMain } from './inherited-postgres.ts'
 import { type PartContext, readyServers } from './part-context.ts'
 import { SnapshotTaking } from './snapshot-taking.ts'
 
@@ -153,10 +154,20 @@ export class PreparedPostgres {
     this.#databases = new Databases({ admin, templates, runId, clock, target, reset, log })
     // Behind the rest of the start; whoever asks first is told if it failed.
     void (isOwnServer ? this.#startServers(this.#databases) : this.#databases.warm(DEFAULT)).catch(() => {})
+    if (noteForNextRun) {
+      // What cannot be done now is left to the next run.
+      void this.#tidyUp(inherited, template).catch(() => {})
+    }
+  }
+
+  /** For the next run, behind the tests of this one. */
+  async #tidyUp(inherited: PostgresSurvey | undefined, template: string): Promise<void> {
     if (inherited) {
-      const wanted = this.#plans.map(({ name }) => templates.databaseOf(name))
-      // What cannot be dropped now is left to the next run.
-      void dropLeftovers(admin, inherited, wanted).catch(() => {})
+      const wanted = this.#plans.map(({ name }) => this.#templates.databaseOf(name))
+      await dropLeftovers(this.#admin, inherited, wanted)
+    }
+    if (this.#spec.database !== this.#admin.address.database) {
+      await makeSpare(this.#admin, template)
     }
   }
 
@@ -224,7 +235,9 @@ export class PreparedPostgres {
     const { database } = this.#spec
     const isUsed = snapshot.kind === 'attached'
     if (database !== admin.address.database) {
-      if (isUsed || !this.#default?.isEmpty) {
+      if (isUsed) {
+        await renewMain(admin, { database, template, runId: this.#context.runId })
+      } else if (!this.#default?.isEmpty) {
         await admin.dropDatabase(database, { force: true })
         await admin.createDatabase(database, template)
       }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import type { InfraOptions } from '../../src/spec/infra-options.ts'
 import { ask, engine, Project, type Run } from '../support/snapshot-runs.ts'
@@ -71,6 +72,20 @@ test('a run uses the servers that the one before has left up, and sees nothing o
   expect(await askRedis(second, (client) => client.dbsize())).toBe(0)
   const left = "SELECT datname FROM pg_database WHERE datname LIKE 'vitest\\_infra\\_0badcafe\\_%'"
   await expect.poll(() => ask(second.postgres, left), PATIENCE).toEqual([])
+})
+
+test('who is still connected to the main database of an earlier run keeps nobody waiting', async () => {
+  const project = await Project.create({ [MIGRATION]: 'CREATE TABLE visits (page text)' })
+  const { postgres } = await leave(project, { services: ['postgres'] })
+  const { host, port, user, password, database } = postgres
+  const client = new pg.Client({ host, port, user, password, database })
+  const cutOff = new Promise((resolve) => client.once('error', resolve))
+  await client.connect()
+  await client.query("INSERT INTO visits VALUES ('/')")
+  const next = await project.start({ ...KEPT, services: ['postgres'] })
+  expect(originsOf(next)).toEqual({ postgres: 'earlier run' })
+  expect(await ask(next.postgres, 'SELECT * FROM visits')).toEqual([])
+  expect(await cutOff).toBeInstanceOf(Error)
 })
 
 test.for<[string, InfraOptions]>([
