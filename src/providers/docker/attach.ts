@@ -31,10 +31,13 @@ export async function attachService(
   const { engine, signal } = options
   const api = new EngineApi(engine)
   const spec = await digestSpec(definition, options)
-  const [containers, image] = await Promise.all([
+  const answers = await Promise.all([
     api.listContainers({ [SPEC_LABEL]: spec }, signal),
     api.findImage(definition.service.image, signal),
-  ])
+    // What is wrong with the engine is told by the start of a container.
+  ]).catch(() => undefined)
+  signal.throwIfAborted()
+  const [containers = [], image] = answers ?? []
   for (const { Id, Labels, State } of containers) {
     // What was made from an image that has its name no longer is something else; so is what never ran.
     if (Labels[IMAGE_LABEL] === image && (State === 'running' || State === 'paused')) {
