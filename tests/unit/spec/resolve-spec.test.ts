@@ -214,6 +214,28 @@ test.for([
   expect(resolve(options, { process }).snapshot).toBe(snapshot)
 })
 
+test.for([
+  [{}, {}, undefined],
+  [{ keepAlive: '30m' }, {}, 1_800_000],
+  [{ keepAlive: false }, { VITEST_INFRA_KEEP_ALIVE: '1h' }, undefined],
+  [{}, { VITEST_INFRA_KEEP_ALIVE: '1h' }, 3_600_000],
+  [{}, { VITEST_INFRA_KEEP_ALIVE: 'off' }, undefined],
+  [{ keepAlive: '30m' }, { CI: 'true' }, undefined],
+  [{ keepAlive: '30m' }, { CI: 'false' }, 1_800_000],
+  [{ keepAlive: '30m' }, { CI: 'true', VITEST_INFRA_KEEP_ALIVE: '1m' }, 60_000],
+] as const)('resolveSpec() of %o with %o has keepAliveMs: %s', ([options, process, keepAliveMs]) => {
+  expect(resolve(options, { process }).keepAliveMs).toBe(keepAliveMs)
+})
+
+test.for([
+  [{ keepAlive: 'long' }, {}, 'Cannot read keepAlive: "long"'],
+  [{}, { VITEST_INFRA_KEEP_ALIVE: '30' }, 'Cannot read VITEST_INFRA_KEEP_ALIVE: "30"'],
+] as const)('resolveSpec() rejects %o with %o', async ([options, process, problem]) => {
+  const error = await catchInfraError(() => resolve(options, { process }))
+  expect(error.code).toBe('INFRA_DURATION_INVALID')
+  expect(error.message).toContain(problem)
+})
+
 test('resolveSpec() rejects VITEST_INFRA_SNAPSHOT=yes', async () => {
   const error = await catchInfraError(() => resolve({}, { process: { VITEST_INFRA_SNAPSHOT: 'yes' } }))
   expect(error.code).toBe('INFRA_CONFIG_INVALID')
