@@ -126,17 +126,12 @@ function tellOfRuns(vitest: Vitest, gathered: RunReport, up: UpInfra): void {
   tellAroundRunEnd(vitest, {
     before: () => gathered.tellLogs(),
     after: () => {
-      if (livesOn(vitest)) {
+      if (up.livesOn) {
         up.kept().forEach((kept) => gathered.report({ type: 'database-kept', ...kept }))
         gathered.tellNotices()
       }
     },
   })
-}
-
-/** Whether the stack is still there when the tests have run. */
-function livesOn({ config }: Vitest): boolean {
-  return config.watch
 }
 
 /** One stack per Vitest, taken down after its workers have ended. */
@@ -152,7 +147,7 @@ function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   const run = new InfraRun(spec, {
     environment: process.env,
     workers: workerCount(vitest),
-    livesOn: livesOn(vitest),
+    livesOn: vitest.config.watch,
     report,
     clock: systemClock,
   })

@@ -3,7 +3,6 @@ import { dirname, resolve } from 'node:path'
 import { type PostgresAddress, libpqVariables, postgresUrl, postgresVariables } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import { findSeedFiles } from '../seeds/find-seed-files.ts'
-import { loadSqlFiles } from '../seeds/load-sql-files.ts'
 import { withPostgres, withPostgresPool } from '../services/postgres.ts'
 import { quote } from '../services/postgres-admin.ts'
 import type { Seed, SeedStep } from '../spec/infra-options.ts'
@@ -108,7 +107,10 @@ async function planFiles(files: readonly string[], root: string): Promise<Step[]
       // The folders, so that a file that is added to one is noticed.
       files: [...new Set(files.map((file) => dirname(file)))],
       isRepeatable: true,
-      run: (address) => withPostgres(address, (client) => loadSqlFiles(client, files, root)),
+      run: async (address) => {
+        const { loadSqlFiles } = await import('../seeds/load-sql-files.ts')
+        await withPostgres(address, (client) => loadSqlFiles(client, files, root))
+      },
     },
   ]
 }

@@ -14,6 +14,14 @@ export type ServerStatus =
   | { readonly running: true }
   | { readonly running: false; readonly exitCode: number | undefined; readonly outOfMemory: boolean }
 
+/** What is done to a server that is to serve the next run, too. */
+export interface Keeping {
+  /** Has that run told this. */
+  readonly note: (text: string) => void
+  /** Lets go of the server, in place of stopping it; soon, and without failing. */
+  readonly leave: () => Promise<void>
+}
+
 /** A server that was started and is not yet known to be healthy. */
 export interface StartedService {
   readonly address: Address
@@ -29,6 +37,8 @@ export interface StartedService {
   status(): Promise<ServerStatus>
   /** The last `count` lines of the server's log, none older than `sinceMs` by the server's clock. */
   logTail(count: number, sinceMs?: number): Promise<string>
+  /** Of a server that may outlive its run. */
+  readonly keeping?: Keeping | undefined
   /** Ends the server and removes all that was made for it. Calling it again does nothing. */
   stop(): Promise<void>
 }
@@ -36,6 +46,8 @@ export interface StartedService {
 export interface StartContext {
   readonly report: Report
   readonly signal: AbortSignal
+  /** Called when there is time for other work, since all that is left is to wait for somebody's answer. */
+  readonly onWaiting?: (() => void) | undefined
 }
 
 /** How services are obtained. */

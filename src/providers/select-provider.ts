@@ -3,9 +3,7 @@ import type { ResolvedSpec } from '../spec/resolve-spec.ts'
 import { createDockerProvider } from './docker/docker-provider.ts'
 import type { EngineSearch } from './docker/engine-places.ts'
 import { type Engine, findEngine, searchEngine } from './docker/find-engine.ts'
-import { createEmbeddedProvider } from './embedded/embedded-provider.ts'
-import { findEmbeddedHome } from './embedded/embedded-home.ts'
-import { createExternalProvider } from './external.ts'
+import type { Missing } from './embedded/missing.ts'
 import { embeddedUnavailable, noProvider } from './no-provider.ts'
 import type { Provider } from './provider.ts'
 
@@ -17,8 +15,8 @@ export interface ProviderContext {
 
 /**
  * The provider that a spec asks for. `'auto'` means Docker where an engine answers, else local processes where they can
- * run; servers that are there already are used only where they are asked for. An engine that was asked for by name (`DOCKER_HOST`, a context) and is silent is a mistake to be told of, and never
- * a reason to run on something else.
+ * run; servers that are there already are used only where they are asked for. An engine that was asked for by name
+ * (`DOCKER_HOST`, a context) and is silent is a mistake to be told of, and never a reason to run on something else.
  *
  * @throws InfraError `INFRA_ENGINE_UNREACHABLE` for an engine that does not answer, `INFRA_NO_PROVIDER` where nothing can
  * serve; both name all that was tried and why it failed
@@ -30,7 +28,7 @@ export async function selectProvider(spec: ResolvedSpec, context: ProviderContex
     case 'embedded':
       return selectEmbedded(spec, context)
     case 'external':
-      return createExternalProvider(spec)
+      return selectExternal(spec)
     case 'auto':
       return selectAny(spec, context)
     default:
@@ -43,23 +41,40 @@ async function selectAny(spec: ResolvedSpec, context: ProviderContext): Promise<
   if ('host' in engine) {
     return dockerOn(engine, spec, context)
   }
-  const home = await findEmbeddedHome(spec, machine(context))
-  if ('place' in home) {
-    return createEmbeddedProvider(home, 'no container engine answered')
+  const found = await findEmbedded(spec, context, 'no container engine answered')
+  if ('name' in found) {
+    return found
   }
-  throw noProvider(engine, home)
+  throw noProvider(engine, found)
 }
 
 async function selectEmbedded(spec: ResolvedSpec, context: ProviderContext): Promise<Provider> {
-  const home = await findEmbeddedHome(spec, machine(context))
-  if ('place' in home) {
-    return createEmbeddedProvider(home, 'as asked for')
+  const found = await findEmbedded(spec, context, 'as asked for')
+  if ('name' in found) {
+    return found
   }
-  throw embeddedUnavailable(home)
+  throw embeddedUnavailable(found)
 }
 
-function dockerOn(engine: Engine, { root }: ResolvedSpec, context: ProviderContext): Provider {
-  return createDockerProvider({ engine, root, ...context })
+async function selectExternal(spec: ResolvedSpec): Promise<Provider> {
+  const { createExternalProvider } = await import('./external.ts')
+  return createExternalProvider(spec)
+}
+
+/** Loaded here alone: most runs are on containers. */
+async function findEmbedded(
+  spec: ResolvedSpec,
+  context: ProviderContext,
+  reason: string,
+): Promise<Provider | readonly Missing[]> {
+  const { findEmbeddedHome } = await import('./embedded/embedded-home.ts')
+  const { createEmbeddedProvider } = await import('./embedded/embedded-provider.ts')
+  const home = await findEmbeddedHome(spec, machine(context))
+  return 'place' in home ? createEmbeddedProvider(home, reason) : home
+}
+
+function dockerOn(engine: Engine, { root, keepAliveMs }: ResolvedSpec, context: ProviderContext): Provider {
+  return createDockerProvider({ engine, root, keepAliveMs, ...context })
 }
 
 function machine({ environment }: ProviderContext) {

@@ -21,9 +21,11 @@ export type InfraEvent =
       readonly host: string
       readonly port: number
       readonly elapsedMs: number
-      /** Whether its data came from a snapshot. */
-      readonly isRestored: boolean
+      /** Where it comes from: nowhere, a snapshot, or an earlier run that has left it up. */
+      readonly origin: 'new' | 'snapshot' | 'earlier run'
     }
+  /** A server of an earlier run that could not be used any more, and is gone. */
+  | { readonly type: 'service-replaced'; readonly service: string; readonly reason: string }
   | { readonly type: 'snapshot-taken'; readonly service: string; readonly elapsedMs: number }
   | { readonly type: 'snapshot-failed'; readonly service: string; readonly reason: string }
   /** A snapshot that no server could be started from. */

@@ -33,6 +33,8 @@ export function createReporter(stream: LineStream, now: () => number = () => per
   }
 }
 
+const ORIGINS = { new: '', snapshot: ', from a snapshot', 'earlier run': ', left up by an earlier run' } as const
+
 /** The line of an event, without colour. */
 export function renderEvent(event: InfraEvent): string {
   switch (event.type) {
@@ -43,7 +45,9 @@ export function renderEvent(event: InfraEvent): string {
     case 'pull-finished':
       return `pulled ${event.image} in ${seconds(event.elapsedMs)}`
     case 'service-healthy':
-      return `${event.service} ${event.version} healthy after ${seconds(event.elapsedMs)}${event.isRestored ? ', from a snapshot' : ''}`
+      return `${event.service} ${event.version} healthy after ${seconds(event.elapsedMs)}${ORIGINS[event.origin]}`
+    case 'service-replaced':
+      return `${event.service} of an earlier run was replaced: ${event.reason}`
     case 'snapshot-taken':
       return `snapshot of ${event.service} taken in ${seconds(event.elapsedMs)}, for the next run`
     case 'snapshot-failed':

@@ -2,6 +2,7 @@ import type { Pool, QueryResult } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import { openPostgres, openPostgresPool } from './postgres.ts'
+import { type PostgresSurvey, surveyPostgres } from './postgres-survey.ts'
 
 const MAINTENANCE_DATABASE = 'postgres'
 const OBJECT_IN_USE = '55006'
@@ -100,6 +101,23 @@ export class PostgresAdmin {
     return this.#tryDrop(name, { force })
   }
 
+  /** Puts a database in the place of another one, which gets the name `aside`; returns false where that cannot be. */
+  async swapDatabases(name: string, { by, aside }: { readonly by: string; readonly aside: string }): Promise<boolean> {
+    // Asked first, because renaming waits five seconds for sessions to end before it gives up.
+    if (await this.#isInUse(name)) {
+      return false
+    }
+    // In one query, and so in one transaction.
+    return this.#asking
+      .query(
+        `ALTER DATABASE ${quote(name)} RENAME TO ${quote(aside)}; ALTER DATABASE ${quote(by)} RENAME TO ${quote(name)}`,
+      )
+      .then(
+        () => true,
+        () => false,
+      )
+  }
+
   async templateState(name: string): Promise<TemplateState> {
     const { rows } = await this.#asking.query<{ datistemplate: boolean }>(
       'SELECT datistemplate FROM pg_database WHERE datname = $1',
@@ -121,6 +139,11 @@ export class PostgresAdmin {
     await this.#working.query(
       `ALTER DATABASE ${quote(name)} ALLOW_CONNECTIONS false; ALTER DATABASE ${quote(name)} IS_TEMPLATE true`,
     )
+  }
+
+  /** Makes a template one that can be dropped. */
+  async unsealTemplate(name: string): Promise<void> {
+    await this.#working.query(`ALTER DATABASE ${quote(name)} IS_TEMPLATE false`)
   }
 
   /** Has all that was committed written, so that whoever copies the server's files has it. */
@@ -149,6 +172,12 @@ export class PostgresAdmin {
       since,
     ])
     return rows[0]?.use ?? 'used'
+  }
+
+  /** All that is there beside the main database. */
+  async survey(database: string): Promise<PostgresSurvey> {
+    const { user } = this.address
+    return surveyPostgres((text, values) => this.#asking.query<PostgresSurvey>(text, values), { database, user })
   }
 
   /** The names under which sessions are connected to a database. */

@@ -107,6 +107,11 @@ async function probePostgres(address: PostgresAddress, signal: AbortSignal): Pro
   })
 }
 
+/** Loads the client ahead of who needs it. */
+export async function loadPostgres(): Promise<void> {
+  await import('pg')
+}
+
 /** A pool that does not end this process when the server ends. */
 export async function openPostgresPool(address: PostgresAddress, options: PoolConfig = {}): Promise<Pool> {
   const { default: pg } = await import('pg')

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
 import type { Redis } from 'ioredis'
 import { withRedis } from './redis.ts'
@@ -37,6 +38,12 @@ export async function readRedisState(address: Address): Promise<RedisState> {
     configuration: await readConfiguration(client),
     users: await readUsers(client),
   }))
+}
+
+/** Equal for equal states; no password can be read from it, since Redis keeps digests itself. */
+export function digestRedisState({ configuration, users }: RedisState): string {
+  const entries = [...configuration, ...users].map(([name, value]) => `${name} ${value}`)
+  return createHash('sha256').update(entries.toSorted().join('\n')).digest('hex')
 }
 
 /**

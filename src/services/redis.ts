@@ -33,6 +33,11 @@ export function defineRedis(spec: ResolvedRedis, siblings = 0): ServiceDefinitio
   }
 }
 
+/** Loads the client ahead of who needs it. */
+export async function loadRedis(): Promise<void> {
+  await import('ioredis')
+}
+
 export interface RedisLimits {
   /** Time after which the connection is cut, whatever is being waited for. */
   readonly timeoutMs?: number

@@ -35,9 +35,11 @@ export interface SnapshotDefinition {
   readonly restore: string
 }
 
-/** What the data of a server that was just started has to do with a snapshot. */
+/** What the data of a server has to do with a snapshot. */
 export type SnapshotUse =
   | { readonly kind: 'none' }
+  /** It is none: the server was up before, with what the run before has left there, and has noted. */
+  | { readonly kind: 'attached'; readonly note: string }
   /** It came from one, which `discard()` throws away. */
   | { readonly kind: 'restored'; readonly discard: () => Promise<void> }
   /** There is none yet: what is put into `folder`, where the server runs, becomes one by `keep()`, whole or not at all. */
@@ -60,6 +62,8 @@ export interface HealthyServer {
   readonly takeBase: () => Promise<void>
   /** The last `count` lines of its log, none older than `sinceMs` by its clock. */
   readonly logTail: (count: number, sinceMs: number) => Promise<string>
+  /** Has the next run told this; only where the server stays for one. */
+  readonly noteForNextRun: ((text: string) => void) | undefined
   /** The container that it runs in, if it does. */
   readonly container: string | undefined
 }

@@ -184,6 +184,13 @@ export interface InfraOptions {
    * @default `VITEST_INFRA_SNAPSHOT` (`'on'` or `'off'`), else `true`, but `false` where `CI` is set
    */
   readonly snapshot?: boolean
+  /**
+   * How long the containers stay up when a run is over, such as `'30m'`: the next run with the same options uses them, and
+   * they end by themselves when none has for that long. Where `CI` is set, only the variable turns it on.
+   *
+   * @default `VITEST_INFRA_KEEP_ALIVE` (a duration or `'off'`), else `false`
+   */
+  readonly keepAlive?: string | false
   /** Labels for every container. */
   readonly labels?: Readonly<Record<string, string>>
   /**

@@ -57,6 +57,7 @@ const schema = shape({
   templates: record(name, shape({ from: v.string(), ...sources })),
   template: v.string(),
   snapshot: v.boolean(),
+  keepAlive: v.union([v.string(), v.literal(false)], 'must be a duration such as "30m", or false'),
   labels,
   startupTimeoutMs: positive,
   libpqEnv: v.boolean(),

@@ -31,6 +31,7 @@ const DEFAULT_TEMPLATE = 'default'
 const MAINTENANCE_DATABASE = 'postgres'
 
 const SNAPSHOT_VARIABLE = 'VITEST_INFRA_SNAPSHOT'
+const KEEP_ALIVE_VARIABLE = 'VITEST_INFRA_KEEP_ALIVE'
 const STARTUP_TIMEOUT_VARIABLE = 'VITEST_INFRA_STARTUP_TIMEOUT_MS'
 
 /** A service with its place on this machine settled. */
@@ -85,6 +86,8 @@ export interface ResolvedSpec {
   readonly template: string
   /** Whether snapshots are used and taken. */
   readonly snapshot: boolean
+  /** How long containers stay when nobody uses them, in milliseconds; undefined: they end with their run. */
+  readonly keepAliveMs: number | undefined
   readonly libpqEnv: boolean
   readonly env: ((facts: StackFacts) => Readonly<Record<string, string>>) | undefined
   readonly postgres: ResolvedPostgres | undefined
@@ -118,6 +121,7 @@ export function resolveSpec(options: unknown, context: SpecContext): ResolvedSpe
     isolation: options.isolation ?? 'file',
     template: options.template ?? DEFAULT_TEMPLATE,
     snapshot: options.snapshot ?? resolveSnapshot(lookup),
+    keepAliveMs: resolveKeepAliveMs(options, lookup),
     libpqEnv: options.libpqEnv ?? false,
     env: options.env,
     postgres: names.includes('postgres') ? resolvePostgres(settle) : undefined,
@@ -242,7 +246,7 @@ function resolveProvider(options: InfraOptions, lookup: VariableLookup): 'auto' 
 function resolveSnapshot(lookup: VariableLookup): boolean {
   const text = lookup(SNAPSHOT_VARIABLE)
   if (text === undefined || text === '') {
-    return ['', 'false', '0'].includes(lookup('CI') ?? '')
+    return !isContinuousIntegration(lookup)
   }
   if (text !== 'on' && text !== 'off') {
     throw new InfraError('INFRA_CONFIG_INVALID', {
@@ -251,6 +255,20 @@ function resolveSnapshot(lookup: VariableLookup): boolean {
     })
   }
   return text === 'on'
+}
+
+/** Nobody comes back to such a machine, whatever a configuration that everybody shares says. */
+function resolveKeepAliveMs({ keepAlive }: InfraOptions, lookup: VariableLookup): number | undefined {
+  const givenMs = keepAlive === undefined || keepAlive === false ? undefined : parseDurationMs(keepAlive, 'keepAlive')
+  if (keepAlive !== undefined && !isContinuousIntegration(lookup)) {
+    return givenMs
+  }
+  const text = lookup(KEEP_ALIVE_VARIABLE) ?? 'off'
+  return text === 'off' ? undefined : parseDurationMs(text, lookup.placeOf(KEEP_ALIVE_VARIABLE))
+}
+
+function isContinuousIntegration(lookup: VariableLookup): boolean {
+  return !['', 'false', '0'].includes(lookup('CI') ?? '')
 }
 
 function resolveStartupTimeoutMs(options: InfraOptions, lookup: VariableLookup): number {

@@ -5,14 +5,14 @@ import { planTemplates } from '../isolation/plan-templates.ts'
 import { sweepDatabases } from '../isolation/sweep-databases.ts'
 import { type TemplatePlan, Templates } from '../isolation/templates.ts'
 import { InfraError } from '../errors.ts'
-import { definePostgres, psqlCommand } from '../services/postgres.ts'
+import { definePostgres, loadPostgres, psqlCommand } from '../services/postgres.ts'
 import { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { RunClaim } from '../services/run-claim.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
 import { notGivenBack } from './not-given-back.ts'
 import { awaitRoom, holdWhenPossible } from './postgres-room.ts'
-import type { PartContext } from './postgres-part.ts'
+import type { PartContext } from './part-context.ts'
 
 const DEFAULT = 'default'
 const SESSIONS_MS = 250
@@ -83,6 +83,10 @@ export class ExternalPostgresPart {
   }
 
   async settle(): Promise<void> {}
+
+  load(): Promise<void> {
+    return loadPostgres()
+  }
 
   /** Waits for room no longer; when the leases are back, drops what the run has made, but for templates, which are for all. */
   close(leasesBack: Promise<void>): Promise<void> {

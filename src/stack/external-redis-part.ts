@@ -5,12 +5,12 @@ import { type LeaseLimit, limitRedises } from '../isolation/lease-limit.ts'
 import { findSeedFiles } from '../seeds/find-seed-files.ts'
 import { loadRedisFiles } from '../seeds/load-redis-files.ts'
 import { ownDatabaseOnly } from '../seeds/own-database-only.ts'
-import { defineRedis, withRedis } from '../services/redis.ts'
+import { defineRedis, loadRedis, withRedis } from '../services/redis.ts'
 import { RedisClaims } from '../services/redis-claims.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedRedis } from '../spec/resolve-spec.ts'
 import { notGivenBack } from './not-given-back.ts'
-import type { PartContext } from './postgres-part.ts'
+import type { PartContext } from './part-context.ts'
 
 /** Redis in a stack whose server was there before the run and outlives it: logical databases that the run claims. */
 export class ExternalRedisPart {
@@ -44,6 +44,10 @@ export class ExternalRedisPart {
   /** What stands for the first database, which is somebody's. */
   get main(): number | undefined {
     return this.#leases?.main.database
+  }
+
+  load(): Promise<void> {
+    return loadRedis()
   }
 
   /** Waits for a database no longer, and, when the leases are back, empties all of the run's and lets others have them. */

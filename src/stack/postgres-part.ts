@@ -1,54 +1,21 @@
-import { DatabaseResetter } from '../isolation/database-resetter.ts'
-import { Databases } from '../isolation/databases.ts'
-import { FailureLog } from '../isolation/failure-log.ts'
 import type { DatabaseSource } from '../isolation/lease-broker.ts'
-import { type LeaseLimit, limitDatabases } from '../isolation/lease-limit.ts'
+import type { LeaseLimit } from '../isolation/lease-limit.ts'
 import { planTemplates } from '../isolation/plan-templates.ts'
-import { PostgresServers } from '../isolation/postgres-servers.ts'
-import { type TemplatePlan, Templates } from '../isolation/templates.ts'
-import type { Clock } from '../internal/clock.ts'
-import { redact } from '../internal/redact.ts'
-import type { Report } from '../report/events.ts'
-import { definePostgres, ensureUserDatabase, psqlCommand } from '../services/postgres.ts'
-import { PostgresAdmin } from '../services/postgres-admin.ts'
-import { createLogParser, LOG_LINE_PREFIX } from '../services/postgres-log.ts'
-import { copyPostgresData, definePostgresSnapshot, sealPostgresCopy } from '../services/postgres-snapshot.ts'
-import type { HealthyServer, ServiceDefinition, SnapshotUse } from '../services/service.ts'
+import type { TemplatePlan } from '../isolation/templates.ts'
+import { definePostgres, loadPostgres } from '../services/postgres.ts'
+import { definePostgresSnapshot } from '../services/postgres-snapshot.ts'
+import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
-import { SnapshotTaking } from './snapshot-taking.ts'
+import { type PartContext, readyServers } from './part-context.ts'
+import type { PreparedPostgres } from './prepared-postgres.ts'
 
-export interface PartContext {
-  readonly root: string
-  readonly runId: string
-  /** How many workers the run may have at once. */
-  readonly workers: number
-  /** Whether snapshots are used and taken. */
-  readonly snapshots: boolean
-  readonly report: Report
-  readonly clock: Clock
-}
-
-const DEFAULT = 'default'
-
-type MissingSnapshot = Extract<SnapshotUse, { kind: 'missing' }>
-
-/** A suite that is over sooner than its first snapshot is taken would never have one: it waits once. */
-const SNAPSHOT_PATIENCE_MS = 5_000
-
-/** PostgreSQL in a stack: the server, its templates, and the databases that are leased from it. */
+/** PostgreSQL in a stack: what it is, before there is a server, and what becomes of that. */
 export class PostgresPart {
   readonly definition: ServiceDefinition
   readonly #spec: ResolvedPostgres
-  #plans: readonly TemplatePlan[]
+  readonly #plans: readonly TemplatePlan[]
   readonly #context: PartContext
-  #admin: PostgresAdmin | undefined
-  #createTemplates: ((plans: readonly TemplatePlan[]) => Templates) | undefined
-  #templates: Templates | undefined
-  #databases: Databases | undefined
-  #limit: LeaseLimit | undefined
-  #servers: PostgresServers | undefined
-  #container: string | undefined
-  #taking: SnapshotTaking | undefined
+  #prepared: PreparedPostgres | undefined
 
   private constructor(spec: ResolvedPostgres, plans: readonly TemplatePlan[], context: PartContext) {
     this.#spec = spec
@@ -72,26 +39,17 @@ export class PostgresPart {
 
   /** Looks again at what the templates are made from; those that changed, and those on top of them, are made anew. */
   async refresh(): Promise<void> {
-    if (this.#createTemplates) {
-      const before = this.#plans.map(({ name }) => this.#templates?.databaseOf(name))
-      this.#plans = await planTemplates(this.#spec.templates, this.#context.root)
-      const templates = this.#createTemplates(this.#plans)
-      this.#templates = templates
-      await this.#databases?.useTemplates(templates)
-      if (this.#plans.some(({ name }, index) => templates.databaseOf(name) !== before[index])) {
-        await this.#servers?.renew()
-      }
-    }
+    await this.#prepared?.refresh()
   }
 
   /** The databases to lease, once the server is prepared. */
   get databases(): DatabaseSource | undefined {
-    return this.#servers ?? this.#databases
+    return this.#prepared?.databases
   }
 
   /** How many of them there may be at once; servers are as many as their pool has. */
   get limit(): LeaseLimit | undefined {
-    return this.#servers ? undefined : this.#limit
+    return this.#prepared?.limit
   }
 
   /** The main database, where it is another than the one that the spec names. */
@@ -101,147 +59,32 @@ export class PostgresPart {
 
   /** What to type to look into one of its databases. */
   commandFor(database: string): string {
-    const { host = 'localhost', port = 0 } = this.#admin?.address ?? {}
-    return psqlCommand({ host, port, user: this.#spec.user, database }, this.#container)
+    return this.#prepared?.commandFor(database) ?? database
   }
 
   /** Waits for what the next run will be glad of, but not for long. */
   async settle(): Promise<void> {
-    await this.#taking?.settle(SNAPSHOT_PATIENCE_MS)
+    await this.#prepared?.settle()
   }
 
   async close(): Promise<void> {
-    await this.#taking?.end()
-    await Promise.all([this.#servers?.close(), this.#admin?.close()])
+    await this.#prepared?.close()
+  }
+
+  /** Loads what is needed once there is a server, which takes as long as finding one that is up. */
+  async load(): Promise<typeof import('./prepared-postgres.ts')> {
+    const [prepared] = await Promise.all([import('./prepared-postgres.ts'), loadPostgres()])
+    return prepared
   }
 
   async #prepare(server: HealthyServer): Promise<void> {
-    const { address, version, freeBytes, logTail, container, snapshot } = server
-    // Prepared before, if a server from a snapshot was no good.
-    await this.#admin?.close()
-    const { user, password, database } = this.#spec
-    const { runId, workers, report, clock } = this.#context
-    const place = { ...address, user, password, database }
-    const admin = await PostgresAdmin.open(place)
-    this.#admin = admin
-    this.#container = container
-    await ensureUserDatabase(place)
-    this.#createTemplates = (plans) => new Templates({ admin, plans, serverVersion: version, report, clock })
-    const templates = this.#createTemplates(this.#plans)
-    this.#templates = templates
-    if (snapshot.kind === 'missing') {
-      await this.#takeSnapshot(admin, templates, snapshot)
-    }
-    const template = await templates.ensure(DEFAULT)
-    const [capacity, free] = await Promise.all([
-      admin.readCapacity(template),
-      freeBytes(),
-      this.#fillMain(admin, template, snapshot),
-    ])
-    this.#limit = limitDatabases({ ...capacity, freeBytes: free, workers })
-    const onDropped = (objects: readonly string[]) => report({ type: 'objects-dropped', objects })
-    const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, onDropped })
-    const reset = (name: string, source: string) => resetter.reset(name, source)
-    const isOwnServer = this.#spec.isolation === 'server'
-    const target = isOwnServer ? 0 : workers + 1
-    const log = new FailureLog({
-      admin,
-      read: logTail,
-      parse: createLogParser(this.#spec.settings['log_line_prefix'] ?? LOG_LINE_PREFIX),
-      redact: (line) => redact(line, { user, password }),
-      clock,
-    })
-    this.#databases = new Databases({ admin, templates, runId, clock, target, reset, log })
-    // Behind the rest of the start; whoever asks first is told if it failed.
-    void (isOwnServer ? this.#startServers(server, this.#databases) : this.#databases.warm(DEFAULT)).catch(() => {})
+    // Prepared before, if a server from a snapshot or of an earlier run was no good.
+    await this.#prepared?.close()
+    const { PreparedPostgres } = await this.load()
+    const [spec, plans, context] = [this.#spec, this.#plans, this.#context]
+    this.#prepared = await PreparedPostgres.open(server, { spec, plans, context })
+    await this.#prepared.prepare()
   }
-
-  /** Servers to lease, which start as copies of this one with all templates built. */
-  async #startServers({ address, version, siblings, takeBase }: HealthyServer, main: Databases): Promise<void> {
-    const { user, password } = this.#spec
-    const { runId, report, clock } = this.#context
-    this.#servers = new PostgresServers({
-      siblings,
-      target: readyServers(this.#context),
-      clock,
-      runId,
-      address: { ...address, user, password, database: this.#spec.database },
-      main,
-      takeBase: async () => {
-        // One that cannot be built is told to the file that wants it, on whose server it is tried again.
-        await Promise.allSettled(this.#plans.map(async ({ name }) => this.#templates?.ensure(name)))
-        await this.#admin?.checkpoint()
-        await takeBase()
-      },
-      // What they find is no news.
-      createTemplates: (admin) =>
-        new Templates({ admin, plans: this.#plans, serverVersion: version, report: () => {}, clock }),
-      onDropped: (objects) => report({ type: 'objects-dropped', objects }),
-    })
-    await this.#servers.renew()
-  }
-
-  /** The data is copied here, before anyone uses the server; the rest is done behind the tests. */
-  async #takeSnapshot(admin: PostgresAdmin, templates: Templates, { folder, keep }: MissingSnapshot): Promise<void> {
-    const { report, clock } = this.#context
-    if (this.#isRepeatable(DEFAULT)) {
-      await templates.ensure(DEFAULT)
-      await this.#fillMaintenance(admin)
-    }
-    const copying = this.#buildRepeatable(templates).then(() => copyPostgresData(admin.address, folder))
-    // The run does without it; why, is told at its end.
-    await copying.catch(() => {})
-    const take = async (signal: AbortSignal) => {
-      await copying
-      await sealPostgresCopy(admin.address, folder)
-      await keep(signal)
-    }
-    this.#taking = new SnapshotTaking(take, { service: 'postgres', report, clock })
-  }
-
-  /** Every template that a snapshot may hold: one that is left out would be built in each run that needs it. */
-  async #buildRepeatable(templates: Templates): Promise<void> {
-    const names = this.#plans.flatMap(({ name, isRepeatable }) => (isRepeatable ? [name] : []))
-    // All of them settle before a failure leaves, so that none is at work while the data is copied or tests run.
-    const outcomes = await Promise.allSettled(names.map((name) => templates.ensure(name)))
-    const failed = names.filter((_, index) => outcomes[index]?.status === 'rejected')
-    if (failed.length > 0) {
-      throw new Error(`template "${failed.join('", "')}" could not be built`)
-    }
-  }
-
-  #isRepeatable(template: string): boolean {
-    return this.#plans.some(({ name, isRepeatable }) => name === template && isRepeatable)
-  }
-
-  /** The main database, which the image created empty, becomes a clone of the default template as well. */
-  async #fillMain(admin: PostgresAdmin, template: string, snapshot: SnapshotUse): Promise<void> {
-    const { database } = this.#spec
-    if (database !== admin.address.database) {
-      if (!this.#default?.isEmpty) {
-        await admin.dropDatabase(database, { force: true })
-        await admin.createDatabase(database, template)
-      }
-    } else if (snapshot.kind === 'none' || !this.#isRepeatable(DEFAULT)) {
-      await this.#fillMaintenance(admin)
-    }
-  }
-
-  /** Where it is the main one, we are connected to it, so it cannot be replaced. A snapshot has it filled. */
-  async #fillMaintenance(admin: PostgresAdmin): Promise<void> {
-    if (this.#spec.database === admin.address.database) {
-      await this.#default?.build(admin.address)
-    }
-  }
-
-  get #default(): TemplatePlan | undefined {
-    return this.#plans.find(({ name }) => name === DEFAULT)
-  }
-}
-
-/** How many servers to keep ready, beside those that files hold: starting one takes less time than most files do. */
-function readyServers({ workers }: PartContext): number {
-  return Math.ceil(workers / 2) + 1
 }
 
 /** What the templates that a snapshot may hold are made from. */

@@ -1,15 +1,14 @@
 import type { RedisAddress } from '../environment/variable-set.ts'
 import type { LeaseSource } from '../isolation/lease-broker.ts'
 import { type LeaseLimit, limitRedises } from '../isolation/lease-limit.ts'
-import { RedisDatabases } from '../isolation/redis-databases.ts'
-import { RedisServers } from '../isolation/redis-servers.ts'
+import type { RedisDatabases } from '../isolation/redis-databases.ts'
+import type { RedisServers } from '../isolation/redis-servers.ts'
 import { findSeedFiles } from '../seeds/find-seed-files.ts'
-import { loadRedisFiles } from '../seeds/load-redis-files.ts'
-import { defineRedis, withRedis } from '../services/redis.ts'
-import { readRedisState } from '../services/redis-admin.ts'
+import { defineRedis, loadRedis, withRedis } from '../services/redis.ts'
+import { digestRedisState, readRedisState, type RedisState, resetRedis } from '../services/redis-admin.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedRedis } from '../spec/resolve-spec.ts'
-import type { PartContext } from './postgres-part.ts'
+import type { PartContext } from './part-context.ts'
 
 /** Redis in a stack: the server, its seeds, and the servers that are leased beside it. */
 export class RedisPart {
@@ -17,7 +16,7 @@ export class RedisPart {
   readonly #files: readonly string[]
   readonly #context: PartContext
   readonly #isolation: ResolvedRedis['isolation']
-  #leases: LeaseSource<RedisAddress> | undefined
+  #leases: RedisServers | RedisDatabases | undefined
   #limit: LeaseLimit | undefined
 
   private constructor(spec: ResolvedRedis, files: readonly string[], context: PartContext) {
@@ -49,29 +48,56 @@ export class RedisPart {
   }
 
   close(): void {
-    if (this.#leases instanceof RedisServers) {
+    if (this.#leases && 'close' in this.#leases) {
       this.#leases.close()
     }
+  }
+
+  /** Loads what is needed once there is a server, which takes as long as finding one that is up. */
+  async load() {
+    const [servers, databases] = await Promise.all([
+      import('../isolation/redis-servers.ts'),
+      import('../isolation/redis-databases.ts'),
+      loadRedis(),
+    ])
+    return { ...servers, ...databases }
   }
 
   async #prepare(server: HealthyServer): Promise<void> {
     const { clock, report } = this.#context
     const beganMs = clock.now()
+    const state = await readRedisState(server.address)
+    await this.#inherit(server, state)
     await this.#seed(server.address)
     if (this.#files.length > 0) {
       report({ type: 'seeds-loaded', service: 'redis', files: this.#files.length, elapsedMs: clock.now() - beganMs })
     }
-    this.#leases = await (this.#isolation === 'server' ? this.#openServers(server) : this.#openDatabases(server))
+    this.#leases = await (this.#isolation === 'server'
+      ? this.#openServers(server, state)
+      : this.#openDatabases(server, state))
   }
 
-  async #openServers({ address, siblings }: HealthyServer): Promise<RedisServers> {
+  /** Rids a server of what an earlier run has left, if that is data alone; and notes what a new one is like. */
+  async #inherit({ address, snapshot, noteForNextRun }: HealthyServer, state: RedisState): Promise<void> {
+    const digest = digestRedisState(state)
+    if (snapshot.kind !== 'attached') {
+      noteForNextRun?.(digest)
+    } else if (snapshot.note === digest) {
+      await resetRedis(address, state)
+    } else {
+      throw new Error('its settings or its users were changed')
+    }
+  }
+
+  async #openServers({ siblings }: HealthyServer, state: RedisState): Promise<RedisServers> {
+    const { RedisServers } = await this.load()
     const { clock, report, workers } = this.#context
     this.#limit = limitRedises(siblings.length, 'server')
     const servers = new RedisServers({
       siblings,
       target: workers + 1,
       clock,
-      state: await readRedisState(address),
+      state,
       seed: (sibling) => this.#seed(sibling),
       onReplaced: (reason) => report({ type: 'server-replaced', service: 'redis', reason }),
     })
@@ -79,8 +105,8 @@ export class RedisPart {
     return servers
   }
 
-  async #openDatabases({ address }: HealthyServer): Promise<RedisDatabases> {
-    const { configuration } = await readRedisState(address)
+  async #openDatabases({ address }: HealthyServer, { configuration }: RedisState): Promise<RedisDatabases> {
+    const { RedisDatabases } = await this.load()
     const count = Number(configuration.get('databases'))
     // The first one is the main one.
     this.#limit = limitRedises(count - 1, 'database')
@@ -94,6 +120,7 @@ export class RedisPart {
 
   async #seed(address: RedisAddress): Promise<void> {
     if (this.#files.length > 0) {
+      const { loadRedisFiles } = await import('../seeds/load-redis-files.ts')
       await withRedis(address, (client) => loadRedisFiles(client, this.#files, this.#context.root))
     }
   }

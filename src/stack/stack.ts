@@ -13,6 +13,10 @@ const STOP_PATIENCE_MS = 30
 const PINNED_PATIENCE_MS = 10_000
 /** A server that has only to start is up in a second; one that is not is sooner made anew. */
 const RESTORED_WINDOW_MS = 20_000
+/** One that is up already answers at once. */
+const ATTACHED_WINDOW_MS = 3_000
+const WINDOWS_MS = { none: Infinity, missing: Infinity, restored: RESTORED_WINDOW_MS, attached: ATTACHED_WINDOW_MS }
+const ORIGINS = { none: 'new', missing: 'new', restored: 'snapshot', attached: 'earlier run' } as const
 
 export interface StackOptions {
   readonly provider: Provider
@@ -20,6 +24,8 @@ export interface StackOptions {
   readonly startupTimeoutMs: number
   readonly report: Report
   readonly clock: Clock
+  /** Called when all starts have nothing to do but to wait. */
+  readonly onWaiting?: () => void
 }
 
 /** A service of a stack that passed the health gate and was prepared. */
@@ -28,6 +34,8 @@ export interface ReadyService {
   readonly address: Address
   readonly version: string
   readonly state: ServiceState
+  /** The container that it runs in, if it does. */
+  readonly container: string | undefined
 }
 
 /** The services of one run: started side by side, ended together. */
@@ -35,6 +43,10 @@ export class Stack {
   readonly #options: StackOptions
   readonly #abort = new AbortController()
   readonly #started: StartedService[] = []
+  /** Those that are being prepared, and nothing but their end could end that. */
+  readonly #inPreparation = new Set<StartedService>()
+  readonly #ready = new Set<StartedService>()
+  #waiting = 0
   #starting: Promise<readonly ReadyService[]> | undefined
   #stopping: Promise<void> | undefined
 
@@ -48,7 +60,15 @@ export class Stack {
     return this.#starting
   }
 
-  /** Ends a start in flight and removes every service; tries all of them before it reports a failure. */
+  /** Whether it is ready, and will be there for the next run. */
+  get livesOn(): boolean {
+    return [...this.#ready].some(({ keeping }) => keeping)
+  }
+
+  /**
+   * Ends a start in flight and removes every service, but those that stay for the next run; tries all of them before it
+   * reports a failure.
+   */
   stop(): Promise<void> {
     this.#stopping ??= this.#stopAll().catch((error: unknown) => {
       this.#stopping = undefined
@@ -75,12 +95,11 @@ export class Stack {
     const { signal } = this.#abort
     try {
       const beganMs = clock.now()
-      const started = await provider.start(definition, { report, signal })
+      const started = await provider.start(definition, { report, signal, onWaiting: () => this.#onWaiting() })
       this.#started.push(started)
       return await this.#makeReady(definition, started, beganMs).catch(async (error: unknown) => {
         signal.throwIfAborted()
-        await this.#discardSnapshot(definition, started, error)
-        return this.#startOne({ ...definition, snapshot: undefined })
+        return this.#startOne(await this.#makeWay(definition, started, error))
       })
     } catch (error) {
       this.#abort.abort(error)
@@ -88,16 +107,25 @@ export class Stack {
     }
   }
 
+  #onWaiting(): void {
+    this.#waiting += 1
+    if (this.#waiting === this.#options.definitions.length) {
+      this.#options.onWaiting?.()
+    }
+  }
+
   async #makeReady(definition: ServiceDefinition, started: StartedService, beganMs: number): Promise<ReadyService> {
     const { provider, report, clock, startupTimeoutMs } = this.#options
     const { address, siblings, snapshot } = started
     const { name } = definition.service
-    const isRestored = snapshot.kind === 'restored'
-    const windowMs = isRestored ? Math.min(startupTimeoutMs, RESTORED_WINDOW_MS) : startupTimeoutMs
+    const windowMs = Math.min(startupTimeoutMs, WINDOWS_MS[snapshot.kind])
     const admission = await awaitHealthy({ definition, started, windowMs, clock, signal: this.#abort.signal })
     const { version } = admission
     const elapsedMs = clock.now() - beganMs
-    report({ type: 'service-healthy', service: name, version, ...address, elapsedMs, isRestored })
+    const container = provider.name === 'docker' ? started.label : undefined
+    const origin = ORIGINS[snapshot.kind]
+    report({ type: 'service-healthy', service: name, version, ...address, elapsedMs, origin })
+    this.#inPreparation.add(started)
     await definition.prepare?.({
       address,
       version,
@@ -106,21 +134,31 @@ export class Stack {
       freeBytes: () => started.freeBytes(),
       takeBase: () => started.takeBase(),
       logTail: (count, sinceMs) => started.logTail(count, sinceMs),
-      container: provider.name === 'docker' ? started.label : undefined,
+      noteForNextRun: started.keeping?.note,
+      container,
     })
-    return { name, address, ...admission }
+    this.#inPreparation.delete(started)
+    this.#ready.add(started)
+    return { name, address, container, ...admission }
   }
 
-  /** Makes way for a start without a snapshot, if it was a server from one that failed; else throws what made it fail. */
-  async #discardSnapshot({ service }: ServiceDefinition, started: StartedService, error: unknown): Promise<void> {
-    if (started.snapshot.kind !== 'restored') {
+  /** Removes a server that came from somewhere and failed, and returns what to start in its place; else throws. */
+  async #makeWay(definition: ServiceDefinition, started: StartedService, error: unknown): Promise<ServiceDefinition> {
+    const { report } = this.#options
+    const { snapshot } = started
+    if (snapshot.kind !== 'restored' && snapshot.kind !== 'attached') {
       throw error
     }
     await started.stop()
     this.#started.splice(this.#started.indexOf(started), 1)
-    await started.snapshot.discard()
-    const [reason = ''] = messageOf(error).split('\n')
-    this.#options.report({ type: 'snapshot-discarded', service: service.name, reason })
+    const told = { service: definition.service.name, reason: messageOf(error).split('\n')[0] ?? '' }
+    if (snapshot.kind === 'attached') {
+      report({ type: 'service-replaced', ...told })
+      return definition
+    }
+    await snapshot.discard()
+    report({ type: 'snapshot-discarded', ...told })
+    return { ...definition, snapshot: undefined }
   }
 
   async #stopAll(): Promise<void> {
@@ -139,7 +177,16 @@ export class Stack {
     if (services.length === 0) {
       return
     }
-    await this.#waitAWhile(this.#remove(services))
+    const kept = services.filter((service) => this.#isKept(service))
+    await Promise.all(kept.map(async ({ keeping }) => keeping?.leave()))
+    await this.#waitAWhile(this.#remove(services.filter((service) => !kept.includes(service))))
+  }
+
+  /** One that is new has to be whole. */
+  #isKept(service: StartedService): boolean {
+    const isWhole = this.#ready.has(service)
+    const isUntouched = service.snapshot.kind === 'attached' && !this.#inPreparation.has(service)
+    return service.keeping !== undefined && (isWhole || isUntouched)
   }
 
   async #remove(services: readonly StartedService[]): Promise<void> {

@@ -1,18 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import type { StackFacts } from '../environment/infra-facts.ts'
-import { LeaseBroker, noSource } from '../isolation/lease-broker.ts'
-import { LeaseServer } from '../isolation/lease-server.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { Provider } from '../providers/provider.ts'
 import { selectProvider } from '../providers/select-provider.ts'
 import { LeaseStatistics } from '../report/lease-statistics.ts'
 import type { Report } from '../report/events.ts'
 import type { ResolvedSpec } from '../spec/resolve-spec.ts'
-import { ExternalPostgresPart } from './external-postgres-part.ts'
-import { ExternalRedisPart } from './external-redis-part.ts'
-import { type PartContext, PostgresPart } from './postgres-part.ts'
+import type { ExternalPostgresPart } from './external-postgres-part.ts'
+import type { ExternalRedisPart } from './external-redis-part.ts'
+import type { PartContext } from './part-context.ts'
+import { PostgresPart } from './postgres-part.ts'
 import { RedisPart } from './redis-part.ts'
-import { Stack, startAborted } from './stack.ts'
+import { type ReadyService, Stack, startAborted } from './stack.ts'
 import { describeStack } from './stack-facts.ts'
 
 export interface StartContext {
@@ -23,7 +22,7 @@ export interface StartContext {
   /** The variables of a project for what a file of it was given. */
   readonly variables: (project: string, facts: StackFacts) => Readonly<Record<string, string>>
   /**
-   * Whether the stack is still there when the tests have run, for somebody to look into.
+   * Whether the run itself goes on when the tests have run, for somebody to look into the stack.
    *
    * @default false
    */
@@ -35,6 +34,7 @@ export interface StartContext {
 /** What is up once everything is. */
 export interface UpInfra {
   readonly facts: StackFacts
+  readonly services: readonly ReadyService[]
   /** Path of the socket on which workers lease. */
   readonly socket: string
   /** Files and folders that the templates are made from. */
@@ -45,6 +45,8 @@ export interface UpInfra {
   refresh(): Promise<void>
   /** Waits for what is done behind the tests for the next run. */
   settle(): Promise<void>
+  /** Whether the stack is still there when the tests have run. */
+  readonly livesOn: boolean
   /** The databases of tests that failed which can still be looked into, and how. */
   kept(): readonly { readonly owner: string; readonly command: string }[]
 }
@@ -81,6 +83,10 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
         () => {},
       )
       const closed = [parts?.redis?.close(closing), parts?.postgres?.close(closing)]
+      if (parts?.stack.livesOn) {
+        // The next run may come as soon as it is let go of.
+        await Promise.allSettled([closing, ...closed])
+      }
       // All of them settle before a failure leaves, so that none of it is left unhandled.
       const outcomes = await Promise.allSettled([parts?.stack.stop(), closing, ...closed])
       for (const outcome of outcomes) {
@@ -99,27 +105,52 @@ interface Parts {
   readonly redis: RedisPart | ExternalRedisPart | undefined
 }
 
+const OWN_PARTS = { Postgres: PostgresPart, Redis: RedisPart }
+
+async function loadExternalParts() {
+  const { ExternalPostgresPart: Postgres } = await import('./external-postgres-part.ts')
+  const { ExternalRedisPart: Redis } = await import('./external-redis-part.ts')
+  return { Postgres, Redis }
+}
+
 /** Everything that can be wrong without a server is found here, before one is started. */
 async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Parts> {
   const { environment, report, clock, workers } = context
   const runId = randomBytes(4).toString('hex')
   const part: PartContext = { root: spec.root, runId, workers, snapshots: spec.snapshot, report, clock }
-  const isExternal = spec.provider === 'external'
-  const postgres = spec.postgres && (await (isExternal ? ExternalPostgresPart : PostgresPart).plan(spec.postgres, part))
-  const redis = spec.redis && (await (isExternal ? ExternalRedisPart : RedisPart).plan(spec.redis, part))
+  const { Postgres, Redis } = spec.provider === 'external' ? await loadExternalParts() : OWN_PARTS
+  const postgres = spec.postgres && (await Postgres.plan(spec.postgres, part))
+  const redis = spec.redis && (await Redis.plan(spec.redis, part))
   const provider = await selectProvider(spec, { environment, runId })
   report({ type: 'provider-selected', description: provider.description })
   const definitions = [postgres, redis].flatMap((known) => known?.definition ?? [])
+  // Who needs it is told if it failed.
+  const onWaiting = () =>
+    void Promise.allSettled([
+      import('../isolation/lease-broker.ts'),
+      import('../isolation/lease-server.ts'),
+      postgres?.load(),
+      redis?.load(),
+    ])
   const { startupTimeoutMs } = spec
-  return { provider, postgres, redis, stack: new Stack({ provider, definitions, startupTimeoutMs, report, clock }) }
+  return {
+    provider,
+    postgres,
+    redis,
+    stack: new Stack({ provider, definitions, startupTimeoutMs, report, clock, onWaiting }),
+  }
 }
 
-async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, livesOn = false, clock, report }: StartContext) {
+async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) {
+  const { variables, clock, report } = context
   const { stack, provider, postgres, redis } = parts
-  const ready = await stack.start()
-  const facts = describeStack(spec, provider.name, ready, { postgres: postgres?.main, redis: redis?.main })
+  const services = await stack.start()
+  const facts = describeStack(spec, provider.name, services, { postgres: postgres?.main, redis: redis?.main })
+  const livesOn = context.livesOn || stack.livesOn
   // Behind the tests, who have no need of it. What cannot be removed now is tried again by the next run.
   void provider.sweep().catch(() => {})
+  const { LeaseBroker, noSource } = await import('../isolation/lease-broker.ts')
+  const { LeaseServer } = await import('../isolation/lease-server.ts')
   const statistics = new LeaseStatistics()
   const broker = new LeaseBroker({
     stack: facts,
@@ -137,6 +168,8 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, { variables, livesOn = 
   const server = await LeaseServer.open(broker)
   return {
     facts,
+    services,
+    livesOn,
     socket: server.path,
     templateFiles: postgres?.files ?? [],
     beginRerun: () => broker.beginRerun(),

@@ -20,6 +20,7 @@ export function describeStackAtRest(spec: ResolvedSpec): StackFacts {
     state,
     address: NOWHERE,
     version: '',
+    container: undefined,
   }))
   return describeStack(spec, spec.provider === 'auto' ? 'docker' : spec.provider, services)
 }

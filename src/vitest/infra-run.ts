@@ -66,7 +66,7 @@ export class InfraRun {
 }
 
 /** Equal for specs that one stack can serve; how it is divided among files is each project's own affair. */
-function stackKey({ root, provider, startupTimeoutMs, snapshot, postgres, redis }: ResolvedSpec): string {
-  const stack = { root, provider, startupTimeoutMs, snapshot, postgres, redis }
+function stackKey({ root, provider, startupTimeoutMs, snapshot, keepAliveMs, postgres, redis }: ResolvedSpec): string {
+  const stack = { root, provider, startupTimeoutMs, snapshot, keepAliveMs, postgres, redis }
   return JSON.stringify(stack, (_key, value: unknown) => (typeof value === 'function' ? String(value) : value))
 }

@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { connectTestcontainers } from '../../src/providers/docker/connect-testcontainers.ts'
 import { ContainerEnding } from '../../src/providers/docker/container-ending.ts'
 import type { Container } from '../../src/providers/docker/dockerode-types.ts'
+import { EngineApi } from '../../src/providers/docker/engine-api.ts'
 import { findEngine } from '../../src/providers/docker/find-engine.ts'
 import { tiedEntrypoint } from '../../src/providers/docker/lifeline-script.ts'
 import { ownerLabels } from '../../src/providers/docker/owner.ts'
@@ -15,6 +16,7 @@ const { platform, env: environment } = process
 const engine = await findEngine({ platform, environment, homeDirectory: homedir(), userId: userInfo().uid })
 const { dockerode } = (await connectTestcontainers(engine, environment)).container
 
+const HOLD = { run: 'run' }
 const ENTRYPOINT = 'docker-entrypoint.sh'
 const POSTGRES = { Image: 'postgres:18-alpine', Cmd: ['postgres'], Env: ['POSTGRES_PASSWORD=secret'] }
 const REDIS = { Image: 'redis:8-alpine', Cmd: ['redis-server'], Env: [] }
@@ -23,7 +25,7 @@ async function create(server: typeof POSTGRES, labels: Record<string, string> = 
   const container = await dockerode.createContainer({
     ...server,
     Labels: labels,
-    Entrypoint: tiedEntrypoint([ENTRYPOINT]),
+    Entrypoint: tiedEntrypoint([ENTRYPOINT], HOLD),
     OpenStdin: true,
     StdinOnce: true,
     HostConfig: { AutoRemove: true, Tmpfs: { '/var/lib/postgresql': 'rw', '/data': 'rw' } },
@@ -35,9 +37,9 @@ async function create(server: typeof POSTGRES, labels: Record<string, string> = 
 /** A server that runs, tied to this process, once it has printed a text. */
 async function startTied(server: typeof POSTGRES, printed: string): Promise<Tied> {
   const container = await create(server)
-  const tied = await tie(dockerode, container.id)
+  const tied = await tie(dockerode, { api: new EngineApi(engine), id: container.id, hold: HOLD })
   await container.start()
-  await expect.poll(() => tied.lifeline.output.tail(50), { timeout: 20_000 }).toContain(printed)
+  await expect.poll(() => tied.output.tail(50), { timeout: 20_000 }).toContain(printed)
   return tied
 }
 

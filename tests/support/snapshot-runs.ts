@@ -5,7 +5,7 @@ import { homedir, tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { expect, onTestFinished } from 'vitest'
-import type { PostgresFacts } from '../../src/environment/infra-facts.ts'
+import type { PostgresFacts, StackFacts } from '../../src/environment/infra-facts.ts'
 import { systemClock } from '../../src/internal/clock.ts'
 import { connectTestcontainers } from '../../src/providers/docker/connect-testcontainers.ts'
 import type { Dockerode } from '../../src/providers/docker/dockerode-types.ts'
@@ -40,6 +40,9 @@ async function find(): Promise<FoundEngine> {
 /** A run that is up. */
 export interface Run {
   readonly postgres: PostgresFacts
+  readonly facts: StackFacts
+  /** The containers of its services. */
+  readonly containers: Readonly<Record<string, string>>
   readonly events: readonly InfraEvent[]
   readonly isRestored: boolean
   stop(): Promise<void>
@@ -63,6 +66,7 @@ export class Project {
       await project.write(path, text)
     }
     onTestFinished(async () => {
+      await project.removeContainers()
       await project.images.removeAll(project.root)
       await rm(project.root, { recursive: true })
     })
@@ -88,9 +92,10 @@ export class Project {
       clock: systemClock,
     })
     onTestFinished(() => infra.stop())
-    const { facts } = await infra.up
-    const isRestored = events.some((event) => event.type === 'service-healthy' && event.isRestored)
-    return { postgres: facts.postgres, events, isRestored, stop: () => infra.stop() }
+    const { facts, services } = await infra.up
+    const isRestored = events.some((event) => event.type === 'service-healthy' && event.origin === 'snapshot')
+    const containers = Object.fromEntries(services.map(({ name, container = '' }) => [name, container]))
+    return { postgres: facts.postgres, facts, containers, events, isRestored, stop: () => infra.stop() }
   }
 
   /** A whole run that leaves a snapshot; resolves to the name of its image. */
@@ -119,6 +124,18 @@ export class Project {
     const label = `vitest-infra.project=${this.root.split('/').at(-1)}`
     const containers = await this.#dockerode.listContainers({ all: true, filters: { label: [label] } })
     return containers.flatMap(({ Names }) => Names)
+  }
+
+  async removeContainers(): Promise<void> {
+    const names = await this.containers()
+    await Promise.all(
+      names.map((name) =>
+        this.#dockerode
+          .getContainer(name.slice(1))
+          .remove({ force: true, v: true })
+          .catch(() => {}),
+      ),
+    )
   }
 
   /** Puts an image in a snapshot's place in which a script was run. */

@@ -31,6 +31,7 @@ test('infra() takes every option', () => {
     labels: { team: 'shop' },
     startupTimeoutMs: 30_000,
     libpqEnv: true,
+    keepAlive: '30m',
     snapshot: false,
     env: () => ({}),
   })

@@ -7,13 +7,16 @@ import {
   siblingPortsOf,
 } from '../../services/service.ts'
 import { onLines } from './demultiplex.ts'
-import type { Container } from './dockerode-types.ts'
+import type { EngineApi } from './engine-api.ts'
 
 const PORT = '{port}'
 const FOLDER = '{folder}'
 
 /** Hundredths of a second that an orderly end may take; then it is ended at once. */
 const STOP_TRIES = 300
+
+/** Hundredths of a second that the end of a run's siblings may take. */
+const LEAVE_TRIES = 1_000
 
 /**
  * Keeps one process for each port, as told by lines of a verb and a port on standard input; the end of input ends them
@@ -29,6 +32,13 @@ const STOP_TRIES = 300
  */
 const SUPERVISOR = `
 # pg_basebackup passes over such a name, should the folder be that of the data (up to PostgreSQL 17).
+# Those of the run before may still be at their end, on the same ports.
+tries=${LEAVE_TRIES}
+while [ "$tries" -gt 0 ] && [ -n "$(ls -d "$1"/pgsql_tmp.*/ 2>/dev/null)" ]; do
+  sleep 0.01
+  tries=$((tries - 1))
+done
+rm -rf "$1"/pgsql_tmp.*/
 root=$(mktemp -d -p "$1" pgsql_tmp.XXXXXX) base_script=$2 folder_script=$3 end_signal=$4 ports=
 base="$root/base"
 shift 4
@@ -109,7 +119,8 @@ rm -rf "\${root:?}"
 
 /** The siblings of a service inside its container, started through one exec that lives as long as this process. */
 export class ContainerSiblings {
-  readonly #container: Container
+  readonly #api: EngineApi
+  readonly #container: string
   readonly #definition: ServiceDefinition
   readonly #folder: string
   readonly #told: PromiseWithResolvers<void>[] = []
@@ -117,8 +128,13 @@ export class ContainerSiblings {
   #closed = false
 
   /** Data goes into `folder`, which is in memory. */
-  constructor(container: Container, definition: ServiceDefinition, folder: string) {
-    this.#container = container
+  constructor(
+    { api, id }: { readonly api: EngineApi; readonly id: string },
+    definition: ServiceDefinition,
+    folder: string,
+  ) {
+    this.#api = api
+    this.#container = id
     this.#definition = definition
     this.#folder = folder
   }
@@ -180,14 +196,10 @@ export class ContainerSiblings {
     const { siblings } = this.#definition
     const { base = '', prepare = '', endSignal = 'KILL' } = siblings ?? {}
     const command = siblings?.command(PORT, FOLDER) ?? []
-    const exec = await this.#container.exec({
-      Cmd: ['sh', '-c', SUPERVISOR, 'sh', this.#folder, base, prepare, endSignal, ...command],
-      ...(siblings?.user !== undefined && { User: siblings.user }),
-      AttachStdin: true,
-      AttachStdout: true,
-      AttachStderr: true,
+    const stream = await this.#api.exec(this.#container, {
+      command: ['sh', '-c', SUPERVISOR, 'sh', this.#folder, base, prepare, endSignal, ...command],
+      user: siblings?.user,
     })
-    const stream = await exec.start({ hijack: true, stdin: true })
     stream.on('error', () => {}).on('close', () => this.#giveUp())
     onLines(stream, (failure) => this.#settle(failure))
     if (this.#closed) {

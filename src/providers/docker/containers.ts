@@ -4,7 +4,7 @@ import { type GenericContainer, PullPolicy, type WaitStrategy } from 'testcontai
 import { parseDurationMs } from '../../internal/duration.ts'
 import { type ServiceDefinition, siblingPortsOf } from '../../services/service.ts'
 import type { HostConfig } from './dockerode-types.ts'
-import { tiedEntrypoint } from './lifeline-script.ts'
+import { type Hold, tiedEntrypoint } from './lifeline-script.ts'
 import type { ContainerSource } from './docker-snapshot.ts'
 
 export interface ContainerPlacement {
@@ -15,6 +15,7 @@ export interface ContainerPlacement {
   readonly memoryFolders: readonly string[]
   /** What it is made from: the service's image, or a snapshot of it. */
   readonly source: ContainerSource
+  readonly hold: Hold
   /** Called before the container is started. */
   readonly onCreated: (id: string) => Promise<void>
 }
@@ -25,7 +26,7 @@ export function describeContainer(definition: ServiceDefinition, placement: Cont
   const container = createContainer(definition, placement)
     .withName(placement.source.name)
     .withLabels({ ...service.labels, ...placement.labels })
-    .withEntrypoint(tiedEntrypoint(placement.source.entrypoint))
+    .withEntrypoint(tiedEntrypoint(placement.source.entrypoint, placement.hold))
     .withCommand([...command])
     .withHealthCheck(healthcheckOf(definition))
     .withTmpFs(Object.fromEntries(placement.memoryFolders.map((folder) => [folder, 'rw'])))

@@ -1,141 +1,38 @@
-import { basename } from 'node:path'
 import type { ContainerRuntimeClient } from 'testcontainers'
-import { InfraError, messageOf } from '../../errors.ts'
-import { assertPortFree } from '../port-holder.ts'
-import type { ServiceDefinition } from '../../services/service.ts'
-import type { Provider, StartContext, StartedService } from '../provider.ts'
-import { connectTestcontainers } from './connect-testcontainers.ts'
-import { DockerService } from './docker-service.ts'
-import { type ContainerSource, type ImageFacts, openSnapshot } from './docker-snapshot.ts'
-import { findEngineHost } from './engine-host.ts'
-import type { Engine } from './find-engine.ts'
-import { ensureImage } from './pull-image.ts'
-import { ownerLabels } from './owner.ts'
-import { isGone, removeContainer } from './remove-container.ts'
-import { sweep } from './sweep.ts'
-import { endedService, type Tied, tie } from './tie.ts'
+import type { Provider } from '../provider.ts'
+import { attachService } from './attach.ts'
+import type { DockerProviderOptions } from './start-container.ts'
 
-export interface DockerProviderOptions {
-  readonly engine: Engine
-  /** The environment that Testcontainers reads. */
-  readonly environment: Record<string, string | undefined>
-  /** Names this run on its containers. */
-  readonly runId: string
-  /** The project's folder, named on its containers. */
-  readonly root: string
-}
-
-/** Obtains services as containers, through Testcontainers, which is loaded with the first service. */
+/** Obtains services as containers: those that an earlier run has left up, else new ones through Testcontainers. */
 export function createDockerProvider(options: DockerProviderOptions): Provider {
   const { engine, environment } = options
   let client: Promise<ContainerRuntimeClient> | undefined
+  // Loaded with the first container that has to be started.
+  const connect = async () => {
+    const { connectTestcontainers } = await import('./connect-testcontainers.ts')
+    return connectTestcontainers(engine, environment)
+  }
   return {
     name: 'docker',
     description: `Docker Engine ${engine.version} at ${engine.host} (${engine.source})`,
     async start(definition, context) {
-      client ??= connectTestcontainers(engine, environment).catch((error: unknown) => {
+      const attached = await attachService(definition, { ...options, ...context })
+      if (attached) {
+        return attached
+      }
+      client ??= connect().catch((error: unknown) => {
         client = undefined
         throw error
       })
-      return startContainer(definition, { ...options, ...context, client: await client })
+      const [{ startContainer }, connected] = await Promise.all([import('./start-container.ts'), client])
+      return startContainer(definition, { ...options, ...context, client: connected })
     },
     async sweep() {
       const { container } = (await client) ?? {}
-      await (container && sweep(container.dockerode, engine))
+      if (container) {
+        const { sweep } = await import('./sweep.ts')
+        await sweep(container.dockerode, engine)
+      }
     },
   }
-}
-
-interface ContainerContext extends StartContext, DockerProviderOptions {
-  readonly client: ContainerRuntimeClient
-}
-
-async function startContainer(definition: ServiceDefinition, context: ContainerContext): Promise<StartedService> {
-  const { client, engine, report, signal } = context
-  const { service } = definition
-  const { host, bindAddress } = await findEngineHost(client)
-  if (host === 'localhost') {
-    await assertPinnedPortFree(definition, bindAddress, context)
-  }
-  const image = await readImage(client, await ensureImage({ client, image: service.image, report, signal }))
-  const [{ describeContainer }, labels] = await Promise.all([import('./containers.ts'), labelsOf(definition, context)])
-  signal.throwIfAborted()
-  const { dockerode } = client.container
-  const name = `vitest-infra-${context.runId}-${service.name}`
-  const created: { tied?: Tied } = {}
-  const onCreated = async (id: string) => {
-    created.tied?.ending.close()
-    created.tied = await tie(dockerode, id)
-  }
-  const start = async (source: ContainerSource) => {
-    const placement = { labels, bindAddress, memoryFolders: image.volumes, source, onCreated }
-    return describeContainer(definition, placement).start()
-  }
-  const snapshot = openSnapshot(definition, { dockerode, engine, image, root: context.root, name, labels })
-  const restored = await snapshot?.start(start, { service: service.name, report })
-  try {
-    const started = restored ?? (await start({ name, image: service.image, entrypoint: image.entrypoint }))
-    const [memoryFolder = '/tmp'] = image.volumes
-    const tied = created.tied ?? (await tie(dockerode, started.getId()))
-    const use = snapshot?.useOf(tied.container, { isRestored: restored !== undefined }) ?? { kind: 'none' }
-    return new DockerService({ ...tied, started, host, engine, definition, memoryFolder, snapshot: use })
-  } catch (error) {
-    if (created.tied && isGone(error)) {
-      return endedService(name, host, created.tied)
-    }
-    // Testcontainers leaves a container that was created but could not be started.
-    await removeContainer(engine, name).catch(() => {})
-    throw new InfraError('INFRA_SERVICE_START', {
-      problem: `Cannot start service "${service.name}": the engine refused its container: ${messageOf(error)}`,
-      remedy: `Correct what it names; the options of ${service.name} lead to its container`,
-      service: service.name,
-      provider: 'docker',
-      cause: error,
-    })
-  }
-}
-
-async function assertPinnedPortFree(
-  { service, hostPort }: ServiceDefinition,
-  host: string,
-  { client, engine }: ContainerContext,
-): Promise<void> {
-  if (hostPort === undefined) {
-    return
-  }
-  // The port may be held by the container of a run that was killed.
-  await sweep(client.container.dockerode, engine)
-  await assertPortFree({
-    host,
-    port: hostPort,
-    service: service.name,
-    variable: service.envPortVar,
-    containersPublishing: (port) => containersPublishing(client, port),
-  })
-}
-
-async function labelsOf(
-  { service }: ServiceDefinition,
-  { runId, root }: ContainerContext,
-): Promise<Record<string, string>> {
-  return {
-    ...(await ownerLabels()),
-    'vitest-infra.service': service.name,
-    'vitest-infra.run': runId,
-    'vitest-infra.project': basename(root),
-  }
-}
-
-/** Memory is mounted where an image declares volumes: that is faster, and leaves no anonymous volume behind. */
-async function readImage(client: ContainerRuntimeClient, image: string): Promise<ImageFacts> {
-  const { Id, Config } = await client.container.dockerode.getImage(image).inspect()
-  const entrypoint = [Config.Entrypoint ?? []].flat()
-  return { id: Id, entrypoint, volumes: Object.keys(Config.Volumes ?? {}) }
-}
-
-async function containersPublishing(client: ContainerRuntimeClient, port: number): Promise<string[]> {
-  const containers = await client.container.list()
-  return containers
-    .filter(({ Ports }) => Ports.some(({ PublicPort }) => PublicPort === port))
-    .map(({ Names, Id }) => Names[0]?.replace(/^\//, '') ?? Id)
 }

@@ -1,10 +1,12 @@
 import type { StartedTestContainer } from 'testcontainers'
 import type { Address, ServiceDefinition, SiblingServer, SnapshotUse } from '../../services/service.ts'
-import type { HealthcheckResult, ServerStatus, StartedService } from '../provider.ts'
+import type { HealthcheckResult, Keeping, ServerStatus, StartedService } from '../provider.ts'
 import { ContainerSiblings } from './container-siblings.ts'
 import { demultiplex } from './demultiplex.ts'
 import type { ContainerEnding } from './container-ending.ts'
+import type { ContainerOutput } from './container-output.ts'
 import type { Container } from './dockerode-types.ts'
+import type { EngineApi } from './engine-api.ts'
 import type { Engine } from './find-engine.ts'
 import type { Lifeline } from './lifeline.ts'
 import { isGone, removeContainer } from './remove-container.ts'
@@ -14,13 +16,17 @@ export interface DockerServiceOptions {
   /** Where its published port is reached. */
   readonly host: string
   readonly engine: Engine
+  readonly api: EngineApi
   readonly container: Container
+  readonly output: ContainerOutput
   readonly lifeline: Lifeline
   readonly ending: ContainerEnding
   readonly definition: ServiceDefinition
   /** A folder inside the container that is kept in memory. */
   readonly memoryFolder: string
   readonly snapshot: SnapshotUse
+  /** Whether the next run may have it. */
+  readonly isKept: boolean
 }
 
 /** A container that was started for a service. */
@@ -29,10 +35,12 @@ export class DockerService implements StartedService {
   readonly label: string
   readonly siblings: readonly SiblingServer[]
   readonly snapshot: SnapshotUse
+  readonly keeping: Keeping | undefined
   readonly #siblings: ContainerSiblings
   readonly #started: StartedTestContainer
   readonly #engine: Engine
   readonly #container: Container
+  readonly #output: ContainerOutput
   readonly #lifeline: Lifeline
   readonly #ending: ContainerEnding
   readonly #healthcheckCommand: string
@@ -46,12 +54,16 @@ export class DockerService implements StartedService {
     this.snapshot = options.snapshot
     this.#engine = options.engine
     this.#container = options.container
+    this.#output = options.output
     this.#lifeline = options.lifeline
+    this.keeping = options.isKept
+      ? { note: (text) => this.#lifeline.note(text), leave: () => this.#leave() }
+      : undefined
     this.#ending = options.ending
     this.#healthcheckCommand = service.healthcheck.cmd
     this.#memoryFolder = memoryFolder
     this.address = { host, port: started.getMappedPort(service.defaultPort) }
-    this.#siblings = new ContainerSiblings(this.#container, definition, memoryFolder)
+    this.#siblings = new ContainerSiblings({ api: options.api, id: this.#container.id }, definition, memoryFolder)
     this.siblings = this.#siblings.servers((port) => ({ host, port: started.getMappedPort(port) }))
     this.label = started.getName().replace(/^\//, '')
   }
@@ -84,7 +96,7 @@ export class DockerService implements StartedService {
   }
 
   async logTail(count: number, sinceMs?: number): Promise<string> {
-    return sinceMs === undefined ? this.#lifeline.output.tail(count) : this.#readLog(count, sinceMs)
+    return sinceMs === undefined ? this.#output.tail(count) : this.#readLog(count, sinceMs)
   }
 
   stop(): Promise<void> {
@@ -96,6 +108,12 @@ export class DockerService implements StartedService {
       throw error
     })
     return this.#stopping
+  }
+
+  async #leave(): Promise<void> {
+    this.#siblings.close()
+    this.#ending.close()
+    await this.#lifeline.leave()
   }
 
   async #readLog(count: number, sinceMs: number): Promise<string> {

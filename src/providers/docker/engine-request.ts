@@ -1,14 +1,18 @@
 import { readFile } from 'node:fs/promises'
-import { request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http'
+import { type ClientRequest, request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as requestHttps } from 'node:https'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import type { EngineAddress } from './engine-address.ts'
 import { ProbeError } from './probe-error.ts'
 
 export interface EngineRequest {
   /** @default 'GET' */
-  readonly method?: 'GET' | 'DELETE'
+  readonly method?: 'GET' | 'POST' | 'DELETE'
   readonly path: string
+  /** Sent as JSON. */
+  readonly body?: unknown
   /** Holds `ca.pem`, `cert.pem` and `key.pem`; without it the request is plain HTTP. */
   readonly tlsDirectory?: string | undefined
   readonly signal?: AbortSignal | undefined
@@ -18,17 +22,51 @@ export interface EngineRequest {
 
 /** Sends one request to the engine's API, over a connection of its own. */
 export async function requestEngine(address: EngineAddress, request: EngineRequest): Promise<IncomingMessage> {
-  const { method = 'GET', path, tlsDirectory, signal, unref = false } = request
-  const tls = tlsDirectory === undefined ? undefined : await readTlsFiles(tlsDirectory)
-  const options: RequestOptions = { method, path, agent: false, ...(signal && { signal }), ...target(address), ...tls }
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-  const sent = tls ? requestHttps(options) : requestHttp(options)
+  const sent = await send(address, request)
   sent.on('response', resolve).on('error', reject)
-  if (unref) {
+  if (request.unref) {
     sent.on('socket', (socket) => socket.unref())
   }
-  sent.end()
   return promise
+}
+
+/** Sends one request after which the connection belongs to a program in a container: its input and its output. */
+export async function upgradeEngine(address: EngineAddress, request: EngineRequest): Promise<Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>()
+  const sent = await send(address, request, { connection: 'Upgrade', upgrade: 'tcp' })
+  sent.on('error', reject).on('upgrade', (_response, socket: Socket, head) => {
+    socket.unshift(head)
+    resolve(socket)
+  })
+  sent.on('response', (response) => void text(response).then((body) => reject(refused(response, body)), reject))
+  return promise
+}
+
+/** What the engine says where it does not do what it was asked for. */
+export function refused({ statusCode = 0 }: IncomingMessage, body: string): Error & { readonly statusCode: number } {
+  return Object.assign(new Error(`HTTP ${statusCode}: ${body.trim()}`), { statusCode })
+}
+
+async function send(
+  address: EngineAddress,
+  { method = 'GET', path, body, tlsDirectory, signal }: EngineRequest,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<ClientRequest> {
+  const tls = tlsDirectory === undefined ? undefined : await readTlsFiles(tlsDirectory)
+  const payload = body === undefined ? '' : JSON.stringify(body)
+  const options: RequestOptions = {
+    method,
+    path,
+    agent: false,
+    headers: { ...headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) },
+    ...(signal && { signal }),
+    ...target(address),
+    ...tls,
+  }
+  const sent = tls ? requestHttps(options) : requestHttp(options)
+  sent.end(payload)
+  return sent
 }
 
 function target(address: EngineAddress): RequestOptions {

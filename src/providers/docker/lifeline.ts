@@ -1,41 +1,89 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ContainerOutput } from './container-output.ts'
-import type { Container } from './dockerode-types.ts'
-import { FAREWELL, holderCommand } from './lifeline-script.ts'
+import { abortable } from '../../internal/abortable.ts'
+import { onLines } from './demultiplex.ts'
+import type { EngineApi } from './engine-api.ts'
+import { type Hold, holderCommand, LEFT, WORDS } from './lifeline-script.ts'
 import { isGone } from './remove-container.ts'
 
 const RETRY_MS = 500
 
+/** A shell that says two lines; longer than on any machine that could still run tests. */
+const ANSWER_LIMIT_MS = 5_000
+
+/** Nobody waits longer for a run to end. */
+const LEAVE_LIMIT_MS = 100
+
+export interface LifelineOptions {
+  readonly api: EngineApi
+  /** The container's. */
+  readonly id: string
+  readonly hold: Hold
+}
+
+/** What a visitor is told. */
+export interface Welcome {
+  readonly lifeline: Lifeline
+  /** What the run before has noted; empty if nothing. */
+  readonly note: string
+  /** Room where the server keeps its data, in bytes; undefined where that cannot be known. */
+  readonly freeBytes: number | undefined
+}
+
 /**
  * Ties a container to this process: its input is held open from here, and when this process ends, in whatever way, so
- * does the input, and then the server. A connection that breaks while we live is made anew within the grace period.
+ * does the input, and then the server, once the grace period is over. A connection that breaks while we live is made anew
+ * within it.
  */
 export class Lifeline {
-  /** What the container prints. */
-  readonly output: ContainerOutput
-  readonly #container: Container
+  readonly #options: LifelineOptions
   #stream: Duplex
   #holders = 1
+  readonly #left = Promise.withResolvers<void>()
   #ended = false
 
-  private constructor(container: Container, stream: Duplex) {
-    this.#container = container
+  /** For a stream that leads to the input of a container with a tied entrypoint, or of one more holder. */
+  constructor(stream: Duplex, options: LifelineOptions) {
+    this.#options = options
     this.#stream = stream
-    this.output = new ContainerOutput(stream)
     this.#hold(stream)
   }
 
-  /** For a container with a tied entrypoint that was created and not started yet, so that it never runs untied. */
-  static async tie(container: Container): Promise<Lifeline> {
-    const stream = await container.attach({ hijack: true, stream: true, stdin: true, stdout: true, stderr: true })
-    return new Lifeline(container, stream as Duplex)
+  /** For a container that is up already, with data in `folder`; undefined where another run has it. */
+  static async visit(
+    options: LifelineOptions,
+    { folder, onWaiting }: { readonly folder: string; readonly onWaiting?: (() => void) | undefined },
+  ): Promise<Welcome | undefined> {
+    const { api, id, hold } = options
+    const signal = AbortSignal.timeout(ANSWER_LIMIT_MS)
+    const stream = await api.exec(id, { command: holderCommand(hold.run, hold, folder), signal, onWaiting })
+    const answer = await readAnswer(stream, signal)
+    if (!answer) {
+      stream.destroy()
+      return undefined
+    }
+    const [note, room] = answer
+    return { lifeline: new Lifeline(stream, options), note, freeBytes: freeBytesOf(room) }
   }
 
   /** Tells the server to end at once. */
   end(): void {
     this.#ended = true
-    this.#stream.end(FAREWELL)
+    this.#stream.end(WORDS.end)
+  }
+
+  /** Lets go of the server, which stays for the next run as long as its grace period allows. */
+  async leave(): Promise<void> {
+    this.#ended = true
+    this.#stream.write(WORDS.leave)
+    // A word that is followed by the end of the connection may be lost.
+    await Promise.race([this.#left.promise, sleep(LEAVE_LIMIT_MS)])
+    this.#stream.end()
+  }
+
+  /** Has the next run told this. */
+  note(text: string): void {
+    this.#stream.write(WORDS.note(text))
   }
 
   #hold(stream: Duplex): void {
@@ -46,14 +94,23 @@ export class Lifeline {
     }
     stream.on('error', () => {}).on('close', () => void this.#takeOver())
     stream.resume()
+    if (this.#options.hold.graceMs !== undefined) {
+      onLines(stream, (line) => line === LEFT && this.#left.resolve())
+    }
   }
 
   /** The old connection is gone, and with it the input of the holder in the container; a new holder takes over. */
   async #takeOver(): Promise<void> {
+    const { api, id, hold } = this.#options
     while (!this.#ended) {
       try {
-        this.#hold(await this.#open(`${(this.#holders += 1)}`))
-        return this.#ended ? this.end() : undefined
+        if (this.#holders > 1) {
+          // It may be that another run has it by now, and always will.
+          await sleep(RETRY_MS, undefined, { ref: false })
+        }
+        this.#holders += 1
+        this.#hold(await api.exec(id, { command: holderCommand(`${hold.run}${this.#holders}`, hold) }))
+        return
       } catch (error) {
         if (isGone(error)) {
           return
@@ -62,9 +119,24 @@ export class Lifeline {
       }
     }
   }
+}
 
-  async #open(token: string): Promise<Duplex> {
-    const exec = await this.#container.exec({ Cmd: holderCommand(token), AttachStdin: true, AttachStdout: true })
-    return exec.start({ hijack: true, stdin: true })
-  }
+/** The two lines of a holder's answer; undefined where there is none. */
+async function readAnswer(stream: Duplex, signal: AbortSignal): Promise<readonly [string, string] | undefined> {
+  const lines: string[] = []
+  const answered = Promise.withResolvers<void>()
+  onLines(stream.on('error', answered.resolve).on('close', answered.resolve), (line) => {
+    lines.push(line)
+    if (lines.length === 2) {
+      answered.resolve()
+    }
+  })
+  await abortable(answered.promise, signal).catch(() => {})
+  const [note, room] = lines
+  return note === undefined || room === undefined ? undefined : [note, room]
+}
+
+/** From a line of `df`. */
+function freeBytesOf(line: string): number | undefined {
+  return Number(line.trim().split(/\s+/)[3]) * 1024 || undefined
 }

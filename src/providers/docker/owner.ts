@@ -6,17 +6,19 @@ import { userInfo } from 'node:os'
  * since the processes of others may be hidden.
  */
 export const PLACE_LABEL = 'vitest-infra.owner.place'
+/** The same, of a container that outlives its owner, once it runs. */
+export const OUTLIVED_PLACE_LABEL = 'vitest-infra.outlived-owner.place'
 const PID_LABEL = 'vitest-infra.owner'
 /** When it started, as the kernel counts it: ids are given again. */
 const STARTED_LABEL = 'vitest-infra.owner.started'
 
 /** Labels that name this process; without place and start, so that nobody judges it, where the system tells neither. */
-export async function ownerLabels(): Promise<Record<string, string>> {
+export async function ownerLabels({ isOutlived = false } = {}): Promise<Record<string, string>> {
   const [place, started] = await Promise.all([findPlace(), findStart(process.pid)])
   const isKnown = place !== undefined && started !== undefined
   return {
     [PID_LABEL]: String(process.pid),
-    ...(isKnown && { [PLACE_LABEL]: place, [STARTED_LABEL]: started }),
+    ...(isKnown && { [isOutlived ? OUTLIVED_PLACE_LABEL : PLACE_LABEL]: place, [STARTED_LABEL]: started }),
   }
 }
 

@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers'
 import { parseEngineAddress } from './engine-address.ts'
-import { requestEngine } from './engine-request.ts'
+import { refused, requestEngine } from './engine-request.ts'
 import type { Engine } from './find-engine.ts'
 
 /**
@@ -11,10 +11,9 @@ export async function removeContainer({ host, tlsDirectory }: Engine, idOrName: 
   const address = parseEngineAddress(host, { tls: tlsDirectory !== undefined })
   const path = `/containers/${encodeURIComponent(idOrName)}?force=1&v=1`
   const response = await requestEngine(address, { method: 'DELETE', path, tlsDirectory, unref: true })
-  const { statusCode = 0 } = response
-  const body = await text(response)
-  if (statusCode >= 300 && !isGone({ statusCode })) {
-    throw new Error(`HTTP ${statusCode}: ${body.trim()}`)
+  const failure = refused(response, await text(response))
+  if (failure.statusCode >= 300 && !isGone(failure)) {
+    throw failure
   }
 }
 

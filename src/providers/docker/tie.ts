@@ -1,24 +1,28 @@
+import type { Duplex } from 'node:stream'
 import type { StartedService } from '../provider.ts'
 import { ContainerEnding } from './container-ending.ts'
+import { ContainerOutput } from './container-output.ts'
 import type { Container, Dockerode } from './dockerode-types.ts'
-import { Lifeline } from './lifeline.ts'
+import { Lifeline, type LifelineOptions } from './lifeline.ts'
 
 /** A container, and what holds and watches it from here. */
 export interface Tied {
   readonly container: Container
+  /** What it prints. */
+  readonly output: ContainerOutput
   readonly lifeline: Lifeline
   readonly ending: ContainerEnding
 }
 
-/** Ties a container that was created and not started yet to this process. */
-export async function tie(dockerode: Dockerode, id: string): Promise<Tied> {
-  const container = dockerode.getContainer(id)
-  const [lifeline, ending] = await Promise.all([Lifeline.tie(container), ContainerEnding.watch(dockerode, id)])
-  return { container, lifeline, ending }
+/** Ties a container with a tied entrypoint to this process before it is started, so that it never runs untied. */
+export async function tie(dockerode: Dockerode, options: LifelineOptions): Promise<Tied> {
+  const container = dockerode.getContainer(options.id)
+  const [stream, ending] = await Promise.all([attach(container), ContainerEnding.watch(dockerode, options.id)])
+  return { container, output: new ContainerOutput(stream), lifeline: new Lifeline(stream, options), ending }
 }
 
 /** A service whose container was gone before it could be looked at; what is left of it is what it printed. */
-export function endedService(label: string, host: string, { lifeline, ending }: Tied): StartedService {
+export function endedService(label: string, host: string, { output, ending }: Tied): StartedService {
   return {
     address: { host, port: 0 },
     label,
@@ -28,7 +32,12 @@ export function endedService(label: string, host: string, { lifeline, ending }: 
     takeBase: async () => {},
     runHealthcheck: async () => ({ passed: false, output: 'its container is gone' }),
     status: () => ending.status(),
-    logTail: async (count) => lifeline.output.tail(count),
+    logTail: async (count) => output.tail(count),
     stop: async () => ending.close(),
   }
+}
+
+async function attach(container: Container): Promise<Duplex> {
+  const stream = await container.attach({ hijack: true, stream: true, stdin: true, stdout: true, stderr: true })
+  return stream as Duplex
 }

@@ -18,18 +18,33 @@ const lines: readonly (readonly [args: readonly string[], problem: RegExp])[] = 
   [['--nowhere'], /^Unknown option '--nowhere'/],
   [['gc', '--nowhere=1'], /^Unknown option '--nowhere'/],
   [['-x'], /^Unknown option '-x'/],
+  [['up', 'now'], /^Unknown command: up now$/],
+  [['up', '--ttl'], /^Option '--ttl <value>' argument missing$/],
+  [['up', '--ttl', '-5m'], /^Option '--ttl' argument is ambiguous\.$/],
+  [['down', '--ttl', '5m'], /^--ttl is an option of up, not of down$/],
+  [['gc', '--ttl=5m'], /^--ttl is an option of up, not of gc$/],
   [['--help=yes'], /^Option '-h, --help' does not take an argument$/],
 ]
 
 // No engine could be reached either: whoever looked for one would end with another code and message.
 const env = { PATH: process.env['PATH'], HOME: '/nowhere', DOCKER_HOST: 'unix:///nowhere/docker.sock' }
 
+function run(args: readonly string[]) {
+  return spawnSync(process.execPath, ['--no-warnings', CLI, ...args], { env, encoding: 'utf8' })
+}
+
 test.for(lines)('vitest-infra %j is refused with exit code 2, and the usage', ([args, problem]) => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--no-warnings', CLI, ...args], {
-    env,
-    encoding: 'utf8',
-  })
-  const [first = '', blank, usage] = stderr.split('\n')
-  expect(first).toMatch(problem)
-  expect([blank, usage, status, stdout]).toEqual(['', 'Usage: vitest-infra <command>', 2, ''])
+  const { status, stdout, stderr } = run(args)
+  expect(stderr.split('\n')[0]).toMatch(problem)
+  expect(stderr).toContain('\n\nUsage: vitest-infra <command>\n')
+  expect([status, stdout]).toEqual([2, ''])
+})
+
+test.for(['', 'soon', '30', '-5m', '0s', '600h'])('vitest-infra up --ttl=%s is refused with exit code 1', (ttl) => {
+  const { status, stdout, stderr } = run(['up', `--ttl=${ttl}`])
+  expect(stderr).toBe(
+    `Cannot read --ttl: "${ttl}" is not a duration from 1ms to 2147483647ms\n` +
+      'Write a number and a unit, such as "500ms", "5s", "1m30s" or "1h"\n',
+  )
+  expect([status, stdout]).toEqual([1, ''])
 })

@@ -97,6 +97,8 @@ const faults: readonly (readonly [fault: string, options: unknown])[] = [
     'startupTimeoutMs must be a whole number, but is Infinity; startupTimeoutMs must be at most 2147483647, but is Infinity',
     { startupTimeoutMs: Infinity },
   ],
+  ['keepAlive must be a duration such as "30m", or false, but is true', { keepAlive: true }],
+  ['keepAlive must be a duration such as "30m", or false, but is 30', { keepAlive: 30 }],
   // Names
   ['postgres must be an object, but is "postgres:18"', { postgres: 'postgres:18' }],
   ['postgres.user must not be empty, but is ""', { postgres: { user: '' } }],
@@ -291,6 +293,16 @@ test.for(rules)('%s: %j', async ([code, message, options]) => {
   const error = await catchInfraError(() => resolve(options))
   expect(error.code).toBe(code)
   expect(error.message).toBe(message.join('\n'))
+})
+
+test.for([{}, { CI: 'true' }])('a keepAlive that is no duration is refused, with %o, too', async (process) => {
+  const error = await catchInfraError(() => resolve({ keepAlive: 'long' }, { process }))
+  expect(error).toMatchObject({
+    code: 'INFRA_DURATION_INVALID',
+    message:
+      'Cannot read keepAlive: "long" is not a duration from 1ms to 2147483647ms\n' +
+      'Write a number and a unit, such as "500ms", "5s", "1m30s" or "1h"',
+  })
 })
 
 test('every fault is listed at once', async () => {

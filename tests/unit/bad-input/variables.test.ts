@@ -81,6 +81,16 @@ const variables: readonly (readonly [
     'Cannot use %: "yes" is neither "on" nor "off"',
     'Set VITEST_INFRA_SNAPSHOT to on or off, or leave it out',
   ],
+  ...['30', 'on', '0s', '600h'].map(
+    (value) =>
+      [
+        'VITEST_INFRA_KEEP_ALIVE',
+        value,
+        'INFRA_DURATION_INVALID',
+        `Cannot read %: "${value}" is not a duration from 1ms to 2147483647ms`,
+        'Write a number and a unit, such as "500ms", "5s", "1m30s" or "1h"',
+      ] as const,
+  ),
   ...['60s', '0', '-1', '1.5', '1e5', '2147483648', '9'.repeat(400)].map(
     (value) =>
       [

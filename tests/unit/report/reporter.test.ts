@@ -56,7 +56,7 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
         host: 'localhost',
         port: 49_153,
         elapsedMs: 1_204,
-        isRestored: false,
+        origin: 'new',
       },
       'postgres 18.6 healthy after 1.20 s',
     ],
@@ -68,7 +68,7 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
         host: 'localhost',
         port: 49_153,
         elapsedMs: 402,
-        isRestored: true,
+        origin: 'snapshot',
       },
       'postgres 18.6 healthy after 0.40 s, from a snapshot',
     ],
@@ -89,6 +89,12 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
     [
       { type: 'snapshot-discarded', service: 'postgres', reason: 'its server ended' },
       'snapshot of postgres thrown away, starting without it: its server ended',
+    ],
+  ],
+  'service-replaced': [
+    [
+      { type: 'service-replaced', service: 'redis', reason: 'its settings or its users were changed' },
+      'redis of an earlier run was replaced: its settings or its users were changed',
     ],
   ],
   'seeds-loaded': [

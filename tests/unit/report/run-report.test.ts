@@ -14,7 +14,7 @@ const STARTED: readonly InfraEvent[] = [
     host: 'localhost',
     port: 1,
     elapsedMs: 420,
-    isRestored: false,
+    origin: 'new',
   },
   {
     type: 'service-healthy',
@@ -23,7 +23,7 @@ const STARTED: readonly InfraEvent[] = [
     host: 'localhost',
     port: 2,
     elapsedMs: 1_310,
-    isRestored: false,
+    origin: 'new',
   },
   { type: 'seeds-loaded', service: 'redis', files: 1, elapsedMs: 20 },
   { type: 'template-ready', template: 'default', isNew: true, elapsedMs: 110 },

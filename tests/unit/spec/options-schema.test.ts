@@ -32,6 +32,7 @@ test('assertOptions() passes every option there is', () => {
     labels: {},
     startupTimeoutMs: 1,
     libpqEnv: true,
+    keepAlive: '30m',
     snapshot: false,
     env: () => ({}),
   }

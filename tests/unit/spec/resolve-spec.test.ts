@@ -195,6 +195,19 @@ test.for([
 })
 
 test.for([
+  [{}, {}, undefined],
+  [{ keepAlive: '30m' }, {}, 1_800_000],
+  [{ keepAlive: false }, { VITEST_INFRA_KEEP_ALIVE: '1h' }, undefined],
+  [{}, { VITEST_INFRA_KEEP_ALIVE: '1h' }, 3_600_000],
+  [{}, { VITEST_INFRA_KEEP_ALIVE: 'off' }, undefined],
+  [{ keepAlive: '30m' }, { CI: 'true' }, undefined],
+  [{ keepAlive: '30m' }, { CI: 'false' }, 1_800_000],
+  [{ keepAlive: '30m' }, { CI: 'true', VITEST_INFRA_KEEP_ALIVE: '1m' }, 60_000],
+] as const)('resolveSpec() of %o with %o has keepAliveMs: %s', ([options, process, keepAliveMs]) => {
+  expect(resolve(options, { process }).keepAliveMs).toBe(keepAliveMs)
+})
+
+test.for([
   [{ startupTimeoutMs: 300_000 }, 60],
   [{ startupTimeoutMs: 60_001 }, 13],
   [{ startupTimeoutMs: 1_000 }, 12],

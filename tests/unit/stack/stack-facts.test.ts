@@ -10,12 +10,14 @@ const postgres: ReadyService = {
   address: { host: 'localhost', port: 49_153 },
   version: '18.6',
   state: 'healthy',
+  container: undefined,
 }
 const redis: ReadyService = {
   name: 'redis',
   address: { host: 'localhost', port: 49_154 },
   version: '8.0.6',
   state: 'healthy',
+  container: undefined,
 }
 
 function factsOf(options: object = {}): StackFacts {

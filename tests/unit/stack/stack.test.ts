@@ -23,10 +23,11 @@ interface SetupOptions {
   /** What a provider does before it hands over a server. */
   readonly start?: Start
   readonly server?: (name: string) => Partial<StartedService>
+  readonly onWaiting?: () => void
 }
 
 /** A stack of PostgreSQL and Redis that keeps a log of starts and stops. */
-function createStack({ postgres, redis, start, server }: SetupOptions = {}): Setup {
+function createStack({ postgres, redis, start, server, onWaiting }: SetupOptions = {}): Setup {
   const events: InfraEvent[] = []
   const log: string[] = []
   const clock = new FakeClock()
@@ -52,6 +53,7 @@ function createStack({ postgres, redis, start, server }: SetupOptions = {}): Set
     startupTimeoutMs: 1_000,
     report: (event) => events.push(event),
     clock,
+    ...(onWaiting && { onWaiting }),
   })
   return { stack, events, log, clock }
 }
@@ -67,12 +69,12 @@ test('Stack.start() resolves with every service, in the order of the definitions
   const { stack, events } = createStack({ redis: { probe: async () => '8.0.6' } })
   const address = { host: 'localhost', port: 49_153 }
   expect(await stack.start()).toEqual([
-    { name: 'postgres', address, version: '18.6', state: 'healthy' },
-    { name: 'redis', address, version: '8.0.6', state: 'healthy' },
+    { name: 'postgres', address, version: '18.6', state: 'healthy', container: 'vitest-infra-postgres' },
+    { name: 'redis', address, version: '8.0.6', state: 'healthy', container: 'vitest-infra-redis' },
   ])
   expect(events).toEqual([
-    { type: 'service-healthy', service: 'postgres', version: '18.6', ...address, elapsedMs: 0, isRestored: false },
-    { type: 'service-healthy', service: 'redis', version: '8.0.6', ...address, elapsedMs: 0, isRestored: false },
+    { type: 'service-healthy', service: 'postgres', version: '18.6', ...address, elapsedMs: 0, origin: 'new' },
+    { type: 'service-healthy', service: 'redis', version: '8.0.6', ...address, elapsedMs: 0, origin: 'new' },
   ])
 })
 
@@ -435,7 +437,7 @@ test('Stack.start() throws a snapshot away whose server ends, says so, and goes 
     reason: 'Cannot start service "postgres": its server ended with code 1 before it was healthy',
   })
   expect(events).toContainEqual(
-    expect.objectContaining({ service: 'postgres', type: 'service-healthy', isRestored: false }),
+    expect.objectContaining({ service: 'postgres', type: 'service-healthy', origin: 'new' }),
   )
 })
 
@@ -445,4 +447,83 @@ test('Stack.start() does not try again without a snapshot what failed without on
   })
   await expect(stack.start()).rejects.toThrow('no such table')
   expect(log.filter((entry) => entry === 'start postgres')).toHaveLength(1)
+})
+
+/** A server that stays for the next run, which writes into the log what becomes of it. */
+function keptService(log: string[], given: Partial<StartedService> = {}): StartedService {
+  return createStartedService({
+    keeping: { note: (text) => void log.push(`note ${text}`), leave: async () => void log.push('leave') },
+    stop: async () => void log.push('stop kept'),
+    ...given,
+  })
+}
+
+const ATTACHED = { snapshot: { kind: 'attached', note: 'as ever' } } as const
+
+test('Stack.stop() leaves what stays for the next run, and stops the rest', async () => {
+  const log: string[] = []
+  const { stack, log: stops } = createStack({
+    server: (name) => (name === 'postgres' ? { ...keptService(log), stop: async () => {} } : {}),
+    postgres: { prepare: async ({ noteForNextRun }) => noteForNextRun?.('like new') },
+    redis: { prepare: async ({ noteForNextRun }) => expect(noteForNextRun).toBeUndefined() },
+  })
+  expect(stack.livesOn).toBe(false)
+  await stack.start()
+  expect(stack.livesOn).toBe(true)
+  await stack.stop()
+  expect(log).toEqual(['note like new', 'leave'])
+  expect(stops.filter((entry) => entry.startsWith('stop'))).toEqual(['stop redis'])
+})
+
+test('Stack.start() replaces a server of an earlier run that cannot be prepared, and says so', async () => {
+  const log: string[] = []
+  const { stack, events } = createStack({
+    start: async ({ service }) =>
+      service.name === 'redis' || log.length > 0 ? createStartedService() : keptService(log, ATTACHED),
+    postgres: {
+      prepare: async ({ snapshot }) => {
+        if (snapshot.kind === 'attached') {
+          throw new Error('there are roles\nin it')
+        }
+      },
+    },
+  })
+  await stack.start()
+  expect(log).toEqual(['stop kept'])
+  expect(events).toContainEqual({ type: 'service-replaced', service: 'postgres', reason: 'there are roles' })
+  expect(events).toContainEqual(expect.objectContaining({ service: 'postgres', origin: 'new' }))
+})
+
+test.for([
+  ['leaves a server of an earlier run that is not being prepared yet', ATTACHED, 'probe', 'leave'],
+  ['ends a server of an earlier run that is being prepared', ATTACHED, 'prepare', 'stop kept'],
+  ['ends a new server that is not ready', {}, 'probe', 'stop kept'],
+] as const)('Stack.stop() %s', async ([, given, stage, outcome]) => {
+  const log: string[] = []
+  const began = Promise.withResolvers<void>()
+  const hang = () => {
+    began.resolve()
+    return new Promise<never>(() => {})
+  }
+  const { stack } = createStack({
+    postgres: { [stage]: hang },
+    start: async ({ service }) => (service.name === 'postgres' ? keptService(log, given) : createStartedService()),
+  })
+  void stack.start().catch(() => {})
+  await began.promise
+  void stack.stop()
+  await expect.poll(() => log).toEqual([outcome])
+})
+
+test('Stack.start() says once when all that is left is to wait', async () => {
+  let told = 0
+  const { stack } = createStack({
+    start: async (_definition, { onWaiting }) => {
+      onWaiting?.()
+      return createStartedService()
+    },
+    onWaiting: () => void (told += 1),
+  })
+  await stack.start()
+  expect(told).toBe(1)
 })

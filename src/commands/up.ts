@@ -1,0 +1,56 @@
+import { availableParallelism } from 'node:os'
+import { InfraError } from '../errors.ts'
+import { systemClock } from '../internal/clock.ts'
+import { parseDurationMs } from '../internal/duration.ts'
+import { readProject } from '../read-project.ts'
+import type { Report } from '../report/events.ts'
+import { psqlCommand } from '../services/postgres.ts'
+import type { ResolvedSpec } from '../spec/resolve-spec.ts'
+import { startInfra } from '../stack/start-infra.ts'
+import type { ReadyService } from '../stack/stack.ts'
+
+export interface UpOptions {
+  readonly environment: Record<string, string | undefined>
+  readonly directory: string
+  /** How long the stack stays when nobody uses it. */
+  readonly ttl: string
+  readonly report: Report
+  /** Told how to take down what is starting, and when there is no need to any more. */
+  readonly whileStarting: (stop: () => Promise<void>) => () => void
+}
+
+/** Starts the stack of a project, or finds it up, leaves it up, and says where it is. */
+export async function up({ environment, directory, ttl, report, whileStarting }: UpOptions): Promise<string> {
+  const keepAliveMs = parseDurationMs(ttl, '--ttl')
+  const spec = await readProject({ directory, options: {}, environment })
+  if (spec.provider === 'embedded') {
+    throw new InfraError('INFRA_NO_PROVIDER', {
+      problem: 'Cannot bring the stack up with the provider "embedded": local processes end with whoever started them',
+      remedy: "Set provider to 'docker', or leave it out",
+      provider: 'embedded',
+    })
+  }
+  const infra = startInfra(
+    { ...spec, provider: 'docker', keepAliveMs },
+    { environment, workers: availableParallelism(), variables: () => ({}), report, clock: systemClock },
+  )
+  const done = whileStarting(() => infra.stop())
+  try {
+    const { services } = await infra.up
+    const lines = services.map((service) => describe(service, spec))
+    return [...lines, `Tests use them: npx vitest. They end ${ttl} after the last use, or by: vitest-infra down`].join(
+      '\n',
+    )
+  } finally {
+    await infra.stop()
+    done()
+  }
+}
+
+function describe({ name, version, address, container = '' }: ReadyService, { postgres }: ResolvedSpec): string {
+  const command =
+    name === 'postgres' && postgres
+      ? psqlCommand({ ...address, user: postgres.user, database: postgres.database }, container)
+      : `docker exec -it ${container} redis-cli`
+  return `${name} ${version} on ${address.host}:${address.port}: ${command}`
+}

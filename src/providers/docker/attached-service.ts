@@ -1,0 +1,82 @@
+import type { Address, ServiceDefinition, SiblingServer, SnapshotUse } from '../../services/service.ts'
+import type { HealthcheckResult, Keeping, ServerStatus, StartedService } from '../provider.ts'
+import { ContainerSiblings } from './container-siblings.ts'
+import type { ContainerDetails, EngineApi } from './engine-api.ts'
+import type { Engine } from './find-engine.ts'
+import { HOST_LABEL } from './kept-labels.ts'
+import type { Welcome } from './lifeline.ts'
+import { removeContainer } from './remove-container.ts'
+
+export interface AttachedServiceOptions extends Welcome {
+  readonly api: EngineApi
+  readonly details: ContainerDetails
+  readonly engine: Engine
+  readonly definition: ServiceDefinition
+  /** A folder inside the container that is kept in memory. */
+  readonly folder: string
+}
+
+/** A container that an earlier run has left up, and that is this run's now. */
+export class AttachedService implements StartedService {
+  readonly address: Address
+  readonly label: string
+  readonly siblings: readonly SiblingServer[]
+  readonly snapshot: SnapshotUse
+  readonly keeping: Keeping
+  readonly #options: AttachedServiceOptions
+  readonly #siblings: ContainerSiblings
+
+  constructor(options: AttachedServiceOptions) {
+    const { api, details, definition, folder, note } = options
+    this.#options = options
+    this.label = details.Name.replace(/^\//, '')
+    this.snapshot = { kind: 'attached', note }
+    this.keeping = { note: (text) => options.lifeline.note(text), leave: () => this.#leave() }
+    this.address = this.#addressOf(definition.service.defaultPort)
+    this.#siblings = new ContainerSiblings({ api, id: details.Id }, definition, folder)
+    this.siblings = this.#siblings.servers((port) => this.#addressOf(port))
+  }
+
+  takeBase(): Promise<void> {
+    return this.#siblings.takeBase()
+  }
+
+  async freeBytes(): Promise<number | undefined> {
+    return this.#options.freeBytes
+  }
+
+  /** The engine has asked it all the time. In the first seconds of a container it has not, and a query has to do. */
+  async runHealthcheck(): Promise<HealthcheckResult> {
+    const { Health } = this.#options.details.State
+    return { passed: Health?.Status !== 'unhealthy', output: `the engine says ${Health?.Status ?? 'nothing'}` }
+  }
+
+  async status(): Promise<ServerStatus> {
+    const { api, details } = this.#options
+    const { State } = (await api.inspectContainer(details.Id)) ?? {}
+    return State?.Running ? { running: true } : { running: false, exitCode: undefined, outOfMemory: false }
+  }
+
+  logTail(count: number, sinceMs = 0): Promise<string> {
+    const { api, details } = this.#options
+    // Whole seconds are what every engine understands.
+    return api.readLog(details.Id, { count, since: Math.floor(sinceMs / 1000) })
+  }
+
+  stop(): Promise<void> {
+    this.#siblings.close()
+    this.#options.lifeline.end()
+    return removeContainer(this.#options.engine, this.#options.details.Id)
+  }
+
+  async #leave(): Promise<void> {
+    this.#siblings.close()
+    await this.#options.lifeline.leave()
+  }
+
+  #addressOf(port: number): Address {
+    const { Config, NetworkSettings } = this.#options.details
+    const [binding] = NetworkSettings.Ports[`${port}/tcp`] ?? []
+    return { host: Config.Labels[HOST_LABEL] ?? 'localhost', port: Number(binding?.HostPort) }
+  }
+}

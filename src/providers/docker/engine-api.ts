@@ -1,0 +1,119 @@
+import type { Duplex } from 'node:stream'
+import { buffer, text } from 'node:stream/consumers'
+import { demultiplex } from './demultiplex.ts'
+import { parseEngineAddress } from './engine-address.ts'
+import { type EngineRequest, refused, requestEngine, upgradeEngine } from './engine-request.ts'
+import type { Engine } from './find-engine.ts'
+
+export interface ContainerSummary {
+  readonly Id: string
+  /** `created`, `running`, `paused`, `exited`, … */
+  readonly State: string
+  readonly Labels: Readonly<Record<string, string>>
+}
+
+export interface ContainerDetails {
+  readonly Id: string
+  readonly Name: string
+  readonly State: { readonly Running: boolean; readonly Paused: boolean; readonly Health?: { readonly Status: string } }
+  readonly Config: { readonly Labels: Readonly<Record<string, string>> }
+  readonly NetworkSettings: {
+    /** By the port inside, such as `5432/tcp`. */
+    readonly Ports: Readonly<Record<string, readonly { readonly HostPort: string }[] | null>>
+  }
+}
+
+export interface ExecOptions {
+  readonly command: readonly string[]
+  readonly user?: string | undefined
+  readonly signal?: AbortSignal
+  /** Called when everything is said, and the engine has some work before it. */
+  readonly onWaiting?: (() => void) | undefined
+}
+
+/**
+ * The few calls of the engine's API that a run on servers which are up already gets by with: loading Testcontainers takes
+ * longer than all of them.
+ */
+export class EngineApi {
+  readonly #engine: Engine
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  /** The containers that have all these labels, running or not. */
+  async listContainers(labels: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<ContainerSummary[]> {
+    const label = Object.entries(labels).map(([name, value]) => `${name}=${value}`)
+    const filters = encodeURIComponent(JSON.stringify({ label }))
+    return (await this.#read<ContainerSummary[]>(`/containers/json?all=1&filters=${filters}`, signal)) ?? []
+  }
+
+  /** Undefined where there is none. */
+  inspectContainer(id: string, signal?: AbortSignal): Promise<ContainerDetails | undefined> {
+    return this.#read(`/containers/${id}/json`, signal)
+  }
+
+  /** The id of an image; undefined where there is none of that name. */
+  async findImage(name: string, signal?: AbortSignal): Promise<string | undefined> {
+    return (await this.#read<{ Id: string }>(`/images/${encodeURI(name)}/json`, signal))?.Id
+  }
+
+  async unpause(id: string, signal?: AbortSignal): Promise<void> {
+    await this.#ask({ method: 'POST', path: `/containers/${id}/unpause`, ...(signal && { signal }) })
+  }
+
+  /** The last `count` lines of a container's log, none older than `since`, in seconds. */
+  async readLog(
+    id: string,
+    { count, since = 0 }: { readonly count: number; readonly since?: number },
+  ): Promise<string> {
+    const path = `/containers/${id}/logs?stdout=1&stderr=1&tail=${count}&since=${since}`
+    const response = await requestEngine(this.#address, { path, tlsDirectory: this.#engine.tlsDirectory })
+    return demultiplex(await buffer(response))
+  }
+
+  /** Starts a program in a container; it has the stream for its input and, multiplexed, its output. */
+  async exec(id: string, { command, user, signal, onWaiting }: ExecOptions): Promise<Duplex> {
+    const abort = signal && { signal }
+    const created = await this.#ask({
+      method: 'POST',
+      path: `/containers/${id}/exec`,
+      body: { Cmd: command, User: user, AttachStdin: true, AttachStdout: true, AttachStderr: true },
+      ...abort,
+    })
+    const { Id } = JSON.parse(created) as { Id: string }
+    const start = { method: 'POST', path: `/exec/${Id}/start`, body: { Detach: false, Tty: false } } as const
+    const { tlsDirectory } = this.#engine
+    const upgraded = upgradeEngine(this.#address, { ...start, tlsDirectory, ...abort })
+    if (onWaiting) {
+      setImmediate(onWaiting)
+    }
+    return upgraded
+  }
+
+  async #read<T>(path: string, signal: AbortSignal | undefined): Promise<T | undefined> {
+    try {
+      return JSON.parse(await this.#ask({ path, ...(signal && { signal }) })) as T
+    } catch (error) {
+      if ((error as { statusCode?: number }).statusCode === 404) {
+        return undefined
+      }
+      throw error
+    }
+  }
+
+  async #ask(request: Omit<EngineRequest, 'tlsDirectory'>): Promise<string> {
+    const response = await requestEngine(this.#address, { ...request, tlsDirectory: this.#engine.tlsDirectory })
+    const body = await text(response)
+    if ((response.statusCode ?? 0) >= 300) {
+      throw refused(response, body)
+    }
+    return body
+  }
+
+  get #address() {
+    const { host, tlsDirectory } = this.#engine
+    return parseEngineAddress(host, { tls: tlsDirectory !== undefined })
+  }
+}

@@ -1,0 +1,41 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type ContainerDetails, EngineApi } from './engine-api.ts'
+import { type KeptPlace, labelOfRoot } from './kept-labels.ts'
+import { Lifeline } from './lifeline.ts'
+import { removeContainer } from './remove-container.ts'
+
+const POLL_MS = 20
+const REMOVAL_TRIES = 250
+
+/**
+ * Removes what earlier runs of the project have left up on a port of this machine, if nobody uses it: the project wants
+ * something else there now.
+ */
+export async function evictKept(
+  port: number,
+  { engine, root, runId }: KeptPlace & { readonly runId: string },
+): Promise<void> {
+  const api = new EngineApi(engine)
+  for (const { Id } of await api.listContainers(labelOfRoot(root))) {
+    const details = await api.inspectContainer(Id)
+    if (details && isOn(details, port)) {
+      const welcome = await Lifeline.visit({ api, id: Id, hold: { run: runId } }, { folder: '/' })
+      if (welcome) {
+        welcome.lifeline.end()
+        await removeContainer(engine, Id)
+        await awaitRemoval(api, Id)
+      }
+    }
+  }
+}
+
+/** Where it is being removed already, the engine says so at once, and the port is held a while longer. */
+async function awaitRemoval(api: EngineApi, id: string): Promise<void> {
+  for (let tries = REMOVAL_TRIES; tries > 0 && (await api.inspectContainer(id)); tries -= 1) {
+    await sleep(POLL_MS)
+  }
+}
+
+function isOn({ NetworkSettings: { Ports } }: ContainerDetails, port: number): boolean {
+  return Object.values(Ports).some((bindings) => bindings?.some(({ HostPort }) => Number(HostPort) === port))
+}

@@ -1,0 +1,134 @@
+import { basename } from 'node:path'
+import type { ContainerRuntimeClient } from 'testcontainers'
+import { InfraError, messageOf } from '../../errors.ts'
+import { assertPortFree } from '../port-holder.ts'
+import type { ServiceDefinition } from '../../services/service.ts'
+import type { StartContext, StartedService } from '../provider.ts'
+import { DockerService } from './docker-service.ts'
+import { type ContainerSource, type ImageFacts, openSnapshot } from './docker-snapshot.ts'
+import { EngineApi } from './engine-api.ts'
+import { findEngineHost } from './engine-host.ts'
+import { evictKept } from './evict-kept.ts'
+import type { Engine } from './find-engine.ts'
+import { keptLabels } from './kept-labels.ts'
+import { ensureImage } from './pull-image.ts'
+import { ownerLabels } from './owner.ts'
+import { isGone, removeContainer } from './remove-container.ts'
+import { sweep } from './sweep.ts'
+import { endedService, type Tied, tie } from './tie.ts'
+
+export interface DockerProviderOptions {
+  readonly engine: Engine
+  /** The environment that Testcontainers reads. */
+  readonly environment: Record<string, string | undefined>
+  /** Names this run on its containers. */
+  readonly runId: string
+  /** The project's folder, named on its containers. */
+  readonly root: string
+  /** How long servers stay when their run is over; undefined: they end with it. */
+  readonly keepAliveMs: number | undefined
+}
+
+export interface ContainerContext extends StartContext, DockerProviderOptions {
+  readonly client: ContainerRuntimeClient
+}
+
+/** Starts a container for a service; when it rejects, nothing of it is left. */
+export async function startContainer(
+  definition: ServiceDefinition,
+  context: ContainerContext,
+): Promise<StartedService> {
+  const { client, engine, report, signal, root, runId, keepAliveMs } = context
+  const { service } = definition
+  const { host, bindAddress } = await findEngineHost(client)
+  if (host === 'localhost') {
+    await assertPinnedPortFree(definition, bindAddress, context)
+  }
+  const image = await readImage(client, await ensureImage({ client, image: service.image, report, signal }))
+  const [{ describeContainer }, labels] = await Promise.all([import('./containers.ts'), labelsOf(definition, context)])
+  signal.throwIfAborted()
+  const { dockerode } = client.container
+  const name = `vitest-infra-${runId}-${service.name}`
+  const api = new EngineApi(engine)
+  const hold = { run: runId, graceMs: keepAliveMs }
+  const [memoryFolder = '/tmp'] = image.volumes
+  const kept = await keptLabels(definition, { ...context, image: image.id, host, folder: memoryFolder })
+  const own = kept ? { ...(await labelsOf(definition, { ...context, isOutlived: true })), ...kept } : labels
+  const created: { tied?: Tied } = {}
+  const onCreated = async (id: string) => {
+    created.tied?.ending.close()
+    created.tied = await tie(dockerode, { api, id, hold })
+  }
+  const start = async (source: ContainerSource) => {
+    const placement = { labels: own, bindAddress, memoryFolders: image.volumes, source, hold, onCreated }
+    return describeContainer(definition, placement).start()
+  }
+  const snapshot = openSnapshot(definition, { dockerode, engine, image, root, name, labels })
+  const restored = await snapshot?.start(start, { service: service.name, report })
+  try {
+    const started = restored ?? (await start({ name, image: service.image, entrypoint: image.entrypoint }))
+    const tied = created.tied ?? (await tie(dockerode, { api, id: started.getId(), hold }))
+    const isKept = keepAliveMs !== undefined
+    const use = snapshot?.useOf(tied.container, { isRestored: restored !== undefined }) ?? { kind: 'none' }
+    return new DockerService({ ...tied, started, host, engine, api, definition, memoryFolder, snapshot: use, isKept })
+  } catch (error) {
+    if (created.tied && isGone(error)) {
+      return endedService(name, host, created.tied)
+    }
+    // Testcontainers leaves a container that was created but could not be started.
+    await removeContainer(engine, name).catch(() => {})
+    throw new InfraError('INFRA_SERVICE_START', {
+      problem: `Cannot start service "${service.name}": the engine refused its container: ${messageOf(error)}`,
+      remedy: `Correct what it names; the options of ${service.name} lead to its container`,
+      service: service.name,
+      provider: 'docker',
+      cause: error,
+    })
+  }
+}
+
+async function assertPinnedPortFree(
+  { service, hostPort }: ServiceDefinition,
+  host: string,
+  { client, engine, root, runId }: ContainerContext,
+): Promise<void> {
+  if (hostPort === undefined) {
+    return
+  }
+  // The port may be held by the container of a run that was killed.
+  await sweep(client.container.dockerode, engine)
+  await evictKept(hostPort, { engine, root, runId })
+  await assertPortFree({
+    host,
+    port: hostPort,
+    service: service.name,
+    variable: service.envPortVar,
+    containersPublishing: (port) => containersPublishing(client, port),
+  })
+}
+
+async function labelsOf(
+  { service }: ServiceDefinition,
+  { runId, root, isOutlived = false }: ContainerContext & { readonly isOutlived?: boolean },
+): Promise<Record<string, string>> {
+  return {
+    ...(await ownerLabels({ isOutlived })),
+    'vitest-infra.service': service.name,
+    'vitest-infra.run': runId,
+    'vitest-infra.project': basename(root),
+  }
+}
+
+/** Memory is mounted where an image declares volumes: that is faster, and leaves no anonymous volume behind. */
+async function readImage(client: ContainerRuntimeClient, image: string): Promise<ImageFacts> {
+  const { Id, Config } = await client.container.dockerode.getImage(image).inspect()
+  const entrypoint = [Config.Entrypoint ?? []].flat()
+  return { id: Id, entrypoint, volumes: Object.keys(Config.Volumes ?? {}) }
+}
+
+async function containersPublishing(client: ContainerRuntimeClient, port: number): Promise<string[]> {
+  const containers = await client.container.list()
+  return containers
+    .filter(({ Ports }) => Ports.some(({ PublicPort }) => PublicPort === port))
+    .map(({ Names, Id }) => Names[0]?.replace(/^\//, '') ?? Id)
+}

@@ -1,0 +1,23 @@
+import { homedir } from 'node:os'
+import { EngineApi } from './docker/engine-api.ts'
+import { findEngine } from './docker/find-engine.ts'
+import { labelOfRoot } from './docker/kept-labels.ts'
+import { removeContainer } from './docker/remove-container.ts'
+
+/**
+ * Removes the containers that runs of a project have left up, used or not, from the engine that a run would find.
+ * Returns how many there were.
+ *
+ * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
+ */
+export async function removeKept(environment: Record<string, string | undefined>, root: string): Promise<number> {
+  const engine = await findEngine({
+    environment,
+    platform: process.platform,
+    homeDirectory: homedir(),
+    userId: process.getuid?.(),
+  })
+  const containers = await new EngineApi(engine).listContainers(labelOfRoot(root))
+  await Promise.all(containers.map(({ Id }) => removeContainer(engine, Id)))
+  return containers.length
+}

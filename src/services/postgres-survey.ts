@@ -1,0 +1,56 @@
+import type { QueryResult } from 'pg'
+
+/** What is on a server that was up before. */
+export interface PostgresSurvey {
+  /** All that belongs to the server and to no database of a run, condensed; empty: a server as it is when new. */
+  readonly state: string
+  /** Databases of templates, the oldest first. */
+  readonly templates: readonly string[]
+  /** Databases that runs have left. */
+  readonly leftovers: readonly string[]
+}
+
+const TEMPLATES = '^vitest_infra_t_'
+const OURS = '^vitest_infra_'
+/** The first id of an object that initdb has not made. */
+const FIRST_ID = 16_384
+const BOOTSTRAP_ROLE = 10
+
+/**
+ * What tests or migrations can leave outside of the databases that are made anew: roles and their settings, `ALTER SYSTEM`,
+ * tablespaces, slots, other databases, and objects in the maintenance database, which the question is asked in.
+ */
+const STATE = `
+  SELECT 'role ' || concat(role) FROM pg_authid role
+    WHERE oid >= ${FIRST_ID} OR oid = ${BOOTSTRAP_ROLE} AND (rolconnlimit <> -1 OR rolvaliduntil IS NOT NULL)
+  UNION ALL SELECT concat('member ', roleid, ' ', member) FROM pg_auth_members
+    WHERE roleid >= ${FIRST_ID} OR member >= ${FIRST_ID} OR member = ${BOOTSTRAP_ROLE}
+  UNION ALL SELECT concat('setting of role ', setting) FROM pg_db_role_setting setting
+    WHERE setdatabase = 0 OR setdatabase IN (SELECT oid FROM pg_database WHERE datname IN ('postgres', 'template1'))
+  UNION ALL SELECT concat('setting ', name, ' ', setting) FROM pg_file_settings
+    WHERE sourcefile = current_setting('data_directory') || '/postgresql.auto.conf'
+  UNION ALL SELECT concat('tablespace ', spcname) FROM pg_tablespace WHERE oid >= ${FIRST_ID}
+  UNION ALL SELECT concat('slot ', slot_name) FROM pg_replication_slots WHERE NOT temporary
+  UNION ALL SELECT concat('origin ', roname) FROM pg_replication_origin
+  UNION ALL SELECT concat('database ', datname) FROM pg_database
+    WHERE datname NOT IN ('postgres', 'template0', 'template1', $1, $2) AND datname !~ '${OURS}'
+  UNION ALL SELECT concat('object ', catalog.oid) FROM (
+    SELECT oid FROM pg_class UNION ALL SELECT oid FROM pg_namespace UNION ALL SELECT oid FROM pg_proc
+    UNION ALL SELECT oid FROM pg_type UNION ALL SELECT oid FROM pg_extension
+  ) catalog
+    WHERE oid >= ${FIRST_ID} AND current_database() <> $1`
+
+const SURVEY = `
+  SELECT
+    (SELECT coalesce(md5(string_agg(line, ' ' ORDER BY line)), '') FROM (${STATE}) AS state (line)) AS state,
+    ARRAY(SELECT datname::text FROM pg_database WHERE datname ~ '${TEMPLATES}' ORDER BY oid) AS templates,
+    ARRAY(SELECT datname::text FROM pg_database WHERE datname ~ '${OURS}' AND datname !~ '${TEMPLATES}') AS leftovers`
+
+/** Looks at a server as a whole, from its maintenance database, where `query` asks; `database` is the main one. */
+export async function surveyPostgres(
+  query: (text: string, values: string[]) => Promise<QueryResult<PostgresSurvey>>,
+  { database, user }: { readonly database: string; readonly user: string },
+): Promise<PostgresSurvey> {
+  const { rows } = await query(SURVEY, [database, user])
+  return rows[0] ?? { state: '', templates: [], leftovers: [] }
+}

@@ -1,0 +1,58 @@
+import type { PostgresAdmin } from '../services/postgres-admin.ts'
+import type { PostgresSurvey } from '../services/postgres-survey.ts'
+
+/** For a server that is as it was when new; a note cannot be empty. */
+const NEW = 'new'
+
+/** What the next run has to know of a server. */
+export async function notePostgres(admin: PostgresAdmin, database: string): Promise<string> {
+  return (await admin.survey(database)).state || NEW
+}
+
+export interface Inheritance {
+  /** The main database. */
+  readonly database: string
+  /** The database of the default template, which may not be there. */
+  readonly template: string
+  /** What the run before has noted. */
+  readonly note: string
+}
+
+/**
+ * What an earlier run has left on a server, if this one can do with it: tests of that run must not have changed what
+ * belongs to no database, and where a template is still to be made, migrations of that run must not have either.
+ */
+export async function inheritPostgres(admin: PostgresAdmin, inheritance: Inheritance): Promise<PostgresSurvey> {
+  const { database, template, note } = inheritance
+  const survey = await admin.survey(database)
+  const isNew = survey.state === ''
+  if (!isNew && (survey.state !== note || !survey.templates.includes(template))) {
+    throw new Error('roles, settings or other things that belong to no database were changed')
+  }
+  const { user } = admin.address
+  if (user !== database && user !== admin.address.database) {
+    await admin.dropDatabase(user, { force: true })
+  }
+  return survey
+}
+
+/** Has a clone of the template take the place of the main database: the one that the run before has made for that, or a new one. */
+export async function renewMain(
+  admin: PostgresAdmin,
+  { database, template, runId }: { readonly database: string; readonly template: string; readonly runId: string },
+): Promise<void> {
+  if (!(await admin.swapDatabases(database, { by: spareOf(template), aside: `vitest_infra_${runId}_main` }))) {
+    await admin.dropDatabase(database, { force: true })
+    await admin.createDatabase(database, template)
+  }
+}
+
+/** Makes the main database of the next run. */
+export async function makeSpare(admin: PostgresAdmin, template: string): Promise<void> {
+  await admin.dropDatabase(spareOf(template), { force: true })
+  await admin.createDatabase(spareOf(template), template)
+}
+
+function spareOf(template: string): string {
+  return template.replace('_t_', '_spare_')
+}

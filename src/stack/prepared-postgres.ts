@@ -1,0 +1,261 @@
+import { DatabaseResetter } from '../isolation/database-resetter.ts'
+import { Databases } from '../isolation/databases.ts'
+import { FailureLog } from '../isolation/failure-log.ts'
+import type { DatabaseSource } from '../isolation/lease-broker.ts'
+import { type LeaseLimit, limitDatabases } from '../isolation/lease-limit.ts'
+import { dropLeftovers } from '../isolation/leftovers.ts'
+import { planTemplates } from '../isolation/plan-templates.ts'
+import { PostgresServers } from '../isolation/postgres-servers.ts'
+import { type TemplatePlan, Templates } from '../isolation/templates.ts'
+import { redact } from '../internal/redact.ts'
+import { ensureUserDatabase, psqlCommand } from '../services/postgres.ts'
+import { PostgresAdmin } from '../services/postgres-admin.ts'
+import { createLogParser, LOG_LINE_PREFIX } from '../services/postgres-log.ts'
+import { copyPostgresData, sealPostgresCopy } from '../services/postgres-snapshot.ts'
+import type { PostgresSurvey } from '../services/postgres-survey.ts'
+import type { HealthyServer, SnapshotUse } from '../services/service.ts'
+import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
+import { inheritPostgres, makeSpare, notePostgres, renewMain } from './inherited-postgres.ts'
+import { type PartContext, readyServers } from './part-context.ts'
+import { SnapshotTaking } from './snapshot-taking.ts'
+
+const DEFAULT = 'default'
+
+type MissingSnapshot = Extract<SnapshotUse, { kind: 'missing' }>
+
+interface MainFilling {
+  /** The database of the default template. */
+  readonly template: string
+  readonly snapshot: SnapshotUse
+  /** Makes a database that somebody is connected to a clone of a template. */
+  readonly reset: (database: string, template: string) => Promise<void>
+}
+
+/** A suite that is over sooner than its first snapshot is taken would never have one: it waits once. */
+const SNAPSHOT_PATIENCE_MS = 5_000
+
+export interface PreparedPostgresOptions {
+  readonly spec: ResolvedPostgres
+  readonly plans: readonly TemplatePlan[]
+  readonly context: PartContext
+}
+
+/** PostgreSQL that is healthy: its templates, and the databases that are leased from it. */
+export class PreparedPostgres {
+  readonly #spec: ResolvedPostgres
+  #plans: readonly TemplatePlan[]
+  readonly #context: PartContext
+  readonly #server: HealthyServer
+  readonly #admin: PostgresAdmin
+  readonly #createTemplates: (plans: readonly TemplatePlan[]) => Templates
+  #templates: Templates
+  #databases: Databases | undefined
+  #limit: LeaseLimit | undefined
+  #servers: PostgresServers | undefined
+  #taking: SnapshotTaking | undefined
+
+  private constructor(server: HealthyServer, admin: PostgresAdmin, { spec, plans, context }: PreparedPostgresOptions) {
+    this.#spec = spec
+    this.#plans = plans
+    this.#context = context
+    this.#server = server
+    this.#admin = admin
+    const { report, clock } = context
+    this.#createTemplates = (given) =>
+      new Templates({ admin, plans: given, serverVersion: server.version, report, clock })
+    this.#templates = this.#createTemplates(plans)
+  }
+
+  /** To be prepared, and in any case to be closed. */
+  static async open(server: HealthyServer, options: PreparedPostgresOptions): Promise<PreparedPostgres> {
+    const { user, password, database } = options.spec
+    return new PreparedPostgres(
+      server,
+      await PostgresAdmin.open({ ...server.address, user, password, database }),
+      options,
+    )
+  }
+
+  /** Looks again at what the templates are made from; those that changed, and those on top of them, are made anew. */
+  async refresh(): Promise<void> {
+    const before = this.#plans.map(({ name }) => this.#templates.databaseOf(name))
+    this.#plans = await planTemplates(this.#spec.templates, this.#context.root)
+    const templates = this.#createTemplates(this.#plans)
+    this.#templates = templates
+    await this.#databases?.useTemplates(templates)
+    if (this.#plans.some(({ name }, index) => templates.databaseOf(name) !== before[index])) {
+      await this.#servers?.renew()
+    }
+  }
+
+  /** The databases to lease, once the server is prepared. */
+  get databases(): DatabaseSource | undefined {
+    return this.#servers ?? this.#databases
+  }
+
+  /** How many of them there may be at once; servers are as many as their pool has. */
+  get limit(): LeaseLimit | undefined {
+    return this.#servers ? undefined : this.#limit
+  }
+
+  /** What to type to look into one of its databases. */
+  commandFor(database: string): string {
+    const { address, container } = this.#server
+    return psqlCommand({ ...address, user: this.#spec.user, database }, container)
+  }
+
+  /** Waits for what the next run will be glad of, but not for long. */
+  async settle(): Promise<void> {
+    await this.#taking?.settle(SNAPSHOT_PATIENCE_MS)
+  }
+
+  async close(): Promise<void> {
+    await this.#taking?.end()
+    await Promise.all([this.#servers?.close(), this.#admin.close()])
+  }
+
+  /** Fills the server, and has databases made to lease. */
+  async prepare(): Promise<void> {
+    const { address, freeBytes, logTail, snapshot, noteForNextRun } = this.#server
+    const { user, password, database } = this.#spec
+    const { runId, workers, report, clock } = this.#context
+    const admin = this.#admin
+    const templates = this.#templates
+    const inherited =
+      snapshot.kind === 'attached'
+        ? await inheritPostgres(admin, { database, template: templates.databaseOf(DEFAULT), note: snapshot.note })
+        : undefined
+    await ensureUserDatabase({ ...address, user, password, database })
+    if (snapshot.kind === 'missing') {
+      await this.#takeSnapshot(admin, templates, snapshot)
+    }
+    const onDropped = (objects: readonly string[]) => report({ type: 'objects-dropped', objects })
+    const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, onDropped })
+    const reset = (name: string, source: string) => resetter.reset(name, source)
+    const template = await templates.ensure(DEFAULT)
+    const [capacity, free] = await Promise.all([
+      admin.readCapacity(template),
+      freeBytes(),
+      this.#fillMain(admin, { template, snapshot, reset }),
+    ])
+    if (noteForNextRun && !inherited?.templates.includes(template)) {
+      noteForNextRun(await notePostgres(admin, database))
+    }
+    this.#limit = limitDatabases({ ...capacity, freeBytes: free, workers })
+    const isOwnServer = this.#spec.isolation === 'server'
+    const target = isOwnServer ? 0 : workers + 1
+    const log = new FailureLog({
+      admin,
+      read: logTail,
+      parse: createLogParser(this.#spec.settings['log_line_prefix'] ?? LOG_LINE_PREFIX),
+      redact: (line) => redact(line, { user, password }),
+      clock,
+    })
+    this.#databases = new Databases({ admin, templates, runId, clock, target, reset, log })
+    // Behind the rest of the start; whoever asks first is told if it failed.
+    void (isOwnServer ? this.#startServers(this.#databases) : this.#databases.warm(DEFAULT)).catch(() => {})
+    if (noteForNextRun) {
+      // What cannot be done now is left to the next run.
+      void this.#tidyUp(inherited, template).catch(() => {})
+    }
+  }
+
+  /** For the next run, behind the tests of this one. */
+  async #tidyUp(inherited: PostgresSurvey | undefined, template: string): Promise<void> {
+    if (inherited) {
+      const wanted = this.#plans.map(({ name }) => this.#templates.databaseOf(name))
+      await dropLeftovers(this.#admin, inherited, wanted)
+    }
+    if (this.#spec.database !== this.#admin.address.database) {
+      await makeSpare(this.#admin, template)
+    }
+  }
+
+  /** Servers to lease, which start as copies of this one with all templates built. */
+  async #startServers(main: Databases): Promise<void> {
+    const { address, version, siblings, takeBase } = this.#server
+    const { user, password } = this.#spec
+    const { runId, report, clock } = this.#context
+    this.#servers = new PostgresServers({
+      siblings,
+      target: readyServers(this.#context),
+      clock,
+      runId,
+      address: { ...address, user, password, database: this.#spec.database },
+      main,
+      takeBase: async () => {
+        // One that cannot be built is told to the file that wants it, on whose server it is tried again.
+        await Promise.allSettled(this.#plans.map(async ({ name }) => this.#templates.ensure(name)))
+        await this.#admin.checkpoint()
+        await takeBase()
+      },
+      // What they find is no news.
+      createTemplates: (admin) =>
+        new Templates({ admin, plans: this.#plans, serverVersion: version, report: () => {}, clock }),
+      onDropped: (objects) => report({ type: 'objects-dropped', objects }),
+    })
+    await this.#servers.renew()
+  }
+
+  /** The data is copied here, before anyone uses the server; the rest is done behind the tests. */
+  async #takeSnapshot(admin: PostgresAdmin, templates: Templates, { folder, keep }: MissingSnapshot): Promise<void> {
+    const { report, clock } = this.#context
+    if (this.#isRepeatable(DEFAULT)) {
+      await templates.ensure(DEFAULT)
+      await this.#fillMaintenance(admin)
+    }
+    const copying = this.#buildRepeatable(templates).then(() => copyPostgresData(admin.address, folder))
+    // The run does without it; why, is told at its end.
+    await copying.catch(() => {})
+    const take = async (signal: AbortSignal) => {
+      await copying
+      await sealPostgresCopy(admin.address, folder)
+      await keep(signal)
+    }
+    this.#taking = new SnapshotTaking(take, { service: 'postgres', report, clock })
+  }
+
+  /** Every template that a snapshot may hold: one that is left out would be built in each run that needs it. */
+  async #buildRepeatable(templates: Templates): Promise<void> {
+    const names = this.#plans.flatMap(({ name, isRepeatable }) => (isRepeatable ? [name] : []))
+    // All of them settle before a failure leaves, so that none is at work while the data is copied or tests run.
+    const outcomes = await Promise.allSettled(names.map((name) => templates.ensure(name)))
+    const failed = names.filter((_, index) => outcomes[index]?.status === 'rejected')
+    if (failed.length > 0) {
+      throw new Error(`template "${failed.join('", "')}" could not be built`)
+    }
+  }
+
+  #isRepeatable(template: string): boolean {
+    return this.#plans.some(({ name, isRepeatable }) => name === template && isRepeatable)
+  }
+
+  /** The main database, which the image created empty or an earlier run has used, becomes a clone of the default template. */
+  async #fillMain(admin: PostgresAdmin, { template, snapshot, reset }: MainFilling): Promise<void> {
+    const { database } = this.#spec
+    const isUsed = snapshot.kind === 'attached'
+    if (database !== admin.address.database) {
+      if (isUsed) {
+        await renewMain(admin, { database, template, runId: this.#context.runId })
+      } else if (!this.#default?.isEmpty) {
+        await admin.dropDatabase(database, { force: true })
+        await admin.createDatabase(database, template)
+      }
+    } else if (isUsed) {
+      await reset(database, template)
+    } else if (snapshot.kind === 'none' || !this.#isRepeatable(DEFAULT)) {
+      await this.#fillMaintenance(admin)
+    }
+  }
+
+  /** Where it is the main one, we are connected to it, so it cannot be replaced. A snapshot has it filled. */
+  async #fillMaintenance(admin: PostgresAdmin): Promise<void> {
+    if (this.#spec.database === admin.address.database) {
+      await this.#default?.build(admin.address)
+    }
+  }
+
+  get #default(): TemplatePlan | undefined {
+    return this.#plans.find(({ name }) => name === DEFAULT)
+  }
+}
