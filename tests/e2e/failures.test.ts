@@ -9,7 +9,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     const files = configured("{ postgress: { user: 'me' }, redis: { port: 'any' } }")
     const run = await runVitest('plain', { consumer, files })
     expect(errorMessage(run.stderr)).toMatchInlineSnapshot(`
-      "Cannot use the options of <project>/infra.config.ts: redis.port must be "random", "env" or a number, but is "any"; postgress is not an option
+      "Cannot use the options of <project>/infra.config.ts: postgress is not an option; redis.port must be "random", "env" or a number, but is "any"
       Correct them; README.md, "Configuration", lists every option"
     `)
     expect(run.stdout).toMatchInlineSnapshot(`"RUN  v<version> <project>"`)

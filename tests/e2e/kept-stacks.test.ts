@@ -104,7 +104,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     await run.ended
     const { exitCode, stderr } = await runCli(run, consumer, ['up', '--ttl', 'soon'])
     expect(exitCode).toBe(1)
-    expect(stderr).toContain('Cannot read --ttl: "soon" is not a duration from 1ms to 2147483647ms')
+    expect(stderr).toContain('Cannot read --ttl: "soon" is not a duration')
     expect(await runCli(run, consumer, ['down', '--ttl', '5m'])).toMatchObject({ exitCode: 2 })
   })
 })

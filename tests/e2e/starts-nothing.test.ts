@@ -64,11 +64,6 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   test.for([
     [
       'infra.config.ts',
-      "export default { postgres: { image: 'Postgres:18' } }",
-      /^Cannot use the options of .*\n.*README/,
-    ],
-    [
-      'infra.config.ts',
       "export default { redis: { seeds: 'nowhere' } }",
       /^Cannot load redis\.seeds: .*\nCreate it, or/,
     ],

@@ -54,15 +54,21 @@ export async function startSomebodysServers(options: SomebodysServersOptions = {
   const given = {
     provider: 'embedded',
     postgres: { password: PASSWORD, settings: { max_connections: maxConnections, log_statement: 'none' } },
-    redis: { args: ['--databases', redisDatabases, '--requirepass', PASSWORD].map(String) },
+    redis: { args: ['--databases', String(redisDatabases)] },
   }
   const spec = resolveSpec(given, { root: import.meta.dirname, source: 'the test', environment: { process: {} } })
   const provider = await selectProvider(spec, { environment: process.env, runId: randomBytes(4).toString('hex') })
   const signal = new AbortController().signal
   const { password, user } = spec.postgres as ResolvedPostgres
+  const redisSpec = spec.redis as ResolvedRedis
   const definitions = [
     definePostgres(spec.postgres as ResolvedPostgres),
-    defineRedis({ ...(spec.redis as ResolvedRedis), server: { host: '', port: 0, password } }),
+    // No option: a Redis of ours asks for no password.
+    defineRedis({
+      ...redisSpec,
+      args: [...redisSpec.args, '--requirepass', password],
+      server: { host: '', port: 0, password },
+    }),
   ]
   const started = await Promise.all(
     definitions.map(async (definition) => {
