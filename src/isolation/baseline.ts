@@ -1,9 +1,13 @@
 import type { Client } from 'pg'
 import type { Since } from './reset/rows-written.ts'
+import { inDeletionOrder } from './reset/deletion-order.ts'
 import { readSequences, type SequenceState } from './reset/sequences.ts'
 
 /** A larger table that was written is not looked through: a new clone costs less. */
 const MOST_BYTES = 1024 * 1024
+
+/** Among the kinds of a trigger, as the catalogs have them. */
+const ON_DELETE = 8
 
 /** Whether nothing on the server or in the template works around what a renewal relies on. */
 const IS_PLAIN = `current_setting('track_counts')::bool AND current_setting('is_superuser')::bool
@@ -25,12 +29,15 @@ export interface Table {
   readonly name: string
   /** None if it is too large to be counted. */
   readonly rows: number | undefined
+  /** Whether rows can be deleted with triggers and foreign keys at work, after those of the tables before it. */
+  readonly isSimple: boolean
 }
 
 /** What a clone holds before anybody has written to it. */
 export interface Baseline {
   readonly database: string
   readonly since: Since
+  /** Those that refer to others come before them. */
   readonly tables: readonly Table[]
   readonly sequences: readonly SequenceState[]
   /** Object ids of the tables that hold the schema, and of those that all databases share and few write to. */
@@ -45,7 +52,13 @@ export async function readBaseline(client: Client): Promise<Baseline | undefined
        ARRAY(SELECT oid::text FROM pg_class WHERE oid < 16384 AND relkind = 'r'
          AND (NOT relisshared OR relname IN ('pg_db_role_setting', 'pg_subscription', 'pg_shdescription'))) AS catalogs,
        (SELECT coalesce(json_agg(t), '[]') FROM (
-         SELECT c.oid::text AS oid, format('%I.%I', n.nspname, c.relname) AS name, pg_relation_size(c.oid) AS bytes
+         SELECT c.oid::text AS oid, format('%I.%I', n.nspname, c.relname) AS name, pg_relation_size(c.oid) AS bytes,
+           NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgtype & ${ON_DELETE} <> 0)
+             AND NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid)
+             AND NOT EXISTS (SELECT FROM pg_constraint
+               WHERE contype = 'f' AND conrelid = c.oid AND confrelid = c.oid AND confdeltype = 'r') AS "isSimple",
+           ARRAY(SELECT confrelid::text FROM pg_constraint
+             WHERE contype = 'f' AND conrelid = c.oid AND confrelid <> c.oid) AS references
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.oid >= 16384 AND c.relkind = 'r' AND c.relpersistence <> 't') AS t) AS tables
      FROM pg_database d WHERE datname = current_database()`,
@@ -65,10 +78,10 @@ interface Found {
   readonly tables: readonly SizedTable[]
 }
 
-interface SizedTable {
-  readonly oid: string
-  readonly name: string
+interface SizedTable extends Omit<Table, 'rows'> {
   readonly bytes: number
+  /** The tables that its foreign keys lead to. */
+  readonly references: readonly string[]
 }
 
 async function countTables(client: Client, tables: readonly SizedTable[]): Promise<readonly Table[]> {
@@ -81,5 +94,7 @@ async function countTables(client: Client, tables: readonly SizedTable[]): Promi
       ? { rows: [] }
       : await client.query<{ rows: number }>(`${counts.join(' UNION ALL ')} ORDER BY 1`)
   const rowsOf = new Map(filled.map(({ oid }, index) => [oid, rows[index]?.rows]))
-  return tables.map(({ oid, name, bytes }) => ({ oid, name, rows: bytes === 0 ? 0 : rowsOf.get(oid) }))
+  return inDeletionOrder(tables).map(({ oid, name, isSimple, bytes }) => {
+    return { oid, name, isSimple, rows: bytes === 0 ? 0 : rowsOf.get(oid) }
+  })
 }

@@ -56,7 +56,7 @@ export class Renewal {
     this.#standing = standing
     this.#writes = writes
     this.#sessions = sessions
-    this.#usual = planAttempt(baseline, [])
+    this.#usual = planAttempt(baseline, new Set())
   }
 
   /** Begins with a database that nobody has used. */
@@ -92,13 +92,13 @@ export class Renewal {
       this.#noteWrites(look, tables, deleted).forEach((table) => written.add(table))
       this.#sessions = look.sessions
       if (look.isAlone && [...written].every((table) => tables.includes(table))) {
-        this.#usual = written.size === tables.length ? plan : planAttempt(this.#baseline, [...written])
+        this.#usual = written.size === tables.length ? plan : planAttempt(this.#baseline, written)
         return tables.every(({ rows }, index) => rows === left[index])
       }
       if ([...written].some(({ rows }) => rows === undefined)) {
         return false
       }
-      plan = planAttempt(this.#baseline, [...new Set([...tables, ...written])])
+      plan = planAttempt(this.#baseline, new Set([...tables, ...written]))
       await (look.isAlone ? undefined : ask([PAUSE]))
     }
     return false
@@ -119,8 +119,10 @@ interface Plan {
 }
 
 /** How to clean a session and tables in one go; whether that was right is seen from what it found. */
-function planAttempt(baseline: Baseline, tables: readonly Table[]): Plan {
+function planAttempt(baseline: Baseline, written: ReadonlySet<Table>): Plan {
   const { since, sequences } = baseline
+  const tables = baseline.tables.filter((table) => written.has(table))
+  const role = tables.every(({ isSimple }) => isSimple) ? 'origin' : 'replica'
   const names = tables.map(({ name }) => name)
   const counts = names.map((name) => `(SELECT count(*) FROM ONLY ${name})`)
   // Whether they moved or not, since to ask costs as much.
@@ -128,8 +130,9 @@ function planAttempt(baseline: Baseline, tables: readonly Table[]): Plan {
   const statements = [
     CLEAN_SESSION,
     selectLook(baseline),
-    // Triggers, rules and foreign keys rest, and who holds a lock is not waited for.
-    `SET LOCAL session_replication_role = replica; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
+    // Who holds a lock is not waited for. Triggers, rules and foreign keys rest only if they have to: of all that is
+    // done here nothing costs as much as the plans that the session has to make anew after it.
+    `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; SET LOCAL session_replication_role = ${role}`,
     ...names.map((name) => `DELETE FROM ONLY ${name} WHERE ${isNew(since)}`),
     `SELECT ${[`concat_ws('${NEXT}', ${[`''`, ...counts].join()})`, ...resets].join()}`,
   ]

@@ -74,7 +74,7 @@ export function outcomesOf(messages: readonly Buffer[]): readonly Outcome[] | un
 /** Behind the number of values comes, for each, its length, and then its text. */
 function firstValue(row: Buffer): string {
   const at = HEAD_LENGTH + 6
-  return row.toString('utf8', at, at + Math.max(0, row.readInt32BE(at - 4)))
+  return row.length < at ? '' : row.toString('utf8', at, at + Math.max(0, row.readInt32BE(at - 4)))
 }
 
 /** Whether the last that a server said is that it waits for a query, outside of a transaction. */

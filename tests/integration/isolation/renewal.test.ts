@@ -79,6 +79,38 @@ test('renew() makes a database equal to a new clone again, as often as rows are 
   }
 })
 
+const AUDITED = `
+  CREATE TABLE deletions (of_user int);
+  CREATE FUNCTION note_deletion() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN INSERT INTO deletions VALUES (OLD.id); RETURN OLD; END $$;
+  CREATE TRIGGER note_deletion BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION note_deletion()`
+
+const CIRCULAR = `
+  ALTER TABLE users ADD last_order int REFERENCES orders DEFERRABLE INITIALLY DEFERRED;
+  CREATE TABLE folders (id int PRIMARY KEY, parent int REFERENCES folders ON DELETE RESTRICT)`
+
+test.for([
+  ['with a trigger that writes', AUDITED, "INSERT INTO users (name) VALUES ('Ada'), ('Bea')"],
+  [
+    'with keys that lead in a circle',
+    CIRCULAR,
+    `BEGIN; INSERT INTO users (name, last_order) VALUES ('Ada', 1); INSERT INTO orders (user_id) VALUES (2); COMMIT;
+     INSERT INTO folders VALUES (1, NULL), (2, 1)`,
+  ],
+  [
+    'whose rows the others need',
+    '',
+    "INSERT INTO users (name) VALUES ('Ada'); INSERT INTO orders (user_id) VALUES (2)",
+  ],
+])('renew() deletes rows of tables %s', async ([, schema, statements]) => {
+  const lab = await openRenewalLab(`${SHOP}; ${schema}`)
+  for (let round = 0; round < 2; round += 1) {
+    await lab.use((client) => client.query(statements ?? ''))
+    expect(await lab.renew()).toBe(true)
+    expect(await lab.use(describeDatabase)).toEqual(await describeDatabase(lab.pristine))
+  }
+})
+
 test.for([
   ['changed a row of the template', "UPDATE countries SET name = 'Deutschland' WHERE code = 'de'"],
   ['exchanged one', "DELETE FROM countries WHERE code = 'fr'; INSERT INTO countries VALUES ('fr', 'France')"],
