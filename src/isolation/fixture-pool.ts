@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClientBase, Pool, PoolClient } from 'pg'
-import type { PostgresAddress } from '../environment/variable-set.ts'
 import type { KeptSession } from './kept-session.ts'
 
 /** How long a query that nobody awaited may still take once its test is over. */
 const PATIENCE_MS = 500
 
 export interface FixturePoolOptions {
-  readonly address: PostgresAddress
+  readonly url: string
   /** Whose sessions its clients use. */
   readonly session: KeptSession
   /** Done with each session before it is used. */
@@ -39,13 +38,14 @@ export class FixturePool {
   /** Loads pg, once; a project that does not use it need not have it loaded. */
   static load(environment: NodeJS.ProcessEnv): Promise<OpenFixturePool> {
     return (FixturePool.#loading ??= import('pg').then(({ default: pg }) => (options) => {
-      const { host, port, user, password, database } = options.address
-      const { session, onConnect } = options
-      const place = { host, port, user, password, database, application_name: APPLICATION_NAME }
+      const { url: connectionString, session, onConnect } = options
       const stream = () => session.open(mannerOf(environment, pg.defaults))
       // The types do not say so, but pg waits for it.
       // oxlint-disable-next-line typescript/no-misused-promises
-      return new FixturePool(new pg.Pool({ ...place, stream, onConnect }), options)
+      return new FixturePool(
+        new pg.Pool({ connectionString, application_name: APPLICATION_NAME, stream, onConnect }),
+        options,
+      )
     }))
   }
 

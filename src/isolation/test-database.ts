@@ -56,7 +56,7 @@ export class TestDatabase {
   /** Opened at its first use. */
   openPool(open: OpenFixturePool): Pool {
     this.#pool ??= open({
-      address: this.#lease.facts.postgres,
+      url: this.#lease.facts.postgres.url,
       session: this.#session,
       onConnect: async (client) => {
         await (this.#renewal ??= this.#session.withoutLook(() => beginRenewal(client as Client)))
