@@ -40,12 +40,10 @@ export class FixturePool {
     return (FixturePool.#loading ??= import('pg').then(({ default: pg }) => (options) => {
       const { url: connectionString, session, onConnect } = options
       const stream = () => session.open(mannerOf(environment, pg.defaults))
-      // The types do not say so, but pg waits for it.
+      // The types do not say so, but pg waits for onConnect.
+      const config = { connectionString, application_name: APPLICATION_NAME, stream, onConnect }
       // oxlint-disable-next-line typescript/no-misused-promises
-      return new FixturePool(
-        new pg.Pool({ connectionString, application_name: APPLICATION_NAME, stream, onConnect }),
-        options,
-      )
+      return new FixturePool(new pg.Pool(config), options)
     }))
   }
 

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
+import { stat } from 'node:fs/promises'
 import type { Socket } from 'node:net'
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import { InfraError } from '../../../src/errors.ts'
@@ -28,6 +30,12 @@ test('a lease says where its database and its Redis are, and which variables lea
       redis: { port: 7000, url: 'redis://localhost:7000' },
     },
   })
+})
+
+test.runIf(process.platform !== 'win32')('nobody else of this machine gets near the socket', async () => {
+  const { server } = await openLeasing()
+  const { mode, uid } = await stat(dirname(server.path))
+  expect({ mode: mode & 0o777, uid }).toEqual({ mode: 0o700, uid: process.getuid?.() })
 })
 
 test('a lease of one service names the common other one', async () => {
