@@ -9,8 +9,8 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run.stdout).toContain('Tests  21 passed (21)')
     expect(run.stdout + run.stderr).not.toMatch(/Unhandled|57P01/)
     expect(run.stderr.match(/^infra {2}\S+ > .* left .*$/gm)).toEqual([
-      'infra  test/ends.test.ts > two forgotten left 2 connections open: "two forgotten" (2)',
-      'infra  test/ends.test.ts > clocks that stand still left 1 connection open: "clocks that stand still" (1)',
+      'infra  test/ends.test.ts > two forgotten left 2 connections open: "vitest-infra database" (2)',
+      'infra  test/ends.test.ts > clocks that stand still left 1 connection open: "vitest-infra database" (1)',
     ])
     expect(run.exitCode).toBe(0)
   })

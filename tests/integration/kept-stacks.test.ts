@@ -79,7 +79,7 @@ test('who is still connected to the main database of an earlier run keeps nobody
   const { postgres } = await leave(project, { services: ['postgres'] })
   const { host, port, user, password, database } = postgres
   const client = new pg.Client({ host, port, user, password, database })
-  const cutOff = new Promise((resolve) => client.once('error', resolve))
+  const cutOff = new Promise((resolve) => client.on('error', resolve))
   await client.connect()
   await client.query("INSERT INTO visits VALUES ('/')")
   const next = await project.start({ ...KEPT, services: ['postgres'] })
