@@ -43,6 +43,8 @@ async function main(): Promise<number> {
       interruption.abort(signal)
     })
   }
+  // What is asked of the engine does not keep a process alive.
+  const alive = setInterval(() => {}, 60_000)
   try {
     return await runBenchmark(new Session(interruption.signal), options)
   } catch (error) {
@@ -50,6 +52,8 @@ async function main(): Promise<number> {
       throw error
     }
     return exitCodeOf(interruption.signal.reason as NodeJS.Signals)
+  } finally {
+    clearInterval(alive)
   }
 }
 

@@ -4,7 +4,7 @@ import { pglite } from '../contenders/start/pglite.ts'
 import { plain } from '../contenders/start/plain.ts'
 import { parallel, reuse, sequential } from '../contenders/start/testcontainers.ts'
 import { MEASURES, startContender } from '../contenders/start/variant.ts'
-import { cold, coldWithoutRedis, fromSnapshot } from '../contenders/start/vitest-infra.ts'
+import { cold, coldWithoutRedis, fromSnapshot, leftUp } from '../contenders/start/vitest-infra.ts'
 import type { Measure, Scenario } from '../support/contender.ts'
 
 const TABLES = 20
@@ -12,6 +12,7 @@ const VARIANTS = [
   plain,
   cold,
   fromSnapshot,
+  leftUp,
   coldWithoutRedis,
   parallel,
   sequential,

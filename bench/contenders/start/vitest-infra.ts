@@ -1,3 +1,4 @@
+import { removeKept } from '../../../src/providers/remove-kept.ts'
 import type { InfraOptions } from '../../../src/spec/infra-options.ts'
 import { removeSnapshots } from '../../support/engine.ts'
 import type { StartVariant } from './variant.ts'
@@ -10,6 +11,16 @@ export const fromSnapshot = infra(
   'vitest-infra, cold, from a snapshot',
   { snapshot: true },
   { cleanup: (_session, folder) => removeSnapshots(folder) },
+)
+
+/** The run that is not counted leaves its servers up. */
+export const leftUp = infra(
+  'vitest-infra, left up by the run before',
+  {},
+  {
+    env: { VITEST_INFRA_KEEP_ALIVE: '10m' },
+    cleanup: async (_session, folder) => void (await removeKept(process.env, folder)),
+  },
 )
 
 /** A variant of ours: an option more, and what has to be prepared for it. */
