@@ -43,8 +43,6 @@ async function main(): Promise<number> {
       interruption.abort(signal)
     })
   }
-  // What is asked of the engine does not keep a process alive.
-  const alive = setInterval(() => {}, 60_000)
   try {
     return await runBenchmark(new Session(interruption.signal), options)
   } catch (error) {
@@ -52,8 +50,6 @@ async function main(): Promise<number> {
       throw error
     }
     return exitCodeOf(interruption.signal.reason as NodeJS.Signals)
-  } finally {
-    clearInterval(alive)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
-import type { Since } from './reset/rows-written.ts'
 import { inDeletionOrder } from './reset/deletion-order.ts'
+import { countRows, type Since } from './reset/rows-written.ts'
 import { readSequences, type SequenceState } from './reset/sequences.ts'
 
 /** A larger table that was written is not looked through: a new clone costs less. */
@@ -68,8 +68,9 @@ export async function readBaseline(client: Client): Promise<Baseline | undefined
     return undefined
   }
   const { database, catalogs } = found
-  const tables = await countTables(client, found.tables)
-  return { database, since: { from: found.from, own: '0' }, tables, sequences: await readSequences(client), catalogs }
+  const since = { from: found.from, own: '0' }
+  const tables = await countTables(client, found.tables, since)
+  return { database, since, tables, sequences: await readSequences(client), catalogs }
 }
 
 interface Found {
@@ -84,16 +85,14 @@ interface SizedTable extends Omit<Table, 'rows'> {
   readonly references: readonly string[]
 }
 
-async function countTables(client: Client, tables: readonly SizedTable[]): Promise<readonly Table[]> {
+async function countTables(client: Client, tables: readonly SizedTable[], since: Since): Promise<readonly Table[]> {
   const filled = tables.filter(({ bytes }) => bytes > 0 && bytes <= MOST_BYTES)
-  const counts = filled.map(
-    ({ name }, index) => `SELECT ${index} AS "index", count(*)::float8 AS rows FROM ONLY ${name}`,
+  const counts = await countRows(
+    client,
+    filled.map(({ name }) => name),
+    since,
   )
-  const { rows } =
-    filled.length === 0
-      ? { rows: [] }
-      : await client.query<{ rows: number }>(`${counts.join(' UNION ALL ')} ORDER BY 1`)
-  const rowsOf = new Map(filled.map(({ oid }, index) => [oid, rows[index]?.rows]))
+  const rowsOf = new Map(filled.map(({ oid }, index) => [oid, counts[index]?.rows]))
   return inDeletionOrder(tables).map(({ oid, name, isSimple, bytes }) => {
     return { oid, name, isSimple, rows: bytes === 0 ? 0 : rowsOf.get(oid) }
   })

@@ -26,10 +26,10 @@ export interface DatabasesOptions {
 const LEAVE_POLL_MS = 5
 const LEAVE_POLLS = 10
 
-type DatabaseRequest = Pick<AcquireRequest, 'template' | 'reuse'> & Partial<Pick<AcquireRequest, 'span'>>
-
 /** Who was given a database connects to it at once, and is in more of a hurry than we are. */
 const BREATH_MS = 20
+
+type DatabaseRequest = Pick<AcquireRequest, 'template' | 'reuse'> & Partial<Pick<AcquireRequest, 'span'>>
 
 /** A database in somebody's hands. */
 interface Leased {
@@ -48,6 +48,7 @@ export class Databases implements DatabaseSource {
   readonly #leased = new Map<string, Leased>()
   readonly #dropper: DatabaseDropper
   readonly #returning = new Set<Promise<void>>()
+  readonly #breath = () => this.#options.clock.sleep(BREATH_MS)
   readonly #kept = new KeptDatabases((database) => this.#dropper.drop(database))
   #templates: Templates
   #poolCount = 0
@@ -139,8 +140,8 @@ export class Databases implements DatabaseSource {
   }
 
   async #takeBack(name: string, leased: Leased | undefined, { renewed, isUserGone }: Parting): Promise<void> {
-    // Of one that lives on, something may come later; unless it says that it was the only one who knew the address.
     await this.#breath()
+    // Of one that lives on, something may come later; unless it says that it was the only one who knew the address.
     const isSure = renewed !== undefined || (isUserGone && leased?.reuse === false)
     const clone = { name, renewed: renewed ?? leased?.clone.renewed }
     const isBack = isSure && (await this.#isUntouched(clone)) && leased?.pool.takeBack(clone)
@@ -148,8 +149,6 @@ export class Databases implements DatabaseSource {
       this.#dropper.drop(name)
     }
   }
-
-  readonly #breath = () => this.#options.clock.sleep(BREATH_MS)
 
   async #isUntouched({ name, renewed }: Clone): Promise<boolean> {
     const { admin, clock } = this.#options

@@ -6,7 +6,7 @@ const TEMPLATES_KEPT = 8
 
 /** Drops what runs before have left on a server; of templates, the oldest of those that are not `wanted`. */
 export async function dropLeftovers(
-  admin: Pick<PostgresAdmin, 'dropDatabase' | 'unsealTemplate'>,
+  admin: Pick<PostgresAdmin, 'dropDatabase' | 'dropTemplate'>,
   { templates, leftovers }: PostgresSurvey,
   wanted: readonly string[],
 ): Promise<void> {
@@ -17,7 +17,6 @@ export async function dropLeftovers(
   const others = templates.filter((template) => !wanted.includes(template))
   const room = Math.max(0, TEMPLATES_KEPT - wanted.length)
   for (const template of others.slice(0, Math.max(0, others.length - room))) {
-    await admin.unsealTemplate(template)
-    await admin.dropDatabase(template, { force: true })
+    await admin.dropTemplate(template, { force: true })
   }
 }

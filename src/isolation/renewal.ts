@@ -8,8 +8,16 @@ const MOST_TRIES = 6
 const LOCK_TIMEOUT_MS = 50
 
 /** Everything of a session that can be taken back, as DISCARD ALL does, which has to be alone in its query. */
-const CLEAN_SESSION = `CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; UNLISTEN *;
-  SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES`
+const CLEAN_SESSION = [
+  'CLOSE ALL',
+  'SET SESSION AUTHORIZATION DEFAULT',
+  'RESET ALL',
+  'DEALLOCATE ALL',
+  'UNLISTEN *',
+  'SELECT pg_advisory_unlock_all()',
+  'DISCARD TEMP',
+  'DISCARD SEQUENCES',
+]
 
 /** On the server: the clocks of a test may stand still. */
 const PAUSE = 'SELECT pg_sleep(0.003)'
@@ -128,11 +136,12 @@ function planAttempt(baseline: Baseline, written: ReadonlySet<Table>): Plan {
   // Whether they moved or not, since to ask costs as much.
   const resets = sequences.map(({ oid, lastValue, isCalled }) => `setval(${oid}::regclass, ${lastValue}, ${isCalled})`)
   const statements = [
-    CLEAN_SESSION,
+    ...CLEAN_SESSION,
     selectLook(baseline),
     // Who holds a lock is not waited for. Triggers, rules and foreign keys rest only if they have to: of all that is
     // done here nothing costs as much as the plans that the session has to make anew after it.
-    `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; SET LOCAL session_replication_role = ${role}`,
+    `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
+    `SET LOCAL session_replication_role = ${role}`,
     ...names.map((name) => `DELETE FROM ONLY ${name} WHERE ${isNew(since)}`),
     `SELECT ${[`concat_ws('${NEXT}', ${[`''`, ...counts].join()})`, ...resets].join()}`,
   ]
@@ -156,7 +165,7 @@ function readAttempt(
   if (!answers) {
     return undefined
   }
-  const [look, , , ...rest] = answers[0]?.slice(CLEAN_SESSION.split(';').length) ?? []
+  const [look, , , ...rest] = answers[0]?.slice(CLEAN_SESSION.length) ?? []
   const [, ...left] = (rest.at(-1)?.values[0] ?? '').split(NEXT)
   return {
     look: readLook(look?.values[0]),

@@ -25,7 +25,7 @@ export async function sweepDatabases({ admin, claim, runId }: SweepOptions): Pro
     })
   }
   for (const { name } of oldTemplates(marked)) {
-    await claim.ifUnused(name, () => admin.dropTemplate(name))
+    await claim.ifUnused(name, async () => void (await admin.dropTemplate(name, { force: false })))
   }
 }
 

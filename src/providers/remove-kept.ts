@@ -1,5 +1,5 @@
-import { homedir } from 'node:os'
 import { EngineApi } from './docker/engine-api.ts'
+import { searchHere } from './docker/engine-places.ts'
 import { findEngine } from './docker/find-engine.ts'
 import { labelOfRoot } from './docker/kept-labels.ts'
 import { removeContainer } from './docker/remove-container.ts'
@@ -11,13 +11,8 @@ import { removeContainer } from './docker/remove-container.ts'
  * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
  */
 export async function removeKept(environment: Record<string, string | undefined>, root: string): Promise<number> {
-  const engine = await findEngine({
-    environment,
-    platform: process.platform,
-    homeDirectory: homedir(),
-    userId: process.getuid?.(),
-  })
+  const engine = await findEngine(searchHere(environment))
   const containers = await new EngineApi(engine).listContainers(labelOfRoot(root))
-  await Promise.all(containers.map(({ Id }) => removeContainer(engine, Id)))
+  await Promise.all(containers.map(({ Id }) => removeContainer(engine, Id, { isAwaited: true })))
   return containers.length
 }

@@ -1,5 +1,5 @@
-import { homedir, userInfo } from 'node:os'
 import { connectTestcontainers } from './docker/connect-testcontainers.ts'
+import { searchHere } from './docker/engine-places.ts'
 import { findEngine } from './docker/find-engine.ts'
 import { type RemovedSnapshots, SnapshotImages } from './docker/snapshot-images.ts'
 
@@ -9,12 +9,7 @@ import { type RemovedSnapshots, SnapshotImages } from './docker/snapshot-images.
  * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
  */
 export async function removeSnapshots(environment: Record<string, string | undefined>): Promise<RemovedSnapshots> {
-  const engine = await findEngine({
-    environment,
-    platform: process.platform,
-    homeDirectory: homedir(),
-    userId: userInfo().uid,
-  })
+  const engine = await findEngine(searchHere(environment))
   const client = await connectTestcontainers(engine, environment)
   return new SnapshotImages(client.container.dockerode).removeAll()
 }

@@ -1,7 +1,7 @@
-import { arch, homedir } from 'node:os'
+import { arch } from 'node:os'
 import type { ResolvedSpec } from '../spec/resolve-spec.ts'
 import { createDockerProvider } from './docker/docker-provider.ts'
-import type { EngineSearch } from './docker/engine-places.ts'
+import { searchHere } from './docker/engine-places.ts'
 import { type Engine, findEngine, searchEngine } from './docker/find-engine.ts'
 import type { Missing } from './embedded/missing.ts'
 import { embeddedUnavailable, noProvider } from './no-provider.ts'
@@ -24,7 +24,7 @@ export interface ProviderContext {
 export async function selectProvider(spec: ResolvedSpec, context: ProviderContext): Promise<Provider> {
   switch (spec.provider) {
     case 'docker':
-      return dockerOn(await findEngine(engineSearch(context)), spec, context)
+      return dockerOn(await findEngine(searchHere(context.environment)), spec, context)
     case 'embedded':
       return selectEmbedded(spec, context)
     case 'external':
@@ -37,7 +37,7 @@ export async function selectProvider(spec: ResolvedSpec, context: ProviderContex
 }
 
 async function selectAny(spec: ResolvedSpec, context: ProviderContext): Promise<Provider> {
-  const engine = await searchEngine(engineSearch(context))
+  const engine = await searchEngine(searchHere(context.environment))
   if ('host' in engine) {
     return dockerOn(engine, spec, context)
   }
@@ -79,8 +79,4 @@ function dockerOn(engine: Engine, { root, keepAliveMs }: ResolvedSpec, context: 
 
 function machine({ environment }: ProviderContext) {
   return { environment, platform: process.platform, architecture: arch() }
-}
-
-function engineSearch({ environment }: ProviderContext): EngineSearch {
-  return { environment, platform: process.platform, homeDirectory: homedir(), userId: process.getuid?.() }
 }

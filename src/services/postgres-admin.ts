@@ -126,11 +126,11 @@ export class PostgresAdmin {
     return rows[0] === undefined ? 'missing' : rows[0].datistemplate ? 'sealed' : 'unsealed'
   }
 
-  /** A template that nobody is going to use any more. */
-  async dropTemplate(name: string): Promise<void> {
+  /** Drops a template that nobody is going to use any more, as {@link dropDatabase} does. */
+  async dropTemplate(name: string, { force }: { force: boolean }): Promise<boolean> {
     this.#assertOurs(name)
     await this.#working.query(`ALTER DATABASE ${quote(name)} IS_TEMPLATE false`)
-    await this.dropDatabase(name, { force: false })
+    return this.dropDatabase(name, { force })
   }
 
   /** Keeps everybody out of a finished template: a database that somebody is connected to cannot be cloned. */
@@ -139,11 +139,6 @@ export class PostgresAdmin {
     await this.#working.query(
       `ALTER DATABASE ${quote(name)} ALLOW_CONNECTIONS false; ALTER DATABASE ${quote(name)} IS_TEMPLATE true`,
     )
-  }
-
-  /** Makes a template one that can be dropped. */
-  async unsealTemplate(name: string): Promise<void> {
-    await this.#working.query(`ALTER DATABASE ${quote(name)} IS_TEMPLATE false`)
   }
 
   /** Has all that was committed written, so that whoever copies the server's files has it. */

@@ -1,3 +1,4 @@
+import { homedir } from 'node:os'
 import { posix } from 'node:path'
 import type { InfraError } from '../../errors.ts'
 import { type DockerContext, type DockerSettings, dockerConfigDirectory, readDockerContext } from './docker-context.ts'
@@ -8,6 +9,11 @@ export interface EngineSearch extends DockerSettings {
   readonly platform: NodeJS.Platform
   /** As `process.getuid()` says; undefined on Windows. */
   readonly userId: number | undefined
+}
+
+/** A search on this machine, in the environment of a process. */
+export function searchHere(environment: EngineSearch['environment']): EngineSearch {
+  return { environment, platform: process.platform, homeDirectory: homedir(), userId: process.getuid?.() }
 }
 
 /** A host that is passed over when it does not answer. */

@@ -3,14 +3,26 @@ import { parseEngineAddress } from './engine-address.ts'
 import { refused, requestEngine } from './engine-request.ts'
 import type { Engine } from './find-engine.ts'
 
+export interface RemovalOptions {
+  /**
+   * Whether this process stays until it is done. The engine carries it out in any case.
+   *
+   * @default false
+   */
+  readonly isAwaited?: boolean
+}
+
 /**
- * Removes a container, running or not, in one request: its data is in memory, so there is nothing to shut down for. The
- * engine carries it out even if this process ends meanwhile, which it is free to do.
+ * Removes a container, running or not, in one request: its data is in memory, so there is nothing to shut down for.
  */
-export async function removeContainer({ host, tlsDirectory }: Engine, idOrName: string): Promise<void> {
+export async function removeContainer(
+  { host, tlsDirectory }: Engine,
+  idOrName: string,
+  { isAwaited = false }: RemovalOptions = {},
+): Promise<void> {
   const address = parseEngineAddress(host, { tls: tlsDirectory !== undefined })
   const path = `/containers/${encodeURIComponent(idOrName)}?force=1&v=1`
-  const response = await requestEngine(address, { method: 'DELETE', path, tlsDirectory, unref: true })
+  const response = await requestEngine(address, { method: 'DELETE', path, tlsDirectory, unref: !isAwaited })
   const failure = refused(response, await text(response))
   if (failure.statusCode >= 300 && !isGone(failure)) {
     throw failure

@@ -102,7 +102,7 @@ test.for(['app', 'postgres', 'template1', 'vitest_infra_backup', 'vitest_infra_t
     const { admin } = await claimRun(servers)
     const refusal = { code: 'INFRA_LEASE_FAILED', message: expect.stringContaining('does not bear the mark') }
     await expect(admin.dropDatabase(name, { force: true })).rejects.toMatchObject(refusal)
-    await expect(admin.dropTemplate(name)).rejects.toMatchObject(refusal)
+    await expect(admin.dropTemplate(name, { force: false })).rejects.toMatchObject(refusal)
     await expect(admin.createDatabase(name)).rejects.toMatchObject(refusal)
     expect(withoutTemplates(await servers.look())).toEqual(UNTOUCHED)
   },
