@@ -1,7 +1,7 @@
-import { fileURLToPath } from 'node:url'
 // Brings the types of the configureVitest hook.
 import type {} from 'vitest/config'
 import type { Vite, VitestPluginContext } from 'vitest/node'
+import { entryFile } from './package-files.ts'
 import type { InfraOptions } from './spec/infra-options.ts'
 import { registry } from './vitest/registry.ts'
 import { addSetupFile } from './vitest/setup-file-path.ts'
@@ -9,7 +9,7 @@ import { addSetupFile } from './vitest/setup-file-path.ts'
 export type { InfraFacts } from './environment/infra-facts.ts'
 export type { InfraOptions } from './spec/infra-options.ts'
 
-const GLOBAL_SETUP = fileURLToPath(new URL('./global-setup.js', import.meta.url))
+const GLOBAL_SETUP = entryFile('global-setup')
 
 /**
  * Gives every project that it is in real PostgreSQL and Redis: started with the first test file, in the environment

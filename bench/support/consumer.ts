@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 
 const REPOSITORY = join(import.meta.dirname, '../..')
 
-/** A folder with a project of `bench/projects` in it, and this package, compiled, beside what it depends on. */
+/** A folder with a project of `bench/projects` in it, and this package, built, beside what it depends on. */
 export async function createConsumer(project: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'vitest-infra-bench-'))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -17,9 +17,7 @@ export async function createConsumer(project: string): Promise<string> {
   const own = join(modules, 'vitest-infra')
   await mkdir(own, { recursive: true })
   await cp(join(REPOSITORY, 'package.json'), join(own, 'package.json'))
-  const compiler = join(REPOSITORY, 'node_modules/typescript/bin/tsc')
-  const options = ['-p', 'tsconfig.build.json', '--noCheck', '--outDir', join(own, 'dist')]
-  await promisify(execFile)(process.execPath, [compiler, ...options], { cwd: REPOSITORY })
+  await promisify(execFile)(process.execPath, [join(REPOSITORY, 'scripts/build.ts'), join(own, 'dist')])
   const others = (await readdir(join(REPOSITORY, 'node_modules'))).filter((name) => name !== 'vitest-infra')
   await Promise.all(others.map((name) => symlink(join(REPOSITORY, 'node_modules', name), join(modules, name))))
   return folder

@@ -1,4 +1,6 @@
 import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { entryFile } from '../package-files.ts'
 import type { SeedContext, SeedStep } from '../spec/infra-options.ts'
 import { assertFilled } from './assert-filled.ts'
 import { nodeWords } from './define-tool.ts'
@@ -51,8 +53,7 @@ interface Code {
 function renderCode({ folder, migrator, context }: Code): string {
   const { PGHOST: host, PGPORT: port, PGUSER: user, PGDATABASE: database } = context.env
   const address = { host, port: Number(port), user, database }
-  // Next to this file, and with the ending that it has here: .ts in the sources, .js in the package.
-  const module = import.meta.url.replace(/kysely(?=\.[jt]s$)/, 'migrate-with-kysely')
+  const module = pathToFileURL(entryFile('migrations/migrate-with-kysely')).href
   return [
     `import { migrateWithKysely } from ${JSON.stringify(module)}`,
     `const address = { ...${JSON.stringify(address)}, password: process.env.PGPASSWORD }`,

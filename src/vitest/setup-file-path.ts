@@ -1,7 +1,7 @@
-import { fileURLToPath } from 'node:url'
 import type { TestProject } from 'vitest/node'
+import { entryFile } from '../package-files.ts'
 
-const SETUP_FILE = fileURLToPath(new URL('../setup-file.js', import.meta.url))
+const SETUP_FILE = entryFile('setup-file')
 
 /**
  * Puts our setup file before the user's, so that the environment stands when theirs import the application.

@@ -42,14 +42,12 @@ export default async function setup(project: TestProject): Promise<() => void> {
   return remove
 }
 
-/** Compiled anew into a folder of its own: `dist` may be stale, or just be written by somebody else. */
+/** Built anew into a folder of its own: `dist` may be stale, or just be written by somebody else. */
 async function pack(folder: string): Promise<string> {
   const stage = join(folder, 'package')
   await mkdir(stage)
   await Promise.all(PACKED_FILES.map((file) => cp(join(REPOSITORY, file), join(stage, file)).catch(ignoreMissing)))
-  const compiler = join(REPOSITORY, 'node_modules/typescript/bin/tsc')
-  const options = ['-p', 'tsconfig.build.json', '--noCheck', '--outDir', join(stage, 'dist')]
-  await run(process.execPath, [compiler, ...options], { cwd: REPOSITORY })
+  await run(process.execPath, [join(REPOSITORY, 'scripts/build.ts'), join(stage, 'dist')])
   const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json'], { cwd: stage })
   const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
   return join(stage, filename)

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { MANIFEST_FILE } from '../../package-files.ts'
 import { type ServiceDefinition, siblingPortsOf } from '../../services/service.ts'
 import type { Engine } from './find-engine.ts'
 
@@ -82,9 +83,7 @@ export function wantedPorts(definition: ServiceDefinition): readonly string[] {
 }
 
 async function readVersion(): Promise<string> {
-  return readFile(new URL('../../../package.json', import.meta.url), 'utf8').then(
-    (text) => (JSON.parse(text) as { version: string }).version,
-  )
+  return readFile(MANIFEST_FILE, 'utf8').then((text) => (JSON.parse(text) as { version: string }).version)
 }
 
 function digest(text: string): string {

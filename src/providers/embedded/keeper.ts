@@ -1,11 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { extname } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { entryFile } from '../../package-files.ts'
 import type { Ending, KeeperMessage, KeeperRequest, Program } from './keeper-protocol.ts'
 
-/** TypeScript where our own sources run, JavaScript in the package. */
-const PROCESS_FILE = fileURLToPath(new URL(`./keeper-process${extname(import.meta.url)}`, import.meta.url))
+const PROCESS_FILE = entryFile('providers/embedded/keeper-process')
 
 const GONE: Ending = { code: null, signal: null }
 
