@@ -10,7 +10,7 @@ const MOST_BYTES = 1024 * 1024
 const ON_DELETE = 8
 
 /** Whether nothing on the server or in the template works around what a renewal relies on. */
-const IS_PLAIN = `current_setting('track_counts')::bool AND current_setting('is_superuser')::bool
+const IS_PLAIN = `current_setting('server_version_num')::int >= 160000 AND current_setting('track_counts')::bool AND current_setting('is_superuser')::bool
   AND current_setting('max_prepared_transactions') = '0' AND current_setting('wal_level') <> 'logical'
   AND NOT EXISTS (SELECT FROM pg_class c LEFT JOIN pg_am a ON a.oid = c.relam
     WHERE c.oid >= 16384 AND (c.relkind = 'f' OR (c.relkind IN ('r', 'm') AND a.amname <> 'heap')))
@@ -27,6 +27,8 @@ export interface Table {
   readonly oid: string
   /** Qualified and quoted. */
   readonly name: string
+  /** Of the table that holds its large values. */
+  readonly toast: string | null
   /** None if it is too large to be counted. */
   readonly rows: number | undefined
   /** Whether rows can be deleted with triggers and foreign keys at work, after those of the tables before it. */
@@ -40,8 +42,8 @@ export interface Baseline {
   /** Those that refer to others come before them. */
   readonly tables: readonly Table[]
   readonly sequences: readonly SequenceState[]
-  /** Object ids of the tables that hold the schema, and of those that all databases share and few write to. */
-  readonly catalogs: readonly string[]
+  /** Object ids of the catalogs that all databases share and few write to. */
+  readonly shared: readonly string[]
 }
 
 /** Reads a clone that nobody has used; nothing if it is of a kind that has to be cloned anew for each test. */
@@ -49,10 +51,11 @@ export async function readBaseline(client: Client): Promise<Baseline | undefined
   const { rows } = await client.query<Omit<Baseline, 'since' | 'sequences'> & Found>(
     `SELECT d.oid::text AS database, pg_snapshot_xmax(pg_current_snapshot())::xid::text AS "from",
        ${IS_PLAIN} AS "isPlain",
-       ARRAY(SELECT oid::text FROM pg_class WHERE oid < 16384 AND relkind = 'r'
-         AND (NOT relisshared OR relname IN ('pg_db_role_setting', 'pg_subscription', 'pg_shdescription'))) AS catalogs,
+       ARRAY(SELECT oid::text FROM pg_class WHERE relisshared
+         AND relname IN ('pg_db_role_setting', 'pg_subscription', 'pg_shdescription')) AS shared,
        (SELECT coalesce(json_agg(t), '[]') FROM (
          SELECT c.oid::text AS oid, format('%I.%I', n.nspname, c.relname) AS name, pg_relation_size(c.oid) AS bytes,
+           nullif(c.reltoastrelid, 0)::text AS toast,
            NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgtype & ${ON_DELETE} <> 0)
              AND NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid)
              AND NOT EXISTS (SELECT FROM pg_constraint
@@ -67,10 +70,10 @@ export async function readBaseline(client: Client): Promise<Baseline | undefined
   if (!found?.isPlain) {
     return undefined
   }
-  const { database, catalogs } = found
+  const { database, shared } = found
   const since = { from: found.from, own: '0' }
   const tables = await countTables(client, found.tables, since)
-  return { database, since, tables, sequences: await readSequences(client), catalogs }
+  return { database, since, tables, sequences: await readSequences(client), shared }
 }
 
 interface Found {
@@ -93,7 +96,7 @@ async function countTables(client: Client, tables: readonly SizedTable[], since:
     since,
   )
   const rowsOf = new Map(filled.map(({ oid }, index) => [oid, counts[index]?.rows]))
-  return inDeletionOrder(tables).map(({ oid, name, isSimple, bytes }) => {
-    return { oid, name, isSimple, rows: bytes === 0 ? 0 : rowsOf.get(oid) }
+  return inDeletionOrder(tables).map(({ oid, name, toast, isSimple, bytes }) => {
+    return { oid, name, toast, isSimple, rows: bytes === 0 ? 0 : rowsOf.get(oid) }
   })
 }

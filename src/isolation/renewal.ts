@@ -17,10 +17,16 @@ const CLEAN_SESSION = [
   'SELECT pg_advisory_unlock_all()',
   'DISCARD TEMP',
   'DISCARD SEQUENCES',
+  // Has what the session has counted told to the server with the end of this query.
+  'SELECT pg_stat_force_next_flush()',
 ]
 
 /** On the server: the clocks of a test may stand still. */
 const PAUSE = 'SELECT pg_sleep(0.003)'
+
+/** Among them what is of no use for tables as small as these, and takes as long as the rest. */
+const VACUUM_OPTIONS =
+  'SKIP_LOCKED, INDEX_CLEANUP on, PROCESS_TOAST false, SKIP_DATABASE_STATS true, BUFFER_USAGE_LIMIT 0'
 
 /** Tells the parts of a look apart. */
 const NEXT = '|'
@@ -31,7 +37,7 @@ export type Ask = (queries: readonly string[]) => Promise<readonly (readonly Out
 /** What the server says of a database at one moment. */
 interface Look {
   readonly isAlone: boolean
-  /** All that is said of it outside of it, and how many rows were ever written in catalogs. */
+  /** All that is said of it outside of it, and how many rows were ever written in its catalogs. */
   readonly standing: string
   /** How many sessions there ever were. */
   readonly sessions: number
@@ -42,6 +48,8 @@ interface Look {
 /** What is known of a database that equals a new clone. */
 export interface RenewalState extends Omit<Look, 'isAlone'> {
   readonly baseline: Baseline
+  /** Object ids of the tables that were written last. */
+  readonly usual: readonly string[]
 }
 
 /**
@@ -59,18 +67,18 @@ export class Renewal {
   /** The tables that were written last, and probably are now: to find out first takes longer. */
   #usual: Plan
 
-  private constructor({ baseline, standing, writes, sessions }: RenewalState) {
+  private constructor({ baseline, standing, writes, sessions, usual }: RenewalState) {
     this.#baseline = baseline
     this.#standing = standing
     this.#writes = writes
     this.#sessions = sessions
-    this.#usual = planAttempt(baseline, new Set())
+    this.#usual = planAttempt(baseline, new Set(baseline.tables.filter(({ oid }) => usual.includes(oid))))
   }
 
   /** Begins with a database that nobody has used. */
   static async begin(client: Client, baseline: Baseline): Promise<Renewal> {
     const { rows } = await client.query<{ look: string }>(selectLook(baseline))
-    return new Renewal({ baseline, ...readLook(rows[0]?.look) })
+    return new Renewal({ baseline, usual: [], ...readLook(baseline, rows[0]?.look) })
   }
 
   /** Goes on, in another worker, with a database that nobody has used since it was renewed. */
@@ -80,7 +88,13 @@ export class Renewal {
 
   /** What it takes to go on elsewhere. */
   get state(): RenewalState {
-    return { baseline: this.#baseline, standing: this.#standing, writes: this.#writes, sessions: this.#sessions }
+    return {
+      baseline: this.#baseline,
+      usual: this.#usual.tables.map(({ oid }) => oid),
+      standing: this.#standing,
+      writes: this.#writes,
+      sessions: this.#sessions,
+    }
   }
 
   /**
@@ -92,7 +106,7 @@ export class Renewal {
     let plan = this.#usual
     for (let count = 0; count < MOST_TRIES; count += 1) {
       const { tables, queries } = plan
-      const attempt = readAttempt(await ask(queries), tables)
+      const attempt = readAttempt(this.#baseline, await ask(queries), tables)
       if (attempt?.look.standing !== this.#standing) {
         return false
       }
@@ -101,7 +115,7 @@ export class Renewal {
       this.#sessions = look.sessions
       if (look.isAlone && [...written].every((table) => tables.includes(table))) {
         this.#usual = written.size === tables.length ? plan : planAttempt(this.#baseline, written)
-        return tables.every(({ rows }, index) => rows === left[index])
+        return tables.filter(hasRows).every(({ rows }, index) => rows === left[index])
       }
       if ([...written].some(({ rows }) => rows === undefined)) {
         return false
@@ -132,23 +146,28 @@ function planAttempt(baseline: Baseline, written: ReadonlySet<Table>): Plan {
   const tables = baseline.tables.filter((table) => written.has(table))
   const role = tables.every(({ isSimple }) => isSimple) ? 'origin' : 'replica'
   const names = tables.map(({ name }) => name)
-  const counts = names.map((name) => `(SELECT count(*) FROM ONLY ${name})`)
+  const counts = tables.filter(hasRows).map(({ name }) => `(SELECT count(*) FROM ONLY ${name})`)
   // Whether they moved or not, since to ask costs as much.
   const resets = sequences.map(({ oid, lastValue, isCalled }) => `setval(${oid}::regclass, ${lastValue}, ${isCalled})`)
   const statements = [
-    ...CLEAN_SESSION,
     selectLook(baseline),
     // Who holds a lock is not waited for. Triggers, rules and foreign keys rest only if they have to: of all that is
     // done here nothing costs as much as the plans that the session has to make anew after it.
     `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
     `SET LOCAL session_replication_role = ${role}`,
-    ...names.map((name) => `DELETE FROM ONLY ${name} WHERE ${isNew(since)}`),
+    ...tables.map((table) => `DELETE FROM ONLY ${table.name}${hasRows(table) ? ` WHERE ${isNew(since)}` : ''}`),
     `SELECT ${[`concat_ws('${NEXT}', ${[`''`, ...counts].join()})`, ...resets].join()}`,
   ]
   // So that new rows come where they come in a new clone, and in the same order. It passes over a page that a checkpoint
   // writes just then, so that the next row comes behind the dead ones, once in some thousand tests.
-  const vacuum = `VACUUM (SKIP_LOCKED, INDEX_CLEANUP on, PROCESS_TOAST false) ${names.join()}`
-  return { tables, queries: [statements.join('; '), ...(names.length > 0 ? [vacuum] : [])] }
+  const vacuum = `VACUUM (${VACUUM_OPTIONS}) ${names.join()}`
+  const queries = [CLEAN_SESSION.join('; '), statements.join('; '), ...(names.length > 0 ? [vacuum] : [])]
+  return { tables, queries }
+}
+
+/** Without any in the template, there is nothing to count once what is new is gone. */
+function hasRows({ rows }: Table): boolean {
+  return rows !== 0
 }
 
 interface Attempt {
@@ -156,40 +175,51 @@ interface Attempt {
   readonly look: Look
   /** Rows of each table. */
   readonly deleted: readonly number[]
+  /** Of the tables that have rows in the template. */
   readonly left: readonly number[]
 }
 
 function readAttempt(
+  baseline: Baseline,
   answers: readonly (readonly Outcome[])[] | undefined,
   tables: readonly Table[],
 ): Attempt | undefined {
   if (!answers) {
     return undefined
   }
-  const [look, , , ...rest] = answers[0]?.slice(CLEAN_SESSION.length) ?? []
+  const [look, , , ...rest] = answers[1] ?? []
   const [, ...left] = (rest.at(-1)?.values[0] ?? '').split(NEXT)
   return {
-    look: readLook(look?.values[0]),
+    look: readLook(baseline, look?.values[0]),
     deleted: tables.map((_, index) => Number(rest[index]?.tag.split(' ')[1])),
     left: left.map(Number),
   }
 }
 
-function readLook(text = ''): Look {
-  const [isAlone, standing = '', sessions, writes = ''] = text.split(NEXT)
-  return { isAlone: isAlone === 't', standing, sessions: Number(sessions), writes: writes.split(' ').map(Number) }
+function readLook({ tables }: Baseline, text = ''): Look {
+  const [isAlone, outside, total, sessions, counts = ''] = text.split(NEXT)
+  const writes = counts.split(' ').map(Number)
+  const inCatalogs = writes.reduce((left, count) => left - count, Number(total))
+  return {
+    isAlone: isAlone === 't',
+    standing: `${outside} ${inCatalogs}`,
+    sessions: Number(sessions),
+    writes: writes.slice(0, tables.length),
+  }
 }
 
-/** Functions and not their views, and no more tables than needed: to plan takes longer than to look. */
-function selectLook({ database, catalogs, tables }: Baseline): string {
+/** Functions and not their views, and no more of them than needed: to plan takes longer than to look. */
+function selectLook({ database, shared, tables }: Baseline): string {
+  const relations = [...tables.map(({ oid }) => oid), ...tables.flatMap(({ toast }) => toast ?? [])]
   return `SELECT concat_ws('${NEXT}', pg_stat_get_db_numbackends(${database}) = 1,
     concat_ws(' ', (SELECT xmin FROM pg_database WHERE oid = ${database}), pg_stat_get_db_stat_reset_time(${database}),
-      (SELECT sum(${WRITES}) FROM unnest('{${catalogs.join()}}'::oid[]) AS t (oid))),
-    pg_stat_get_db_sessions(${database}), array_to_string(ARRAY(SELECT ${WRITES} FROM unnest('{${tables.map(({ oid }) => oid).join()}}'::oid[]) AS t (oid)), ' '))
+      ${shared.map((oid) => countWrites('', oid)).join(' + ')}),
+    ${countWrites('db_', database)}, pg_stat_get_db_sessions(${database}),
+    array_to_string(ARRAY(SELECT ${countWrites('', 't.oid')} FROM unnest('{${relations.join()}}'::oid[]) AS t (oid)), ' '))
     AS look`
 }
 
-/** By all sessions, and by this one since it last told how many. */
-const WRITES = ['inserted', 'updated', 'deleted']
-  .map((kind) => `pg_stat_get_tuples_${kind}(t.oid) + pg_stat_get_xact_tuples_${kind}(t.oid)`)
-  .join(' + ')
+/** Rows that were ever written in a table, or in all of a database. */
+function countWrites(kind: '' | 'db_', oid: string): string {
+  return ['inserted', 'updated', 'deleted'].map((way) => `pg_stat_get_${kind}tuples_${way}(${oid})`).join(' + ')
+}

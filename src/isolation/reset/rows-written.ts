@@ -10,7 +10,8 @@ export interface Since {
 
 /** An SQL condition that holds for rows, of tables and of catalogs, that somebody has written since. */
 export function isNew({ from, own }: Since): string {
-  return `age(xmin) <= age('${from}'::xid) AND xmin <> '${own}'::xid`
+  const isLate = `age(xmin) <= age('${from}'::xid)`
+  return own === '0' ? isLate : `${isLate} AND xmin <> '${own}'::xid`
 }
 
 export interface RowCount {

@@ -104,6 +104,11 @@ test.for([
      INSERT INTO folders VALUES (1, NULL), (2, 1)`,
   ],
   [
+    'with values too large for a row',
+    'CREATE TABLE notes (text text)',
+    "INSERT INTO notes SELECT string_agg(md5(i::text), '') FROM generate_series(1, 2000) AS i",
+  ],
+  [
     'whose rows the others need',
     '',
     "INSERT INTO users (name) VALUES ('Ada'); INSERT INTO orders (user_id) VALUES (2)",
