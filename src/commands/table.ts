@@ -1,0 +1,55 @@
+import type { Command, Host } from './command.ts'
+
+const DEFAULT_TTL = '8h'
+
+/** Every command, by its name; what it does is loaded when it is called. */
+export const COMMANDS: Readonly<Record<string, Command>> = {
+  up: {
+    summary: 'Start the stack of this project and leave it up: tests use it from then on',
+    usage: '[--ttl <time>]',
+    options: {
+      ttl: {
+        value: 'time',
+        isDuration: true,
+        description: `How long it stays when nobody uses it, such as 30m (default: ${DEFAULT_TTL})`,
+      },
+    },
+    examples: [
+      ['vitest-infra up', 'PostgreSQL and Redis for a day of work'],
+      ['vitest-infra up --ttl 30m', 'They end half an hour after the last run'],
+    ],
+    async run({ options: { ttl = DEFAULT_TTL } }, host) {
+      const [{ up }, { createReporter }, { cleanUpBeforeExit }] = await Promise.all([
+        import('./up.ts'),
+        import('../report/reporter.ts'),
+        import('../internal/clean-up-before-exit.ts'),
+      ])
+      const report = createReporter(host.stderr)
+      const whileStarting = (stop: () => Promise<void>) => cleanUpBeforeExit(host.process, stop)
+      return say(host, await up({ ...host, ttl: String(ttl), report, whileStarting }))
+    },
+  },
+  down: {
+    summary: 'End what up and keepAlive have left up for this project, whoever uses it',
+    usage: '',
+    examples: [['vitest-infra down', 'Nothing of this project is left in the engine']],
+    async run(_call, host) {
+      const { down } = await import('./down.ts')
+      return say(host, await down(host.environment, host.directory))
+    },
+  },
+  gc: {
+    summary: 'Remove the snapshots that runs of all projects have left in the container engine',
+    usage: '',
+    examples: [['vitest-infra gc', 'Room on the disk; the next start makes them anew']],
+    async run(_call, host) {
+      const { gc } = await import('./gc.ts')
+      return say(host, await gc(host.environment))
+    },
+  },
+}
+
+function say({ stdout }: Host, text: string): number {
+  stdout.write(`${text}\n`)
+  return 0
+}
