@@ -1,3 +1,4 @@
+import { VARIABLE_FORMATS, type VariableFormat } from '../environment/render-variables.ts'
 import type { Command, Host } from './command.ts'
 
 const DEFAULT_TTL = '8h'
@@ -36,6 +37,27 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     async run(_call, host) {
       const { down } = await import('./down.ts')
       return say(host, await down(host.environment, host.directory))
+    },
+  },
+  env: {
+    summary: 'Print the variables that lead to the stack that is up',
+    usage: `[--format ${VARIABLE_FORMATS.join('|')}]`,
+    options: {
+      format: {
+        value: 'format',
+        choices: VARIABLE_FORMATS,
+        description: `One of ${VARIABLE_FORMATS.join(', ')} (default: dotenv)`,
+      },
+    },
+    examples: [
+      ['vitest-infra env > .env.infra', 'For node --env-file, Vite and others that read dotenv'],
+      ['eval "$(vitest-infra env --format shell)"', 'Into the shell that you are in'],
+      ['vitest-infra env --format github >> "$GITHUB_ENV"', 'Into the next steps of a job'],
+    ],
+    async run({ options: { format = 'dotenv' } }, host) {
+      const { env } = await import('./env.ts')
+      host.stdout.write(await env(host, format as VariableFormat))
+      return 0
     },
   },
   gc: {

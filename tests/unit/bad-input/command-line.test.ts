@@ -25,6 +25,7 @@ const lines: readonly (readonly [args: readonly string[], problem: RegExp])[] = 
   [['up', '--ttl', '-5m'], /^Option '--ttl' argument is ambiguous\.$/],
   [['down', '--ttl', '5m'], /^Unknown option '--ttl'/],
   [['gc', '--ttl=5m'], /^Unknown option '--ttl'/],
+  [['env', '--format', 'xml'], /^--format is one of dotenv, shell, json, github, not "xml"$/],
   [['help', 'nothing'], /^Unknown command: nothing$/],
   [['help', 'up', 'down'], /^Unknown command: up down$/],
   [['--help=yes'], /^Option '-h, --help' does not take an argument$/],
@@ -40,7 +41,7 @@ function run(args: readonly string[]) {
 test.for(lines)('vitest-infra %j is refused with exit code 2, and the usage', ([args, problem]) => {
   const { status, stdout, stderr } = run(args)
   expect(stderr.split('\n')[0]).toMatch(problem)
-  expect(stderr).toMatch(/\n\nUsage: vitest-infra (?:<command>|up|down|gc)/)
+  expect(stderr).toMatch(/\n\nUsage: vitest-infra (?:<command>|up|down|env|gc)/)
   expect([status, stdout]).toEqual([2, ''])
 })
 

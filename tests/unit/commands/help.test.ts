@@ -23,7 +23,7 @@ test.for(Object.keys(COMMANDS))('the help of %s has lines to copy, which are und
   for (const [line, purpose] of examples) {
     expect(text).toContain(line)
     expect(text).toContain(purpose)
-    const [, words = ''] = /^vitest-infra ([^|>]*)/.exec(line.replace(/^.*(?=vitest-infra)/, '')) ?? []
+    const [, words = ''] = /vitest-infra ([^|>)]*)/.exec(line) ?? []
     expect(readCommandLine(words.trim().split(' '), COMMANDS)).toMatchObject({ type: 'command' })
   }
 })

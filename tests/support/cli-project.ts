@@ -1,0 +1,67 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { onTestFinished } from 'vitest'
+import { Project } from './snapshot-runs.ts'
+
+const CLI = join(import.meta.dirname, '../../dist/cli.js')
+
+/** The variables of this process that the command line gets; those of this file's own servers stay here. */
+const INHERITED = /^(PATH|HOME|TMPDIR|LANG|XDG_RUNTIME_DIR|DOCKER_\w+)$/
+
+export interface CliResult {
+  readonly exitCode: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** A project in a folder of its own, on which the built command line is run; its containers go with the test. */
+export class CliProject {
+  readonly project: Project
+
+  private constructor(project: Project) {
+    this.project = project
+  }
+
+  /** With the options of `infra.config.mjs`, as source. */
+  static async create(options = '', files: Readonly<Record<string, string>> = {}): Promise<CliProject> {
+    const config = `export default { snapshot: false, ${options} }`
+    return new CliProject(await Project.create({ 'infra.config.mjs': config, ...files }))
+  }
+
+  /** Its servers are up, for a minute without a use. */
+  async up(): Promise<void> {
+    const { exitCode, stderr } = await this.run(['up', '--ttl', '1m'])
+    if (exitCode !== 0) {
+      throw new Error(stderr)
+    }
+  }
+
+  start(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcessWithoutNullStreams {
+    const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => INHERITED.test(name)))
+    const child = spawn(process.execPath, [CLI, ...args], {
+      cwd: this.project.root,
+      env: { ...inherited, ...env },
+      stdio: 'pipe',
+    })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    return child
+  }
+
+  async run(args: readonly string[], { input = '', env = {} }: RunOptions = {}): Promise<CliResult> {
+    const child = this.start(args, env)
+    child.stdin.on('error', () => {}).end(input)
+    const [stdout, stderr, [exitCode]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'close') as Promise<[number | null]>,
+    ])
+    return { exitCode, stdout, stderr }
+  }
+}
+
+interface RunOptions {
+  readonly input?: string
+  readonly env?: Readonly<Record<string, string>>
+}
