@@ -2,6 +2,7 @@ import { VARIABLE_FORMATS, type VariableFormat } from '../environment/render-var
 import type { Command, Host } from './command.ts'
 
 const DEFAULT_TTL = '8h'
+const DEFAULT_TIMEOUT = '60s'
 
 /** Every command, by its name; what it does is loaded when it is called. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
@@ -37,6 +38,39 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     async run(_call, host) {
       const { down } = await import('./down.ts')
       return say(host, await down(host.environment, host.directory))
+    },
+  },
+  status: {
+    summary: 'Show the services of this project; the exit code is 0 if all are healthy, else 1',
+    usage: '[--watch] [--json]',
+    options: {
+      watch: { description: 'Go on until it is interrupted' },
+      json: { description: 'For programs: a list, or one in each line that has news with --watch' },
+    },
+    examples: [
+      ['vitest-infra status', 'State, image, address and the last healthchecks'],
+      ['vitest-infra status --watch', 'See a service flap'],
+      ['vitest-infra status --json', 'For a script'],
+    ],
+    async run({ options: { watch, json } }, host) {
+      const { status } = await import('./status.ts')
+      return status(host, { watch: watch === true, json: json === true })
+    },
+  },
+  wait: {
+    summary: 'Wait until all services of this project are healthy',
+    usage: '[--timeout <time>]',
+    options: {
+      timeout: {
+        value: 'time',
+        isDuration: true,
+        description: `After how long to give up, such as 2m (default: ${DEFAULT_TIMEOUT})`,
+      },
+    },
+    examples: [['vitest-infra wait --timeout 2m', 'In a script that has started the stack behind itself']],
+    async run({ options: { timeout = DEFAULT_TIMEOUT } }, host) {
+      const [{ wait }, { systemClock }] = await Promise.all([import('./wait.ts'), import('../internal/clock.ts')])
+      return say(host, await wait(host, String(timeout), systemClock))
     },
   },
   env: {

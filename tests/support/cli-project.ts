@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { onTestFinished } from 'vitest'
+import { shellWord } from '../../src/internal/shell-word.ts'
 import { Project } from './snapshot-runs.ts'
 
 const CLI = join(import.meta.dirname, '../../dist/cli.js')
@@ -38,9 +39,19 @@ export class CliProject {
     }
   }
 
+  /** Both outputs are one there, and lines end as in a terminal. */
+  async runInTerminal(args: readonly string[], { input = '', env = {} }: RunOptions = {}): Promise<CliResult> {
+    const command = [process.execPath, CLI, ...args].map(shellWord).join(' ')
+    return collect(this.#spawn('script', ['-qefc', command, '/dev/null'], { TERM: 'xterm', ...env }), input)
+  }
+
   start(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcessWithoutNullStreams {
+    return this.#spawn(process.execPath, [CLI, ...args], env)
+  }
+
+  #spawn(program: string, args: readonly string[], env: Readonly<Record<string, string>>) {
     const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => INHERITED.test(name)))
-    const child = spawn(process.execPath, [CLI, ...args], {
+    const child = spawn(program, args, {
       cwd: this.project.root,
       env: { ...inherited, ...env },
       stdio: 'pipe',
@@ -50,15 +61,18 @@ export class CliProject {
   }
 
   async run(args: readonly string[], { input = '', env = {} }: RunOptions = {}): Promise<CliResult> {
-    const child = this.start(args, env)
-    child.stdin.on('error', () => {}).end(input)
-    const [stdout, stderr, [exitCode]] = await Promise.all([
-      text(child.stdout),
-      text(child.stderr),
-      once(child, 'close') as Promise<[number | null]>,
-    ])
-    return { exitCode, stdout, stderr }
+    return collect(this.start(args, env), input)
   }
+}
+
+async function collect(child: ChildProcessWithoutNullStreams, input: string): Promise<CliResult> {
+  child.stdin.on('error', () => {}).end(input)
+  const [stdout, stderr, [exitCode]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ])
+  return { exitCode, stdout, stderr }
 }
 
 interface RunOptions {
