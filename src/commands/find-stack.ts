@@ -12,13 +12,21 @@ export interface FoundStack extends KeptServices {
 /**
  * Finds the stack that `up`, or a run with `keepAlive`, has left up.
  *
- * @throws InfraError `INFRA_NOT_UP` where one of its services is not
+ * @throws InfraError `INFRA_NOT_UP` where one of its services, or the one that is asked for, is not
  */
-export async function findStack({ environment, directory }: Host): Promise<FoundStack> {
+export async function findStack({ environment, directory }: Host, only?: string): Promise<FoundStack> {
   const spec = await readProject({ directory, options: {}, environment })
   const kept = await findKeptServices(environment, spec.root)
-  servicesOf(spec).forEach(({ service }) => findService(kept, service.name))
-  return { spec, ...kept }
+  const names = servicesOf(spec).map(({ service }) => service.name)
+  if (only !== undefined && !names.includes(only)) {
+    throw new InfraError('INFRA_NOT_UP', {
+      problem: `Cannot find service "${only}": this project has ${names.join(', ') || 'none'}`,
+      remedy: 'Name one of those, or add it to services',
+      service: only,
+    })
+  }
+  const services = (only === undefined ? names : [only]).map((name) => findService(kept, name))
+  return { spec, api: kept.api, services }
 }
 
 /** @throws InfraError `INFRA_NOT_UP` where it is not up */

@@ -94,6 +94,48 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       return 0
     },
   },
+  logs: {
+    summary: 'Print what the services that are up have logged, without passwords',
+    usage: '[service] [--follow]',
+    options: { follow: { description: 'Go on with what is logged from now on' } },
+    operands: 'one',
+    examples: [
+      ['vitest-infra logs', 'Of all services, with their names'],
+      ['vitest-infra logs postgres --follow', 'Of one, and what comes'],
+    ],
+    async run({ options: { follow }, operands: [service] }, host) {
+      const { logs } = await import('./logs.ts')
+      await logs(host, { service, follow: follow === true })
+      return 0
+    },
+  },
+  psql: {
+    summary: 'Run psql on the stack that is up; none is needed on this machine',
+    usage: '[arguments of psql]',
+    operands: 'verbatim',
+    examples: [
+      ['vitest-infra psql', 'Interactively'],
+      ["vitest-infra psql -c 'SELECT now()'", 'One statement; the exit code is that of psql'],
+      ['vitest-infra psql < dump.sql', 'A file'],
+    ],
+    async run({ operands }, host) {
+      const { runPsql } = await import('./run-client.ts')
+      return runPsql(host, operands)
+    },
+  },
+  'redis-cli': {
+    summary: 'Run redis-cli on the stack that is up; none is needed on this machine',
+    usage: '[arguments of redis-cli]',
+    operands: 'verbatim',
+    examples: [
+      ['vitest-infra redis-cli', 'Interactively'],
+      ['vitest-infra redis-cli KEYS "*"', 'One command; the exit code is that of redis-cli'],
+    ],
+    async run({ operands }, host) {
+      const { runRedisCli } = await import('./run-client.ts')
+      return runRedisCli(host, operands)
+    },
+  },
   gc: {
     summary: 'Remove the snapshots that runs of all projects have left in the container engine',
     usage: '',

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -66,9 +67,9 @@ export interface Execution {
   /** Its input and, multiplexed, its output. */
   readonly stream: Duplex
   /** Of its terminal. */
-  resize(columns: number, rows: number): Promise<void>
+  readonly resize: (columns: number, rows: number) => Promise<void>
   /** To be asked when its output has ended. */
-  exitCode(): Promise<number>
+  readonly exitCode: () => Promise<number>
 }
 
 /**
@@ -106,11 +107,17 @@ export class EngineApi {
   /** The last `count` lines of a container's log, none older than `since`, in seconds. */
   async readLog(
     id: string,
-    { count, since = 0 }: { readonly count: number; readonly since?: number },
+    { count, since = 0 }: { readonly count: number | 'all'; readonly since?: number },
   ): Promise<string> {
     const path = `/containers/${id}/logs?stdout=1&stderr=1&tail=${count}&since=${since}`
     const response = await requestEngine(this.#address, { path, tlsDirectory: this.#engine.tlsDirectory })
     return demultiplex(await buffer(response))
+  }
+
+  /** A container's whole log, multiplexed, and what it will log until the signal. */
+  async followLog(id: string, signal?: AbortSignal): Promise<IncomingMessage> {
+    const path = `/containers/${id}/logs?stdout=1&stderr=1&follow=1`
+    return requestEngine(this.#address, { path, tlsDirectory: this.#engine.tlsDirectory, signal })
   }
 
   /** Starts a program in a container; it has the stream for its input and, multiplexed, its output. */
