@@ -35,11 +35,12 @@ export interface Command {
   readonly usage: string
   readonly options?: Readonly<Record<string, CommandOption>>
   /**
-   * What may stand there beside options; with `'verbatim'` all of it is for another program to understand.
+   * What may stand there beside options; with `'verbatim'` all of it is for another program to understand, and with
+   * `'program'` begins with its name.
    *
    * @default 'none'
    */
-  readonly operands?: 'none' | 'one' | 'verbatim'
+  readonly operands?: 'none' | 'one' | 'verbatim' | 'program'
   /** Lines to copy, and what they do. */
   readonly examples: readonly (readonly [line: string, purpose: string])[]
   /** Resolves to the exit code. */

@@ -40,10 +40,8 @@ function readHelp([name, ...more]: readonly string[], commands: Commands): Comma
 
 function readCall(name: string, command: Command, args: readonly string[]): CommandLine {
   const help = renderCommandHelp(name, command)
-  if (command.operands === 'verbatim') {
-    // Of the other program's options only this one is ours; it has -h for itself.
-    const operands = args[0] === '--' ? args.slice(1) : args
-    return args[0] === '--help' ? { type: 'help', help } : { type: 'command', command, call: { options: {}, operands } }
+  if (command.operands === 'verbatim' || command.operands === 'program') {
+    return readOtherProgram(name, command, args)
   }
   try {
     const { values, positionals } = parseArgs({ args: [...args], options: optionsOf(command), allowPositionals: true })
@@ -57,6 +55,22 @@ function readCall(name: string, command: Command, args: readonly string[]): Comm
   } catch (error) {
     return misuse(messageOf(error), help)
   }
+}
+
+/** Of its options only this one is ours; it has -h for itself. */
+function readOtherProgram(name: string, command: Command, args: readonly string[]): CommandLine {
+  const help = renderCommandHelp(name, command)
+  if (args[0] === '--help') {
+    return { type: 'help', help }
+  }
+  const operands = args[0] === '--' ? args.slice(1) : args
+  if (command.operands === 'program' && !operands[0]) {
+    return misuse('The program to run is missing', help)
+  }
+  if (command.operands === 'program' && args[0]?.startsWith('-') && args[0] !== '--') {
+    return misuse(`Unknown option '${args[0]}'`, help)
+  }
+  return { type: 'command', command, call: { options: {}, operands } }
 }
 
 function optionsOf({ options = {} }: Command) {

@@ -4,6 +4,7 @@ const EXIT_CODES = `Exit codes:
   0  done
   1  failed; the last line says what to do
   2  the command line was not understood
+Where another program is run, its own; 127 if there is none of that name.
 `
 
 /** What `vitest-infra help` prints. */

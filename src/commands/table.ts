@@ -94,6 +94,20 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       return 0
     },
   },
+  run: {
+    summary: 'Run a program with the variables of the stack; one that is not up is started for it, and goes with it',
+    usage: '-- <program> [arguments]',
+    operands: 'program',
+    examples: [
+      ['vitest-infra run -- npx playwright test', 'Tests of another runner'],
+      ['vitest-infra run -- npm run dev', 'A server for development, until Ctrl-C'],
+      ['vitest-infra run -- pytest', 'Another language; the exit code is that of the program'],
+    ],
+    async run({ operands }, host) {
+      const { run } = await import('./run.ts')
+      return run(host, operands)
+    },
+  },
   logs: {
     summary: 'Print what the services that are up have logged, without passwords',
     usage: '[service] [--follow]',

@@ -41,8 +41,14 @@ export class CliProject {
 
   /** Both outputs are one there, and lines end as in a terminal. */
   async runInTerminal(args: readonly string[], { input = '', env = {} }: RunOptions = {}): Promise<CliResult> {
-    const command = [process.execPath, CLI, ...args].map(shellWord).join(' ')
-    return collect(this.#spawn('script', ['-qefc', command, '/dev/null'], { TERM: 'xterm', ...env }), input)
+    return collect(this.startInTerminal(args, env), input)
+  }
+
+  /** What is written to its input arrives as from a keyboard. */
+  startInTerminal(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcessWithoutNullStreams {
+    // Some shells would end by the signals of the keyboard themselves.
+    const command = `exec ${[process.execPath, CLI, ...args].map(shellWord).join(' ')}`
+    return this.#spawn('script', ['-qefc', command, '/dev/null'], { TERM: 'xterm', ...env })
   }
 
   start(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcessWithoutNullStreams {

@@ -26,6 +26,11 @@ const lines: readonly (readonly [args: readonly string[], problem: RegExp])[] = 
   [['down', '--ttl', '5m'], /^Unknown option '--ttl'/],
   [['gc', '--ttl=5m'], /^Unknown option '--ttl'/],
   [['env', '--format', 'xml'], /^--format is one of dotenv, shell, json, github, not "xml"$/],
+  [['run'], /^The program to run is missing$/],
+  [['run', '--'], /^The program to run is missing$/],
+  [['run', '--fast', 'ls'], /^Unknown option '--fast'$/],
+  [['logs', 'redis', 'postgres'], /^Unexpected argument of logs: postgres$/],
+  [['wait', '--timeout', 'soon'], /^Cannot read --timeout: "soon" is not a duration/],
   [['help', 'nothing'], /^Unknown command: nothing$/],
   [['help', 'up', 'down'], /^Unknown command: up down$/],
   [['--help=yes'], /^Option '-h, --help' does not take an argument$/],
@@ -41,7 +46,7 @@ function run(args: readonly string[]) {
 test.for(lines)('vitest-infra %j is refused with exit code 2, and the usage', ([args, problem]) => {
   const { status, stdout, stderr } = run(args)
   expect(stderr.split('\n')[0]).toMatch(problem)
-  expect(stderr).toMatch(/\n\nUsage: vitest-infra (?:<command>|up|down|env|gc)/)
+  expect(stderr).toMatch(/\n\nUsage: vitest-infra (?:<command>|up|down|env|gc|run|logs|wait)/)
   expect([status, stdout]).toEqual([2, ''])
 })
 
