@@ -9,6 +9,8 @@ export interface CommandOption {
   readonly choices?: readonly string[]
   /** Whether its value is a time, such as `30m`. */
   readonly isDuration?: true
+  /** Another one, beside which it makes no sense. */
+  readonly excludes?: string
   readonly description: string
 }
 

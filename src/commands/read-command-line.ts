@@ -88,8 +88,11 @@ function assertOperands(name: string, { operands = 'none' }: Command, given: rea
 }
 
 function assertValues({ options = {} }: Command, values: Call['options']): void {
-  for (const [name, { choices, isDuration }] of Object.entries(options)) {
+  for (const [name, { choices, isDuration, excludes }] of Object.entries(options)) {
     const value = values[name]
+    if (excludes !== undefined && value !== undefined && values[excludes] !== undefined) {
+      throw new RangeError(`--${name} and --${excludes} exclude each other`)
+    }
     if (choices && typeof value === 'string' && !choices.includes(value)) {
       throw new RangeError(`--${name} is one of ${choices.join(', ')}, not ${JSON.stringify(value)}`)
     }

@@ -150,6 +150,23 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       return runRedisCli(host, operands)
     },
   },
+  compose: {
+    summary: 'Print the compose.yaml that brings the same services up by hand, and others in memory by --profile test',
+    usage: '[--write|--check]',
+    options: {
+      write: { excludes: 'check', description: 'Write it beside infra.config.*, over what is there' },
+      check: { description: 'Say what differs from the one that is there; the exit code is then 1' },
+    },
+    examples: [
+      ['vitest-infra compose --write', 'Then: docker compose up -d --wait'],
+      ['vitest-infra compose --check', 'In CI'],
+    ],
+    async run({ options: { write, check } }, host) {
+      const { compose } = await import('./compose.ts')
+      host.stdout.write(await compose(host, write === true ? 'write' : check === true ? 'check' : 'print'))
+      return 0
+    },
+  },
   gc: {
     summary: 'Remove the snapshots that runs of all projects have left in the container engine',
     usage: '',

@@ -31,6 +31,7 @@ const lines: readonly (readonly [args: readonly string[], problem: RegExp])[] = 
   [['run', '--fast', 'ls'], /^Unknown option '--fast'$/],
   [['logs', 'redis', 'postgres'], /^Unexpected argument of logs: postgres$/],
   [['wait', '--timeout', 'soon'], /^Cannot read --timeout: "soon" is not a duration/],
+  [['compose', '--write', '--check'], /^--write and --check exclude each other$/],
   [['help', 'nothing'], /^Unknown command: nothing$/],
   [['help', 'up', 'down'], /^Unknown command: up down$/],
   [['--help=yes'], /^Option '-h, --help' does not take an argument$/],
@@ -46,7 +47,7 @@ function run(args: readonly string[]) {
 test.for(lines)('vitest-infra %j is refused with exit code 2, and the usage', ([args, problem]) => {
   const { status, stdout, stderr } = run(args)
   expect(stderr.split('\n')[0]).toMatch(problem)
-  expect(stderr).toMatch(/\n\nUsage: vitest-infra (?:<command>|up|down|env|gc|run|logs|wait)/)
+  expect(stderr).toMatch(/\n\nUsage: vitest-infra (?:<command>|up|down|env|gc|run|compose|logs|wait)/)
   expect([status, stdout]).toEqual([2, ''])
 })
 
