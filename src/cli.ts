@@ -44,6 +44,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-function hostOf({ env, stdin, stdout, stderr }: NodeJS.Process): Host {
-  return { environment: env, directory: process.cwd(), stdin, stdout, stderr, process }
+function hostOf({ env, versions, stdin, stdout, stderr }: NodeJS.Process): Host {
+  const directory = process.cwd()
+  return { environment: env, directory, nodeVersion: versions.node, stdin, stdout, stderr, process }
 }

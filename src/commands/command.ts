@@ -24,6 +24,8 @@ export interface Call {
 export interface Host {
   readonly environment: Record<string, string | undefined>
   readonly directory: string
+  /** Without a `v`. */
+  readonly nodeVersion: string
   readonly stdin: Readable & Partial<Pick<NodeJS.ReadStream, 'isTTY' | 'setRawMode'>>
   readonly stdout: NodeJS.WriteStream
   readonly stderr: NodeJS.WriteStream

@@ -167,6 +167,15 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       return 0
     },
   },
+  doctor: {
+    summary: 'Look at all that tests need, and say what to do about what is missing',
+    usage: '',
+    examples: [['vitest-infra doctor', 'The exit code is 0 if tests can run, else 1']],
+    async run(_call, host) {
+      const { doctor } = await import('./doctor.ts')
+      return doctor(host)
+    },
+  },
   gc: {
     summary: 'Remove the snapshots that runs of all projects have left in the container engine',
     usage: '',

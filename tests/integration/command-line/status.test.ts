@@ -41,14 +41,16 @@ test('status tells a service that is stopped, healthy, degraded, unhealthy, and 
   let seen = ''
   watch.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()))
 
+  await expect.poll(() => seen, PATIENCE).toContain('"state":"healthy"')
   const container = first.container ?? ''
   await inContainer(container, 'touch', '/dev/shm/sick')
   await expect.poll(() => statusOf(cli), PATIENCE).toMatchObject({ state: 'degraded', exitCode: 1 })
   await expect.poll(() => statusOf(cli), PATIENCE).toMatchObject({ state: 'unhealthy', exitCode: 1 })
   await inContainer(container, 'rm', '/dev/shm/sick')
   await expect.poll(() => statusOf(cli), PATIENCE).toMatchObject({ state: 'healthy', exitCode: 0 })
+  const order = /"state":"healthy"[^]*"state":"degraded"[^]*"state":"unhealthy"[^]*"state":"healthy"/
+  await expect.poll(() => seen, PATIENCE).toMatch(order)
   watch.kill()
-  expect(seen).toMatch(/"state":"healthy"[^]*"state":"degraded"[^]*"state":"unhealthy"[^]*"state":"healthy"/)
 })
 
 test('status --watch on a pipe ends with its reader, and with a table of no colours', async () => {
