@@ -20,7 +20,7 @@ const MANIFEST = new URL('../../package.json', import.meta.url)
 
 /** Looks at all that tests need, and says what to do about what is missing; the exit code is 0 if they can run. */
 export async function doctor(host: Host): Promise<number> {
-  const findings = [examineNode(host), await examine('disk', () => examineDisk(tmpdir()))]
+  const findings = [examineNode(host), await examineDisk(tmpdir())]
   let spec: ResolvedSpec | undefined
   findings.push(
     await examine('configuration', async () => {
@@ -64,13 +64,10 @@ function examineVitest({ root }: ResolvedSpec): Finding {
   return { name: 'vitest', text }
 }
 
-async function examineDisk(folder: string): Promise<string> {
+async function examineDisk(folder: string): Promise<Finding> {
   const { bavail, bsize } = await statfs(folder)
-  const text = `${((bavail * bsize) / ROOM_BYTES).toFixed(1)} GiB free in ${folder}`
-  if (bavail * bsize < ROOM_BYTES) {
-    throw new InfraError('INFRA_SERVICE_START', { problem: text, remedy: 'Make room there, 1 GiB or more' })
-  }
-  return text
+  const finding = { name: 'disk', text: `${((bavail * bsize) / ROOM_BYTES).toFixed(1)} GiB free in ${folder}` }
+  return bavail * bsize < ROOM_BYTES ? { ...finding, remedy: 'Make room there, 1 GiB or more' } : finding
 }
 
 async function examineProviders(spec: ResolvedSpec, host: Host): Promise<Finding[]> {
