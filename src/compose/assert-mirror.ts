@@ -9,7 +9,8 @@ export function assertMirror(file: string, actual: string, expected: string): vo
     if (actualLines[index] !== expectedLines[index]) {
       throw new InfraError('INFRA_MIRROR_DIFFERS', {
         problem: `Cannot trust ${file}:${index + 1}: it says ${say(actualLines[index])}, the code ${say(expectedLines[index])}`,
-        remedy: `Render it again with npm run render, or change the spec`,
+        remedy:
+          'Render it again with vitest-infra compose --write (in this repository: npm run render), or change the spec',
       })
     }
   }

@@ -3,7 +3,12 @@ import { BASE_VARIABLES } from '../environment/variable-set.ts'
 import type { InfraService } from '../spec/infra-service.ts'
 import { type ResolvedSpec, servicesOf } from '../spec/resolve-spec.ts'
 
-const HEADING = '# The stack for manual use: docker compose up -d --wait. Rendered from the code: npm run render.\n'
+const HEADING = `# The stack for manual use: docker compose up -d --wait. Rendered by: vitest-infra compose --write.
+# Beside it, in memory and on a network of its own: docker compose --profile test up -d --wait.
+`
+
+/** The profile, and the network, of what is there for tests alone. */
+const TEST = 'test'
 
 /** Where the images keep their data; since 18 PostgreSQL's volume is the parent of the data directory. */
 const DATA_FOLDERS: Readonly<Record<string, string>> = { postgres: '/var/lib/postgresql', redis: '/data' }
@@ -13,20 +18,46 @@ export function renderCompose(spec: ResolvedSpec): string {
   const services = servicesOf(spec).map(({ service }) => service)
   const volumes = services.flatMap(({ volume }) => volume ?? [])
   const document = {
-    services: Object.fromEntries(services.map((service) => [service.name, describeService(service)])),
+    services: Object.fromEntries([
+      ...services.map((service) => [service.name, describeService(service)] as const),
+      ...services.map((service) => [`${service.name}-${TEST}`, describeTestService(service)] as const),
+    ]),
+    ...(services.length > 0 && { networks: { [TEST]: {} } }),
     ...(volumes.length > 0 && { volumes: Object.fromEntries(volumes.map((volume) => [volume, {}])) }),
   }
   return HEADING + stringify(document, { lineWidth: 0, singleQuote: true, blockQuote: false })
 }
 
 function describeService(service: InfraService): object {
-  const { image, healthcheck, labels } = service
   return {
-    image,
+    image: service.image,
     restart: 'unless-stopped',
-    ...(service.name === 'postgres' && { environment: postgresEnvironment() }),
+    ...describeEnvironment(service),
     ports: [`127.0.0.1:\${${service.envPortVar}:-${service.defaultPort}}:${service.defaultPort}`],
     ...describeData(service),
+    ...describeRest(service),
+  }
+}
+
+/** On whatever port is free, and within its network under the service's own name. */
+function describeTestService(service: InfraService): object {
+  return {
+    profiles: [TEST],
+    image: service.image,
+    ...describeEnvironment(service),
+    ports: [`127.0.0.1::${service.defaultPort}`],
+    networks: { [TEST]: { aliases: [service.name] } },
+    ...describeData({ ...service, persistence: false }),
+    ...describeRest(service),
+  }
+}
+
+function describeEnvironment({ name }: InfraService): object {
+  return name === 'postgres' ? { environment: postgresEnvironment() } : {}
+}
+
+function describeRest({ healthcheck, labels }: InfraService): object {
+  return {
     healthcheck: {
       test: ['CMD-SHELL', escapeDollars(healthcheck.cmd)],
       interval: healthcheck.interval,

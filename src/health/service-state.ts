@@ -65,3 +65,27 @@ function requireState(
   }
   return next
 }
+
+/** What an engine's own healthchecks of a running server came to. */
+export interface CheckHistory {
+  /** Those that are remembered, the oldest first: whether they passed. */
+  readonly passes: readonly boolean[]
+  /** How many failed since the last that passed; more than are remembered, perhaps. */
+  readonly failingStreak: number
+  readonly retries: number
+  /** Whether there were checks before those, of which one passed. */
+  readonly wasHealthy: boolean
+}
+
+/** The state to which a history of healthchecks has led. */
+export function stateAfter({ passes, failingStreak, retries, wasHealthy }: CheckHistory): ServiceState {
+  let state: ServiceState = wasHealthy ? 'healthy' : transition('stopped', { type: 'start' })
+  // The failures at the end may have begun before what is remembered.
+  const forgotten = passes.includes(true) ? 0 : failingStreak - passes.length
+  let streak = Math.max(0, forgotten)
+  passes.forEach((passed, index) => {
+    streak = index === 0 || passed === passes[index - 1] ? streak + 1 : 1
+    state = transition(state, passed ? { type: 'passed', streak } : { type: 'failed', streak, retries })
+  })
+  return state === 'starting' && failingStreak >= retries ? transition(state, { type: 'window-over' }) : state
+}

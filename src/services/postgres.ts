@@ -1,5 +1,6 @@
 import type { Client, ClientConfig, Pool, PoolConfig } from 'pg'
 import { type PostgresAddress, postgresUrl } from '../environment/variable-set.ts'
+import { shellWord } from '../internal/shell-word.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
 import { describeSiblings, SIBLING_SETTINGS } from './postgres-siblings.ts'
 import { LOG_LINE_PREFIX } from './postgres-log.ts'
@@ -58,10 +59,6 @@ export function psqlCommand(
 ): string {
   const program = container === undefined ? `psql --host ${host} --port ${port}` : `docker exec -it ${container} psql`
   return `${program} --username ${shellWord(user)} ${shellWord(database)}`
-}
-
-function shellWord(word: string): string {
-  return /^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
 /** Runs `work` with a connection of its own, which is closed afterwards. */

@@ -103,7 +103,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     const run = await start('plain', { consumer })
     await run.ended
     const { exitCode, stderr } = await runCli(run, consumer, ['up', '--ttl', 'soon'])
-    expect(exitCode).toBe(1)
+    expect(exitCode).toBe(2)
     expect(stderr).toContain('Cannot read --ttl: "soon" is not a duration')
     expect(await runCli(run, consumer, ['down', '--ttl', '5m'])).toMatchObject({ exitCode: 2 })
   })

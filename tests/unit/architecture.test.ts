@@ -114,13 +114,14 @@ test('the pure part knows no process, console, clock or network', () => {
   expect(uses).toEqual([])
 })
 
-// A migration tool that is a command runs in a process of its own.
-test('testcontainers and child processes stay in providers, but for migration tools', () => {
+// A migration tool that is a command runs in a process of its own, and so does what `vitest-infra run` is given.
+test('testcontainers and child processes stay in providers, but for programs of the user', () => {
+  const programs = ['migrations/run-program.ts', 'commands/run.ts']
   const outside = imports.filter(
     ({ from, to }) =>
       /^(?:(?:node:)?child_process|dockerode|testcontainers|@testcontainers\/[^/]+)(?:\/|$)/.test(to) &&
       !from.startsWith('providers/') &&
-      from !== 'migrations/run-program.ts',
+      !programs.includes(from),
   )
   expect(outside.map(show)).toEqual([])
 })

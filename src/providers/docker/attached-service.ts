@@ -75,8 +75,12 @@ export class AttachedService implements StartedService {
   }
 
   #addressOf(port: number): Address {
-    const { Config, NetworkSettings } = this.#options.details
-    const [binding] = NetworkSettings.Ports[`${port}/tcp`] ?? []
-    return { host: Config.Labels[HOST_LABEL] ?? 'localhost', port: Number(binding?.HostPort) }
+    return addressIn(this.#options.details, port)
   }
+}
+
+/** Where a port of a container that outlived its run is reached. */
+export function addressIn({ Config, NetworkSettings }: ContainerDetails, port: number): Address {
+  const [binding] = NetworkSettings.Ports[`${port}/tcp`] ?? []
+  return { host: Config.Labels[HOST_LABEL] ?? 'localhost', port: Number(binding?.HostPort) }
 }

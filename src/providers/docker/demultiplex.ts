@@ -1,10 +1,14 @@
 import type { Readable } from 'node:stream'
 
 const HEADER_BYTES = 8
+const STDERR = 2
+
+/** Where a program wrote. */
+export type Output = 'stdout' | 'stderr'
 
 /** The text of a container's log. */
 export function demultiplex(log: Buffer): string {
-  return Buffer.concat(takeChunks(log).chunks).toString('utf8')
+  return Buffer.concat(takeFrames(log).frames.map(({ chunk }) => chunk)).toString('utf8')
 }
 
 /** Calls back with each line that arrives in a container's output. */
@@ -18,23 +22,31 @@ export function onLines(stream: Readable, handle: (line: string) => void): void 
 }
 
 /** Calls back with each chunk that arrives in a container's output. */
-export function onChunks(stream: Readable, handle: (chunk: Buffer) => void): void {
+export function onChunks(stream: Readable, handle: (chunk: Buffer, output: Output) => void): void {
   let rest: Buffer = Buffer.alloc(0)
   stream.on('data', (data: Buffer) => {
-    const taken = takeChunks(Buffer.concat([rest, data]))
+    const taken = takeFrames(Buffer.concat([rest, data]))
     rest = taken.rest
-    taken.chunks.forEach(handle)
+    taken.frames.forEach(({ chunk, output }) => handle(chunk, output))
   })
 }
 
-/** Every chunk of output has a header with its length in bytes 4 to 7; the last one may not be there as a whole yet. */
-function takeChunks(data: Buffer): { chunks: Buffer[]; rest: Buffer } {
-  const chunks: Buffer[] = []
+interface Frame {
+  readonly chunk: Buffer
+  readonly output: Output
+}
+
+/**
+ * Every chunk of output has a header that says in byte 0 whose it is, and its length in bytes 4 to 7; the last one may not
+ * be there as a whole yet.
+ */
+function takeFrames(data: Buffer): { frames: Frame[]; rest: Buffer } {
+  const frames: Frame[] = []
   let rest = data
   while (rest.length >= HEADER_BYTES && rest.length >= HEADER_BYTES + rest.readUInt32BE(4)) {
     const end = HEADER_BYTES + rest.readUInt32BE(4)
-    chunks.push(rest.subarray(HEADER_BYTES, end))
+    frames.push({ chunk: rest.subarray(HEADER_BYTES, end), output: rest[0] === STDERR ? 'stderr' : 'stdout' })
     rest = rest.subarray(end)
   }
-  return { chunks, rest }
+  return { frames, rest }
 }

@@ -1,9 +1,18 @@
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { demultiplex } from './demultiplex.ts'
 import { parseEngineAddress } from './engine-address.ts'
 import { type EngineRequest, refused, requestEngine, upgradeEngine } from './engine-request.ts'
 import type { Engine } from './find-engine.ts'
+
+const EXIT_POLL_MS = 20
+
+interface ExecutionDetails {
+  readonly Running: boolean
+  readonly ExitCode: number | null
+}
 
 export interface ContainerSummary {
   readonly Id: string
@@ -12,11 +21,29 @@ export interface ContainerSummary {
   readonly Labels: Readonly<Record<string, string>>
 }
 
+/** What the engine's own healthchecks came to. */
+export interface EngineHealth {
+  readonly Status: string
+  readonly FailingStreak: number
+  /** The last five, the oldest first. */
+  readonly Log:
+    | readonly { readonly Start: string; readonly End: string; readonly ExitCode: number; readonly Output: string }[]
+    | null
+}
+
 export interface ContainerDetails {
   readonly Id: string
   readonly Name: string
-  readonly State: { readonly Running: boolean; readonly Paused: boolean; readonly Health?: { readonly Status: string } }
-  readonly Config: { readonly Labels: Readonly<Record<string, string>> }
+  readonly State: {
+    readonly Running: boolean
+    readonly Paused: boolean
+    readonly StartedAt: string
+    readonly Health?: EngineHealth
+  }
+  readonly Config: {
+    readonly Labels: Readonly<Record<string, string>>
+    readonly Healthcheck?: { readonly Test?: readonly string[]; readonly Retries?: number }
+  }
   readonly NetworkSettings: {
     /** By the port inside, such as `5432/tcp`. */
     readonly Ports: Readonly<Record<string, readonly { readonly HostPort: string }[] | null>>
@@ -26,9 +53,23 @@ export interface ContainerDetails {
 export interface ExecOptions {
   readonly command: readonly string[]
   readonly user?: string | undefined
+  /** Variables that it has beside those of the container; they show in no list of processes. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** Whether it has a terminal of its own: its output is then not multiplexed. */
+  readonly isTerminal?: boolean
   readonly signal?: AbortSignal
   /** Called when everything is said, and the engine has some work before it. */
   readonly onWaiting?: (() => void) | undefined
+}
+
+/** A program that runs in a container. */
+export interface Execution {
+  /** Its input and, multiplexed, its output. */
+  readonly stream: Duplex
+  /** Of its terminal. */
+  readonly resize: (columns: number, rows: number) => Promise<void>
+  /** To be asked when its output has ended. */
+  readonly exitCode: () => Promise<number>
 }
 
 /**
@@ -66,30 +107,67 @@ export class EngineApi {
   /** The last `count` lines of a container's log, none older than `since`, in seconds. */
   async readLog(
     id: string,
-    { count, since = 0 }: { readonly count: number; readonly since?: number },
+    { count, since = 0 }: { readonly count: number | 'all'; readonly since?: number },
   ): Promise<string> {
     const path = `/containers/${id}/logs?stdout=1&stderr=1&tail=${count}&since=${since}`
     const response = await requestEngine(this.#address, { path, tlsDirectory: this.#engine.tlsDirectory })
     return demultiplex(await buffer(response))
   }
 
+  /** A container's whole log, multiplexed, and what it will log until the signal. */
+  async followLog(id: string, signal?: AbortSignal): Promise<IncomingMessage> {
+    const path = `/containers/${id}/logs?stdout=1&stderr=1&follow=1`
+    return requestEngine(this.#address, { path, tlsDirectory: this.#engine.tlsDirectory, signal })
+  }
+
   /** Starts a program in a container; it has the stream for its input and, multiplexed, its output. */
-  async exec(id: string, { command, user, signal, onWaiting }: ExecOptions): Promise<Duplex> {
+  async exec(id: string, options: ExecOptions): Promise<Duplex> {
+    return (await this.execute(id, options)).stream
+  }
+
+  /** As `exec`, for who asks how it ended. */
+  async execute(id: string, options: ExecOptions): Promise<Execution> {
+    const { command, user, signal, onWaiting, environment = {}, isTerminal = false } = options
     const abort = signal && { signal }
     const created = await this.#ask({
       method: 'POST',
       path: `/containers/${id}/exec`,
-      body: { Cmd: command, User: user, AttachStdin: true, AttachStdout: true, AttachStderr: true },
+      body: {
+        Cmd: command,
+        User: user,
+        Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+        Tty: isTerminal,
+        AttachStdin: true,
+        AttachStdout: true,
+        AttachStderr: true,
+      },
       ...abort,
     })
     const { Id } = JSON.parse(created) as { Id: string }
-    const start = { method: 'POST', path: `/exec/${Id}/start`, body: { Detach: false, Tty: false } } as const
+    const start = { method: 'POST', path: `/exec/${Id}/start`, body: { Detach: false, Tty: isTerminal } } as const
     const { tlsDirectory } = this.#engine
     const upgraded = upgradeEngine(this.#address, { ...start, tlsDirectory, ...abort })
     if (onWaiting) {
       setImmediate(onWaiting)
     }
-    return upgraded
+    return {
+      stream: await upgraded,
+      resize: async (columns, rows) => {
+        await this.#ask({ method: 'POST', path: `/exec/${Id}/resize?w=${columns}&h=${rows}` })
+      },
+      exitCode: () => this.#exitCodeOf(Id),
+    }
+  }
+
+  async #exitCodeOf(execution: string): Promise<number> {
+    for (;;) {
+      // Its output may end a moment before it does.
+      const answer = JSON.parse(await this.#ask({ path: `/exec/${execution}/json` })) as ExecutionDetails
+      if (!answer.Running) {
+        return answer.ExitCode ?? 1
+      }
+      await sleep(EXIT_POLL_MS)
+    }
   }
 
   async #read<T>(path: string, signal: AbortSignal | undefined): Promise<T | undefined> {

@@ -1,4 +1,6 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
@@ -9,20 +11,29 @@ const lines: readonly (readonly [args: readonly string[], problem: RegExp])[] = 
   [[], /^A command is missing$/],
   [[''], /^A command is missing$/],
   [['GC'], /^Unknown command: GC$/],
-  [['gc', 'all'], /^Unknown command: gc all$/],
-  [['gc', 'gc'], /^Unknown command: gc gc$/],
+  [['gc', 'all'], /^Unexpected argument of gc: all$/],
+  [['gc', 'gc'], /^Unexpected argument of gc: gc$/],
   [['gc '], /^Unknown command: gc $/],
   [['__proto__'], /^Unknown command: __proto__$/],
   [['constructor'], /^Unknown command: constructor$/],
-  [['--', '--help'], /^Unknown command: -- --help$/],
+  [['--', '--help'], /^Unknown command: --$/],
   [['--nowhere'], /^Unknown option '--nowhere'/],
   [['gc', '--nowhere=1'], /^Unknown option '--nowhere'/],
   [['-x'], /^Unknown option '-x'/],
-  [['up', 'now'], /^Unknown command: up now$/],
+  [['up', 'now'], /^Unexpected argument of up: now$/],
   [['up', '--ttl'], /^Option '--ttl <value>' argument missing$/],
   [['up', '--ttl', '-5m'], /^Option '--ttl' argument is ambiguous\.$/],
-  [['down', '--ttl', '5m'], /^--ttl is an option of up, not of down$/],
-  [['gc', '--ttl=5m'], /^--ttl is an option of up, not of gc$/],
+  [['down', '--ttl', '5m'], /^Unknown option '--ttl'/],
+  [['gc', '--ttl=5m'], /^Unknown option '--ttl'/],
+  [['env', '--format', 'xml'], /^--format is one of dotenv, shell, json, github, not "xml"$/],
+  [['run'], /^The program to run is missing$/],
+  [['run', '--'], /^The program to run is missing$/],
+  [['run', '--fast', 'ls'], /^Unknown option '--fast'$/],
+  [['logs', 'redis', 'postgres'], /^Unexpected argument of logs: postgres$/],
+  [['wait', '--timeout', 'soon'], /^Cannot read --timeout: "soon" is not a duration/],
+  [['compose', '--write', '--check'], /^--write and --check exclude each other$/],
+  [['help', 'nothing'], /^Unknown command: nothing$/],
+  [['help', 'up', 'down'], /^Unknown command: up down$/],
   [['--help=yes'], /^Option '-h, --help' does not take an argument$/],
 ]
 
@@ -36,15 +47,30 @@ function run(args: readonly string[]) {
 test.for(lines)('vitest-infra %j is refused with exit code 2, and the usage', ([args, problem]) => {
   const { status, stdout, stderr } = run(args)
   expect(stderr.split('\n')[0]).toMatch(problem)
-  expect(stderr).toContain('\n\nUsage: vitest-infra <command>\n')
+  expect(stderr).toMatch(/\n\nUsage: vitest-infra (?:<command>|up|down|env|gc|run|compose|logs|wait)/)
   expect([status, stdout]).toEqual([2, ''])
 })
 
-test.for(['', 'soon', '30', '-5m', '0s', '600h'])('vitest-infra up --ttl=%s is refused with exit code 1', (ttl) => {
+test.for(['', 'soon', '30', '-5m', '0s', '600h'])('vitest-infra up --ttl=%s is refused with exit code 2', (ttl) => {
   const { status, stdout, stderr } = run(['up', `--ttl=${ttl}`])
-  expect(stderr).toBe(
+  expect(stderr).toContain(
     `Cannot read --ttl: "${ttl}" is not a duration from 1ms to 2147483647ms\n` +
-      'Write a number and a unit, such as "500ms", "5s", "1m30s" or "1h"\n',
+      'Write a number and a unit, such as "500ms", "5s", "1m30s" or "1h"\n\nUsage: vitest-infra up [--ttl <time>]\n',
   )
+  expect([status, stdout]).toEqual([2, ''])
+})
+
+test("a failure that is nobody's bug is told in lines for people, with exit code 1", () => {
+  const { status, stdout, stderr } = run(['down'])
+  expect(stderr).toContain('unix:///nowhere/docker.sock')
+  expect(stderr).not.toMatch(/^ {4}at /m)
   expect([status, stdout]).toEqual([1, ''])
+})
+
+test('who stops reading the output is no failure', async () => {
+  const child = spawn(process.execPath, ['--no-warnings', CLI, 'help'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  // Long before Node has loaded anything that could write.
+  child.stdout.destroy()
+  const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')])
+  expect([stderr, code]).toEqual(['', 0])
 })

@@ -12,7 +12,7 @@ test('assertMirror() names the first line that differs', async () => {
   expect(error.message).toBe(
     [
       'Cannot trust compose.yaml:2: it says "b: 1", the code "b: 2"',
-      'Render it again with npm run render, or change the spec',
+      'Render it again with vitest-infra compose --write (in this repository: npm run render), or change the spec',
     ].join('\n'),
   )
 })

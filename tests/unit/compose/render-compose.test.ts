@@ -82,9 +82,25 @@ test('renderCompose() can be read back', () => {
           retries: 12,
         },
       },
+      'postgres-test': expect.any(Object) as object,
+      'redis-test': expect.any(Object) as object,
     },
+    networks: { test: {} },
     volumes: { postgres_data: {} },
   })
+})
+
+test('renderCompose() has services for tests in a profile, in memory, on a network and ports of their own', () => {
+  const { services } = render({ labels: { team: 'shop' }, postgres: { image: 'pgvector/pgvector:pg18' } })
+  const { ports: _ports, volumes: _volumes, restart: _restart, ...rest } = { restart: '', ...services.postgres }
+  expect(services['postgres-test']).toEqual({
+    ...rest,
+    profiles: ['test'],
+    ports: ['127.0.0.1::5432'],
+    tmpfs: ['/var/lib/postgresql'],
+    networks: { test: { aliases: ['postgres'] } },
+  })
+  expect(services['redis-test']).toMatchObject({ ports: ['127.0.0.1::6379'], tmpfs: ['/data'] })
 })
 
 test.for(Object.values(DEFAULT_SERVICES))("renderCompose() keeps $name's ports to this machine", (service) => {
@@ -94,7 +110,7 @@ test.for(Object.values(DEFAULT_SERVICES))("renderCompose() keeps $name's ports t
 
 test('renderCompose() gives Redis no volume', () => {
   const { services, volumes } = render({ services: ['redis'] })
-  expect(Object.keys(services)).toEqual(['redis'])
+  expect(Object.keys(services)).toEqual(['redis', 'redis-test'])
   expect(services.redis).not.toHaveProperty('volumes')
   expect(volumes).toBeUndefined()
 })

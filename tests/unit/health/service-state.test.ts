@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest'
-import { type Observation, RECOVERY_STREAK, type ServiceState, transition } from '../../../src/health/service-state.ts'
+import {
+  type Observation,
+  RECOVERY_STREAK,
+  type ServiceState,
+  stateAfter,
+  transition,
+} from '../../../src/health/service-state.ts'
 
 const passed = (streak: number): Observation => ({ type: 'passed', streak })
 const failed = (streak: number): Observation => ({ type: 'failed', streak, retries: 12 })
@@ -57,4 +63,32 @@ test('transition() tells a service that flaps from one that is gone', () => {
   const seen = [failed(1), passed(1), failed(1), passed(1), passed(2), passed(3), failed(1)]
   const states = seen.reduce<ServiceState[]>((list, next) => [...list, transition(list.at(-1) ?? 'healthy', next)], [])
   expect(states).toEqual(['degraded', 'degraded', 'degraded', 'degraded', 'degraded', 'healthy', 'degraded'])
+})
+
+const histories: readonly (readonly [checks: string, wasHealthy: boolean, state: ServiceState])[] = [
+  ['', false, 'starting'],
+  ['✗✗', false, 'starting'],
+  ['✗✗✓', false, 'healthy'],
+  ['✓✓✓✓✓', true, 'healthy'],
+  ['✓✗', false, 'degraded'],
+  ['✓✗✓', false, 'degraded'],
+  ['✗✓✓✓✗', true, 'degraded'],
+  ['✓✗✓✗✓', true, 'degraded'],
+  ['✗✗✓✓✓', true, 'healthy'],
+  ['✓✗✗✗', false, 'unhealthy'],
+  ['✗✗✗', false, 'unhealthy'],
+  ['✗✗✗✗✓', true, 'degraded'],
+]
+
+test.for(histories)('after %j, having been healthy before: %j, a service is %s', ([checks, wasHealthy, state]) => {
+  const passes = Array.from(checks, (check) => check === '✓')
+  const failingStreak = passes.length - 1 - passes.lastIndexOf(true)
+  expect(stateAfter({ passes, failingStreak, retries: 3, wasHealthy })).toBe(state)
+})
+
+test('failures that are forgotten count', () => {
+  const passes = Array.from({ length: 5 }, () => false)
+  expect(stateAfter({ passes, failingStreak: 11, retries: 12, wasHealthy: true })).toBe('degraded')
+  expect(stateAfter({ passes, failingStreak: 12, retries: 12, wasHealthy: true })).toBe('unhealthy')
+  expect(stateAfter({ passes, failingStreak: 11, retries: 12, wasHealthy: false })).toBe('starting')
 })

@@ -1,0 +1,42 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { assertMirror } from '../compose/assert-mirror.ts'
+import { renderCompose } from '../compose/render-compose.ts'
+import { InfraError, messageOf } from '../errors.ts'
+import { readTextIfPresent } from '../internal/read-text.ts'
+import { readProject } from '../read-project.ts'
+import type { Host } from './command.ts'
+
+const FILE = 'compose.yaml'
+
+/**
+ * What to do with the `compose.yaml` of a project; resolves to what is to be printed.
+ *
+ * @throws InfraError `INFRA_MIRROR_DIFFERS`, naming the first line that does not say what the options say
+ */
+export async function compose({ environment, directory }: Host, action: 'print' | 'write' | 'check'): Promise<string> {
+  const spec = await readProject({ directory, options: {}, environment })
+  const text = renderCompose(spec)
+  const path = join(spec.root, FILE)
+  if (action === 'print') {
+    return text
+  }
+  if (action === 'write') {
+    write(path, text)
+    return `${path} written\n`
+  }
+  assertMirror(FILE, readTextIfPresent(path) ?? '', text)
+  return `${path} says what the options say\n`
+}
+
+function write(path: string, text: string): void {
+  try {
+    writeFileSync(path, text)
+  } catch (error) {
+    throw new InfraError('INFRA_CONFIG_LOAD', {
+      problem: `Cannot write ${path}: ${messageOf(error)}`,
+      remedy: 'Make it a file that can be written, or print the text with vitest-infra compose',
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import { arch, tmpdir } from 'node:os'
+import { InfraError, messageOf } from '../errors.ts'
+import { findManifest } from '../internal/find-manifest.ts'
+import { EngineApi } from '../providers/docker/engine-api.ts'
+import { searchHere } from '../providers/docker/engine-places.ts'
+import { type Engine, findEngine } from '../providers/docker/find-engine.ts'
+import { findEmbeddedHome } from '../providers/embedded/embedded-home.ts'
+import { findKeptServices } from '../providers/kept-services.ts'
+import { assertPortFree } from '../providers/port-holder.ts'
+import { readProject } from '../read-project.ts'
+import { type Finding, isWell, renderDiagnosis } from '../report/render-diagnosis.ts'
+import { type ResolvedService, type ResolvedSpec, servicesOf } from '../spec/resolve-spec.ts'
+import type { Host } from './command.ts'
+
+/** Both images, and a database or two. */
+const ROOM_BYTES = 1024 ** 3
+const MANIFEST = new URL('../../package.json', import.meta.url)
+
+/** Looks at all that tests need, and says what to do about what is missing; the exit code is 0 if they can run. */
+export async function doctor(host: Host): Promise<number> {
+  const findings = [examineNode(host), await examineDisk(tmpdir())]
+  let spec: ResolvedSpec | undefined
+  findings.push(
+    await examine('configuration', async () => {
+      spec = await readProject({ directory: host.directory, options: {}, environment: host.environment })
+      const names = servicesOf(spec).map(({ service }) => service.name)
+      return `${spec.root}: ${names.join(', ') || 'no services'}, provider ${spec.provider}`
+    }),
+  )
+  if (spec) {
+    findings.push(examineVitest(spec), ...(await examineProviders(spec, host)))
+  }
+  host.stdout.write(renderDiagnosis(findings, host.stdout))
+  return isWell(findings) ? 0 : 1
+}
+
+/** What is raised on purpose has its remedy with it. */
+async function examine(name: string, look: () => Promise<string>): Promise<Finding> {
+  try {
+    return { name, text: await look() }
+  } catch (error) {
+    if (!(error instanceof InfraError)) {
+      return { name, text: messageOf(error), remedy: 'Correct what it names' }
+    }
+    return { name, text: error.message.slice(0, -error.remedy.length).trimEnd(), remedy: error.remedy }
+  }
+}
+
+function examineNode({ nodeVersion }: Host): Finding {
+  const { version, engines } = readManifest(MANIFEST)
+  const wanted = engines?.node?.replace('>=', '') ?? '0'
+  const text = `Node ${nodeVersion}, vitest-infra ${version}`
+  return isAtLeast(nodeVersion, wanted)
+    ? { name: 'node', text }
+    : { name: 'node', text, remedy: `Use Node ${wanted} or newer` }
+}
+
+function examineVitest({ root }: ResolvedSpec): Finding {
+  const manifest = findManifest('vitest', root)
+  // Who runs other programs on the stack needs none.
+  const text = manifest === undefined ? `none is installed for ${root}` : `Vitest ${readManifest(manifest).version}`
+  return { name: 'vitest', text }
+}
+
+async function examineDisk(folder: string): Promise<Finding> {
+  const { bavail, bsize } = await statfs(folder)
+  const finding = { name: 'disk', text: `${((bavail * bsize) / ROOM_BYTES).toFixed(1)} GiB free in ${folder}` }
+  return bavail * bsize < ROOM_BYTES ? { ...finding, remedy: 'Make room there, 1 GiB or more' } : finding
+}
+
+async function examineProviders(spec: ResolvedSpec, host: Host): Promise<Finding[]> {
+  let engine: Engine | undefined
+  const ofEngine = await examine('engine', async () => {
+    engine = await findEngine(searchHere(host.environment))
+    return `Docker Engine ${engine.version} at ${engine.host} (${engine.source})`
+  })
+  const ofEmbedded = await examineEmbedded(spec, host)
+  const { provider } = spec
+  const isEither = provider === 'auto' && (ofEngine.remedy === undefined || ofEmbedded.remedy === undefined)
+  const isWithoutDocker = provider === 'embedded' || provider === 'external' || isEither
+  const isWithoutEmbedded = provider === 'docker' || provider === 'external' || isEither
+  return [
+    { ...ofEngine, isOptional: isWithoutDocker },
+    ...(engine ? await examineEngine(engine, spec, host) : []),
+    { ...ofEmbedded, isOptional: isWithoutEmbedded },
+  ]
+}
+
+async function examineEngine(engine: Engine, spec: ResolvedSpec, host: Host): Promise<Finding[]> {
+  const api = new EngineApi(engine)
+  const images = servicesOf(spec).map(({ service: { image } }) =>
+    examine('image', async () => {
+      return (await api.findImage(image)) === undefined ? `${image} is not here yet: the first run pulls it` : image
+    }),
+  )
+  const pinned = servicesOf(spec).filter(({ hostPort }) => hostPort !== undefined)
+  return Promise.all([...images, ...pinned.map((service) => examine('port', () => examinePort(service, spec, host)))])
+}
+
+async function examinePort(
+  { service, hostPort = 0 }: ResolvedService,
+  { root }: ResolvedSpec,
+  { environment }: Host,
+): Promise<string> {
+  const { services } = await findKeptServices(environment, root)
+  const holder = services.find(({ addressOf }) => addressOf(service.defaultPort).port === hostPort)
+  if (holder) {
+    return `${hostPort} is that of ${holder.container}, which is up`
+  }
+  await assertPortFree({ host: '127.0.0.1', port: hostPort, service: service.name, variable: service.envPortVar })
+  return `${hostPort} is free for ${service.name}`
+}
+
+async function examineEmbedded(spec: ResolvedSpec, { environment }: Host): Promise<Finding> {
+  const home = await findEmbeddedHome(spec, { environment, platform: process.platform, architecture: arch() })
+  if ('place' in home) {
+    return { name: 'embedded', text: home.description }
+  }
+  const text = home.map(({ service, reason }) => `${service}: ${reason}`).join('; ')
+  return { name: 'embedded', text, remedy: home.map(({ install }) => install).join('; ') }
+}
+
+interface Manifest {
+  readonly version: string
+  readonly engines?: { readonly node?: string }
+}
+
+function readManifest(path: string | URL): Manifest {
+  return JSON.parse(readFileSync(path, 'utf8')) as Manifest
+}
+
+function isAtLeast(version: string, wanted: string): boolean {
+  return version.localeCompare(wanted, 'en', { numeric: true }) >= 0
+}

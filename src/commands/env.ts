@@ -1,0 +1,38 @@
+import { messageOf, InfraError } from '../errors.ts'
+import { renderVariables, type VariableFormat } from '../environment/render-variables.ts'
+import { definePostgres } from '../services/postgres.ts'
+import { defineRedis } from '../services/redis.ts'
+import type { ServiceDefinition } from '../services/service.ts'
+import { describeEnvironment, describeStack } from '../stack/stack-facts.ts'
+import type { ReadyService } from '../stack/stack.ts'
+import type { Host } from './command.ts'
+import { findService, findStack, type FoundStack } from './find-stack.ts'
+
+const PROBE_LIMIT_MS = 5_000
+
+/** The variables that lead to the stack that is up, in a form that other programs read. */
+export async function env(host: Host, format: VariableFormat): Promise<string> {
+  const stack = await findStack(host)
+  const { postgres, redis } = stack.spec
+  const definitions = [postgres && definePostgres(postgres), redis && defineRedis(redis)]
+  const known = definitions.filter((definition) => definition !== undefined)
+  const services = await Promise.all(known.map((definition) => askService(stack, definition)))
+  return renderVariables(describeEnvironment(stack.spec, describeStack(stack.spec, 'docker', services)), format)
+}
+
+/** Asked by a real query, so that what is told leads somewhere. */
+async function askService(stack: FoundStack, { service, probe }: ServiceDefinition): Promise<ReadyService> {
+  const { addressOf, container } = findService(stack, service.name)
+  const address = addressOf(service.defaultPort)
+  try {
+    const version = await probe(address, AbortSignal.timeout(PROBE_LIMIT_MS))
+    return { name: service.name, address, version, state: 'healthy', container }
+  } catch (error) {
+    throw new InfraError('INFRA_NOT_UP', {
+      problem: `Cannot use ${container} on ${address.host}:${address.port}: ${messageOf(error)}`,
+      remedy: 'If options have changed since it was started: vitest-infra down, then vitest-infra up',
+      service: service.name,
+      cause: error,
+    })
+  }
+}

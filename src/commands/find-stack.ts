@@ -1,0 +1,43 @@
+import { InfraError } from '../errors.ts'
+import { findKeptServices, type KeptService, type KeptServices } from '../providers/kept-services.ts'
+import { readProject } from '../read-project.ts'
+import { type ResolvedSpec, servicesOf } from '../spec/resolve-spec.ts'
+import type { Host } from './command.ts'
+
+/** The stack of a project that is up, and what the project says of it. */
+export interface FoundStack extends KeptServices {
+  readonly spec: ResolvedSpec
+}
+
+/**
+ * Finds the stack that `up`, or a run with `keepAlive`, has left up.
+ *
+ * @throws InfraError `INFRA_NOT_UP` where one of its services, or the one that is asked for, is not
+ */
+export async function findStack({ environment, directory }: Host, only?: string): Promise<FoundStack> {
+  const spec = await readProject({ directory, options: {}, environment })
+  const kept = await findKeptServices(environment, spec.root)
+  const names = servicesOf(spec).map(({ service }) => service.name)
+  if (only !== undefined && !names.includes(only)) {
+    throw new InfraError('INFRA_NOT_UP', {
+      problem: `Cannot find service "${only}": this project has ${names.join(', ') || 'none'}`,
+      remedy: 'Name one of those, or add it to services',
+      service: only,
+    })
+  }
+  const services = (only === undefined ? names : [only]).map((name) => findService(kept, name))
+  return { spec, api: kept.api, services }
+}
+
+/** @throws InfraError `INFRA_NOT_UP` where it is not up */
+export function findService({ services }: Pick<KeptServices, 'services'>, name: string): KeptService {
+  const found = services.find((service) => service.name === name)
+  if (!found) {
+    throw new InfraError('INFRA_NOT_UP', {
+      problem: `Cannot find service "${name}" of this project: it is not up`,
+      remedy: 'Start the stack: vitest-infra up',
+      service: name,
+    })
+  }
+  return found
+}

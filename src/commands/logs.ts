@@ -1,0 +1,38 @@
+import { once } from 'node:events'
+import { redact } from '../internal/redact.ts'
+import { onLines } from '../providers/docker/demultiplex.ts'
+import type { KeptService } from '../providers/kept-services.ts'
+import type { Host } from './command.ts'
+import { findStack, type FoundStack } from './find-stack.ts'
+
+export interface LogsOptions {
+  /** @default all services */
+  readonly service: string | undefined
+  /** Whether to go on with what is logged from now on, until the server ends. */
+  readonly follow: boolean
+}
+
+/** Prints what the services that are up have logged, without passwords; of several, with their names. */
+export async function logs(host: Host, { service, follow }: LogsOptions): Promise<void> {
+  const stack = await findStack(host, service)
+  const width = Math.max(...stack.services.map(({ name }) => name.length))
+  const print = ({ name }: KeptService) => {
+    const prefix = service === undefined ? `${name.padEnd(width)} | ` : ''
+    const { user, password } = stack.spec.postgres ?? { user: undefined, password: undefined }
+    return (line: string) => void host.stdout.write(`${prefix}${redact(line, { user, password })}\n`)
+  }
+  if (follow) {
+    await Promise.all(stack.services.map((found) => followLog(stack, found, print(found))))
+    return
+  }
+  for (const found of stack.services) {
+    const log = await stack.api.readLog(found.details.Id, { count: 'all' })
+    log.replace(/\n$/, '').split('\n').forEach(print(found))
+  }
+}
+
+async function followLog({ api }: FoundStack, { details }: KeptService, print: (line: string) => void): Promise<void> {
+  const log = await api.followLog(details.Id)
+  onLines(log, print)
+  await once(log, 'close')
+}

@@ -1,0 +1,79 @@
+import { once } from 'node:events'
+import type { ProviderName } from '../environment/infra-facts.ts'
+import { type ServiceState, stateAfter, transition } from '../health/service-state.ts'
+import { findKeptServices, type KeptService, type KeptServices } from '../providers/kept-services.ts'
+import type { ServiceStatus } from '../report/render-status.ts'
+import type { InfraService } from '../spec/infra-service.ts'
+import { type ResolvedSpec, servicesOf } from '../spec/resolve-spec.ts'
+
+/** How many healthchecks an engine remembers. */
+const REMEMBERED = 5
+const PROVIDER: ProviderName = 'docker'
+
+/** What can be seen of every service of a project now; nothing of it is disturbed. */
+export async function observeServices(
+  environment: Record<string, string | undefined>,
+  spec: ResolvedSpec,
+): Promise<readonly ServiceStatus[]> {
+  const kept = await findKeptServices(environment, spec.root)
+  return Promise.all(servicesOf(spec).map(({ service }) => observe(kept, service)))
+}
+
+async function observe({ api, services }: KeptServices, service: InfraService): Promise<ServiceStatus> {
+  const { name, image, defaultPort, state } = service
+  const found = services.find((kept) => kept.name === name)
+  if (!found) {
+    return { service: name, state, image, provider: PROVIDER, healthchecks: [] }
+  }
+  const { State } = found.details
+  const { host, port } = found.addressOf(defaultPort)
+  return {
+    service: name,
+    state: await stateOf(api, found),
+    image,
+    address: `${host}:${port}`,
+    provider: PROVIDER,
+    since: State.StartedAt,
+    container: found.container,
+    healthchecks: checksOf(found).map(({ Start, ExitCode, Output }) => {
+      return { at: Start, passed: ExitCode === 0, output: Output.trim() }
+    }),
+  }
+}
+
+async function stateOf(api: KeptServices['api'], service: KeptService): Promise<ServiceState> {
+  const { State, Config } = service.details
+  const retries = Config.Healthcheck?.Retries ?? 1
+  if (State.Paused) {
+    // Nobody is answered, and the engine asks no more.
+    return transition('healthy', { type: 'failed', streak: retries, retries })
+  }
+  const passes = checksOf(service).map(({ ExitCode }) => ExitCode === 0)
+  if (passes.length === 0) {
+    // The engine asks for the first time when one interval is over.
+    passes.push(await passesCheck(api, service))
+  }
+  const { Status = 'starting', FailingStreak = 0 } = State.Health ?? {}
+  return stateAfter({
+    passes,
+    failingStreak: FailingStreak,
+    retries,
+    wasHealthy: passes.length >= REMEMBERED && Status !== 'starting',
+  })
+}
+
+function checksOf({ details }: KeptService) {
+  return details.State.Health?.Log ?? []
+}
+
+/** The question that the container's own healthcheck asks. */
+async function passesCheck(api: KeptServices['api'], { details }: KeptService): Promise<boolean> {
+  const [, command] = details.Config.Healthcheck?.Test ?? []
+  if (command === undefined) {
+    return true
+  }
+  const execution = await api.execute(details.Id, { command: ['sh', '-c', command] })
+  execution.stream.resume().end()
+  await once(execution.stream, 'close')
+  return (await execution.exitCode()) === 0
+}

@@ -1,0 +1,80 @@
+import type { ChildProcess } from 'node:child_process'
+import { constants } from 'node:os'
+import { messageOf } from '../errors.ts'
+import { cleanUpBeforeExit } from '../internal/clean-up-before-exit.ts'
+import { systemClock } from '../internal/clock.ts'
+import { readProject } from '../read-project.ts'
+import { createReporter } from '../report/reporter.ts'
+import { describeEnvironment } from '../stack/stack-facts.ts'
+import { startInfra } from '../stack/start-infra.ts'
+import type { Host } from './command.ts'
+
+const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
+
+/** As shells have it. */
+const NOT_RUN = 127
+const BY_SIGNAL = 128
+
+/**
+ * Runs a program with the variables of a stack, which is one that is up or else is started for it and goes with it.
+ * Resolves to the program's exit code; 127 where it cannot be run, 128 and more where a signal ended it.
+ */
+export async function run(host: Host, command: readonly string[]): Promise<number> {
+  const { environment, directory } = host
+  const spec = await readProject({ directory, options: {}, environment })
+  const report = createReporter(host.stderr)
+  const infra = startInfra(spec, { environment, workers: 1, variables: () => ({}), report, clock: systemClock })
+  const started = cleanUpBeforeExit(host.process, () => infra.stop())
+  try {
+    const { facts } = await infra.up
+    const variables = describeEnvironment(spec, facts)
+    return await runWith(variables, command, { ...host, onRunning: started })
+  } finally {
+    await infra.stop()
+    started()
+  }
+}
+
+interface RunningHost extends Host {
+  /** Called when it is for the program to end by signals, and no longer for this process. */
+  readonly onRunning: () => void
+}
+
+async function runWith(
+  variables: Readonly<Record<string, string>>,
+  [program = '', ...args]: readonly string[],
+  host: RunningHost,
+): Promise<number> {
+  // It knows how Windows runs npm, npx and everything else that is a .cmd there.
+  const { default: spawn } = await import('cross-spawn')
+  const env = { ...host.environment, ...variables }
+  const child = spawn(program, args, { cwd: host.directory, env, stdio: 'inherit' })
+  const release = forwardSignals(child, host)
+  host.onRunning()
+  try {
+    return await exitCodeOf(child)
+  } catch (error) {
+    host.stderr.write(`Cannot run ${program}: ${messageOf(error)}\nName a program that is on the PATH\n`)
+    return NOT_RUN
+  } finally {
+    release()
+  }
+}
+
+function forwardSignals(child: ChildProcess, host: Host): () => void {
+  const listeners = FORWARDED.map((signal) => {
+    // Ctrl-C and Ctrl-\ in a terminal reach the program as well, and many take the second for impatience.
+    const isKey = host.stdin.isTTY === true && (signal === 'SIGINT' || signal === 'SIGQUIT')
+    return [signal, () => void (isKey || child.kill(signal))] as const
+  })
+  listeners.forEach(([signal, listener]) => host.process.on(signal, listener))
+  return () => listeners.forEach(([signal, listener]) => host.process.off(signal, listener))
+}
+
+function exitCodeOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.on('error', reject).on('exit', (code, signal) => {
+      resolve(code ?? BY_SIGNAL + (signal === null ? 0 : constants.signals[signal]))
+    })
+  })
+}

@@ -1,0 +1,48 @@
+import type { Address } from '../services/service.ts'
+import { addressIn } from './docker/attached-service.ts'
+import { type ContainerDetails, EngineApi } from './docker/engine-api.ts'
+import { searchHere } from './docker/engine-places.ts'
+import { findEngine } from './docker/find-engine.ts'
+import { labelOfRoot } from './docker/kept-labels.ts'
+
+/** A server that a run of the project, or `up`, has left up. */
+export interface KeptService {
+  readonly name: string
+  /** The name of its container. */
+  readonly container: string
+  readonly details: ContainerDetails
+  readonly addressOf: (port: number) => Address
+}
+
+export interface KeptServices {
+  readonly api: EngineApi
+  /** The newest of each name. */
+  readonly services: readonly KeptService[]
+}
+
+/**
+ * Finds what has been left up for a project, without taking it: a run that uses it now is not disturbed.
+ *
+ * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
+ */
+export async function findKeptServices(
+  environment: Record<string, string | undefined>,
+  root: string,
+): Promise<KeptServices> {
+  const api = new EngineApi(await findEngine(searchHere(environment)))
+  const containers = await api.listContainers(labelOfRoot(root))
+  // In the order of the engine, which lists the newest first; one may be gone meanwhile.
+  const all = await Promise.all(containers.map(({ Id }) => api.inspectContainer(Id)))
+  const alive = all.flatMap((details) => (details?.State.Running ? [details] : []))
+  const byName = new Map(alive.toReversed().map((details) => [details.Config.Labels['vitest-infra.service'], details]))
+  return { api, services: [...byName].map(([name = '', details]) => describe(name, details)) }
+}
+
+function describe(name: string, details: ContainerDetails): KeptService {
+  return {
+    name,
+    container: details.Name.replace(/^\//, ''),
+    details,
+    addressOf: (port) => addressIn(details, port),
+  }
+}

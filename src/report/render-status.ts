@@ -1,0 +1,64 @@
+import { styleText } from 'node:util'
+import type { ServiceState } from '../health/service-state.ts'
+
+/** What can be seen of a service from outside. */
+export interface ServiceStatus {
+  readonly service: string
+  readonly state: ServiceState
+  readonly image: string
+  /** Missing while it is not up, as is what follows. */
+  readonly address?: string
+  readonly provider: string
+  /** When it was started, as ISO 8601 has it. */
+  readonly since?: string
+  readonly container?: string
+  /** The last ones that the engine made, the oldest first. */
+  readonly healthchecks: readonly { readonly at: string; readonly passed: boolean; readonly output: string }[]
+}
+
+export interface RenderStatusOptions {
+  readonly nowMs: number
+  /** Where the text goes: it has colours only if they are wanted there. */
+  readonly stream: NodeJS.WriteStream
+}
+
+const HEADINGS = ['SERVICE', 'STATE', 'IMAGE', 'ADDRESS', 'PROVIDER', 'SINCE', 'HEALTHCHECKS']
+const STATE_COLUMN = 1
+const COLOURS = { healthy: 'green', degraded: 'yellow', starting: 'cyan', unhealthy: 'red', stopped: 'dim' } as const
+
+/** A table for people, and beneath it what the last check said of a service that fails. */
+export function renderStatus(statuses: readonly ServiceStatus[], options: RenderStatusOptions): string {
+  const rows = [HEADINGS, ...statuses.map((status) => cellsOf(status, options.nowMs))]
+  const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const lines = rows.map((row, index) => {
+    const state = statuses[index - 1]?.state
+    const cells = row.map((cell, column) => {
+      const padded = cell.padEnd(widths[column] ?? 0)
+      return state && column === STATE_COLUMN ? styleText(COLOURS[state], padded, options) : padded
+    })
+    return cells.join('  ').trimEnd()
+  })
+  return [...lines, ...statuses.flatMap(describeFailure)].map((line) => `${line}\n`).join('')
+}
+
+function cellsOf({ service, state, image, address, provider, since, healthchecks }: ServiceStatus, nowMs: number) {
+  const checks = healthchecks.map(({ passed }) => (passed ? '✓' : '✗')).join('')
+  const age = since === undefined ? '-' : `${renderAge(nowMs - Date.parse(since))} ago`
+  return [service, state, image, address ?? '-', provider, age, checks || '-']
+}
+
+function describeFailure({ service, healthchecks }: ServiceStatus): string[] {
+  const failed = healthchecks.findLast(({ passed }) => !passed)
+  return failed ? [`${service}: failed at ${failed.at}: ${failed.output.split('\n')[0] || 'no output'}`] : []
+}
+
+/** In the largest unit that fits. */
+function renderAge(ms: number): string {
+  const units = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['min', 60_000],
+  ] as const
+  const [unit, size] = units.find(([, unitMs]) => ms >= unitMs) ?? ['s', 1_000]
+  return `${Math.max(0, Math.floor(ms / size))} ${unit}`
+}
