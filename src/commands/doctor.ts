@@ -8,6 +8,7 @@ import { searchHere } from '../providers/docker/engine-places.ts'
 import { type Engine, findEngine } from '../providers/docker/find-engine.ts'
 import { findEmbeddedHome } from '../providers/embedded/embedded-home.ts'
 import { findKeptServices } from '../providers/kept-services.ts'
+import { MANIFEST_FILE } from '../package-files.ts'
 import { assertPortFree } from '../providers/port-holder.ts'
 import { readProject } from '../read-project.ts'
 import { type Finding, isWell, renderDiagnosis } from '../report/render-diagnosis.ts'
@@ -16,7 +17,6 @@ import type { Host } from './command.ts'
 
 /** Both images, and a database or two. */
 const ROOM_BYTES = 1024 ** 3
-const MANIFEST = new URL('../../package.json', import.meta.url)
 
 /** Looks at all that tests need, and says what to do about what is missing; the exit code is 0 if they can run. */
 export async function doctor(host: Host): Promise<number> {
@@ -49,7 +49,7 @@ async function examine(name: string, look: () => Promise<string>): Promise<Findi
 }
 
 function examineNode({ nodeVersion }: Host): Finding {
-  const { version, engines } = readManifest(MANIFEST)
+  const { version, engines } = readManifest(MANIFEST_FILE)
   const wanted = engines?.node?.replace('>=', '') ?? '0'
   const text = `Node ${nodeVersion}, vitest-infra ${version}`
   return isAtLeast(nodeVersion, wanted)
@@ -127,7 +127,7 @@ interface Manifest {
   readonly engines?: { readonly node?: string }
 }
 
-function readManifest(path: string | URL): Manifest {
+function readManifest(path: string): Manifest {
   return JSON.parse(readFileSync(path, 'utf8')) as Manifest
 }
 
