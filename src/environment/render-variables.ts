@@ -29,7 +29,7 @@ export function renderVariables(variables: Readonly<Record<string, string>>, for
 
 /** Such a file knows no escapes on which its readers agree: what is in quotes stands as it is, so one has to be free. */
 function dotenvValue(name: string, value: string): string {
-  if (/^[\w.:/@%?=&+,-]*$/.test(value)) {
+  if (/^[\w.:/@%?=+,-]*$/.test(value)) {
     return value
   }
   // Between double quotes, a backslash and a dollar mean something to some readers.

@@ -214,7 +214,8 @@ test('the process wall: what both sides share belongs to neither', () => {
 
 test('the plugin loads a handful of small files, and no package', () => {
   expect([...findReach(imports, 'plugin.ts', AT_RUN_TIME).keys()].toSorted()).toEqual([
-    'node:url',
+    'node:path',
+    'package-files.ts',
     'plugin.ts',
     'vitest/registry.ts',
     'vitest/setup-file-path.ts',
