@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { InfraError, messageOf } from '../errors.ts'
 import { leaseUnknown, type LeaseBroker } from './lease-broker.ts'
-import { encodeMessage, type LeaseAnswer, type LeaseRequest, readMessages } from './lease-protocol.ts'
+import { encodeMessage, type LeaseAnswer, type LeaseRequest, type LossNotice, readMessages } from './lease-protocol.ts'
 
 /** One worker's connection and what was leased on it. */
 interface Conversation {
@@ -25,6 +25,7 @@ export class LeaseServer {
   readonly #folder: string | undefined
   readonly #connections = new Set<Socket>()
   #workers = 0
+  #loss: LossNotice | undefined
 
   private constructor(server: Server, path: string, folder: string | undefined) {
     this.#server = server
@@ -46,6 +47,14 @@ export class LeaseServer {
     return leaseServer
   }
 
+  /** Tells all workers, those that are yet to come too, that a server of the stack is gone. */
+  tellLost({ message, code }: InfraError): void {
+    this.#loss = { lost: { message, code } }
+    for (const socket of this.#connections) {
+      socket.write(encodeMessage(this.#loss))
+    }
+  }
+
   async close(): Promise<void> {
     this.#server.close()
     for (const socket of this.#connections) {
@@ -65,6 +74,9 @@ export class LeaseServer {
       this.#connections.delete(socket)
       releaseAll(conversation)
     })
+    if (this.#loss) {
+      socket.write(encodeMessage(this.#loss))
+    }
     readMessages(socket, (message) => void converse(message as LeaseRequest, conversation))
   }
 }
