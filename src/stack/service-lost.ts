@@ -44,7 +44,7 @@ function readLog(started: StartedService): Promise<string> {
   return Promise.race([started.logTail(LOG_LINES).catch(() => ''), limit.promise]).finally(() => clearTimeout(timer))
 }
 
-export function describeEnding({ exitCode, outOfMemory }: ServerEnding): string {
+function describeEnding({ exitCode, outOfMemory }: ServerEnding): string {
   if (outOfMemory) {
     return 'was ended for lack of memory'
   }

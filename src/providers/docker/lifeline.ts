@@ -130,8 +130,10 @@ export class Lifeline {
   /** One that is paused starts no program either, but will go on. */
   async #isThere(): Promise<boolean> {
     const { api, id } = this.#options
-    const details = await api.inspectContainer(id).catch(() => undefined)
-    return details?.State.Running ?? false
+    return api.inspectContainer(id).then(
+      (details) => details?.State.Running ?? false,
+      () => true,
+    )
   }
 }
 
