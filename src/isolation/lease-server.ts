@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { InfraError, messageOf } from '../errors.ts'
 import { leaseUnknown, type LeaseBroker } from './lease-broker.ts'
 import { encodeMessage, type LeaseAnswer, type LeaseRequest, type LossNotice, readMessages } from './lease-protocol.ts'
+import { SOCKET_FOLDER, SOCKET_NAME, sweepSockets } from './sweep-sockets.ts'
 
 /** One worker's connection and what was leased on it. */
 interface Conversation {
@@ -35,8 +36,8 @@ export class LeaseServer {
 
   static async open(broker: LeaseBroker): Promise<LeaseServer> {
     // A folder of mode 0700 keeps other users of this machine out.
-    const folder = process.platform === 'win32' ? undefined : await mkdtemp(join(tmpdir(), 'vitest-infra-'))
-    const path = folder ? join(folder, 'lease.sock') : `\\\\.\\pipe\\vitest-infra-${randomBytes(8).toString('hex')}`
+    const folder = process.platform === 'win32' ? undefined : await mkdtemp(join(tmpdir(), SOCKET_FOLDER))
+    const path = folder ? join(folder, SOCKET_NAME) : `\\\\.\\pipe\\vitest-infra-${randomBytes(8).toString('hex')}`
     const server = createServer((socket) => leaseServer.#serve(socket, broker))
     const leaseServer = new LeaseServer(server, path, folder)
     await once(server.listen(path), 'listening')
@@ -44,6 +45,8 @@ export class LeaseServer {
     server.on('error', () => {})
     // The run ends when Vitest is done, not when somebody closes this socket.
     server.unref()
+    // Behind the tests, who have no need of it.
+    void sweepSockets(tmpdir()).catch(() => {})
     return leaseServer
   }
 

@@ -1,3 +1,5 @@
+import { utimes } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import type { Consumer } from '../e2e/consumers.ts'
 import { startVitest, type VitestRun } from '../e2e/support/run-vitest.ts'
@@ -31,7 +33,7 @@ test('kill -9 of the main process leaves nothing, whatever its stage', async () 
     await reached(run)
     const volumes = await volumesOf(run)
     run.signal('SIGKILL')
-    expect(await run.ended, stage).toMatchObject({ signal: 'SIGKILL' })
+    expect(await run.ended).toMatchObject({ signal: 'SIGKILL' })
     await run.forgetFiles()
     killed.push([stage, run, volumes])
   }
@@ -46,7 +48,8 @@ test('kill -9 in the middle of our own teardown leaves nothing', async () => {
   await run.write('go', '')
   await removed.done
   run.signal('SIGKILL')
-  await run.ended
+  // Or it was over already.
+  expect(await run.ended).toSatisfy(({ exitCode, signal }) => exitCode === 0 || signal === 'SIGKILL')
   await run.forgetFiles()
   await expectNothingLeft(run)
   await bystander.assertUntouched()
@@ -66,4 +69,19 @@ test('two runs at once do not meet, and one that is killed takes nothing from th
   expect(await other.ended).toMatchObject({ exitCode: 0 })
   await expectNothingLeft(other)
   await bystander.assertUntouched()
+})
+
+test('the next run removes the socket that a killed one has left', async () => {
+  const run = await startVitest('faults', { consumer, env: { HOLD: 'test' } })
+  await run.said('holding in test')
+  run.signal('SIGKILL')
+  await run.ended
+  const [left] = await run.leftFiles()
+  const socket = join(run.folder, 'tmp', left ?? '', 'lease.sock')
+  const longAgo = new Date(Date.now() - 60_000)
+  await utimes(socket, longAgo, longAgo)
+  const next = await startVitest('faults', { consumer, after: run })
+  expect(await next.ended).toMatchObject({ exitCode: 0 })
+  expect(await run.leftFiles()).toEqual([])
+  await expectNothingLeft(run)
 })

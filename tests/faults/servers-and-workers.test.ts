@@ -80,7 +80,7 @@ test('kill -9 of a run whose servers are paused', async () => {
   const container = await containerOf(run, 'postgres')
   await container.pause()
   run.signal('SIGKILL')
-  await run.ended
+  expect(await run.ended).toMatchObject({ signal: 'SIGKILL' })
   await run.forgetFiles()
   // One that is paused cannot end by itself; once it goes on, it does.
   await container.unpause()
