@@ -3,6 +3,7 @@ import { InfraError, messageOf } from './errors.ts'
 import { systemClock } from './internal/clock.ts'
 import { cleanUpBeforeExit } from './internal/clean-up-before-exit.ts'
 import { readProject } from './read-project.ts'
+import type { Report } from './report/events.ts'
 import { createReporter } from './report/reporter.ts'
 import { RunReport } from './report/run-report.ts'
 import type { InfraOptions } from './spec/infra-options.ts'
@@ -143,7 +144,13 @@ function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   }
   const isShort = Boolean(vitest.config.silent) || Boolean(process.env['CI'])
   const gathered = new RunReport({ report: createReporter(process.stderr), isShort })
-  const { report } = gathered
+  const report: Report = (event) => {
+    gathered.report(event)
+    if (event.type === 'service-lost') {
+      // Also where no test was left to fail.
+      process.exitCode = 1
+    }
+  }
   const run = new InfraRun(spec, {
     environment: process.env,
     workers: workerCount(vitest),

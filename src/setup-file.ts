@@ -1,9 +1,9 @@
 // Runs in every worker, before the user's setup files and before a test file's imports.
 import { relative } from 'node:path'
-import { aroundAll, expect, inject } from 'vitest'
+import { aroundAll, beforeEach, expect, inject } from 'vitest'
 import type {} from './environment/infra-facts.ts'
 import { readDeclaredTemplate } from './isolation/declared-template.ts'
-import { finishFile, leaseForFile } from './isolation/file-lease.ts'
+import { currentLease, finishFile, leaseForFile } from './isolation/file-lease.ts'
 import type { LeaseAccess } from './isolation/lease-protocol.ts'
 import { tellFailures } from './isolation/tell-failures.ts'
 
@@ -25,6 +25,10 @@ async function beginFile(lease: LeaseAccess): Promise<void> {
   Object.assign(process.env, env)
   // What is injected names what this file was given, not what was there before the lease.
   Object.assign(inject('infra'), facts, { env })
+
+  // Not a connection error in each test that is left, but the cause of them all.
+  const held = await currentLease()
+  beforeEach(() => held?.client.assertNothingLost())
 
   // The first to be registered is the outermost: behind the hooks and the file's fixtures, in which the user closes what
   // was opened, in whatever order `sequence.hooks` runs them.

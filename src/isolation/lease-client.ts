@@ -9,10 +9,14 @@ import {
   type LeasedService,
   type LeaseRequest,
   type LogExcerpt,
+  type LossNotice,
   readMessages,
+  type Refusal,
   type Renewed,
   type ServerAction,
 } from './lease-protocol.ts'
+
+const ENDED: Refusal = { message: 'Cannot lease a database: the main process ended the connection' }
 
 type Unnumbered<T> = T extends unknown ? Omit<T, 'id'> : never
 type Granted = Exclude<LeaseAnswer, { readonly error: unknown }>
@@ -22,12 +26,13 @@ export class LeaseClient {
   readonly #socket: Socket
   readonly #waiting = new Map<number, PromiseWithResolvers<Granted>>()
   #nextId = 1
+  #loss: InfraError | undefined
 
   private constructor(socket: Socket) {
     this.#socket = socket
-    readMessages(socket, (message) => this.#settle(message as LeaseAnswer))
+    readMessages(socket, (message) => this.#hear(message as LeaseAnswer | LossNotice))
     socket.on('error', () => {})
-    socket.on('close', () => this.#fail())
+    socket.on('close', () => this.#fail(leaseRefused(ENDED)))
   }
 
   static async open(path: string): Promise<LeaseClient> {
@@ -36,6 +41,17 @@ export class LeaseClient {
       throw leaseRefused({ message: `Cannot reach the main process at ${path}: ${messageOf(error)}` })
     })
     return new LeaseClient(socket)
+  }
+
+  /**
+   * Throws once a server of the stack is gone.
+   *
+   * @throws InfraError `INFRA_SERVICE_LOST`
+   */
+  assertNothingLost(): void {
+    if (this.#loss) {
+      throw this.#loss
+    }
   }
 
   async acquire(request: Omit<LeaseRequest & { type: 'acquire' }, 'id' | 'type'>): Promise<Lease> {
@@ -72,18 +88,28 @@ export class LeaseClient {
     await this.#ask({ type: 'release', lease, ...(renewed && { renewed }) })
   }
 
-  #ask(request: Unnumbered<LeaseRequest>): Promise<Granted> {
+  async #ask(request: Unnumbered<LeaseRequest>): Promise<Granted> {
+    this.assertNothingLost()
     const id = this.#nextId++
     const answer = Promise.withResolvers<Granted>()
     this.#waiting.set(id, answer)
     if (this.#socket.closed) {
-      this.#fail()
+      this.#fail(leaseRefused(ENDED))
     } else {
       // Held only while an answer is awaited, so that an idle connection does not keep the worker alive.
       this.#socket.ref()
       this.#socket.write(encodeMessage({ ...request, id }))
     }
     return answer.promise
+  }
+
+  #hear(message: LeaseAnswer | LossNotice): void {
+    if ('lost' in message) {
+      this.#loss = lossOf(message.lost)
+      this.#fail(this.#loss)
+    } else {
+      this.#settle(message)
+    }
   }
 
   #settle(answer: LeaseAnswer): void {
@@ -99,19 +125,26 @@ export class LeaseClient {
     }
   }
 
-  #fail(): void {
-    const gone = leaseRefused({ message: 'Cannot lease a database: the main process ended the connection' })
-    this.#waiting.forEach(({ reject }) => reject(gone))
+  #fail(reason: InfraError): void {
+    this.#waiting.forEach(({ reject }) => reject(reason))
     this.#waiting.clear()
+    this.#socket.unref()
   }
 }
 
 /** The answer of the main process as the error that it was there. */
-function leaseRefused({ message, code }: { message: string; code?: string }): InfraError {
+function leaseRefused({ message, code }: Refusal): InfraError {
   const [problem = '', ...rest] = message.split('\n')
   return new InfraError((code ?? 'INFRA_LEASE_FAILED') as InfraErrorCode, {
     problem,
     detail: rest.slice(0, -1).join('\n'),
     remedy: rest.at(-1) ?? 'Read the lines of infra above; the run was ending, or the stack is gone',
   })
+}
+
+/** Every test that comes has this error: without a trace they are all alike, and Vitest prints it once. */
+function lossOf(refusal: Refusal): InfraError {
+  const error = leaseRefused(refusal)
+  error.stack = `${error.name}: ${error.message}`
+  return error
 }

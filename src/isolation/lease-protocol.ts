@@ -106,10 +106,21 @@ export interface Lease {
 
 export type LeaseAnswer =
   | { readonly id: number; readonly lease?: Lease; readonly logs?: readonly LogExcerpt[] }
-  | { readonly id: number; readonly error: { readonly message: string; readonly code?: string } }
+  | { readonly id: number; readonly error: Refusal }
+
+/** Why something is not given. */
+export interface Refusal {
+  readonly message: string
+  readonly code?: string
+}
+
+/** Said to every worker, unasked: a server is gone, and nothing that is asked for from now on can be had. */
+export interface LossNotice {
+  readonly lost: Refusal
+}
 
 /** One message a line. */
-export function encodeMessage(message: LeaseRequest | LeaseAnswer): string {
+export function encodeMessage(message: LeaseRequest | LeaseAnswer | LossNotice): string {
   return `${JSON.stringify(message)}\n`
 }
 

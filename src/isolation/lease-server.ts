@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { InfraError, messageOf } from '../errors.ts'
 import { leaseUnknown, type LeaseBroker } from './lease-broker.ts'
-import { encodeMessage, type LeaseAnswer, type LeaseRequest, readMessages } from './lease-protocol.ts'
+import { encodeMessage, type LeaseAnswer, type LeaseRequest, type LossNotice, readMessages } from './lease-protocol.ts'
+import { SOCKET_FOLDER, SOCKET_NAME, sweepSockets } from './sweep-sockets.ts'
 
 /** One worker's connection and what was leased on it. */
 interface Conversation {
@@ -25,6 +26,7 @@ export class LeaseServer {
   readonly #folder: string | undefined
   readonly #connections = new Set<Socket>()
   #workers = 0
+  #loss: LossNotice | undefined
 
   private constructor(server: Server, path: string, folder: string | undefined) {
     this.#server = server
@@ -34,8 +36,8 @@ export class LeaseServer {
 
   static async open(broker: LeaseBroker): Promise<LeaseServer> {
     // A folder of mode 0700 keeps other users of this machine out.
-    const folder = process.platform === 'win32' ? undefined : await mkdtemp(join(tmpdir(), 'vitest-infra-'))
-    const path = folder ? join(folder, 'lease.sock') : `\\\\.\\pipe\\vitest-infra-${randomBytes(8).toString('hex')}`
+    const folder = process.platform === 'win32' ? undefined : await mkdtemp(join(tmpdir(), SOCKET_FOLDER))
+    const path = folder ? join(folder, SOCKET_NAME) : `\\\\.\\pipe\\vitest-infra-${randomBytes(8).toString('hex')}`
     const server = createServer((socket) => leaseServer.#serve(socket, broker))
     const leaseServer = new LeaseServer(server, path, folder)
     await once(server.listen(path), 'listening')
@@ -43,7 +45,17 @@ export class LeaseServer {
     server.on('error', () => {})
     // The run ends when Vitest is done, not when somebody closes this socket.
     server.unref()
+    // Behind the tests, who have no need of it.
+    void sweepSockets(tmpdir()).catch(() => {})
     return leaseServer
+  }
+
+  /** Tells all workers, those that are yet to come too, that a server of the stack is gone. */
+  tellLost({ message, code }: InfraError): void {
+    this.#loss = { lost: { message, code } }
+    for (const socket of this.#connections) {
+      socket.write(encodeMessage(this.#loss))
+    }
   }
 
   async close(): Promise<void> {
@@ -65,6 +77,9 @@ export class LeaseServer {
       this.#connections.delete(socket)
       releaseAll(conversation)
     })
+    if (this.#loss) {
+      socket.write(encodeMessage(this.#loss))
+    }
     readMessages(socket, (message) => void converse(message as LeaseRequest, conversation))
   }
 }

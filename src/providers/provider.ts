@@ -14,6 +14,8 @@ export type ServerStatus =
   | { readonly running: true }
   | { readonly running: false; readonly exitCode: number | undefined; readonly outOfMemory: boolean }
 
+export type ServerEnding = Extract<ServerStatus, { running: false }>
+
 /** What is done to a server that is to serve the next run, too. */
 export interface Keeping {
   /** Has that run told this. */
@@ -35,6 +37,8 @@ export interface StartedService {
   takeBase(): Promise<void>
   runHealthcheck(): Promise<HealthcheckResult>
   status(): Promise<ServerStatus>
+  /** Resolves when the server has ended, unless it was told to; keeps nothing alive. None where nobody can tell. */
+  readonly ended?: Promise<ServerEnding>
   /** The last `count` lines of the server's log, none older than `sinceMs` by the server's clock. */
   logTail(count: number, sinceMs?: number): Promise<string>
   /** Of a server that may outlive its run. */

@@ -52,6 +52,13 @@ export type InfraEvent =
   | { readonly type: 'objects-dropped'; readonly objects: readonly string[] }
   /** A server whose users lost their connections, because it could not be reset in any other way. */
   | { readonly type: 'server-replaced'; readonly service: string; readonly reason: string }
+  /** A server that ended while tests ran, with the last lines of its log. */
+  | {
+      readonly type: 'service-lost'
+      readonly message: string
+      readonly label: string
+      readonly lines: readonly string[]
+    }
   /** A line about the whole of a run. */
   | { readonly type: 'summary'; readonly line: string }
   | { readonly type: 'stop-failed'; readonly message: string }

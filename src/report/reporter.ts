@@ -74,6 +74,8 @@ export function renderEvent(event: InfraEvent): string {
       return `dropped between two files, as the template does not have it: ${listSome(event.objects, OBJECTS_LISTED)}`
     case 'server-replaced':
       return `${event.service} of a worker was started anew between two files, as it could not be reset: ${event.reason}`
+    case 'service-lost':
+      return renderLoss(event)
     case 'summary':
       return event.line
     case 'stop-failed':
@@ -97,6 +99,12 @@ function renderLog({ owner, lines, more }: EventOf<'test-log'>): string {
   const left = more + lines.length - shown.length
   const rest = left > 0 ? [`and ${count(left, 'more line')}`] : []
   return [`PostgreSQL's log for ${owner}:`, ...shown, ...rest].join(`\n${INDENT}`)
+}
+
+function renderLoss({ message, label, lines }: EventOf<'service-lost'>): string {
+  const log = lines.map((line) => stripVTControlCharacters(line))
+  const title = log.length > 0 ? `Last lines of the log of ${label}:` : `The log of ${label} is empty or gone`
+  return [...message.split('\n'), title, ...log].join(`\n${INDENT}`)
 }
 
 /** `table a, table b, table c and 3 more` */

@@ -6,6 +6,7 @@ import type { Clock } from '../internal/clock.ts'
 import type { Provider, StartedService } from '../providers/provider.ts'
 import type { Report } from '../report/events.ts'
 import type { Address, ServiceDefinition } from '../services/service.ts'
+import { describeLoss, type Loss, type LostService } from './service-lost.ts'
 
 /** Servers end behind us: long enough for the engine to refuse, too short for a person to notice. */
 const STOP_PATIENCE_MS = 30
@@ -46,6 +47,7 @@ export class Stack {
   /** Those that are being prepared, and nothing but their end could end that. */
   readonly #inPreparation = new Set<StartedService>()
   readonly #ready = new Set<StartedService>()
+  readonly #lost = Promise.withResolvers<LostService>()
   #waiting = 0
   #starting: Promise<readonly ReadyService[]> | undefined
   #stopping: Promise<void> | undefined
@@ -58,6 +60,11 @@ export class Stack {
   start(): Promise<readonly ReadyService[]> {
     this.#starting ??= this.#startAll()
     return this.#starting
+  }
+
+  /** Resolves when the first of its services that were ready has ended by itself. */
+  get lost(): Promise<LostService> {
+    return this.#lost.promise
   }
 
   /** Whether it is ready, and will be there for the next run. */
@@ -139,7 +146,15 @@ export class Stack {
     })
     this.#inPreparation.delete(started)
     this.#ready.add(started)
+    const healthyMs = beganMs + elapsedMs
+    void started.ended?.then((ending) => this.#lose(started, { name, ending, afterMs: clock.now() - healthyMs }))
     return { name, address, container, ...admission }
+  }
+
+  async #lose(started: StartedService, loss: Loss): Promise<void> {
+    if (this.#ready.delete(started) && !this.#abort.signal.aborted) {
+      this.#lost.resolve(await describeLoss(started, loss))
+    }
   }
 
   /** Removes a server that came from somewhere and failed, and returns what to start in its place; else throws. */

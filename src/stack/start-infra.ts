@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { StackFacts } from '../environment/infra-facts.ts'
 import type { Clock } from '../internal/clock.ts'
+import type { LeaseServer } from '../isolation/lease-server.ts'
 import type { Provider } from '../providers/provider.ts'
 import { selectProvider } from '../providers/select-provider.ts'
 import { LeaseStatistics } from '../report/lease-statistics.ts'
@@ -144,6 +145,13 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
   }
 }
 
+/** Workers first: each of their tests that comes meanwhile fails without knowing why. */
+async function tellOfLoss(stack: Stack, server: LeaseServer, report: Report): Promise<void> {
+  const { error, ...lost } = await stack.lost
+  server.tellLost(error)
+  report({ type: 'service-lost', ...lost, message: error.message })
+}
+
 async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) {
   const { variables, clock, report } = context
   const { stack, provider, postgres, redis } = parts
@@ -153,7 +161,7 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) 
   // Behind the tests, who have no need of it. What cannot be removed now is tried again by the next run.
   void provider.sweep().catch(() => {})
   const { LeaseBroker, noSource } = await import('../isolation/lease-broker.ts')
-  const { LeaseServer } = await import('../isolation/lease-server.ts')
+  const { LeaseServer: Server } = await import('../isolation/lease-server.ts')
   const statistics = new LeaseStatistics()
   const broker = new LeaseBroker({
     stack: facts,
@@ -168,7 +176,8 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) 
     onLog: (owner, log) => report({ type: 'test-log', owner, ...log }),
     livesOn,
   })
-  const server = await LeaseServer.open(broker)
+  const server = await Server.open(broker)
+  void tellOfLoss(stack, server, report)
   return {
     facts,
     services,

@@ -1,5 +1,5 @@
 import { describe, expect, inject, test } from 'vitest'
-import { containersOf, engine, leftoversOf } from './support/containers.ts'
+import { containersOf, engine, holdersOf, leftoversOf } from './support/containers.ts'
 import { EngineProxy } from './support/engine-proxy.ts'
 import { runVitest, startVitest } from './support/run-vitest.ts'
 
@@ -60,10 +60,3 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(await run.ended).toMatchObject({ exitCode: 0 })
   })
 })
-
-/** The tokens of the processes that hold a container's life. */
-async function holdersOf(id: string): Promise<string[]> {
-  const docker = await engine()
-  const { Processes } = (await docker.getContainer(id).top({ ps_args: '-eo pid,args' })) as { Processes: string[][] }
-  return Processes.flatMap((columns) => / sh \w+ (\w+) 10$/.exec(columns.at(-1) ?? '')?.[1] ?? [])
-}

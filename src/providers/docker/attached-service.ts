@@ -1,5 +1,5 @@
 import type { Address, ServiceDefinition, SiblingServer, SnapshotUse } from '../../services/service.ts'
-import type { HealthcheckResult, Keeping, ServerStatus, StartedService } from '../provider.ts'
+import type { HealthcheckResult, Keeping, ServerEnding, ServerStatus, StartedService } from '../provider.ts'
 import { ContainerSiblings } from './container-siblings.ts'
 import type { ContainerDetails, EngineApi } from './engine-api.ts'
 import type { Engine } from './find-engine.ts'
@@ -16,6 +16,9 @@ export interface AttachedServiceOptions extends Welcome {
   readonly folder: string
 }
 
+/** Nobody has watched for it. */
+const ENDED: ServerEnding = { running: false, exitCode: undefined, outOfMemory: false }
+
 /** A container that an earlier run has left up, and that is this run's now. */
 export class AttachedService implements StartedService {
   readonly address: Address
@@ -23,6 +26,7 @@ export class AttachedService implements StartedService {
   readonly siblings: readonly SiblingServer[]
   readonly snapshot: SnapshotUse
   readonly keeping: Keeping
+  readonly ended: Promise<ServerEnding>
   readonly #options: AttachedServiceOptions
   readonly #siblings: ContainerSiblings
 
@@ -31,6 +35,7 @@ export class AttachedService implements StartedService {
     this.#options = options
     this.label = details.Name.replace(/^\//, '')
     this.snapshot = { kind: 'attached', note }
+    this.ended = options.lifeline.gone.then(() => ENDED)
     this.keeping = { note: (text) => options.lifeline.note(text), leave: () => this.#leave() }
     this.address = this.#addressOf(definition.service.defaultPort)
     this.#siblings = new ContainerSiblings({ api, id: details.Id }, definition, folder)
@@ -54,7 +59,7 @@ export class AttachedService implements StartedService {
   async status(): Promise<ServerStatus> {
     const { api, details } = this.#options
     const { State } = (await api.inspectContainer(details.Id)) ?? {}
-    return State?.Running ? { running: true } : { running: false, exitCode: undefined, outOfMemory: false }
+    return State?.Running ? { running: true } : ENDED
   }
 
   logTail(count: number, sinceMs = 0): Promise<string> {

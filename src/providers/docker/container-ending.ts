@@ -1,11 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { createInterface } from 'node:readline'
-import type { ServerStatus } from '../provider.ts'
+import type { ServerEnding } from '../provider.ts'
 import type { Dockerode } from './dockerode-types.ts'
 
 const PATIENCE_MS = 2_000
-
-type Ended = Extract<ServerStatus, { running: false }>
 
 interface EngineEvent {
   readonly Action?: string
@@ -15,7 +13,7 @@ interface EngineEvent {
 /** How a container ended, noted as the engine tells it: one that has ended is gone, and cannot be asked any more. */
 export class ContainerEnding {
   readonly #events: IncomingMessage
-  readonly #ended = Promise.withResolvers<Ended>()
+  readonly #ended = Promise.withResolvers<ServerEnding>()
   #outOfMemory = false
 
   private constructor(events: IncomingMessage) {
@@ -34,10 +32,15 @@ export class ContainerEnding {
     return new ContainerEnding((await dockerode.getEvents({ filters })) as IncomingMessage)
   }
 
+  /** Resolves when it has ended and the engine could still tell. */
+  get ended(): Promise<ServerEnding> {
+    return this.#ended.promise
+  }
+
   /** How it ended; to be asked of a container that does not run. */
-  async status(): Promise<Ended> {
-    const timeout = Promise.withResolvers<Ended>()
-    const unknown: Ended = { running: false, exitCode: undefined, outOfMemory: false }
+  async status(): Promise<ServerEnding> {
+    const timeout = Promise.withResolvers<ServerEnding>()
+    const unknown: ServerEnding = { running: false, exitCode: undefined, outOfMemory: false }
     const timer = setTimeout(() => timeout.resolve(unknown), PATIENCE_MS)
     return Promise.race([this.#ended.promise, timeout.promise]).finally(() => clearTimeout(timer))
   }

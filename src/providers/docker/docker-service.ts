@@ -1,6 +1,6 @@
 import type { StartedTestContainer } from 'testcontainers'
 import type { Address, ServiceDefinition, SiblingServer, SnapshotUse } from '../../services/service.ts'
-import type { HealthcheckResult, Keeping, ServerStatus, StartedService } from '../provider.ts'
+import type { HealthcheckResult, Keeping, ServerEnding, ServerStatus, StartedService } from '../provider.ts'
 import { ContainerSiblings } from './container-siblings.ts'
 import { demultiplex } from './demultiplex.ts'
 import type { ContainerEnding } from './container-ending.ts'
@@ -36,6 +36,7 @@ export class DockerService implements StartedService {
   readonly siblings: readonly SiblingServer[]
   readonly snapshot: SnapshotUse
   readonly keeping: Keeping | undefined
+  readonly ended: Promise<ServerEnding>
   readonly #siblings: ContainerSiblings
   readonly #started: StartedTestContainer
   readonly #engine: Engine
@@ -60,6 +61,8 @@ export class DockerService implements StartedService {
       ? { note: (text) => this.#lifeline.note(text), leave: () => this.#leave() }
       : undefined
     this.#ending = options.ending
+    // The lifeline notices, too, where the connection that brings the engine's events has broken.
+    this.ended = Promise.race([this.#ending.ended, this.#lifeline.gone.then(() => this.#ending.status())])
     this.#healthcheckCommand = service.healthcheck.cmd
     this.#memoryFolder = memoryFolder
     this.address = { host, port: started.getMappedPort(service.defaultPort) }

@@ -40,6 +40,7 @@ export class Lifeline {
   #stream: Duplex
   #holders = 1
   readonly #left = Promise.withResolvers<void>()
+  readonly #gone = Promise.withResolvers<void>()
   #ended = false
 
   /** For a stream that leads to the input of a container with a tied entrypoint, or of one more holder. */
@@ -64,6 +65,11 @@ export class Lifeline {
     }
     const [note, room] = answer
     return { lifeline: new Lifeline(stream, options), note, freeBytes: freeBytesOf(room) }
+  }
+
+  /** Resolves when the container is not there to be held any more, though nobody here has ended it. */
+  get gone(): Promise<void> {
+    return this.#gone.promise
   }
 
   /** Tells the server to end at once. */
@@ -112,12 +118,22 @@ export class Lifeline {
         this.#hold(await api.exec(id, { command: holderCommand(`${hold.run}${this.#holders}`, hold) }))
         return
       } catch (error) {
-        if (isGone(error)) {
+        if (isGone(error) && !(await this.#isThere())) {
+          this.#gone.resolve()
           return
         }
         await sleep(RETRY_MS, undefined, { ref: false })
       }
     }
+  }
+
+  /** One that is paused starts no program either, but will go on. */
+  async #isThere(): Promise<boolean> {
+    const { api, id } = this.#options
+    return api.inspectContainer(id).then(
+      (details) => details?.State.Running ?? false,
+      () => true,
+    )
   }
 }
 

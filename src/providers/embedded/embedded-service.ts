@@ -2,8 +2,9 @@ import { rename, rm, statfs } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { Address, SiblingServer } from '../../services/service.ts'
-import type { HealthcheckResult, ServerStatus, StartedService } from '../provider.ts'
+import type { HealthcheckResult, ServerEnding, ServerStatus, StartedService } from '../provider.ts'
 import type { KeptProgram } from './keeper.ts'
+import type { Ending } from './keeper-protocol.ts'
 import { type LocalProgram, readLogTail } from './local-program.ts'
 import type { LocalSibling } from './local-siblings.ts'
 
@@ -28,6 +29,7 @@ export class EmbeddedService implements StartedService {
   readonly siblings: readonly SiblingServer[]
   /** Its initialised data directory is kept and copied, templates are not. */
   readonly snapshot = { kind: 'none' } as const
+  readonly ended: Promise<ServerEnding>
   readonly #options: EmbeddedServiceOptions
   #stopping: Promise<void> | undefined
 
@@ -36,6 +38,7 @@ export class EmbeddedService implements StartedService {
     this.#options = options
     this.address = { host: 'localhost', port }
     this.label = `${name} (pid ${server.pid})`
+    this.ended = server.ended.then(describeEnding)
     // Plain objects, so that whoever uses them may add to copies of them.
     this.siblings = siblings.map((sibling) => ({
       address: sibling.address,
@@ -80,12 +83,7 @@ export class EmbeddedService implements StartedService {
 
   async status(): Promise<ServerStatus> {
     const { ending } = this.#options.server
-    if (ending === undefined) {
-      return { running: true }
-    }
-    // As shells count.
-    const exitCode = ending.signal === null ? (ending.code ?? undefined) : 128 + constants.signals[ending.signal]
-    return { running: false, exitCode, outOfMemory: false }
+    return ending === undefined ? { running: true } : describeEnding(ending)
   }
 
   logTail(count: number, sinceMs?: number): Promise<string> {
@@ -106,4 +104,10 @@ export class EmbeddedService implements StartedService {
     await rm(folder, { recursive: true, force: true, maxRetries: 5 })
     await onStopped()
   }
+}
+
+function describeEnding({ code, signal }: Ending): ServerEnding {
+  // As shells count.
+  const exitCode = signal === null ? (code ?? undefined) : 128 + constants.signals[signal]
+  return { running: false, exitCode, outOfMemory: false }
 }

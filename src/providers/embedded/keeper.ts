@@ -12,6 +12,8 @@ export interface KeptProgram {
   readonly pid: number
   /** Undefined while it runs. */
   readonly ending: Ending | undefined
+  /** Resolves when it has ended, without keeping this process alive until then. */
+  readonly ended: Promise<Ending>
   /** Resolves when it has ended, and keeps this process alive until then. */
   whenEnded(): Promise<Ending>
   /** Asks it to end as its operator would. */
@@ -76,6 +78,7 @@ export class Keeper {
       .then(() => this.#endings.delete(pid))
     return {
       pid,
+      ended,
       whenEnded: () => this.#waitFor(ended),
       get ending() {
         return ending

@@ -66,6 +66,13 @@ export async function watchCreations(project: string): Promise<{ created: string
   return { created, end: () => (stream as unknown as { destroy(): void }).destroy() }
 }
 
+/** The tokens of the processes that hold a container's life. */
+export async function holdersOf(id: string): Promise<string[]> {
+  const docker = await engine()
+  const { Processes } = (await docker.getContainer(id).top({ ps_args: '-eo pid,args' })) as { Processes: string[][] }
+  return Processes.flatMap((columns) => / sh \w+ (\w+) 10$/.exec(columns.at(-1) ?? '')?.[1] ?? [])
+}
+
 function labelOf(project: string): string {
   return `vitest-infra.project=${project}`
 }

@@ -14,6 +14,7 @@ export class EngineProxy {
   readonly #server = createServer((client) => void this.#serve(client))
   readonly #target: Target
   #frozen: Promise<void> | undefined
+  #served = 0
   #thaw: () => void = () => {}
 
   private constructor(path: string, target: Target) {
@@ -32,6 +33,11 @@ export class EngineProxy {
       await rm(folder, { recursive: true, force: true })
     })
     return proxy
+  }
+
+  /** How many connections there were. */
+  get served(): number {
+    return this.#served
   }
 
   /** Lets the engine fall silent. */
@@ -61,6 +67,7 @@ export class EngineProxy {
   }
 
   async #serve(client: Socket): Promise<void> {
+    this.#served += 1
     this.#sockets.add(client)
     client.on('error', () => {})
     await this.#frozen

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { InfraError } from '../../../src/errors.ts'
 import { LeaseClient } from '../../../src/isolation/lease-client.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 import { openLeasing, REQUEST } from './lease-support.ts'
@@ -50,4 +51,25 @@ test('an error keeps its code, and its remedy as the last line', async () => {
   redises.failure = new Error('no sockets')
   const error = await catchInfraError(async () => (await open()).acquire(REQUEST))
   expect(error.message).toBe('no sockets\nRead the lines of infra above; the run was ending, or the stack is gone')
+})
+
+const LOST = new InfraError('INFRA_SERVICE_LOST', { problem: 'Cannot go on', remedy: 'Start again' })
+
+test('a server that is lost is the answer to what waits, and to all that is asked later', async () => {
+  const { open, server, databases } = await openLeasing()
+  databases.gate = () => new Promise(() => {})
+  const client = await open()
+  const waiting = catchInfraError(() => client.acquire(REQUEST))
+  server.tellLost(LOST)
+  const known = { code: 'INFRA_SERVICE_LOST', message: 'Cannot go on\nStart again' }
+  expect(await waiting).toMatchObject(known)
+  expect(await catchInfraError(() => client.release(1))).toMatchObject(known)
+  expect(await catchInfraError(async () => client.assertNothingLost())).toMatchObject(known)
+})
+
+test('whoever comes after a server was lost hears of it', async () => {
+  const { open, server } = await openLeasing()
+  server.tellLost(LOST)
+  const client = await open()
+  expect(await catchInfraError(() => client.acquire(REQUEST))).toMatchObject({ code: 'INFRA_SERVICE_LOST' })
 })

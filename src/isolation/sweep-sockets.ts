@@ -1,0 +1,40 @@
+import { once } from 'node:events'
+import { readdir, rmdir, stat, unlink } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+
+export const SOCKET_FOLDER = 'vitest-infra-'
+export const SOCKET_NAME = 'lease.sock'
+
+/** Between its bind and its listen, a living server refuses connections, too. */
+const YOUNGEST_MS = 10_000
+
+/** Removes the sockets of runs that were killed, with their folders: nobody listens there any more. */
+export async function sweepSockets(parent: string): Promise<void> {
+  const names = await readdir(parent)
+  const folders = names.filter((name) => name.startsWith(SOCKET_FOLDER)).map((name) => join(parent, name))
+  await Promise.all(folders.map((folder) => sweepFolder(folder).catch(() => {})))
+}
+
+async function sweepFolder(folder: string): Promise<void> {
+  const socket = join(folder, SOCKET_NAME)
+  const { mtimeMs } = await stat(socket)
+  if (Date.now() - mtimeMs > YOUNGEST_MS && (await isDead(socket))) {
+    await unlink(socket)
+    // Fails, as it should, if anything else is in it.
+    await rmdir(folder)
+  }
+}
+
+/** The kernel refuses a connection only where no process has the socket open. */
+async function isDead(path: string): Promise<boolean> {
+  const socket = connect(path)
+  try {
+    await once(socket.unref(), 'connect')
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
+  } finally {
+    socket.destroy()
+  }
+}

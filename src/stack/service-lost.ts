@@ -1,0 +1,53 @@
+import { constants } from 'node:os'
+import { InfraError } from '../errors.ts'
+import type { ServerEnding, StartedService } from '../providers/provider.ts'
+
+const LOG_LINES = 20
+const LOG_TIMEOUT_MS = 2_000
+/** What shells add to the number of the signal that ended a program. */
+const SIGNAL_BASE = 128
+
+/** A server that ended while tests ran. */
+export interface LostService {
+  /** Short, as every test that comes has it. */
+  readonly error: InfraError
+  readonly label: string
+  /** The last lines of its log. */
+  readonly lines: readonly string[]
+}
+
+export interface Loss {
+  readonly name: string
+  readonly ending: ServerEnding
+  /** How long it had been healthy. */
+  readonly afterMs: number
+}
+
+/** Gathers what is known of a server that has ended. */
+export async function describeLoss(started: StartedService, { name, ending, afterMs }: Loss): Promise<LostService> {
+  const after = `${(afterMs / 1000).toFixed(1)} s`
+  const error = new InfraError('INFRA_SERVICE_LOST', {
+    problem: `Cannot go on with service "${name}": its server ${describeEnding(ending)}, ${after} after it was healthy`,
+    remedy: ending.outOfMemory
+      ? 'Give the engine more memory, or set maxWorkers lower, and start the run again'
+      : 'Correct what its last log lines name, which the lines of infra give, and start the run again',
+    service: name,
+  })
+  const log = await readLog(started)
+  return { error, label: started.label, lines: log.split('\n').filter((line) => line.trim() !== '') }
+}
+
+/** A log that cannot be read must not keep the tests from hearing of the loss. */
+function readLog(started: StartedService): Promise<string> {
+  const limit = Promise.withResolvers<string>()
+  const timer = setTimeout(() => limit.resolve(''), LOG_TIMEOUT_MS)
+  return Promise.race([started.logTail(LOG_LINES).catch(() => ''), limit.promise]).finally(() => clearTimeout(timer))
+}
+
+function describeEnding({ exitCode, outOfMemory }: ServerEnding): string {
+  if (outOfMemory) {
+    return 'was ended for lack of memory'
+  }
+  const signal = Object.entries(constants.signals).find(([, number]) => number + SIGNAL_BASE === exitCode)
+  return signal ? `was ended by ${signal[0]}` : `ended with code ${exitCode ?? 'unknown'}`
+}

@@ -1,0 +1,77 @@
+import { describe, expect, inject, test } from 'vitest'
+import { leftOfKeepers, listProcesses } from '../support/left-of-keepers.ts'
+import { containersOf, engine } from './support/containers.ts'
+import { startVitest, type VitestRun } from './support/run-vitest.ts'
+
+const LOSS = /^infra {2}Cannot go on with service "(\w+)": its server (.*), <time> after it was healthy$/gm
+
+/** Ends the server of a service as nobody has asked for. */
+async function kill(run: VitestRun, service: string): Promise<void> {
+  const container = (await containersOf(run.project)).find(({ Name }) => Name.endsWith(`-${service}`))
+  await (await engine()).getContainer(container?.Id ?? 'gone').kill()
+}
+
+describe.each(inject('consumers'))('$name', (consumer) => {
+  test.for(['postgres', 'redis'])(
+    'the end of %s during tests is told once, and fails what is left',
+    async (service) => {
+      const run = await startVitest('service-lost', { consumer })
+      await run.said('holding in test')
+      await kill(run, service)
+      await run.said('Cannot go on')
+      await run.write('go', '')
+      const { stdout, stderr, exitCode } = await run.ended
+      expect(Array.from(stderr.matchAll(LOSS), ([, name, ending]) => [name, ending])).toEqual([
+        [service, 'was ended by SIGKILL'],
+      ])
+      expect(stderr).toContain(`Last lines of the log of vitest-infra-<run>-${service}:\n`)
+      expect(stderr).not.toMatch(/ECONNREFUSED|Connection is closed|terminated/)
+      expect(stdout).toMatch(/Test Files {2}2 failed \(2\)/)
+      expect(stdout).toContain('100 failed | 1 passed')
+      expect(exitCode).toBe(1)
+    },
+  )
+  test('the end of a local process during tests is told as that of a container is', async () => {
+    const run = await startVitest('service-lost', { consumer, env: { VITEST_INFRA_PROVIDER: 'embedded' } })
+    await run.said('holding in test')
+    process.kill(await localPostgres(run.pid), 'SIGKILL')
+    await run.said('Cannot go on')
+    await run.write('go', '')
+    const { stdout, stderr, exitCode } = await run.ended
+    expect(Array.from(stderr.matchAll(LOSS), ([, name, ending]) => [name, ending])).toEqual([
+      ['postgres', 'was ended by SIGKILL'],
+    ])
+    expect(stdout).toContain('100 failed | 1 passed')
+    expect(exitCode).toBe(1)
+    await expect.poll(() => leftOfKeepers(run.pid)).toEqual([])
+  })
+
+  test('a run whose tests do not need the server that ended fails all the same', async () => {
+    const files = { 'test/first.test.ts': WAITS }
+    const args = ['run', 'first']
+    const run = await startVitest('service-lost', { consumer, args, files })
+    await run.said('holding in the last test')
+    await kill(run, 'redis')
+    await run.said('Cannot go on')
+    await run.write('end', '')
+    expect(await run.ended).toMatchObject({ exitCode: 1 })
+  })
+})
+
+const WAITS = `
+  import { existsSync } from 'node:fs'
+  import { setTimeout } from 'node:timers/promises'
+  import { test } from 'vitest'
+  test('waits', async () => {
+    console.log('holding in the last test')
+    while (!existsSync('end')) await setTimeout(20)
+  })`
+
+/** The first process of PostgreSQL that the keeper of a run has started. */
+async function localPostgres(run: number): Promise<number> {
+  const processes = await listProcesses()
+  const keepers = processes.filter(({ parent, command }) => parent === run && command.includes('keeper-process'))
+  const isOurs = (parent: number) => keepers.some(({ pid }) => pid === parent)
+  const server = processes.find(({ parent, command }) => isOurs(parent) && command.includes('postgres'))
+  return server?.pid ?? Promise.reject(new Error('The run has no PostgreSQL'))
+}

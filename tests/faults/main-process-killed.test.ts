@@ -1,0 +1,87 @@
+import { utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import type { Consumer } from '../e2e/consumers.ts'
+import { startVitest, type VitestRun } from '../e2e/support/run-vitest.ts'
+import { type Bystander, plantBystander } from './support/bystander.ts'
+import { watchFor } from './support/engine-events.ts'
+import { expectNothingLeft, volumesOf } from './support/left-of-run.ts'
+
+const [consumer] = inject('consumers') as [Consumer]
+
+let bystander: Bystander
+beforeAll(async () => {
+  bystander = await plantBystander()
+})
+afterAll(() => bystander.remove())
+
+/** How a stage is known to have been reached. */
+const STAGES: readonly (readonly [stage: string, hold: string, reached: (run: VitestRun) => Promise<void>])[] = [
+  ['start', '', (run) => run.said('Docker Engine')],
+  ['health gate', '', async (run) => (await watchFor('start', run.project)).done],
+  ['template', 'template', (run) => run.said('holding in template')],
+  ['setup', 'setup', (run) => run.said('holding in setup')],
+  ['tests', 'test', (run) => run.said('holding in test')],
+  ['teardown', 'teardown', (run) => run.said('holding in teardown')],
+]
+
+// One test, as each of them has to wait for the grace period, and all can at once.
+test('kill -9 of the main process leaves nothing, whatever its stage', async () => {
+  const killed: [stage: string, run: VitestRun, volumes: readonly string[]][] = []
+  for (const [stage, HOLD, reached] of STAGES) {
+    const run = await startVitest('faults', { consumer, env: { HOLD } })
+    await reached(run)
+    const volumes = await volumesOf(run)
+    run.signal('SIGKILL')
+    expect(await run.ended).toMatchObject({ signal: 'SIGKILL' })
+    await run.forgetFiles()
+    killed.push([stage, run, volumes])
+  }
+  await Promise.all(killed.map(([stage, run, volumes]) => expectNothingLeft(run, { stage, volumes })))
+  await bystander.assertUntouched()
+})
+
+test('kill -9 in the middle of our own teardown leaves nothing', async () => {
+  const run = await startVitest('faults', { consumer, env: { HOLD: 'teardown' } })
+  await run.said('holding in teardown')
+  const removed = await watchFor('destroy', run.project)
+  await run.write('go', '')
+  await removed.done
+  run.signal('SIGKILL')
+  // Or it was over already.
+  expect(await run.ended).toSatisfy(({ exitCode, signal }) => exitCode === 0 || signal === 'SIGKILL')
+  await run.forgetFiles()
+  await expectNothingLeft(run)
+  await bystander.assertUntouched()
+})
+
+test('two runs at once do not meet, and one that is killed takes nothing from the other', async () => {
+  const [killed, other] = await Promise.all([
+    startVitest('faults', { consumer, env: { HOLD: 'test' } }),
+    startVitest('faults', { consumer, env: { HOLD: 'test' } }),
+  ])
+  await Promise.all([killed.said('holding in test'), other.said('holding in test')])
+  killed.signal('SIGKILL')
+  await killed.ended
+  await killed.forgetFiles()
+  await expectNothingLeft(killed)
+  await other.write('go', '')
+  expect(await other.ended).toMatchObject({ exitCode: 0 })
+  await expectNothingLeft(other)
+  await bystander.assertUntouched()
+})
+
+test('the next run removes the socket that a killed one has left', async () => {
+  const run = await startVitest('faults', { consumer, env: { HOLD: 'test' } })
+  await run.said('holding in test')
+  run.signal('SIGKILL')
+  await run.ended
+  const [left] = await run.leftFiles()
+  const socket = join(run.folder, 'tmp', left ?? '', 'lease.sock')
+  const longAgo = new Date(Date.now() - 60_000)
+  await utimes(socket, longAgo, longAgo)
+  const next = await startVitest('faults', { consumer, after: run })
+  expect(await next.ended).toMatchObject({ exitCode: 0 })
+  expect(await run.leftFiles()).toEqual([])
+  await expectNothingLeft(run)
+})

@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import type { Consumer } from '../e2e/consumers.ts'
+import { containersOf, engine } from '../e2e/support/containers.ts'
+import { type EndedRun, startVitest, type VitestRun } from '../e2e/support/run-vitest.ts'
+import { type Bystander, plantBystander } from './support/bystander.ts'
+import { expectNothingLeft } from './support/left-of-run.ts'
+import { createRandom } from './support/random.ts'
+
+/** `npm run faults` sets both; in `npm test` a few kills show that it works. */
+const SEED = Number(process.env['FAULTS_SEED'] ?? 1)
+const COUNT = Number(process.env['FAULTS_COUNT'] ?? 4)
+
+/** Their grace periods pass together. */
+const BATCH = 10
+/** A whole run takes about as long. */
+const LATEST_MS = 3_000
+const BATCH_LIMIT_MS = 600_000
+
+const VICTIMS = ['main process', 'worker', 'postgres', 'redis'] as const
+type Victim = (typeof VICTIMS)[number]
+
+interface Kill {
+  readonly victim: Victim
+  readonly afterMs: number
+}
+
+/** What a run that lost something says, or nothing where it was over before, or never needed that. */
+const DOCUMENTED = /Cannot (go on|start|load|prepare|lease|reach|build)|Worker|terminated|ECONN|Connection/
+
+const [consumer] = inject('consumers') as [Consumer]
+const counts: Record<string, number> = {}
+
+let bystander: Bystander
+beforeAll(async () => {
+  bystander = await plantBystander()
+})
+afterAll(async () => {
+  await bystander.remove()
+  process.stdout.write(`faults: seed ${SEED}, ${COUNT} kills: ${JSON.stringify(counts)}\n`)
+})
+
+const random = createRandom(SEED)
+const kills = Array.from({ length: COUNT }, (): Kill => {
+  const victim = VICTIMS[Math.floor(random() * VICTIMS.length)] as Victim
+  return { victim, afterMs: Math.floor(random() * LATEST_MS) }
+})
+const batches = Array.from({ length: Math.ceil(COUNT / BATCH) }, (_, index) =>
+  kills.slice(index * BATCH, (index + 1) * BATCH),
+)
+
+test.for(batches.map((batch, index) => [index + 1, batch] as const))(
+  'nothing is left after kills at random, batch %i',
+  { timeout: BATCH_LIMIT_MS },
+  async ([, batch]) => {
+    const runs: VitestRun[] = []
+    for (const kill of batch) {
+      runs.push(await endAtRandom(kill))
+    }
+    await Promise.all(runs.map((run) => expectNothingLeft(run)))
+    await bystander.assertUntouched()
+    expect(runs).toHaveLength(batch.length)
+  },
+)
+
+async function endAtRandom(kill: Kill): Promise<VitestRun> {
+  const run = await startVitest('faults', { consumer })
+  const timer = new AbortController()
+  await Promise.race([run.ended, sleep(kill.afterMs, undefined, { signal: timer.signal })])
+  timer.abort()
+  const isHit = await strike(run, kill.victim)
+  const ended = await run.ended
+  await run.forgetFiles()
+  assertDocumented(ended, kill)
+  const outcome = `${kill.victim}${isHit ? '' : ' (was not there)'}: ${ended.signal ?? ended.exitCode}`
+  counts[outcome] = (counts[outcome] ?? 0) + 1
+  return run
+}
+
+/** Returns whether there was anything to kill. */
+async function strike(run: VitestRun, victim: Victim): Promise<boolean> {
+  if (victim === 'main process') {
+    run.signal('SIGKILL')
+    return true
+  }
+  if (victim === 'worker') {
+    const [, worker] = /worker (\d+)/.exec(run.stdout) ?? []
+    return worker !== undefined && killProcess(Number(worker))
+  }
+  const found = (await containersOf(run.project).catch(() => [])).find(({ Name }) => Name.endsWith(`-${victim}`))
+  const container = (await engine()).getContainer(found?.Id ?? 'gone')
+  return container.kill().then(
+    () => true,
+    () => false,
+  )
+}
+
+function killProcess(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL')
+  } catch {
+    return false
+  }
+}
+
+function assertDocumented({ exitCode, signal, stdout, stderr }: EndedRun, { victim, afterMs }: Kill): void {
+  const isKilled = victim === 'main process' && signal === 'SIGKILL'
+  const isTold = exitCode === 1 && DOCUMENTED.test(stdout + stderr)
+  const outcome = isKilled || isTold || exitCode === 0 ? 'as documented' : `${signal ?? exitCode}`
+  expect({ victim, afterMs, outcome }).toEqual({ victim, afterMs, outcome: 'as documented' })
+}

@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import type { Consumer } from '../e2e/consumers.ts'
+import { containersOf, engine, holdersOf } from '../e2e/support/containers.ts'
+import { EngineProxy } from '../e2e/support/engine-proxy.ts'
+import { startVitest, type VitestRun } from '../e2e/support/run-vitest.ts'
+import { type Bystander, plantBystander } from './support/bystander.ts'
+import { expectNothingLeft } from './support/left-of-run.ts'
+
+const [consumer] = inject('consumers') as [Consumer]
+
+let bystander: Bystander
+beforeAll(async () => {
+  bystander = await plantBystander()
+})
+afterAll(() => bystander.remove())
+
+async function startHolding(env: Readonly<Record<string, string>> = {}): Promise<VitestRun> {
+  const run = await startVitest('faults', { consumer, env: { HOLD: 'test', ...env } })
+  await run.said('holding in test')
+  return run
+}
+
+async function containerOf(run: VitestRun, service: string) {
+  const found = (await containersOf(run.project)).find(({ Name }) => Name.endsWith(`-${service}`))
+  return (await engine()).getContainer(found?.Id ?? 'gone')
+}
+
+test('a worker that is killed in a test fails its file only', async () => {
+  const run = await startHolding()
+  const [, worker] = /worker (\d+)/.exec(run.stdout) ?? []
+  process.kill(Number(worker), 'SIGKILL')
+  const { stdout, exitCode } = await run.ended
+  expect(stdout).toMatch(/✓ .*later\.test\.ts/)
+  expect(exitCode).toBe(1)
+  await expectNothingLeft(run)
+  await bystander.assertUntouched()
+})
+
+test.for(['postgres', 'redis'])('%s that is killed during tests is named, and nothing is left', async (service) => {
+  const run = await startHolding()
+  await (await containerOf(run, service)).kill()
+  await run.said(`Cannot go on with service "${service}": its server was ended by SIGKILL`)
+  await run.write('go', '')
+  expect(await run.ended).toMatchObject({ exitCode: 1 })
+  await expectNothingLeft(run)
+  await bystander.assertUntouched()
+})
+
+// The lifeline once took a container that was paused for one that was gone, and let go of it.
+test('a server is held on to where the connection to it breaks while it is paused', async () => {
+  const proxy = await EngineProxy.open()
+  const run = await startHolding({ DOCKER_HOST: proxy.host })
+  const container = await containerOf(run, 'postgres')
+  await container.pause()
+  const before = proxy.served
+  proxy.cut()
+  // Both lifelines try to start a program, and the one that is refused asks why and tries again.
+  await expect.poll(() => proxy.served - before, { timeout: 10_000 }).toBeGreaterThan(4)
+  await container.unpause()
+  await expect.poll(() => holdersOf(container.id), { timeout: 10_000 }).toEqual([expect.not.stringMatching(/^first$/)])
+  await run.write('go', '')
+  const { exitCode, stderr } = await run.ended
+  expect(stderr).not.toContain('Cannot go on')
+  expect(exitCode).toBe(0)
+  await expectNothingLeft(run)
+})
+
+test('servers that stay paused keep nobody from ending the run', async () => {
+  const run = await startHolding()
+  await (await containerOf(run, 'postgres')).pause()
+  await (await containerOf(run, 'redis')).pause()
+  run.signal('SIGINT')
+  expect(await run.ended).toMatchObject({ exitCode: 130 })
+  await expectNothingLeft(run)
+  await bystander.assertUntouched()
+})
+
+test('kill -9 of a run whose servers are paused', async () => {
+  const run = await startHolding()
+  const container = await containerOf(run, 'postgres')
+  await container.pause()
+  run.signal('SIGKILL')
+  expect(await run.ended).toMatchObject({ signal: 'SIGKILL' })
+  await run.forgetFiles()
+  // One that is paused cannot end by itself; once it goes on, it does.
+  await container.unpause()
+  await expectNothingLeft(run)
+})
+
+test('Ctrl-C twice, one right after the other, leaves nothing', async () => {
+  const run = await startHolding()
+  run.signal('SIGINT')
+  run.signal('SIGINT')
+  expect(await run.ended).toMatchObject({ exitCode: 130 })
+  await expectNothingLeft(run)
+  await bystander.assertUntouched()
+})
