@@ -13,8 +13,9 @@ const COUNT = Number(process.env['FAULTS_COUNT'] ?? 4)
 
 /** Their grace periods pass together. */
 const BATCH = 10
-/** A whole run takes about as long. */
-const LATEST_MS = 3_000
+/** A whole run takes about as long, half of it in a test. */
+const LATEST_MS = 3_500
+const LINGER_MS = '1500'
 const BATCH_LIMIT_MS = 600_000
 
 const VICTIMS = ['main process', 'worker', 'postgres', 'redis'] as const
@@ -64,7 +65,7 @@ test.for(batches.map((batch, index) => [index + 1, batch] as const))(
 )
 
 async function endAtRandom(kill: Kill): Promise<VitestRun> {
-  const run = await startVitest('faults', { consumer })
+  const run = await startVitest('faults', { consumer, env: { LINGER_MS } })
   const timer = new AbortController()
   await Promise.race([run.ended, sleep(kill.afterMs, undefined, { signal: timer.signal })])
   timer.abort()
