@@ -43,6 +43,10 @@ export default defineConfig({
         },
       },
       {
+        // Each folder of examples/, as its user runs it, on what `npm run build` has made.
+        test: { name: 'examples', include: ['tests/examples/*.test.ts'], testTimeout: 120_000 },
+      },
+      {
         test: {
           name: 'types',
           include: [],

@@ -1,0 +1,20 @@
+import { afterAll, expect, test } from 'vitest'
+import { app } from '../src/app.ts'
+import { pool } from '../src/database.ts'
+
+afterAll(() => pool.end())
+
+const post = (title: string) => app.request('/notes', { method: 'POST', body: JSON.stringify({ title }) })
+
+test('a note is stored and found again', async () => {
+  const response = await post('Milk')
+  expect(response.status).toBe(201)
+
+  const note = (await response.json()) as { id: number }
+  expect(await (await app.request(`/notes/${note.id}`)).json()).toEqual({ id: note.id, title: 'Milk' })
+})
+
+test('a title is given once, since the unique constraint of the migrations is there', async () => {
+  expect((await post('Bread')).status).toBe(201)
+  expect((await post('Bread')).status).toBe(409)
+})

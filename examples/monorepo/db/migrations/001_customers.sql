@@ -1,0 +1,4 @@
+CREATE TABLE customers (
+  id integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+  email text NOT NULL UNIQUE
+);
