@@ -1,8 +1,12 @@
 import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { onChunks } from '../providers/docker/demultiplex.ts'
 import type { Execution } from '../providers/docker/engine-api.ts'
 import type { Host } from './command.ts'
 import { findStack } from './find-stack.ts'
+
+/** For what a program wrote last to arrive. */
+const QUIET_MS = 200
 
 /** Runs `psql` beside the server, as the user and on the database that tests have; resolves to its exit code. */
 export async function runPsql(host: Host, args: readonly string[]): Promise<number> {
@@ -29,19 +33,31 @@ async function runBeside(host: Host, service: string, command: readonly string[]
   const id = services[0]?.details.Id ?? ''
   const execution = await api.execute(id, { command, environment: environment as Record<string, string>, isTerminal })
   try {
-    await (isTerminal ? talkInTerminal(execution, host) : talk(execution.stream, host))
+    await (isTerminal ? talkInTerminal(execution, host) : talk(execution, host))
     return await execution.exitCode()
   } finally {
     // Or this process would go on for as long as somebody could type.
     host.stdin.destroy()
+    execution.stream.destroy()
   }
 }
 
-async function talk(stream: Duplex, { stdin, stdout, stderr }: Host): Promise<void> {
+async function talk({ stream, exitCode }: Execution, { stdin, stdout, stderr }: Host): Promise<void> {
   onChunks(stream, (chunk, output) => (output === 'stderr' ? stderr : stdout).write(chunk))
   const closed = untilClosed(stream)
   stdin.pipe(stream)
-  await closed
+  // The connection of a program that has not read all its input stays open when it has ended.
+  await Promise.race([closed, exitCode().then(() => untilQuiet(stream))])
+}
+
+/** Resolves when nothing has come for a moment. */
+async function untilQuiet(stream: Duplex): Promise<void> {
+  let isQuiet = false
+  stream.on('data', () => (isQuiet = false))
+  while (!isQuiet) {
+    isQuiet = true
+    await sleep(QUIET_MS)
+  }
 }
 
 /** The terminal of the program is this one: keys arrive as they are, Ctrl-C too, and it has the same size. */

@@ -7,7 +7,9 @@ import { parseEngineAddress } from './engine-address.ts'
 import { type EngineRequest, refused, requestEngine, upgradeEngine } from './engine-request.ts'
 import type { Engine } from './find-engine.ts'
 
+/** It grows while a program runs. */
 const EXIT_POLL_MS = 20
+const LONGEST_EXIT_POLL_MS = 500
 
 interface ExecutionDetails {
   readonly Running: boolean
@@ -68,7 +70,7 @@ export interface Execution {
   readonly stream: Duplex
   /** Of its terminal. */
   readonly resize: (columns: number, rows: number) => Promise<void>
-  /** To be asked when its output has ended. */
+  /** Resolves when it has ended. */
   readonly exitCode: () => Promise<number>
 }
 
@@ -160,13 +162,12 @@ export class EngineApi {
   }
 
   async #exitCodeOf(execution: string): Promise<number> {
-    for (;;) {
-      // Its output may end a moment before it does.
+    for (let pauseMs = EXIT_POLL_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_EXIT_POLL_MS)) {
       const answer = JSON.parse(await this.#ask({ path: `/exec/${execution}/json` })) as ExecutionDetails
       if (!answer.Running) {
         return answer.ExitCode ?? 1
       }
-      await sleep(EXIT_POLL_MS)
+      await sleep(pauseMs)
     }
   }
 
