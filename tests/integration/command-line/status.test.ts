@@ -42,6 +42,9 @@ test('status tells a service that is stopped, healthy, degraded, unhealthy, and 
   watch.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()))
 
   await expect.poll(() => seen, PATIENCE).toContain('"state":"healthy"')
+  // One that the engine has never found well would be unhealthy at once.
+  const passed = Array.from({ length: 5 }, () => expect.objectContaining({ passed: true }) as object)
+  await expect.poll(() => statusOf(cli), PATIENCE).toMatchObject({ state: 'healthy', healthchecks: passed })
   const container = first.container ?? ''
   await inContainer(container, 'touch', '/dev/shm/sick')
   await expect.poll(() => statusOf(cli), PATIENCE).toMatchObject({ state: 'degraded', exitCode: 1 })
