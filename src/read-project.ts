@@ -15,7 +15,8 @@ export interface ReadProjectOptions {
   readonly directory: string
   /** The folder that paths start from where there is no `infra.config.*`. */
   readonly defaultRoot?: string
-  readonly options: InfraOptions
+  /** @default {} */
+  readonly options?: InfraOptions
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
@@ -28,7 +29,7 @@ export interface ReadProjectOptions {
 export async function readProject({
   directory,
   defaultRoot = directory,
-  options,
+  options = {},
   environment,
 }: ReadProjectOptions): Promise<ResolvedSpec> {
   assertOptions(options, 'infra()')

@@ -15,7 +15,7 @@ const FILE = 'compose.yaml'
  * @throws InfraError `INFRA_MIRROR_DIFFERS`, naming the first line that does not say what the options say
  */
 export async function compose({ environment, directory }: Host, action: 'print' | 'write' | 'check'): Promise<string> {
-  const spec = await readProject({ directory, options: {}, environment })
+  const spec = await readProject({ directory, environment })
   const text = renderCompose(spec)
   const path = join(spec.root, FILE)
   if (action === 'print') {

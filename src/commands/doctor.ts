@@ -7,7 +7,7 @@ import { EngineApi } from '../providers/docker/engine-api.ts'
 import { searchHere } from '../providers/docker/engine-places.ts'
 import { type Engine, findEngine } from '../providers/docker/find-engine.ts'
 import { findEmbeddedHome } from '../providers/embedded/embedded-home.ts'
-import { findKeptServices } from '../providers/kept-services.ts'
+import { findKeptServices, type KeptService } from '../providers/kept-services.ts'
 import { MANIFEST_FILE } from '../package-files.ts'
 import { assertPortFree } from '../providers/port-holder.ts'
 import { readProject } from '../read-project.ts'
@@ -24,7 +24,7 @@ export async function doctor(host: Host): Promise<number> {
   let spec: ResolvedSpec | undefined
   findings.push(
     await examine('configuration', async () => {
-      spec = await readProject({ directory: host.directory, options: {}, environment: host.environment })
+      spec = await readProject(host)
       const names = servicesOf(spec).map(({ service }) => service.name)
       return `${spec.root}: ${names.join(', ') || 'no services'}, provider ${spec.provider}`
     }),
@@ -96,15 +96,15 @@ async function examineEngine(engine: Engine, spec: ResolvedSpec, host: Host): Pr
     }),
   )
   const pinned = servicesOf(spec).filter(({ hostPort }) => hostPort !== undefined)
-  return Promise.all([...images, ...pinned.map((service) => examine('port', () => examinePort(service, spec, host)))])
+  const kept = pinned.length > 0 ? findKeptServices(host.environment, spec.root) : undefined
+  const ports = pinned.map((service) => examine('port', async () => examinePort(service, (await kept)?.services ?? [])))
+  return Promise.all([...images, ...ports])
 }
 
 async function examinePort(
   { service, hostPort = 0 }: ResolvedService,
-  { root }: ResolvedSpec,
-  { environment }: Host,
+  services: readonly KeptService[],
 ): Promise<string> {
-  const { services } = await findKeptServices(environment, root)
   const holder = services.find(({ addressOf }) => addressOf(service.defaultPort).port === hostPort)
   if (holder) {
     return `${hostPort} is that of ${holder.container}, which is up`

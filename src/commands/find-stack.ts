@@ -15,7 +15,7 @@ export interface FoundStack extends KeptServices {
  * @throws InfraError `INFRA_NOT_UP` where one of its services, or the one that is asked for, is not
  */
 export async function findStack({ environment, directory }: Host, only?: string): Promise<FoundStack> {
-  const spec = await readProject({ directory, options: {}, environment })
+  const spec = await readProject({ directory, environment })
   const kept = await findKeptServices(environment, spec.root)
   const names = servicesOf(spec).map(({ service }) => service.name)
   if (only !== undefined && !names.includes(only)) {

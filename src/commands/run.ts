@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process'
-import { constants } from 'node:os'
 import { messageOf } from '../errors.ts'
 import { cleanUpBeforeExit } from '../internal/clean-up-before-exit.ts'
 import { systemClock } from '../internal/clock.ts'
+import { exitCodeOf } from '../internal/exit-code.ts'
 import { readProject } from '../read-project.ts'
 import { createReporter } from '../report/reporter.ts'
 import { describeEnvironment } from '../stack/stack-facts.ts'
@@ -13,7 +13,6 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 
 /** As shells have it. */
 const NOT_RUN = 127
-const BY_SIGNAL = 128
 
 /**
  * Runs a program with the variables of a stack, which is one that is up or else is started for it and goes with it.
@@ -21,7 +20,7 @@ const BY_SIGNAL = 128
  */
 export async function run(host: Host, command: readonly string[]): Promise<number> {
   const { environment, directory } = host
-  const spec = await readProject({ directory, options: {}, environment })
+  const spec = await readProject({ directory, environment })
   const report = createReporter(host.stderr)
   const infra = startInfra(spec, { environment, workers: 1, variables: () => ({}), report, clock: systemClock })
   const started = cleanUpBeforeExit(host.process, () => infra.stop())
@@ -52,7 +51,7 @@ async function runWith(
   const release = forwardSignals(child, host)
   host.onRunning()
   try {
-    return await exitCodeOf(child)
+    return await untilEnded(child)
   } catch (error) {
     host.stderr.write(`Cannot run ${program}: ${messageOf(error)}\nName a program that is on the PATH\n`)
     return NOT_RUN
@@ -71,10 +70,9 @@ function forwardSignals(child: ChildProcess, host: Host): () => void {
   return () => listeners.forEach(([signal, listener]) => host.process.off(signal, listener))
 }
 
-function exitCodeOf(child: ChildProcess): Promise<number> {
+/** Resolves to the exit code. */
+function untilEnded(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
-    child.on('error', reject).on('exit', (code, signal) => {
-      resolve(code ?? BY_SIGNAL + (signal === null ? 0 : constants.signals[signal]))
-    })
+    child.on('error', reject).on('exit', (code, signal) => resolve(exitCodeOf(code, signal) ?? NOT_RUN))
   })
 }

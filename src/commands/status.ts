@@ -15,7 +15,7 @@ export interface StatusOptions {
 
 /** Prints what can be seen of every service; the exit code is 0 if all are healthy. */
 export async function status(host: Host, options: StatusOptions): Promise<number> {
-  const spec = await readProject({ directory: host.directory, options: {}, environment: host.environment })
+  const spec = await readProject(host)
   const observe = () => observeServices(host.environment, spec)
   if (options.watch) {
     return watch(host, options.json, observe)

@@ -22,7 +22,7 @@ export interface UpOptions {
 /** Starts the stack of a project, or finds it up, leaves it up, and says where it is. */
 export async function up({ environment, directory, ttl, report, whileStarting }: UpOptions): Promise<string> {
   const keepAliveMs = parseDurationMs(ttl, '--ttl')
-  const spec = await readProject({ directory, options: {}, environment })
+  const spec = await readProject({ directory, environment })
   if (spec.provider === 'embedded') {
     throw new InfraError('INFRA_NO_PROVIDER', {
       problem: 'Cannot bring the stack up with the provider "embedded": local processes end with whoever started them',

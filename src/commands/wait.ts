@@ -14,7 +14,7 @@ const POLL_MS = 250
  */
 export async function wait(host: Host, timeout: string, clock: Clock): Promise<string> {
   const { environment, directory } = host
-  const spec = await readProject({ directory, options: {}, environment })
+  const spec = await readProject({ directory, environment })
   const endMs = clock.now() + parseDurationMs(timeout, '--timeout')
   for (;;) {
     const statuses = await observeServices(environment, spec)

@@ -145,7 +145,6 @@ function planAttempt(baseline: Baseline, written: ReadonlySet<Table>): Plan {
   const { since, sequences } = baseline
   const tables = baseline.tables.filter((table) => written.has(table))
   const role = tables.every(({ isSimple }) => isSimple) ? 'origin' : 'replica'
-  const names = tables.map(({ name }) => name)
   const counts = tables.filter(hasRows).map(({ name }) => `(SELECT count(*) FROM ONLY ${name})`)
   // Whether they moved or not, since to ask costs as much.
   const resets = sequences.map(({ oid, lastValue, isCalled }) => `setval(${oid}::regclass, ${lastValue}, ${isCalled})`)
@@ -160,8 +159,8 @@ function planAttempt(baseline: Baseline, written: ReadonlySet<Table>): Plan {
   ]
   // So that new rows come where they come in a new clone, and in the same order. It passes over a page that a checkpoint
   // writes just then, so that the next row comes behind the dead ones, once in some thousand tests.
-  const vacuum = `VACUUM (${VACUUM_OPTIONS}) ${names.join()}`
-  const queries = [CLEAN_SESSION.join('; '), statements.join('; '), ...(names.length > 0 ? [vacuum] : [])]
+  const vacuum = `VACUUM (${VACUUM_OPTIONS}) ${tables.map(({ name }) => name).join()}`
+  const queries = [CLEAN_SESSION.join('; '), statements.join('; '), ...(tables.length > 0 ? [vacuum] : [])]
   return { tables, queries }
 }
 

@@ -1,9 +1,9 @@
 import type { Address } from '../services/service.ts'
 import { addressIn } from './docker/attached-service.ts'
-import { type ContainerDetails, EngineApi } from './docker/engine-api.ts'
+import { type ContainerDetails, EngineApi, plainName } from './docker/engine-api.ts'
 import { searchHere } from './docker/engine-places.ts'
 import { findEngine } from './docker/find-engine.ts'
-import { labelOfRoot } from './docker/kept-labels.ts'
+import { labelOfRoot, SERVICE_LABEL } from './docker/kept-labels.ts'
 
 /** A server that a run of the project, or `up`, has left up. */
 export interface KeptService {
@@ -34,14 +34,14 @@ export async function findKeptServices(
   // In the order of the engine, which lists the newest first; one may be gone meanwhile.
   const all = await Promise.all(containers.map(({ Id }) => api.inspectContainer(Id)))
   const alive = all.flatMap((details) => (details?.State.Running ? [details] : []))
-  const byName = new Map(alive.toReversed().map((details) => [details.Config.Labels['vitest-infra.service'], details]))
+  const byName = new Map(alive.toReversed().map((details) => [details.Config.Labels[SERVICE_LABEL], details]))
   return { api, services: [...byName].map(([name = '', details]) => describe(name, details)) }
 }
 
 function describe(name: string, details: ContainerDetails): KeptService {
   return {
     name,
-    container: details.Name.replace(/^\//, ''),
+    container: plainName(details.Name),
     details,
     addressOf: (port) => addressIn(details, port),
   }

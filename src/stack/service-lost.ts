@@ -1,11 +1,9 @@
-import { constants } from 'node:os'
 import { InfraError } from '../errors.ts'
+import { signalOf } from '../internal/exit-code.ts'
 import type { ServerEnding, StartedService } from '../providers/provider.ts'
 
 const LOG_LINES = 20
 const LOG_TIMEOUT_MS = 2_000
-/** What shells add to the number of the signal that ended a program. */
-const SIGNAL_BASE = 128
 
 /** A server that ended while tests ran. */
 export interface LostService {
@@ -48,6 +46,6 @@ function describeEnding({ exitCode, outOfMemory }: ServerEnding): string {
   if (outOfMemory) {
     return 'was ended for lack of memory'
   }
-  const signal = Object.entries(constants.signals).find(([, number]) => number + SIGNAL_BASE === exitCode)
-  return signal ? `was ended by ${signal[0]}` : `ended with code ${exitCode ?? 'unknown'}`
+  const signal = signalOf(exitCode)
+  return signal ? `was ended by ${signal}` : `ended with code ${exitCode ?? 'unknown'}`
 }

@@ -1,14 +1,13 @@
 import { describe, expect, inject, test } from 'vitest'
 import { leftOfKeepers, listProcesses } from '../support/left-of-keepers.ts'
-import { containersOf, engine } from './support/containers.ts'
+import { containerOf } from './support/containers.ts'
 import { startVitest, type VitestRun } from './support/run-vitest.ts'
 
 const LOSS = /^infra {2}Cannot go on with service "(\w+)": its server (.*), <time> after it was healthy$/gm
 
 /** Ends the server of a service as nobody has asked for. */
 async function kill(run: VitestRun, service: string): Promise<void> {
-  const container = (await containersOf(run.project)).find(({ Name }) => Name.endsWith(`-${service}`))
-  await (await engine()).getContainer(container?.Id ?? 'gone').kill()
+  await (await containerOf(run.project, service)).kill()
 }
 
 describe.each(inject('consumers'))('$name', (consumer) => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import type { Consumer } from '../e2e/consumers.ts'
-import { containersOf, engine } from '../e2e/support/containers.ts'
+import { containerOf } from '../e2e/support/containers.ts'
 import { type EndedRun, startVitest, type VitestRun } from '../e2e/support/run-vitest.ts'
 import { type Bystander, plantBystander } from './support/bystander.ts'
 import { expectNothingLeft } from './support/left-of-run.ts'
@@ -88,9 +88,8 @@ async function strike(run: VitestRun, victim: Victim): Promise<boolean> {
     const [, worker] = /worker (\d+)/.exec(run.stdout) ?? []
     return worker !== undefined && killProcess(Number(worker))
   }
-  const found = (await containersOf(run.project).catch(() => [])).find(({ Name }) => Name.endsWith(`-${victim}`))
-  const container = (await engine()).getContainer(found?.Id ?? 'gone')
-  return container.kill().then(
+  const killed = containerOf(run.project, victim).then((container) => container.kill())
+  return killed.then(
     () => true,
     () => false,
   )

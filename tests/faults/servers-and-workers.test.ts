@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import type { Consumer } from '../e2e/consumers.ts'
-import { containersOf, engine, holdersOf } from '../e2e/support/containers.ts'
+import { containerOf, holdersOf } from '../e2e/support/containers.ts'
 import { EngineProxy } from '../e2e/support/engine-proxy.ts'
 import { startVitest, type VitestRun } from '../e2e/support/run-vitest.ts'
 import { type Bystander, plantBystander } from './support/bystander.ts'
@@ -20,11 +20,6 @@ async function startHolding(env: Readonly<Record<string, string>> = {}): Promise
   return run
 }
 
-async function containerOf(run: VitestRun, service: string) {
-  const found = (await containersOf(run.project)).find(({ Name }) => Name.endsWith(`-${service}`))
-  return (await engine()).getContainer(found?.Id ?? 'gone')
-}
-
 test('a worker that is killed in a test fails its file only', async () => {
   const run = await startHolding()
   const [, worker] = /worker (\d+)/.exec(run.stdout) ?? []
@@ -38,7 +33,7 @@ test('a worker that is killed in a test fails its file only', async () => {
 
 test.for(['postgres', 'redis'])('%s that is killed during tests is named, and nothing is left', async (service) => {
   const run = await startHolding()
-  await (await containerOf(run, service)).kill()
+  await (await containerOf(run.project, service)).kill()
   await run.said(`Cannot go on with service "${service}": its server was ended by SIGKILL`)
   await run.write('go', '')
   expect(await run.ended).toMatchObject({ exitCode: 1 })
@@ -50,7 +45,7 @@ test.for(['postgres', 'redis'])('%s that is killed during tests is named, and no
 test('a server is held on to where the connection to it breaks while it is paused', async () => {
   const proxy = await EngineProxy.open()
   const run = await startHolding({ DOCKER_HOST: proxy.host })
-  const container = await containerOf(run, 'postgres')
+  const container = await containerOf(run.project, 'postgres')
   await container.pause()
   const before = proxy.served
   proxy.cut()
@@ -67,8 +62,8 @@ test('a server is held on to where the connection to it breaks while it is pause
 
 test('servers that stay paused keep nobody from ending the run', async () => {
   const run = await startHolding()
-  await (await containerOf(run, 'postgres')).pause()
-  await (await containerOf(run, 'redis')).pause()
+  await (await containerOf(run.project, 'postgres')).pause()
+  await (await containerOf(run.project, 'redis')).pause()
   run.signal('SIGINT')
   expect(await run.ended).toMatchObject({ exitCode: 130 })
   await expectNothingLeft(run)
@@ -77,7 +72,7 @@ test('servers that stay paused keep nobody from ending the run', async () => {
 
 test('kill -9 of a run whose servers are paused', async () => {
   const run = await startHolding()
-  const container = await containerOf(run, 'postgres')
+  const container = await containerOf(run.project, 'postgres')
   await container.pause()
   run.signal('SIGKILL')
   expect(await run.ended).toMatchObject({ signal: 'SIGKILL' })

@@ -1,7 +1,7 @@
 import type { Address, ServiceDefinition, SiblingServer, SnapshotUse } from '../../services/service.ts'
 import type { HealthcheckResult, Keeping, ServerEnding, ServerStatus, StartedService } from '../provider.ts'
 import { ContainerSiblings } from './container-siblings.ts'
-import type { ContainerDetails, EngineApi } from './engine-api.ts'
+import { type ContainerDetails, type EngineApi, plainName } from './engine-api.ts'
 import type { Engine } from './find-engine.ts'
 import { HOST_LABEL } from './kept-labels.ts'
 import type { Welcome } from './lifeline.ts'
@@ -33,7 +33,7 @@ export class AttachedService implements StartedService {
   constructor(options: AttachedServiceOptions) {
     const { api, details, definition, folder, note } = options
     this.#options = options
-    this.label = details.Name.replace(/^\//, '')
+    this.label = plainName(details.Name)
     this.snapshot = { kind: 'attached', note }
     this.ended = options.lifeline.gone.then(() => ENDED)
     this.keeping = { note: (text) => options.lifeline.note(text), leave: () => this.#leave() }

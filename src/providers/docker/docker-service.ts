@@ -6,7 +6,7 @@ import { demultiplex } from './demultiplex.ts'
 import type { ContainerEnding } from './container-ending.ts'
 import type { ContainerOutput } from './container-output.ts'
 import type { Container } from './dockerode-types.ts'
-import type { EngineApi } from './engine-api.ts'
+import { type EngineApi, plainName } from './engine-api.ts'
 import type { Engine } from './find-engine.ts'
 import type { Lifeline } from './lifeline.ts'
 import { isGone, removeContainer } from './remove-container.ts'
@@ -68,7 +68,7 @@ export class DockerService implements StartedService {
     this.address = { host, port: started.getMappedPort(service.defaultPort) }
     this.#siblings = new ContainerSiblings({ api: options.api, id: this.#container.id }, definition, memoryFolder)
     this.siblings = this.#siblings.servers((port) => ({ host, port: started.getMappedPort(port) }))
-    this.label = started.getName().replace(/^\//, '')
+    this.label = plainName(started.getName())
   }
 
   takeBase(): Promise<void> {

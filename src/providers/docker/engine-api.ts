@@ -74,6 +74,11 @@ export interface Execution {
   readonly exitCode: () => Promise<number>
 }
 
+/** The engine puts a slash in front of a container's name. */
+export function plainName(name: string): string {
+  return name.replace(/^\//, '')
+}
+
 /**
  * The few calls of the engine's API that a run on servers which are up already gets by with: loading Testcontainers takes
  * longer than all of them.

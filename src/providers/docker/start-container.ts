@@ -6,11 +6,11 @@ import type { ServiceDefinition } from '../../services/service.ts'
 import type { StartContext, StartedService } from '../provider.ts'
 import { DockerService } from './docker-service.ts'
 import { type ContainerSource, type ImageFacts, openSnapshot } from './docker-snapshot.ts'
-import { EngineApi } from './engine-api.ts'
+import { EngineApi, plainName } from './engine-api.ts'
 import { findEngineHost } from './engine-host.ts'
 import { evictKept } from './evict-kept.ts'
 import type { Engine } from './find-engine.ts'
-import { keptLabels } from './kept-labels.ts'
+import { keptLabels, SERVICE_LABEL } from './kept-labels.ts'
 import { ensureImage } from './pull-image.ts'
 import { ownerLabels } from './owner.ts'
 import { isGone, removeContainer } from './remove-container.ts'
@@ -113,7 +113,7 @@ async function labelsOf(
 ): Promise<Record<string, string>> {
   return {
     ...(await ownerLabels({ isOutlived })),
-    'vitest-infra.service': service.name,
+    [SERVICE_LABEL]: service.name,
     'vitest-infra.run': runId,
     'vitest-infra.project': basename(root),
   }
@@ -130,5 +130,5 @@ async function containersPublishing(client: ContainerRuntimeClient, port: number
   const containers = await client.container.list()
   return containers
     .filter(({ Ports }) => Ports.some(({ PublicPort }) => PublicPort === port))
-    .map(({ Names, Id }) => Names[0]?.replace(/^\//, '') ?? Id)
+    .map(({ Names, Id }) => (Names[0] === undefined ? Id : plainName(Names[0])))
 }

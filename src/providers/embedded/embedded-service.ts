@@ -1,6 +1,6 @@
 import { rename, rm, statfs } from 'node:fs/promises'
-import { constants } from 'node:os'
 import { join } from 'node:path'
+import { exitCodeOf } from '../../internal/exit-code.ts'
 import type { Address, SiblingServer } from '../../services/service.ts'
 import type { HealthcheckResult, ServerEnding, ServerStatus, StartedService } from '../provider.ts'
 import type { KeptProgram } from './keeper.ts'
@@ -107,7 +107,5 @@ export class EmbeddedService implements StartedService {
 }
 
 function describeEnding({ code, signal }: Ending): ServerEnding {
-  // As shells count.
-  const exitCode = signal === null ? (code ?? undefined) : 128 + constants.signals[signal]
-  return { running: false, exitCode, outOfMemory: false }
+  return { running: false, exitCode: exitCodeOf(code, signal), outOfMemory: false }
 }

@@ -34,6 +34,12 @@ export async function containersOf(project: string): Promise<ContainerDetails[]>
   return Promise.all(containers.map(({ Id }) => docker.getContainer(Id).inspect()))
 }
 
+/** That of a service; whatever is done to one that is not there fails. */
+export async function containerOf(project: string, service: string) {
+  const found = (await containersOf(project)).find(({ Name }) => Name.endsWith(`-${service}`))
+  return (await engine()).getContainer(found?.Id ?? 'gone')
+}
+
 /** What is left of a project's containers once there was time to remove them. */
 export async function leftoversOf(project: string, patienceMs = PATIENCE_MS): Promise<string[]> {
   const docker = await engine()
