@@ -24,8 +24,8 @@ interface Step {
  *
  * @throws InfraError `INFRA_SEED_MISSING` when a configured path does not exist
  */
-export async function planTemplates(templates: readonly ResolvedTemplate[], root: string): Promise<TemplatePlan[]> {
-  const plans = await Promise.all(templates.map((template) => planTemplate(template, root)))
+export function planTemplates(templates: readonly ResolvedTemplate[], root: string): TemplatePlan[] {
+  const plans = templates.map((template) => planTemplate(template, root))
   // Each stands behind the one that it adds to.
   const repeatable = new Set<string | undefined>([undefined])
   return plans.map((plan) => {
@@ -37,10 +37,10 @@ export async function planTemplates(templates: readonly ResolvedTemplate[], root
   })
 }
 
-async function planTemplate(template: ResolvedTemplate, root: string): Promise<TemplatePlan> {
+function planTemplate(template: ResolvedTemplate, root: string): TemplatePlan {
   const { name, from, extensions } = template
-  const sources = await Promise.all([planSource('migrations', template, root), planSource('seeds', template, root)])
-  const steps = [...extensions.map(planExtension), ...sources.flat()]
+  const sources = [...planSource('migrations', template, root), ...planSource('seeds', template, root)]
+  const steps = [...extensions.map(planExtension), ...sources]
   return {
     name,
     from,
@@ -58,21 +58,20 @@ async function planTemplate(template: ResolvedTemplate, root: string): Promise<T
   }
 }
 
-async function planSource(key: 'migrations' | 'seeds', template: ResolvedTemplate, root: string): Promise<Step[]> {
+function planSource(key: 'migrations' | 'seeds', template: ResolvedTemplate, root: string): Step[] {
   const configured = template[key]
   if (configured === undefined) {
-    return planFiles(await findSeedFiles('postgres', { root, migrations: [], seeds: [], [key]: undefined }), root)
+    return planFiles(findSeedFiles('postgres', { root, migrations: [], seeds: [], [key]: undefined }), root)
   }
-  const steps = await Promise.all(configured.map((seed) => planSeed(key, seed, root)))
-  return steps.flat()
+  return configured.flatMap((seed) => planSeed(key, seed, root))
 }
 
-async function planSeed(key: 'migrations' | 'seeds', seed: Seed, root: string): Promise<Step[]> {
+function planSeed(key: 'migrations' | 'seeds', seed: Seed, root: string): Step[] {
   if (typeof seed === 'string') {
-    return planFiles(await findSeedFiles('postgres', { root, migrations: [], seeds: [], [key]: [seed] }), root)
+    return planFiles(findSeedFiles('postgres', { root, migrations: [], seeds: [], [key]: [seed] }), root)
   }
   const step = typeof seed === 'function' ? { name: seed.name || `a function of ${key}`, files: [], run: seed } : seed
-  const inputs = `${step.name} ${String(step.run)} ${await hashFiles(step.files, root)}`
+  const inputs = `${step.name} ${String(step.run)} ${hashFiles(step.files, root)}`
   const files = step.files.map((file) => resolve(root, file))
   // What else a function reads nobody knows, unless it names its files.
   return [{ inputs, files, isRepeatable: files.length > 0, run: runStep(step, root) }]
@@ -97,13 +96,13 @@ function planExtension(extension: string): Step {
   }
 }
 
-async function planFiles(files: readonly string[], root: string): Promise<Step[]> {
+function planFiles(files: readonly string[], root: string): Step[] {
   if (files.length === 0) {
     return []
   }
   return [
     {
-      inputs: await hashFiles(files, root),
+      inputs: hashFiles(files, root),
       // The folders, so that a file that is added to one is noticed.
       files: [...new Set(files.map((file) => dirname(file)))],
       isRepeatable: true,

@@ -59,7 +59,7 @@ interface Reading {
 
 async function readForward(folder: string, { root, convention, exclude }: Reading): Promise<SeedFile[]> {
   const rules: SqlConvention = SQL_CONVENTIONS[convention]
-  const paths = (await findSeedFiles('postgres', { root, migrations: [folder], seeds: [] })).filter(
+  const paths = findSeedFiles('postgres', { root, migrations: [folder], seeds: [] }).filter(
     (path) => rules.isForward(basename(path)) && !exclude?.test(nameIn(resolve(root, folder), path)),
   )
   if (paths.length === 0) {

@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs'
-import { readdir, realpath, stat } from 'node:fs/promises'
+import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
 import { InfraError, messageOf } from '../errors.ts'
 import { compareNatural } from './natural-order.ts'
@@ -31,13 +30,13 @@ const SOURCES = {
  * @throws InfraError `INFRA_SEED_MISSING` when a configured path does not exist or is a folder without such a file, and for
  * what cannot be read; a default folder may be missing or empty.
  */
-export async function findSeedFiles(service: keyof typeof SOURCES, paths: SeedPaths): Promise<string[]> {
+export function findSeedFiles(service: keyof typeof SOURCES, paths: SeedPaths): string[] {
   const { extension, folders } = SOURCES[service]
   const found = new Set<string>()
   for (const [key, defaultFolder] of folders) {
     for (const path of paths[key] ?? [defaultFolder]) {
       const absolute = resolve(paths.root, path)
-      const files = existsSync(absolute) ? await listFiles(absolute, { extension, above: [] }) : undefined
+      const files = existsSync(absolute) ? listFiles(absolute, { extension, above: [] }) : undefined
       if (paths[key] !== undefined && !files?.length) {
         const reason = files === undefined ? 'does not exist' : `has no ${extension} file in it`
         throw refusePath(absolute, reason, { option: `${service}.${key}`, root: paths.root })
@@ -54,19 +53,21 @@ interface Listing {
   readonly above: readonly string[]
 }
 
-async function listFiles(path: string, { extension, above }: Listing): Promise<string[]> {
+function listFiles(path: string, { extension, above }: Listing): string[] {
   try {
-    if (!(await stat(path)).isDirectory()) {
+    if (!statSync(path).isDirectory()) {
       return [path]
     }
-    const folder = await realpath(path)
+    const folder = realpathSync(path)
     if (above.includes(folder)) {
       throw new Error(`it is a link to ${folder}, which it is in itself`)
     }
-    const names = (await readdir(path)).filter((name) => !name.startsWith('.')).toSorted(compareNatural)
+    const names = readdirSync(path)
+      .filter((name) => !name.startsWith('.'))
+      .toSorted(compareNatural)
     const listing = { extension, above: [...above, folder] }
-    const files = await Promise.all(names.map((name) => listFiles(join(path, name), listing)))
-    return files.flat().filter((file) => extname(file).toLowerCase() === extension)
+    const files = names.flatMap((name) => listFiles(join(path, name), listing))
+    return files.filter((file) => extname(file).toLowerCase() === extension)
   } catch (error) {
     throw error instanceof InfraError ? error : refuseEntry(path, error)
   }

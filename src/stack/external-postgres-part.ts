@@ -49,8 +49,8 @@ export class ExternalPostgresPart {
     this.definition = { ...definePostgres(spec), prepare: (server) => this.#prepare(server) }
   }
 
-  static async plan(spec: ResolvedPostgres, context: PartContext): Promise<ExternalPostgresPart> {
-    return new ExternalPostgresPart(spec, await planTemplates(spec.templates, context.root), context)
+  static plan(spec: ResolvedPostgres, context: PartContext): ExternalPostgresPart {
+    return new ExternalPostgresPart(spec, planTemplates(spec.templates, context.root), context)
   }
 
   get files(): readonly string[] {
@@ -72,7 +72,7 @@ export class ExternalPostgresPart {
 
   async refresh(): Promise<void> {
     if (this.#prepared) {
-      this.#plans = await planTemplates(this.#spec.templates, this.#context.root)
+      this.#plans = planTemplates(this.#spec.templates, this.#context.root)
       await this.#prepared.databases.useTemplates(this.#createTemplates(this.#prepared))
     }
   }

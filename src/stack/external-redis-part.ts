@@ -29,8 +29,8 @@ export class ExternalRedisPart {
     this.definition = { ...defineRedis(spec), prepare: (server) => this.#prepare(server) }
   }
 
-  static async plan(spec: ResolvedRedis, context: PartContext): Promise<ExternalRedisPart> {
-    return new ExternalRedisPart(spec, await findSeedFiles('redis', { root: context.root, seeds: spec.seeds }), context)
+  static plan(spec: ResolvedRedis, context: PartContext): ExternalRedisPart {
+    return new ExternalRedisPart(spec, findSeedFiles('redis', { root: context.root, seeds: spec.seeds }), context)
   }
 
   get leases(): ClaimedRedisDatabases | undefined {

@@ -28,8 +28,8 @@ export class PostgresPart {
   }
 
   /** Reads all that goes into the templates, so that what is missing is told before a server starts. */
-  static async plan(spec: ResolvedPostgres, context: PartContext): Promise<PostgresPart> {
-    return new PostgresPart(spec, await planTemplates(spec.templates, context.root), context)
+  static plan(spec: ResolvedPostgres, context: PartContext): PostgresPart {
+    return new PostgresPart(spec, planTemplates(spec.templates, context.root), context)
   }
 
   /** Everything that the templates are made from. */

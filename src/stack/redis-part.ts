@@ -28,8 +28,8 @@ export class RedisPart {
     this.definition = { ...defineRedis(spec, siblings), prepare: (server) => this.#prepare(server) }
   }
 
-  static async plan(spec: ResolvedRedis, context: PartContext): Promise<RedisPart> {
-    return new RedisPart(spec, await findSeedFiles('redis', { root: context.root, seeds: spec.seeds }), context)
+  static plan(spec: ResolvedRedis, context: PartContext): RedisPart {
+    return new RedisPart(spec, findSeedFiles('redis', { root: context.root, seeds: spec.seeds }), context)
   }
 
   /** The servers or databases to lease, once the first one is prepared. */

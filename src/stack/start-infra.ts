@@ -120,11 +120,11 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
   const runId = randomBytes(4).toString('hex')
   const part: PartContext = { root: spec.root, runId, workers, snapshots: spec.snapshot, report, clock }
   const { Postgres, Redis } = spec.provider === 'external' ? await loadExternalParts() : OWN_PARTS
-  // The engine answers while files are read. What is wrong with those is told first, whoever is faster.
+  // The engine answers while files are read. What is wrong with those is told first.
   const selecting = selectProvider(spec, { environment, runId })
   void selecting.catch(() => {})
-  const postgres = spec.postgres && (await Postgres.plan(spec.postgres, part))
-  const redis = spec.redis && (await Redis.plan(spec.redis, part))
+  const postgres = spec.postgres && Postgres.plan(spec.postgres, part)
+  const redis = spec.redis && Redis.plan(spec.redis, part)
   const provider = await selecting
   report({ type: 'provider-selected', description: provider.description })
   const definitions = [postgres, redis].flatMap((known) => known?.definition ?? [])

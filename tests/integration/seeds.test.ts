@@ -38,7 +38,7 @@ async function openSchema(): Promise<Client> {
 
 async function loadSql(client: Client, files: Record<string, string>): Promise<void> {
   const root = createRoot(files)
-  await loadSqlFiles(client, await findSeedFiles('postgres', { root, seeds: ['.'] }), root)
+  await loadSqlFiles(client, findSeedFiles('postgres', { root, seeds: ['.'] }), root)
 }
 
 async function openRedis(): Promise<{ redis: Redis; prefix: string }> {
@@ -54,12 +54,12 @@ async function openRedis(): Promise<{ redis: Redis; prefix: string }> {
 
 async function loadRedis(redis: Redis, files: Record<string, string>): Promise<void> {
   const root = createRoot(files)
-  await loadRedisFiles(redis, await findSeedFiles('redis', { root, seeds: ['.'] }), root)
+  await loadRedisFiles(redis, findSeedFiles('redis', { root, seeds: ['.'] }), root)
 }
 
 test("loadSqlFiles() loads the repository's own fixtures", async () => {
   const client = await openSchema()
-  await loadSqlFiles(client, await findSeedFiles('postgres', { root: REPOSITORY }), REPOSITORY)
+  await loadSqlFiles(client, findSeedFiles('postgres', { root: REPOSITORY }), REPOSITORY)
   const { rows } = await client.query('SELECT email, status, total_cents FROM order_totals ORDER BY order_id')
   expect(rows).toEqual([
     { email: 'ada@example.com', status: 'shipped', total_cents: '2310' },
@@ -153,7 +153,7 @@ test("loadRedisFiles() loads the repository's own fixtures", async () => {
   const { redis, prefix } = await openRedis()
   const prefixed = redis.duplicate({ keyPrefix: prefix })
   onTestFinished(async () => void (await prefixed.quit()))
-  await loadRedisFiles(prefixed, await findSeedFiles('redis', { root: REPOSITORY }), REPOSITORY)
+  await loadRedisFiles(prefixed, findSeedFiles('redis', { root: REPOSITORY }), REPOSITORY)
   expect(await redis.hgetall(`${prefix}cart:ada@example.com`)).toEqual({ 'Notebook; ruled': '2', 'Slide rule': '1' })
   expect(await redis.get(`${prefix}cart:ada@example.com:note`)).toBe('Please wrap it.\nThank you!')
 })

@@ -41,7 +41,7 @@ export async function buildTemplate(migrations: Seed, root: string = FIXTURES): 
 /** The plan of a template that this alone makes. */
 export async function planTemplate(migrations: Seed, root: string = FIXTURES): Promise<TemplatePlan> {
   const template = { name: 'default', from: undefined, extensions: [], migrations: [migrations], seeds: [] }
-  const [plan] = await planTemplates([template], root)
+  const [plan] = planTemplates([template], root)
   return plan as TemplatePlan
 }
 

@@ -10,7 +10,7 @@ function template(name: string, from: string | undefined, seeds: readonly Seed[]
 }
 
 async function repeatableOf(templates: readonly ReturnType<typeof template>[]): Promise<readonly string[]> {
-  const plans = await planTemplates(templates, root)
+  const plans = planTemplates(templates, root)
   return plans.filter(({ isRepeatable }) => isRepeatable).map(({ name }) => name)
 }
 

@@ -15,7 +15,7 @@ function createRoot(...files: string[]): string {
 }
 
 async function find(service: 'postgres' | 'redis', paths: SeedPaths): Promise<string[]> {
-  const files = await findSeedFiles(service, paths)
+  const files = findSeedFiles(service, paths)
   return files.map((file) => relative(paths.root, file).split(sep).join('/'))
 }
 
