@@ -74,7 +74,7 @@ async function examineProviders(spec: ResolvedSpec, host: Host): Promise<Finding
   let engine: Engine | undefined
   const ofEngine = await examine('engine', async () => {
     engine = await findEngine(searchHere(host.environment))
-    return `Docker Engine ${engine.version} at ${engine.host} (${engine.source})`
+    return `${engine.product} at ${engine.host} (${engine.source})`
   })
   const ofEmbedded = await examineEmbedded(spec, host)
   const { provider } = spec

@@ -44,7 +44,7 @@ test.skipIf(!isPossible)('connectTestcontainers() reaches an engine behind TLS t
   const search = { ...machine, homeDirectory }
 
   const found = await findEngine({ ...search, environment: { DOCKER_CONTEXT: 'far' } })
-  expect(found).toMatchObject({ host, source: 'context "far"', version: engine.version, tlsDirectory })
+  expect(found).toMatchObject({ host, source: 'context "far"', product: engine.product, tlsDirectory })
 
   const DOCKER_CERT_PATH = join(homeDirectory, 'other')
   const environment = { DOCKER_HOST: host, DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH }
@@ -55,5 +55,5 @@ test.skipIf(!isPossible)('connectTestcontainers() reaches an engine behind TLS t
   )
 
   const client = await connectTestcontainers(found, process.env)
-  expect(await client.container.dockerode.version()).toMatchObject({ Version: engine.version })
+  expect(await client.container.dockerode.version()).toMatchObject({ ApiVersion: engine.apiVersion })
 })

@@ -10,7 +10,7 @@ import { contextFile, contextMeta, createHome } from '../unit/providers/docker/t
 
 const machine = { platform: process.platform, userId: userInfo().uid }
 const engine = await findEngine({ ...machine, environment: process.env, homeDirectory: homedir() })
-const facts = { version: engine.version, apiVersion: engine.apiVersion, operatingSystem: 'linux' }
+const facts = { product: engine.product, apiVersion: engine.apiVersion }
 const TLS = engine.tlsDirectory ? { DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: engine.tlsDirectory } : {}
 const socket = engine.host.startsWith('unix://') ? engine.host.slice('unix://'.length) : undefined
 
@@ -53,7 +53,7 @@ test('connectTestcontainers() connects to the engine, and leaves the environment
   onTestFinished(() => void vi.unstubAllEnvs())
   const before = { ...process.env }
   const client = await connectTestcontainers(engine, process.env)
-  expect(String(client.info.containerRuntime.serverVersion)).toBe(engine.version)
+  expect(engine.product).toBe(`Docker Engine ${client.info.containerRuntime.serverVersion}`)
   expect(process.env).toEqual(before)
   expect(await connectTestcontainers(engine, process.env)).toBe(client)
 })

@@ -11,7 +11,7 @@ import { type RegistryOptions, sendSlowly, startRegistry } from './image-registr
 const { platform, env: environment } = process
 const engine = await findEngine({ platform, environment, homeDirectory: homedir(), userId: userInfo().uid })
 const client = await connectTestcontainers(engine, environment)
-const { architecture } = engine
+const { Arch: architecture } = await client.container.dockerode.version()
 
 // The registry listens on this machine's 127.0.0.1, which an engine elsewhere does not see.
 const isHere = platform === 'linux' && engine.host.startsWith('unix:')

@@ -14,7 +14,7 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
   }
   return {
     name: 'docker',
-    description: `Docker Engine ${engine.version} at ${engine.host} (${engine.source})`,
+    description: `${engine.product} at ${engine.host} (${engine.source})`,
     async start(definition, context) {
       const attached = await attachService(definition, { ...options, ...context })
       if (attached) {

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { EngineAddress } from './engine-address.ts'
 import { requestEngine } from './engine-request.ts'
@@ -6,14 +6,18 @@ import { ProbeError } from './probe-error.ts'
 
 const REQUEST_TIMEOUT_MS = 2_000
 
-/** What an engine says about itself in `GET /version`. */
+/** What an engine says about itself in the headers of `GET /_ping`. */
 export interface EngineVersion {
-  readonly version: string
+  /** The program and its version: `Docker Engine 28.5.2`, `Podman 5.4.0`. */
+  readonly product: string
   readonly apiVersion: string
-  /** The kernel that the containers run on: `linux` or `windows`. */
-  readonly operatingSystem: string
-  readonly architecture: string
 }
+
+/** By the names that they give themselves. */
+const PRODUCTS = new Map([
+  ['Docker', 'Docker Engine'],
+  ['Libpod', 'Podman'],
+])
 
 export interface EngineRequestOptions {
   /** Holds `ca.pem`, `cert.pem` and `key.pem`; without it the request is plain HTTP. */
@@ -22,13 +26,17 @@ export interface EngineRequestOptions {
 }
 
 /**
- * Asks whatever listens at the address whether it is a container engine.
+ * Asks whatever listens at the address whether it is a container engine. It is asked for no more than that: `GET /version`
+ * takes an engine several times as long, since it asks its own parts.
  *
- * @throws {ProbeError} when it is none, or when one of the two questions stays unanswered for 2 s
+ * @throws {ProbeError} when it is none, or does not answer within 2 s
  */
 export async function probeEngine(address: EngineAddress, options: EngineRequestOptions = {}): Promise<EngineVersion> {
-  await askEngine(address, '/_ping', options)
-  return toVersion(await askEngine(address, '/version', options))
+  const { server, 'api-version': apiVersion } = (await ask(address, '/_ping', options)).headers
+  if (typeof apiVersion !== 'string') {
+    throw ProbeError.foreign('no version of its API in it')
+  }
+  return { apiVersion, product: describeProduct(server) }
 }
 
 /**
@@ -37,10 +45,20 @@ export async function probeEngine(address: EngineAddress, options: EngineRequest
  * @throws {ProbeError} when no such answer comes within 2 s
  */
 export async function askEngine(address: EngineAddress, path: string, options: EngineRequestOptions): Promise<string> {
+  return (await ask(address, path, options)).body
+}
+
+interface Answer {
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+async function ask(address: EngineAddress, path: string, options: EngineRequestOptions): Promise<Answer> {
   const deadline = AbortSignal.timeout(REQUEST_TIMEOUT_MS)
   const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline
   try {
-    return await bodyOf(await requestEngine(address, { path, tlsDirectory: options.tlsDirectory, signal }))
+    const response = await requestEngine(address, { path, tlsDirectory: options.tlsDirectory, signal })
+    return { headers: response.headers, body: await bodyOf(response) }
   } catch (error) {
     throw deadline.aborted ? ProbeError.silent(REQUEST_TIMEOUT_MS, error) : ProbeError.from(error)
   }
@@ -55,23 +73,8 @@ async function bodyOf(response: IncomingMessage): Promise<string> {
   return body
 }
 
-function toVersion(body: string): EngineVersion {
-  const {
-    Version: version,
-    ApiVersion: apiVersion,
-    Os: operatingSystem = 'linux',
-    Arch: architecture = '',
-  } = parse(body)
-  if (!version || !apiVersion) {
-    throw ProbeError.foreign('no version in it')
-  }
-  return { version, apiVersion, operatingSystem, architecture }
-}
-
-function parse(body: string): Record<string, string | undefined> {
-  try {
-    return { ...JSON.parse(body) }
-  } catch (error) {
-    throw ProbeError.foreign('no JSON', error)
-  }
+/** From such as `Docker/28.5.2 (linux)`, which a proxy may have taken away. */
+function describeProduct(server: unknown): string {
+  const [, name = '', version] = /^(\w+)\/(\S+)/.exec(String(server)) ?? []
+  return version === undefined ? 'container engine' : `${PRODUCTS.get(name) ?? name} ${version}`
 }

@@ -124,7 +124,7 @@ test.skipIf(usualSocketIsThere)('findEngine() asks silent sockets all at once', 
 })
 
 test('engineEnvironment() carries what reaches an engine with TLS', () => {
-  const facts = { source: 'DOCKER_HOST', version: '28', apiVersion: '1.51', operatingSystem: 'linux', architecture: '' }
+  const facts = { source: 'DOCKER_HOST', product: 'Docker Engine 28', apiVersion: '1.51' }
   expect(engineEnvironment({ ...facts, host: 'unix:///e.sock' })).toEqual({ DOCKER_HOST: 'unix:///e.sock' })
   expect(engineEnvironment({ ...facts, host: 'tcp://box:2376', tlsDirectory: '/certs' })).toEqual({
     DOCKER_HOST: 'tcp://box:2376',

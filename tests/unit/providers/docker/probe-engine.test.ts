@@ -45,10 +45,20 @@ test.each([
   [
     'a server that says yes to everything',
     answer('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK'),
-    "the answer is not a container engine's (no JSON)",
+    "the answer is not a container engine's (no version of its API in it)",
   ],
 ])('probeEngine() does not take %s for an engine', async (_, behaviour, reason) => {
   expect(await probe((path) => listenOn(path, behaviour))).toBe(reason)
+})
+
+test.each([
+  ['Docker/28.5.2 (linux)', 'Docker Engine 28.5.2'],
+  ['Libpod/5.4.0 (linux)', 'Podman 5.4.0'],
+  ['nginx', 'container engine'],
+])('probeEngine() knows an engine whose server is called %s', async (server, product) => {
+  const head = `HTTP/1.1 200 OK\r\nApi-Version: 1.51\r\nServer: ${server}\r\nContent-Length: 2\r\n\r\nOK`
+  const said = await probe((path) => listenOn(path, answer(head)))
+  expect(JSON.parse(said)).toEqual({ apiVersion: '1.51', product })
 })
 
 test('probeEngine() does not take a server that hangs up for an engine', async () => {
