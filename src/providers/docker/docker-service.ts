@@ -1,6 +1,7 @@
 import type { StartedTestContainer } from 'testcontainers'
 import type { Address, ServiceDefinition, SiblingServer, SnapshotUse } from '../../services/service.ts'
 import type { HealthcheckResult, Keeping, ServerEnding, ServerStatus, StartedService } from '../provider.ts'
+import { ContainerCheck } from './container-check.ts'
 import { ContainerSiblings } from './container-siblings.ts'
 import { demultiplex } from './demultiplex.ts'
 import type { ContainerEnding } from './container-ending.ts'
@@ -38,23 +39,20 @@ export class DockerService implements StartedService {
   readonly keeping: Keeping | undefined
   readonly ended: Promise<ServerEnding>
   readonly #siblings: ContainerSiblings
-  readonly #started: StartedTestContainer
   readonly #engine: Engine
   readonly #container: Container
   readonly #output: ContainerOutput
   readonly #lifeline: Lifeline
   readonly #ending: ContainerEnding
-  readonly #healthcheckCommand: string
-  readonly #memoryFolder: string
+  readonly #check: ContainerCheck
   #stopping: Promise<void> | undefined
 
   constructor(options: DockerServiceOptions) {
-    const { started, host, definition, memoryFolder } = options
+    const { api, container, started, host, definition, memoryFolder } = options
     const { service } = definition
-    this.#started = started
     this.snapshot = options.snapshot
     this.#engine = options.engine
-    this.#container = options.container
+    this.#container = container
     this.#output = options.output
     this.#lifeline = options.lifeline
     this.keeping = options.isKept
@@ -63,10 +61,10 @@ export class DockerService implements StartedService {
     this.#ending = options.ending
     // The lifeline notices, too, where the connection that brings the engine's events has broken.
     this.ended = Promise.race([this.#ending.ended, this.#lifeline.gone.then(() => this.#ending.status())])
-    this.#healthcheckCommand = service.healthcheck.cmd
-    this.#memoryFolder = memoryFolder
     this.address = { host, port: started.getMappedPort(service.defaultPort) }
-    this.#siblings = new ContainerSiblings({ api: options.api, id: this.#container.id }, definition, memoryFolder)
+    const { id } = container
+    this.#check = new ContainerCheck({ api, id, command: service.healthcheck.cmd, folder: memoryFolder })
+    this.#siblings = new ContainerSiblings({ api, id }, definition, memoryFolder)
     this.siblings = this.#siblings.servers((port) => ({ host, port: started.getMappedPort(port) }))
     this.label = plainName(started.getName())
   }
@@ -75,15 +73,12 @@ export class DockerService implements StartedService {
     return this.#siblings.takeBase()
   }
 
-  async runHealthcheck(): Promise<HealthcheckResult> {
-    const { exitCode, output } = await this.#started.exec(['sh', '-c', this.#healthcheckCommand])
-    return { passed: exitCode === 0, output }
+  runHealthcheck(): Promise<HealthcheckResult> {
+    return this.#check.run()
   }
 
-  async freeBytes(): Promise<number | undefined> {
-    const { output } = await this.#started.exec(['df', '-P', '-k', this.#memoryFolder])
-    const [, , , kilobytes] = output.trim().split('\n').at(-1)?.split(/\s+/) ?? []
-    return Number(kilobytes) * 1024 || undefined
+  freeBytes(): Promise<number | undefined> {
+    return this.#check.freeBytes()
   }
 
   async status(): Promise<ServerStatus> {
@@ -103,6 +98,7 @@ export class DockerService implements StartedService {
   }
 
   stop(): Promise<void> {
+    this.#check.close()
     this.#siblings.close()
     this.#ending.close()
     this.#lifeline.end()
@@ -114,6 +110,7 @@ export class DockerService implements StartedService {
   }
 
   async #leave(): Promise<void> {
+    this.#check.close()
     this.#siblings.close()
     this.#ending.close()
     await this.#lifeline.leave()

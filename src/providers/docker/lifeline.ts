@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { abortable } from '../../internal/abortable.ts'
 import { onLines } from './demultiplex.ts'
 import type { EngineApi } from './engine-api.ts'
+import { freeBytesOf } from './free-bytes.ts'
 import { type Hold, holderCommand, LEFT, WORDS } from './lifeline-script.ts'
 import { isGone } from './remove-container.ts'
 
@@ -83,7 +84,11 @@ export class Lifeline {
     this.#ended = true
     this.#stream.write(WORDS.leave)
     // A word that is followed by the end of the connection may be lost.
-    await Promise.race([this.#left.promise, sleep(LEAVE_LIMIT_MS)])
+    // The timer holds this process, which nothing else may do by then, and has to let go of it.
+    const answered = new AbortController()
+    const patience = sleep(LEAVE_LIMIT_MS, undefined, { signal: answered.signal }).catch(() => {})
+    await Promise.race([this.#left.promise, patience])
+    answered.abort()
     this.#stream.end()
   }
 
@@ -150,9 +155,4 @@ async function readAnswer(stream: Duplex, signal: AbortSignal): Promise<readonly
   await abortable(answered.promise, signal).catch(() => {})
   const [note, room] = lines
   return note === undefined || room === undefined ? undefined : [note, room]
-}
-
-/** From a line of `df`. */
-function freeBytesOf(line: string): number | undefined {
-  return Number(line.trim().split(/\s+/)[3]) * 1024 || undefined
 }

@@ -38,7 +38,7 @@ export async function startContainer(
   definition: ServiceDefinition,
   context: ContainerContext,
 ): Promise<StartedService> {
-  const { client, engine, report, signal, root, runId, keepAliveMs } = context
+  const { client, engine, report, signal, onWaiting, root, runId, keepAliveMs } = context
   const { service } = definition
   const { host, bindAddress } = await findEngineHost(client)
   if (host === 'localhost') {
@@ -58,6 +58,10 @@ export async function startContainer(
   const onCreated = async (id: string) => {
     created.tied?.ending.close()
     created.tied = await tie(dockerode, { api, id, hold })
+    // The engine starts it now, which takes longer than all that is left to be done here.
+    if (onWaiting) {
+      setImmediate(onWaiting)
+    }
   }
   const start = async (source: ContainerSource) => {
     const placement = { labels: own, bindAddress, memoryFolders: image.volumes, source, hold, onCreated }
