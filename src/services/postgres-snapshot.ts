@@ -4,8 +4,8 @@ import { messageOf } from '../errors.ts'
 import { withPostgres } from './postgres.ts'
 import type { ServiceDefinition, SnapshotDefinition } from './service.ts'
 
-/** Changes with the scripts below, so that what an older version of them made is not used. */
-const FORMAT = 1
+/** Changes with the scripts below and with what is copied, so that what an older version made is not used. */
+const FORMAT = 2
 
 /** As many as in PostgreSQL's own verifier: nobody learns more of a password from a key than from the data beside it. */
 const PASSWORD_ITERATIONS = 4096

@@ -34,6 +34,12 @@ interface MainFilling {
 /** A suite that is over sooner than its first snapshot is taken would never have one: it waits once. */
 const SNAPSHOT_PATIENCE_MS = 5_000
 
+/** The first worker comes up meanwhile, and would take longer beside a server that makes and drops databases. */
+const TIDYING_DELAY_MS = 150
+
+/** Short runs leave a few each; more than these take up memory to no purpose. */
+const LEFTOVERS_BORNE = 16
+
 export interface PreparedPostgresOptions {
   readonly spec: ResolvedPostgres
   readonly plans: readonly TemplatePlan[]
@@ -53,6 +59,7 @@ export class PreparedPostgres {
   #limit: LeaseLimit | undefined
   #servers: PostgresServers | undefined
   #taking: SnapshotTaking | undefined
+  readonly #closing = new AbortController()
 
   private constructor(server: HealthyServer, admin: PostgresAdmin, { spec, plans, context }: PreparedPostgresOptions) {
     this.#spec = spec
@@ -79,7 +86,7 @@ export class PreparedPostgres {
   /** Looks again at what the templates are made from; those that changed, and those on top of them, are made anew. */
   async refresh(): Promise<void> {
     const before = this.#plans.map(({ name }) => this.#templates.databaseOf(name))
-    this.#plans = await planTemplates(this.#spec.templates, this.#context.root)
+    this.#plans = planTemplates(this.#spec.templates, this.#context.root)
     const templates = this.#createTemplates(this.#plans)
     this.#templates = templates
     await this.#databases?.useTemplates(templates)
@@ -110,6 +117,7 @@ export class PreparedPostgres {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort()
     await this.#taking?.end()
     await Promise.all([this.#servers?.close(), this.#admin.close()])
   }
@@ -160,8 +168,12 @@ export class PreparedPostgres {
     }
   }
 
-  /** For the next run, behind the tests of this one. */
+  /** For the next run, behind the tests of this one; a run that is over before leaves it to that. */
   async #tidyUp(inherited: PostgresSurvey | undefined, template: string): Promise<void> {
+    const { leftovers = [] } = inherited ?? {}
+    if (leftovers.length <= LEFTOVERS_BORNE) {
+      await this.#context.clock.sleep(TIDYING_DELAY_MS, this.#closing.signal)
+    }
     if (inherited) {
       const wanted = this.#plans.map(({ name }) => this.#templates.databaseOf(name))
       await dropLeftovers(this.#admin, inherited, wanted)
@@ -201,8 +213,7 @@ export class PreparedPostgres {
   async #takeSnapshot(admin: PostgresAdmin, templates: Templates, { folder, keep }: MissingSnapshot): Promise<void> {
     const { report, clock } = this.#context
     if (this.#isRepeatable(DEFAULT)) {
-      await templates.ensure(DEFAULT)
-      await this.#fillMaintenance(admin)
+      await this.#fillNew(admin, await templates.ensure(DEFAULT))
     }
     const copying = this.#buildRepeatable(templates).then(() => copyPostgresData(admin.address, folder))
     // The run does without it; why, is told at its end.
@@ -233,25 +244,24 @@ export class PreparedPostgres {
   /** The main database, which the image created empty or an earlier run has used, becomes a clone of the default template. */
   async #fillMain(admin: PostgresAdmin, { template, snapshot, reset }: MainFilling): Promise<void> {
     const { database } = this.#spec
-    const isUsed = snapshot.kind === 'attached'
-    if (database !== admin.address.database) {
-      if (isUsed) {
-        await renewMain(admin, { database, template, runId: this.#context.runId })
-      } else if (!this.#default?.isEmpty) {
-        await admin.dropDatabase(database, { force: true })
-        await admin.createDatabase(database, template)
-      }
-    } else if (isUsed) {
-      await reset(database, template)
+    if (snapshot.kind === 'attached') {
+      await (database === admin.address.database
+        ? reset(database, template)
+        : renewMain(admin, { database, template, runId: this.#context.runId }))
     } else if (snapshot.kind === 'none' || !this.#isRepeatable(DEFAULT)) {
-      await this.#fillMaintenance(admin)
+      await this.#fillNew(admin, template)
     }
   }
 
-  /** Where it is the main one, we are connected to it, so it cannot be replaced. A snapshot has it filled. */
-  async #fillMaintenance(admin: PostgresAdmin): Promise<void> {
-    if (this.#spec.database === admin.address.database) {
+  /** As the image has created it: empty. A snapshot has it filled. */
+  async #fillNew(admin: PostgresAdmin, template: string): Promise<void> {
+    const { database } = this.#spec
+    if (database === admin.address.database) {
+      // We are connected to it, so it cannot be replaced.
       await this.#default?.build(admin.address)
+    } else if (!this.#default?.isEmpty) {
+      await admin.dropDatabase(database, { force: true })
+      await admin.createDatabase(database, template)
     }
   }
 

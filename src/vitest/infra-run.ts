@@ -1,3 +1,4 @@
+import { enableCompileCache } from 'node:module'
 import { EnvironmentPatch } from '../environment/environment-patch.ts'
 import type { StackFacts } from '../environment/infra-facts.ts'
 import { InfraError } from '../errors.ts'
@@ -20,6 +21,8 @@ export class InfraRun {
     this.environment = new EnvironmentPatch(context.environment)
     this.#stackKey = stackKey(spec)
     const variables = (project: string, facts: StackFacts) => this.#variables.get(project)?.(facts) ?? {}
+    // As Vite's command does: Testcontainers takes a third less time to load when it was compiled once.
+    enableCompileCache()
     // Loaded here and not above, so that a run without test files loads none of it.
     this.#starting = import('../stack/start-infra.ts').then(({ startInfra }) =>
       startInfra(spec, { ...context, variables }),
