@@ -65,7 +65,9 @@ export async function exec(lab: Lab, { unlessStopped, program, args }: ExecOptio
 
 /** What the program gets: nothing where the user has chosen an engine, or the machine's own serves. */
 async function resolveEngineVariables(lab: Lab, unlessStopped: boolean): Promise<Partial<NodeJS.ProcessEnv>> {
-  if (lab.environment['LAB'] === 'off') return {}
+  const { LAB, VITEST_INFRA_PROVIDER } = lab.environment
+  // Local processes need no engine; the machine may lack a Redis.
+  if (LAB === 'off' || VITEST_INFRA_PROVIDER === 'embedded') return {}
   if (unlessStopped && (await isStopped(lab))) {
     lab.report.line("this clone's engine is stopped; `npm run -s lab` starts it")
     return {}

@@ -3,6 +3,7 @@ import type { Host } from './commands/command.ts'
 import { readCommandLine } from './commands/read-command-line.ts'
 import { COMMANDS } from './commands/table.ts'
 import { InfraError, messageOf } from './errors.ts'
+import { packageVersion } from './package-version.ts'
 
 const FAILED = 1
 const MISUSED = 2
@@ -24,6 +25,10 @@ async function main(args: readonly string[]): Promise<number> {
   const line = readCommandLine(args, COMMANDS)
   if (line.type === 'help') {
     process.stdout.write(line.help)
+    return 0
+  }
+  if (line.type === 'version') {
+    process.stdout.write(`${packageVersion()}\n`)
     return 0
   }
   if (line.type === 'misuse') {

@@ -9,18 +9,18 @@ export type {
   StackFacts,
 } from './environment/infra-facts.ts'
 export type { ServiceState } from './health/service-state.ts'
+export type { Register, ServiceName, TemplateName } from './register.ts'
 export {
+  type CustomServiceOptions,
   defineInfra,
   type ExternalOptions,
   type InfraOptions,
   type PostgresOptions,
   type RedisOptions,
-  type Register,
   type Seed,
   type SeedContext,
   type SeedFunction,
   type SeedStep,
-  type TemplateName,
   type TemplateOptions,
 } from './spec/infra-options.ts'
 export type { Healthcheck, InfraService } from './spec/infra-service.ts'

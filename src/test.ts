@@ -11,7 +11,7 @@ import { LeasedServer, type ServiceControl } from './isolation/leased-server.ts'
 import { inSavepoint } from './isolation/savepoint.ts'
 import type { Lease, LeasedService } from './isolation/lease-protocol.ts'
 import { TestDatabase as LeasedDatabase } from './isolation/test-database.ts'
-import type { TemplateName } from './spec/infra-options.ts'
+import type { TemplateName } from './register.ts'
 
 export type { ServiceControl } from './isolation/leased-server.ts'
 

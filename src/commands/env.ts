@@ -1,7 +1,6 @@
 import { messageOf, InfraError } from '../errors.ts'
 import { renderVariables, type VariableFormat } from '../environment/render-variables.ts'
-import { definePostgres } from '../services/postgres.ts'
-import { defineRedis } from '../services/redis.ts'
+import { defineServices } from '../services/define-services.ts'
 import type { ServiceDefinition } from '../services/service.ts'
 import { describeEnvironment, describeStack } from '../stack/stack-facts.ts'
 import type { ReadyService } from '../stack/stack.ts'
@@ -13,10 +12,7 @@ const PROBE_LIMIT_MS = 5_000
 /** The variables that lead to the stack that is up, in a form that other programs read. */
 export async function env(host: Host, format: VariableFormat): Promise<string> {
   const stack = await findStack(host)
-  const { postgres, redis } = stack.spec
-  const definitions = [postgres && definePostgres(postgres), redis && defineRedis(redis)]
-  const known = definitions.filter((definition) => definition !== undefined)
-  const services = await Promise.all(known.map((definition) => askService(stack, definition)))
+  const services = await Promise.all(defineServices(stack.spec).map((definition) => askService(stack, definition)))
   return renderVariables(describeEnvironment(stack.spec, describeStack(stack.spec, 'docker', services)), format)
 }
 

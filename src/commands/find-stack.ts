@@ -12,10 +12,12 @@ export interface FoundStack extends KeptServices {
 /**
  * Finds the stack that `up`, or a run with `keepAlive`, has left up.
  *
- * @throws InfraError `INFRA_NOT_UP` where one of its services, or the one that is asked for, is not
+ * @throws InfraError `INFRA_NOT_UP` where one of its services, or the one that is asked for, is not, or where the provider
+ *   leaves none up
  */
 export async function findStack({ environment, directory }: Host, only?: string): Promise<FoundStack> {
   const spec = await readProject({ directory, environment })
+  assertStaysUp(spec)
   const kept = await findKeptServices(environment, spec.root)
   const names = servicesOf(spec).map(({ service }) => service.name)
   if (only !== undefined && !names.includes(only)) {
@@ -27,6 +29,22 @@ export async function findStack({ environment, directory }: Host, only?: string)
   }
   const services = (only === undefined ? names : [only]).map((name) => findService(kept, name))
   return { spec, api: kept.api, services }
+}
+
+/** Why a provider leaves nothing up. */
+const WHY_NOT = {
+  embedded: 'local processes are up while a run is, and no longer',
+  external: 'on servers that are there already, a run has databases of its own while it lasts, and no longer',
+}
+
+function assertStaysUp({ provider }: ResolvedSpec): void {
+  if (provider === 'embedded' || provider === 'external') {
+    throw new InfraError('INFRA_NOT_UP', {
+      problem: `Cannot find a stack that is up with the provider "${provider}": ${WHY_NOT[provider]}`,
+      remedy: 'Give a program what a run would have: vitest-infra run -- <program>',
+      provider,
+    })
+  }
 }
 
 /** @throws InfraError `INFRA_NOT_UP` where it is not up */

@@ -1,22 +1,43 @@
 import { once } from 'node:events'
 import type { ProviderName } from '../environment/infra-facts.ts'
+import { messageOf } from '../errors.ts'
 import { type ServiceState, stateAfter, transition } from '../health/service-state.ts'
 import { findKeptServices, type KeptService, type KeptServices } from '../providers/kept-services.ts'
 import type { ServiceStatus } from '../report/render-status.ts'
+import { defineServices } from '../services/define-services.ts'
+import type { ServiceDefinition } from '../services/service.ts'
 import type { InfraService } from '../spec/infra-service.ts'
-import { type ResolvedSpec, servicesOf } from '../spec/resolve-spec.ts'
+import { type ResolvedSpec, serverOf, servicesOf } from '../spec/resolve-spec.ts'
 
 /** How many healthchecks an engine remembers. */
 const REMEMBERED = 5
 const PROVIDER: ProviderName = 'docker'
+
+const PROBE_LIMIT_MS = 2_000
 
 /** What can be seen of every service of a project now; nothing of it is disturbed. */
 export async function observeServices(
   environment: Record<string, string | undefined>,
   spec: ResolvedSpec,
 ): Promise<readonly ServiceStatus[]> {
+  if (spec.provider === 'external') {
+    return Promise.all(defineServices(spec).map((definition) => observeThere(definition, spec)))
+  }
   const kept = await findKeptServices(environment, spec.root)
   return Promise.all(servicesOf(spec).map(({ service }) => observe(kept, service)))
+}
+
+/** A server that is there already tells nothing of itself but whether it answers. */
+async function observeThere({ service, probe }: ServiceDefinition, spec: ResolvedSpec): Promise<ServiceStatus> {
+  const { name } = service
+  const { host, port } = serverOf(spec, name) ?? { host: 'localhost', port: service.defaultPort }
+  const at = new Date().toISOString()
+  const check = await probe({ host, port }, AbortSignal.timeout(PROBE_LIMIT_MS)).then(
+    (version) => ({ at, passed: true, output: version }),
+    (error: unknown) => ({ at, passed: false, output: messageOf(error) }),
+  )
+  const state = check.passed ? 'healthy' : 'unhealthy'
+  return { service: name, state, address: `${host}:${port}`, provider: 'external', healthchecks: [check] }
 }
 
 async function observe({ api, services }: KeptServices, service: InfraService): Promise<ServiceStatus> {

@@ -4,13 +4,17 @@ import { parseDurationMs } from '../internal/duration.ts'
 import type { Call, Command } from './command.ts'
 import { renderCommandHelp, renderHelp } from './render-help.ts'
 
-/** What is asked for: some help, a command, or nothing that could be understood. */
+/** What is asked for: some help, the version, a command, or nothing that could be understood. */
 export type CommandLine =
+  | { readonly type: 'version' }
   | { readonly type: 'help'; readonly help: string }
   | { readonly type: 'misuse'; readonly problem: string; readonly help: string }
   | { readonly type: 'command'; readonly command: Command; readonly call: Call }
 
 type Commands = Readonly<Record<string, Command>>
+
+/** Those that stand in the place of a command. */
+const OPTIONS = { help: { type: 'boolean', short: 'h' }, version: { type: 'boolean', short: 'v' } } as const
 
 /** Understands the arguments of the process. */
 export function readCommandLine(args: readonly string[], commands: Commands): CommandLine {
@@ -20,11 +24,19 @@ export function readCommandLine(args: readonly string[], commands: Commands): Co
     return readHelp(rest, commands)
   }
   if (name.startsWith('-')) {
-    const problem = problemIn(() => parseArgs({ args: [name], options: { help: { type: 'boolean', short: 'h' } } }))
-    return problem === undefined && name !== '--' ? { type: 'help', help } : misuse(problem ?? unknown(name), help)
+    return readOption(name, help)
   }
   const command = find(name, commands)
   return command ? readCall(name, command, rest) : misuse(name === '' ? 'A command is missing' : unknown(name), help)
+}
+
+function readOption(option: string, help: string): CommandLine {
+  try {
+    const { values } = parseArgs({ args: [option], options: OPTIONS })
+    return values.version ? { type: 'version' } : values.help ? { type: 'help', help } : misuse(unknown(option), help)
+  } catch (error) {
+    return misuse(messageOf(error), help)
+  }
 }
 
 function readHelp([name, ...more]: readonly string[], commands: Commands): CommandLine {
@@ -112,13 +124,4 @@ function misuse(problem: string, help: string): CommandLine {
 
 function unknown(name: string): string {
   return `Unknown command: ${name}`
-}
-
-function problemIn(parse: () => unknown): string | undefined {
-  try {
-    parse()
-    return undefined
-  } catch (error) {
-    return messageOf(error)
-  }
 }

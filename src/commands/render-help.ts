@@ -15,7 +15,10 @@ export function renderHelp(commands: Readonly<Record<string, Command>>): string 
 Commands:
 ${renderTable(list)}
 Options:
-${renderTable([['-h, --help', 'Show this help; behind a command, that of the command']])}
+${renderTable([
+  ['-h, --help', 'Show this help; behind a command, that of the command'],
+  ['-v, --version', 'Show the version of this package'],
+])}
 ${EXIT_CODES}`
 }
 

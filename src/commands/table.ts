@@ -8,8 +8,9 @@ const DEFAULT_TIMEOUT = '60s'
 export const COMMANDS: Readonly<Record<string, Command>> = {
   up: {
     summary: 'Start the stack of this project and leave it up: tests use it from then on',
-    usage: '[--ttl <time>]',
+    usage: '[--ttl <time>] [--wait]',
     options: {
+      wait: { description: 'Return when all services are healthy; it always does, as compose does with --wait' },
       ttl: {
         value: 'time',
         isDuration: true,

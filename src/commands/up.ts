@@ -4,6 +4,7 @@ import { systemClock } from '../internal/clock.ts'
 import { parseDurationMs } from '../internal/duration.ts'
 import { readProject } from '../read-project.ts'
 import type { Report } from '../report/events.ts'
+import { versioned } from '../report/versioned.ts'
 import { psqlCommand } from '../services/postgres.ts'
 import type { ResolvedSpec } from '../spec/resolve-spec.ts'
 import { startInfra } from '../stack/start-infra.ts'
@@ -19,16 +20,18 @@ export interface UpOptions {
   readonly whileStarting: (stop: () => Promise<void>) => () => void
 }
 
+/** Why there is nothing that `up` could leave up. */
+const WHY_NOT = {
+  embedded: 'local processes end with whoever started them',
+  external: 'its servers are up already, and not ours to end',
+}
+
 /** Starts the stack of a project, or finds it up, leaves it up, and says where it is. */
 export async function up({ environment, directory, ttl, report, whileStarting }: UpOptions): Promise<string> {
   const keepAliveMs = parseDurationMs(ttl, '--ttl')
   const spec = await readProject({ directory, environment })
-  if (spec.provider === 'embedded') {
-    throw new InfraError('INFRA_NO_PROVIDER', {
-      problem: 'Cannot bring the stack up with the provider "embedded": local processes end with whoever started them',
-      remedy: "Set provider to 'docker', or leave it out",
-      provider: 'embedded',
-    })
+  if (spec.provider === 'embedded' || spec.provider === 'external') {
+    throw notToBeLeftUp(spec.provider)
   }
   const infra = startInfra(
     { ...spec, provider: 'docker', keepAliveMs },
@@ -37,7 +40,7 @@ export async function up({ environment, directory, ttl, report, whileStarting }:
   const done = whileStarting(() => infra.stop())
   try {
     const { services } = await infra.up
-    const lines = services.map((service) => describe(service, spec))
+    const lines = services.map((service) => `${describe(service)}${describeClient(service, spec)}`)
     return [...lines, `Tests use them: npx vitest. They end ${ttl} after the last use, or by: vitest-infra down`].join(
       '\n',
     )
@@ -47,10 +50,22 @@ export async function up({ environment, directory, ttl, report, whileStarting }:
   }
 }
 
-function describe({ name, version, address, container = '' }: ReadyService, { postgres }: ResolvedSpec): string {
-  const command =
-    name === 'postgres' && postgres
-      ? psqlCommand({ ...address, user: postgres.user, database: postgres.database }, container)
-      : `docker exec -it ${container} redis-cli`
-  return `${name} ${version} on ${address.host}:${address.port}: ${command}`
+function notToBeLeftUp(provider: keyof typeof WHY_NOT): InfraError {
+  return new InfraError('INFRA_NO_PROVIDER', {
+    problem: `Cannot bring the stack up with the provider "${provider}": ${WHY_NOT[provider]}`,
+    remedy: "Set provider to 'docker', or leave it out",
+    provider,
+  })
+}
+
+function describe({ name, version, address }: ReadyService): string {
+  return `${versioned(name, version)} on ${address.host}:${address.port}`
+}
+
+/** How to look into it, where there is a program for that. */
+function describeClient({ name, address, container = '' }: ReadyService, { postgres }: ResolvedSpec): string {
+  if (name === 'postgres' && postgres) {
+    return `: ${psqlCommand({ ...address, user: postgres.user, database: postgres.database }, container)}`
+  }
+  return name === 'redis' ? `: docker exec -it ${container} redis-cli` : ''
 }

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
 import { BASE_VARIABLES } from '../environment/variable-set.ts'
 import type { InfraService } from '../spec/infra-service.ts'
-import { type ResolvedSpec, servicesOf } from '../spec/resolve-spec.ts'
+import type { ResolvedSpec } from '../spec/resolve-spec.ts'
 
 const HEADING = `# The stack for manual use: docker compose up -d --wait. Rendered by: vitest-infra compose --write.
 # Beside it, in memory and on a network of its own: docker compose --profile test up -d --wait.
@@ -13,26 +13,50 @@ const TEST = 'test'
 /** Where the images keep their data; since 18 PostgreSQL's volume is the parent of the data directory. */
 const DATA_FOLDERS: Readonly<Record<string, string>> = { postgres: '/var/lib/postgresql', redis: '/data' }
 
+/** What compose has to know of a service. */
+interface ComposedService {
+  readonly service: InfraService
+  /** Of its server, as compose reads it. */
+  readonly environment: Readonly<Record<string, string>>
+  /** In place of that of its image, if any. */
+  readonly command: readonly string[]
+}
+
 /** The text of the `compose.yaml` that brings the same services up by hand, on the ports of `.env`. */
 export function renderCompose(spec: ResolvedSpec): string {
-  const services = servicesOf(spec).map(({ service }) => service)
-  const volumes = services.flatMap(({ volume }) => volume ?? [])
+  const services = composedServices(spec)
+  const volumes = services.flatMap(({ service }) => service.volume ?? [])
   const document = {
     services: Object.fromEntries([
-      ...services.map((service) => [service.name, describeService(service)] as const),
-      ...services.map((service) => [`${service.name}-${TEST}`, describeTestService(service)] as const),
+      ...services.map((composed) => [composed.service.name, describeService(composed)] as const),
+      ...services.map((composed) => [`${composed.service.name}-${TEST}`, describeTestService(composed)] as const),
     ]),
     ...(services.length > 0 && { networks: { [TEST]: {} } }),
     ...(volumes.length > 0 && { volumes: Object.fromEntries(volumes.map((volume) => [volume, {}])) }),
   }
-  return HEADING + stringify(document, { lineWidth: 0, singleQuote: true, blockQuote: false })
+  return (
+    HEADING + stringify(document, { aliasDuplicateObjects: false, lineWidth: 0, singleQuote: true, blockQuote: false })
+  )
 }
 
-function describeService(service: InfraService): object {
+function composedServices({ postgres, redis, custom }: ResolvedSpec): readonly ComposedService[] {
+  return [
+    ...(postgres ? [{ service: postgres.service, environment: postgresEnvironment(), command: [] }] : []),
+    ...(redis ? [{ service: redis.service, environment: {}, command: [] }] : []),
+    ...custom.map(({ service, environment, command }) => ({
+      service,
+      environment: literal(environment),
+      command: command.map(escapeDollars),
+    })),
+  ]
+}
+
+function describeService(composed: ComposedService): object {
+  const { service } = composed
   return {
     image: service.image,
     restart: 'unless-stopped',
-    ...describeEnvironment(service),
+    ...describeProgram(composed),
     ports: [`127.0.0.1:\${${service.envPortVar}:-${service.defaultPort}}:${service.defaultPort}`],
     ...describeData(service),
     ...describeRest(service),
@@ -40,11 +64,12 @@ function describeService(service: InfraService): object {
 }
 
 /** On whatever port is free, and within its network under the service's own name. */
-function describeTestService(service: InfraService): object {
+function describeTestService(composed: ComposedService): object {
+  const { service } = composed
   return {
     profiles: [TEST],
     image: service.image,
-    ...describeEnvironment(service),
+    ...describeProgram(composed),
     ports: [`127.0.0.1::${service.defaultPort}`],
     networks: { [TEST]: { aliases: [service.name] } },
     ...describeData({ ...service, persistence: false }),
@@ -52,8 +77,11 @@ function describeTestService(service: InfraService): object {
   }
 }
 
-function describeEnvironment({ name }: InfraService): object {
-  return name === 'postgres' ? { environment: postgresEnvironment() } : {}
+function describeProgram({ environment, command }: ComposedService): object {
+  return {
+    ...(command.length > 0 && { command }),
+    ...(Object.keys(environment).length > 0 && { environment }),
+  }
 }
 
 function describeRest({ healthcheck, labels }: InfraService): object {

@@ -1,5 +1,6 @@
 import type {} from 'vitest'
 import type { ServiceState } from '../health/service-state.ts'
+import type { ServiceName } from '../register.ts'
 
 /** The providers a stack can come from. */
 export type ProviderName = 'docker' | 'embedded' | 'external'
@@ -49,7 +50,7 @@ export interface InfraFacts {
   readonly postgres: PostgresFacts
   /** Missing at run time if `services` leaves `redis` out. */
   readonly redis: RedisFacts
-  readonly services: Readonly<Record<string, ServiceFacts>>
+  readonly services: Readonly<Record<ServiceName, ServiceFacts>>
   /** The variables that were put into this project's environment. */
   readonly env: Readonly<Record<string, string>>
 }

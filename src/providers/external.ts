@@ -1,7 +1,7 @@
 import { InfraError, messageOf } from '../errors.ts'
 import { redact } from '../internal/redact.ts'
 import type { Address } from '../services/service.ts'
-import type { ResolvedSpec } from '../spec/resolve-spec.ts'
+import { type ResolvedSpec, serverOf, servicesOf } from '../spec/resolve-spec.ts'
 import type { Provider, StartedService } from './provider.ts'
 
 /** A server that says one of these will say it in a minute as well: wrong password, no such role or database, no entry. */
@@ -12,11 +12,9 @@ const FINAL_REPLY = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH)/
  * Hands on servers that are there already. It starts nothing and ends nothing, knows neither log nor container, and what
  * tests may have of a server is for the parts of the stack to claim.
  */
-export function createExternalProvider({ postgres, redis }: ResolvedSpec): Provider {
-  const servers = new Map([
-    ['postgres', postgres?.server],
-    ['redis', redis?.server],
-  ])
+export function createExternalProvider(spec: ResolvedSpec): Provider {
+  const { postgres, redis } = spec
+  const servers = new Map(servicesOf(spec).map(({ service: { name } }) => [name, serverOf(spec, name)]))
   const secrets = [postgres, redis?.server]
   const places = [...servers].flatMap(([name, server]) => (server ? `${name} on ${server.host}:${server.port}` : []))
   return {

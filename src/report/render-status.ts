@@ -5,7 +5,8 @@ import type { ServiceState } from '../health/service-state.ts'
 export interface ServiceStatus {
   readonly service: string
   readonly state: ServiceState
-  readonly image: string
+  /** Missing where it is nobody's here to say. */
+  readonly image?: string
   /** Missing while it is not up, as is what follows. */
   readonly address?: string
   readonly provider: string
@@ -44,7 +45,7 @@ export function renderStatus(statuses: readonly ServiceStatus[], options: Render
 function cellsOf({ service, state, image, address, provider, since, healthchecks }: ServiceStatus, nowMs: number) {
   const checks = healthchecks.map(({ passed }) => (passed ? '✓' : '✗')).join('')
   const age = since === undefined ? '-' : `${renderAge(nowMs - Date.parse(since))} ago`
-  return [service, state, image, address ?? '-', provider, age, checks || '-']
+  return [service, state, image ?? '-', address ?? '-', provider, age, checks || '-']
 }
 
 function describeFailure({ service, healthchecks }: ServiceStatus): string[] {

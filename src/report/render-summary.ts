@@ -1,5 +1,6 @@
 import type { EventOf, InfraEvent } from './events.ts'
 import { count, listSome, renderEvent, seconds } from './reporter.ts'
+import { versioned } from './versioned.ts'
 
 const TEMPLATES_LISTED = 6
 
@@ -25,7 +26,7 @@ function listTemplates(events: readonly InfraEvent[]): string[] {
 }
 
 function renderBriefly({ service, version, elapsedMs }: EventOf<'service-healthy'>): string {
-  return `${service} ${version} after ${seconds(elapsedMs)}`
+  return `${versioned(service, version)} after ${seconds(elapsedMs)}`
 }
 
 function countSome(number: number, noun: string): string[] {

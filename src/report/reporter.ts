@@ -1,5 +1,6 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
 import type { EventOf, InfraEvent, Report } from './events.ts'
+import { versioned } from './versioned.ts'
 
 const PLAIN_PROGRESS_INTERVAL_MS = 10_000
 const MEGABYTE = 1024 * 1024
@@ -45,7 +46,7 @@ export function renderEvent(event: InfraEvent): string {
     case 'pull-finished':
       return `pulled ${event.image} in ${seconds(event.elapsedMs)}`
     case 'service-healthy':
-      return `${event.service} ${event.version} healthy after ${seconds(event.elapsedMs)}${ORIGINS[event.origin]}`
+      return `${versioned(event.service, event.version)} healthy after ${seconds(event.elapsedMs)}${ORIGINS[event.origin]}`
     case 'service-replaced':
       return `${event.service} of an earlier run was replaced: ${event.reason}`
     case 'snapshot-taken':

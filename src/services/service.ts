@@ -74,8 +74,10 @@ export interface ServiceDefinition {
   readonly hostPort: number | undefined
   /** Environment of the server process. */
   readonly environment: Readonly<Record<string, string>>
-  /** The server's command line. */
+  /** The server's command line; empty: that of its image. */
   readonly command: readonly string[]
+  /** Whether it is the user's own, so that nobody here knows which signals end its server. */
+  readonly isCustom?: boolean
   readonly siblings?: Siblings
   /** Size of `/dev/shm`, where the server needs more than the engine's default, in bytes. */
   readonly sharedMemoryBytes?: number

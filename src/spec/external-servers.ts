@@ -1,9 +1,9 @@
 import { BASE_VARIABLES, type PostgresAddress, type RedisAddress } from '../environment/variable-set.ts'
 import type { VariableLookup } from '../environment/environment-layers.ts'
 import { InfraError } from '../errors.ts'
+import type { BuiltInServiceName } from '../register.ts'
 import type { ExternalOptions } from './infra-options.ts'
-import { DEFAULT_SERVICES } from './infra-service.ts'
-import type { BuiltInServiceName } from './infra-service.ts'
+import { DEFAULT_SERVICES, type InfraService, variablePrefix } from './infra-service.ts'
 import { parsePort } from './rules.ts'
 
 const ALLOWED_HOSTS_VARIABLE = 'VITEST_INFRA_ALLOWED_HOSTS'
@@ -15,7 +15,9 @@ const THIS_MACHINE = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/i
 const REDIRECTING = ['host', 'hostaddr', 'port', 'user', 'password', 'dbname', 'database', 'service', 'servicefile']
 
 /** Names of services, as their makers write them. */
-const TITLES = { postgres: 'PostgreSQL', redis: 'Redis' } as const
+const TITLES: Readonly<Record<string, string>> = { postgres: 'PostgreSQL', redis: 'Redis' }
+
+const HOST_AND_PORT = /^(?:\[([^\]\s]+)\]|([^:\s/@]+)):(\d+)$/
 
 /** All by which a server that is there already is reached, but for a database. */
 export type ExternalPostgres = Omit<PostgresAddress, 'database'>
@@ -40,7 +42,11 @@ export function resolveExternalPostgres(given: Given): ExternalPostgres {
   const user = lookup('DB_USER') ?? lookup('POSTGRES_USER') ?? BASE_VARIABLES.POSTGRES_USER
   const password = lookup('DB_PASSWORD') ?? lookup('POSTGRES_PASSWORD') ?? BASE_VARIABLES.POSTGRES_PASSWORD
   if (url === undefined) {
-    const place = resolveHost('postgres', { host: 'DB_HOST', ports: ['DB_PORT', 'POSTGRES_PORT'] }, given)
+    const place = resolveHost(
+      DEFAULT_SERVICES.postgres,
+      { host: 'DB_HOST', ports: ['DB_PORT', 'POSTGRES_PORT'] },
+      given,
+    )
     return { ...place, user, password }
   }
   const parsed = parseUrl(url, { service: 'postgres', source, schemes: ['postgres', 'postgresql'] })
@@ -63,13 +69,35 @@ export function resolveExternalRedis(given: Given): ExternalRedis {
     ? [options.redis, 'external.redis']
     : [lookup('REDIS_URL'), lookup.placeOf('REDIS_URL')]
   if (url === undefined) {
-    const place = resolveHost('redis', { host: 'REDIS_HOST', ports: ['REDIS_PORT'] }, given)
+    const place = resolveHost(DEFAULT_SERVICES.redis, { host: 'REDIS_HOST', ports: ['REDIS_PORT'] }, given)
     return withCredentials(place, lookup('REDIS_USER'), lookup('REDIS_PASSWORD'))
   }
   const parsed = parseUrl(url, { service: 'redis', source, schemes: ['redis', 'rediss'] })
   assertAllowed(parsed.host, { service: 'redis', source }, given)
   const { host, port, scheme, user, password } = parsed
   return withCredentials({ host, port, ...(scheme === 'rediss' && { tls: true }) }, user, password)
+}
+
+/** Where a service of the user's own is said to be; throws as {@link resolveExternalPostgres} does. */
+export function resolveExternalCustom(service: InfraService, given: Given): { host: string; port: number } {
+  const { name, envPortVar } = service
+  const text = given.options.services?.[name]
+  if (text === undefined) {
+    return resolveHost(service, { host: `${variablePrefix(name)}_HOST`, ports: [envPortVar] }, given)
+  }
+  const source = `external.services.${name}`
+  const [, bracketed, plain, port = ''] = HOST_AND_PORT.exec(text) ?? []
+  const host = bracketed ?? plain
+  if (host === undefined) {
+    throw new InfraError('INFRA_CONFIG_INVALID', {
+      problem: `Cannot use ${source}: "${text}" is no address such as localhost:${service.defaultPort}`,
+      remedy: `Correct ${source}; write an address of IPv6 in brackets`,
+      service: name,
+      provider: 'external',
+    })
+  }
+  assertAllowed(host, { service: name, source }, given)
+  return { host, port: parsePort(port, source) }
 }
 
 function withCredentials(place: ExternalRedis, user: string | undefined, password: string | undefined): ExternalRedis {
@@ -82,15 +110,15 @@ interface HostVariables {
   readonly ports: readonly [string, ...string[]]
 }
 
-function resolveHost(service: BuiltInServiceName, variables: HostVariables, given: Given) {
+function resolveHost({ name, defaultPort }: InfraService, variables: HostVariables, given: Given) {
   const { lookup } = given
   const host = lookup(variables.host)
   if (host === undefined) {
-    throw notSaid(service)
+    throw notSaid(name, variables.host)
   }
-  assertAllowed(host, { service, source: lookup.placeOf(variables.host) }, given)
-  const variable = variables.ports.find((name) => lookup(name) !== undefined) ?? variables.ports[0]
-  return { host, port: parsePort(lookup(variable) ?? DEFAULT_SERVICES[service].defaultPort, lookup.placeOf(variable)) }
+  assertAllowed(host, { service: name, source: lookup.placeOf(variables.host) }, given)
+  const variable = variables.ports.find((port) => lookup(port) !== undefined) ?? variables.ports[0]
+  return { host, port: parsePort(lookup(variable) ?? defaultPort, lookup.placeOf(variable)) }
 }
 
 interface UrlOptions {
@@ -130,14 +158,14 @@ function decodePart(text: string): string {
 /** Before any connection: to what stands in `DATABASE_URL` somebody may owe his living. */
 function assertAllowed(
   host: string,
-  { service, source }: Omit<UrlOptions, 'schemes'>,
+  { service, source }: { readonly service: string; readonly source: string },
   { options, lookup }: Given,
 ): void {
   const named = options.allowedHosts ?? lookup(ALLOWED_HOSTS_VARIABLE)?.split(',') ?? []
   const isAllowed = named.some((allowed) => allowed.trim().toLowerCase() === host.toLowerCase())
   if (!isAllowed && !THIS_MACHINE.test(host)) {
     throw new InfraError('INFRA_HOST_REFUSED', {
-      problem: `Cannot use the ${TITLES[service]} on "${host}", which ${source} names: it is neither on this machine nor among the allowed hosts`,
+      problem: `Cannot use the ${TITLES[service] ?? service} on "${host}", which ${source} names: it is neither on this machine nor among the allowed hosts`,
       remedy: `Let ${source} lead to a test server; if that is one, add '${host}' to external.allowedHosts or to ${ALLOWED_HOSTS_VARIABLE}`,
       service,
       provider: 'external',
@@ -167,11 +195,12 @@ function notAUrl(service: BuiltInServiceName, source: string): InfraError {
   })
 }
 
-function notSaid(service: BuiltInServiceName): InfraError {
-  const names = service === 'postgres' ? 'DATABASE_URL, or DB_HOST' : 'REDIS_URL, or REDIS_HOST'
+function notSaid(service: string, hostVariable: string): InfraError {
+  const urls: Readonly<Record<string, string>> = { postgres: 'DATABASE_URL, or ', redis: 'REDIS_URL, or ' }
+  const option = service in urls ? `external.${service}` : `external.services.${service}`
   return new InfraError('INFRA_CONFIG_INVALID', {
-    problem: `Cannot use the provider "external": nothing says where ${TITLES[service]} is`,
-    remedy: `Set ${names}, or external.${service}; or leave '${service}' out of services`,
+    problem: `Cannot use the provider "external": nothing says where ${TITLES[service] ?? service} is`,
+    remedy: `Set ${urls[service] ?? ''}${hostVariable}, or ${option}; or leave '${service}' out of services`,
     service,
     provider: 'external',
   })

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import type { ProviderName, StackFacts } from '../environment/infra-facts.ts'
-import type { BuiltInServiceName, Healthcheck } from './infra-service.ts'
+import type { BuiltInServiceName } from '../register.ts'
+import type { Healthcheck } from './infra-service.ts'
 
 /** Options that every service has. */
 export interface ServiceOptions {
@@ -15,6 +16,35 @@ export interface ServiceOptions {
   readonly port?: number | 'random' | 'env'
   /** Parts of the healthcheck to replace. `interval` × `retries` may not be less than `startupTimeoutMs`. */
   readonly healthcheck?: Partial<Healthcheck>
+  /** Labels for this service's container, beside the common ones. */
+  readonly labels?: Readonly<Record<string, string>>
+}
+
+/** A service of your own: any server that listens on a port in a container. All test files share it. */
+export interface CustomServiceOptions {
+  /** The image to run; it has to have a shell, `sh`. */
+  readonly image: string
+  /** The port that the server listens on inside its container. */
+  readonly port: number
+  /** How to ask it whether it is well; what is not given is as with the services that are built in. */
+  readonly healthcheck: Pick<Healthcheck, 'cmd'> & Partial<Healthcheck>
+  /**
+   * Variables that lead to it, beside `<NAME>_HOST` and `<NAME>_PORT`; they win over all but the common `env`.
+   *
+   * @example
+   * env: ({ host, port }) => ({ SMTP_URL: `smtp://${host}:${port}` })
+   */
+  readonly env?: (address: { readonly host: string; readonly port: number }) => Readonly<Record<string, string>>
+  /** Environment of the server itself. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** What is run in place of the image's own command; its entrypoint stays. */
+  readonly command?: readonly string[]
+  /**
+   * The port on this machine: a free one (`'random'`), the value of `<NAME>_PORT` (`'env'`), or a number.
+   *
+   * @default 'random'
+   */
+  readonly hostPort?: number | 'random' | 'env'
   /** Labels for this service's container, beside the common ones. */
   readonly labels?: Readonly<Record<string, string>>
 }
@@ -136,6 +166,12 @@ export interface ExternalOptions {
    */
   readonly redis?: string
   /**
+   * Services of your own by name, each as `host:port`.
+   *
+   * @default `<NAME>_HOST` and `<NAME>_PORT`
+   */
+  readonly services?: Readonly<Record<string, string>>
+  /**
    * Hosts, beside this machine, on which tests may create and drop databases, named as the addresses name them.
    *
    * @default `VITEST_INFRA_ALLOWED_HOSTS`, with commas between them, else none
@@ -154,11 +190,12 @@ export interface InfraOptions {
    */
   readonly provider?: 'auto' | ProviderName
   /**
-   * The services to start.
+   * The services to start: a list of those that are built in; or an object of your own, which come beside those, and in
+   * which `false` leaves one out: `{ redis: false, mailpit: { image, port, healthcheck } }`.
    *
    * @default ['postgres', 'redis']
    */
-  readonly services?: readonly BuiltInServiceName[]
+  readonly services?: readonly BuiltInServiceName[] | { readonly [name: string]: CustomServiceOptions | false }
   /**
    * What the environment of a test file leads to: databases of its own (`'file'`), those of its worker, which the
    * worker's files share one after the other (`'worker'`), or the ones that all share (`'shared'`).
@@ -219,30 +256,18 @@ export function defineInfra<const Options extends InfraOptions>(options: Options
   return options
 }
 
-/**
- * Tells the types of this package about your configuration, so that a template's name is checked where it is used.
- *
- * @example
- * declare module 'vitest-infra' {
- *   interface Register { config: typeof import('./infra.config.ts').default }
- * }
- */
-// oxlint-disable-next-line typescript/no-empty-object-type -- declared to be added to
-export interface Register {}
-
-/** The names of the templates: those of the registered configuration, else any text. */
-export type TemplateName = Register extends { config: { templates: infer Templates } }
-  ? 'default' | Extract<keyof Templates, string>
-  : string
-
 /** Two sets of options as one; the second wins, service by service and key by key. */
 export function mergeOptions(base: InfraOptions, override: InfraOptions): InfraOptions {
   const given = definedOnly(override)
-  const nested = (['postgres', 'redis', 'external', 'labels', 'templates'] as const).filter(
-    (key) => base[key] && given[key],
+  const nested = (['postgres', 'redis', 'external', 'labels', 'templates', 'services'] as const).filter(
+    (key) => isObject(base[key]) && isObject(given[key]),
   )
   const merged = nested.map((key) => [key, { ...base[key], ...definedOnly(given[key] ?? {}) }])
   return { ...base, ...given, ...Object.fromEntries(merged) }
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** An option that is set to `undefined` is one that was not given. */

@@ -1,7 +1,5 @@
 import type { ServiceState } from '../health/service-state.ts'
-
-/** The services that vitest-infra knows by name. */
-export type BuiltInServiceName = 'postgres' | 'redis'
+import type { BuiltInServiceName } from '../register.ts'
 
 /** How a service is asked whether it is well; the same words as in compose. */
 export interface Healthcheck {
@@ -13,6 +11,11 @@ export interface Healthcheck {
   readonly timeout: string
   /** Failures in a row that make the service unhealthy. */
   readonly retries: number
+}
+
+/** What the names of a service's variables begin with: `MAIL_PIT` for `mail-pit`. */
+export function variablePrefix(name: string): string {
+  return name.toUpperCase().replaceAll('-', '_')
 }
 
 /** A backing server that a suite needs. */
@@ -35,7 +38,7 @@ export interface InfraService {
 /** Time within which an image that is already there must become usable, in milliseconds. */
 export const DEFAULT_STARTUP_TIMEOUT_MS = 60_000
 
-const HEALTHCHECK_TIMES = { interval: '5s', timeout: '5s', retries: 12 } as const
+export const HEALTHCHECK_TIMES = { interval: '5s', timeout: '5s', retries: 12 } as const
 
 /** What each built-in service is when nothing is configured. */
 export const DEFAULT_SERVICES: Readonly<Record<BuiltInServiceName, InfraService>> = {

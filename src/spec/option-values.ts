@@ -50,6 +50,24 @@ export const positive = v.pipe(
 
 export const port = v.union([v.literal('random'), v.literal('env'), v.number()], 'must be "random", "env" or a number')
 
+export const portNumber = v.pipe(
+  v.number(),
+  v.integer('must be a whole number'),
+  v.minValue(1, 'must be at least 1'),
+  v.maxValue(65_535, 'must be at most 65535'),
+)
+
+/** It becomes a part of names of containers, of services in compose, whose test profile appends "-test", and of variables. */
+export const serviceName = v.pipe(
+  v.string(),
+  v.regex(/^[a-z](?:-?[a-z0-9])*$/, 'is not the name of a service: small letters, digits, and "-" between them'),
+  v.maxLength(40, 'is longer than 40 characters'),
+  v.check((given) => !given.endsWith('-test'), 'is not the name of a service: those in "-test" are compose\'s'),
+  v.check((given) => given !== 'db', 'is not the name of a service: DB_HOST and DB_PORT lead to PostgreSQL'),
+)
+
+export const variableName = v.pipe(v.string(), v.regex(/^[A-Za-z_]\w*$/, 'is not the name of a variable'))
+
 const RESERVED_SETTING = /^(?:port|listen_addresses|data_directory)$/i
 
 export const settingName = v.pipe(

@@ -10,11 +10,14 @@ import {
   name,
   password,
   port,
+  portNumber,
   positive,
   redisArgument,
   role,
+  serviceName,
   settingName,
   text,
+  variableName,
 } from './option-values.ts'
 
 const labels = record(filled, text)
@@ -25,16 +28,39 @@ const seed = v.union([filled, v.function(), step], 'must be a path, a function o
 const seeds = v.union([seed, v.array(seed)], 'must be a path, a function, a step, or a list of them')
 const sources = { extensions: v.array(name), migrations: seeds, seeds }
 
-const service = {
-  image,
-  port,
-  healthcheck: shape({ cmd: filled, interval: v.string(), timeout: v.string(), retries: positive }),
-  labels,
-}
+const healthcheck = { cmd: filled, interval: v.string(), timeout: v.string(), retries: positive }
+const service = { image, port, healthcheck: shape(healthcheck), labels }
+
+const custom = shape(
+  {
+    image,
+    port: portNumber,
+    healthcheck: shape(healthcheck, ['cmd']),
+    env: v.function(),
+    environment: record(variableName, text),
+    command: v.array(text),
+    hostPort: port,
+    labels,
+  },
+  ['image', 'port', 'healthcheck'],
+)
+
+const NO_SERVICES = 'must be a list of "postgres" and "redis", or an object of services'
+const services = v.lazy((given) => {
+  if (Array.isArray(given)) {
+    return v.array(v.picklist(['postgres', 'redis']))
+  }
+  return typeof given === 'object' && given !== null
+    ? record(
+        serviceName,
+        v.lazy((service) => (service === false ? v.literal(false) : custom)),
+      )
+    : v.custom(() => false, NO_SERVICES)
+})
 
 const schema = shape({
   provider: v.picklist(['auto', 'docker', 'embedded', 'external']),
-  services: v.array(v.picklist(['postgres', 'redis'])),
+  services,
   postgres: shape({
     ...service,
     user: role,
@@ -52,7 +78,12 @@ const schema = shape({
     isolation: v.picklist(['server', 'database']),
     seeds: paths,
   }),
-  external: shape({ postgres: filled, redis: filled, allowedHosts: v.array(filled) }),
+  external: shape({
+    postgres: filled,
+    redis: filled,
+    services: record(serviceName, filled),
+    allowedHosts: v.array(filled),
+  }),
   isolation: v.picklist(['file', 'worker', 'shared']),
   templates: record(name, shape({ from: v.string(), ...sources })),
   template: v.string(),

@@ -9,19 +9,26 @@ import {
   resolveExternalPostgres,
   resolveExternalRedis,
 } from './external-servers.ts'
+import { customServicesIn, type ResolvedCustom, resolveCustom } from './custom-services.ts'
 import type { InfraOptions, Seed, ServiceOptions, TemplateOptions } from './infra-options.ts'
 import { DEFAULT_SERVICES, DEFAULT_STARTUP_TIMEOUT_MS } from './infra-service.ts'
-import type { BuiltInServiceName, Healthcheck, InfraService } from './infra-service.ts'
 import { assertOptions, assertVariable } from './options-schema.ts'
+import {
+  type GivenService,
+  imageVariable,
+  type ResolvedService,
+  resolveService,
+  type Settle,
+} from './resolve-service.ts'
 import {
   assertDistinctPorts,
   assertHealthcheckWindow,
+  assertNotBuiltIn,
   assertOwnServers,
   assertPortVariables,
   assertTemplate,
   assertUniqueNames,
   inOrderOfLayers,
-  parsePort,
 } from './rules.ts'
 
 /** The template that `postgres.migrations` and `postgres.seeds` make. */
@@ -33,13 +40,6 @@ const MAINTENANCE_DATABASE = 'postgres'
 const SNAPSHOT_VARIABLE = 'VITEST_INFRA_SNAPSHOT'
 const KEEP_ALIVE_VARIABLE = 'VITEST_INFRA_KEEP_ALIVE'
 const STARTUP_TIMEOUT_VARIABLE = 'VITEST_INFRA_STARTUP_TIMEOUT_MS'
-
-/** A service with its place on this machine settled. */
-export interface ResolvedService {
-  readonly service: InfraService
-  /** The port to publish on, or `undefined` for one that the engine picks. */
-  readonly hostPort: number | undefined
-}
 
 export interface ResolvedPostgres extends ResolvedService {
   /** The server that is there already, with the provider `'external'`. */
@@ -92,6 +92,8 @@ export interface ResolvedSpec {
   readonly env: ((facts: StackFacts) => Readonly<Record<string, string>>) | undefined
   readonly postgres: ResolvedPostgres | undefined
   readonly redis: ResolvedRedis | undefined
+  /** The services of the user's own. */
+  readonly custom: readonly ResolvedCustom[]
 }
 
 /** Where a project's options stand and what surrounds them. */
@@ -109,8 +111,13 @@ export interface SpecContext {
 export function resolveSpec(options: unknown, context: SpecContext): ResolvedSpec {
   assertOptions(options, context.source)
   const lookup = createVariableLookup(context.environment)
-  const names = options.services ?? (Object.keys(DEFAULT_SERVICES) as BuiltInServiceName[])
+  const names = builtInServices(options)
   assertUniqueNames(names, 'services')
+  const custom = customServicesIn(options)
+  assertNotBuiltIn(
+    custom.map(([name]) => name),
+    Object.keys(DEFAULT_SERVICES),
+  )
   const startupTimeoutMs = resolveStartupTimeoutMs(options, lookup)
   const provider = resolveProvider(options, lookup)
   const settle: Settle = { options, lookup, provider, startupTimeoutMs }
@@ -126,6 +133,7 @@ export function resolveSpec(options: unknown, context: SpecContext): ResolvedSpe
     env: options.env,
     postgres: names.includes('postgres') ? resolvePostgres(settle) : undefined,
     redis: names.includes('redis') ? resolveRedis(settle) : undefined,
+    custom: custom.map(([name, given]) => resolveCustom(name, given, settle)),
   }
   assertVariables(spec, settle)
   assertRules(spec, context)
@@ -134,15 +142,22 @@ export function resolveSpec(options: unknown, context: SpecContext): ResolvedSpe
 
 /** The services of a spec, in the order in which they are reported. */
 export function servicesOf(spec: ResolvedSpec): readonly ResolvedService[] {
-  return [spec.postgres, spec.redis].filter((service) => service !== undefined)
+  return [spec.postgres, spec.redis, ...spec.custom].filter((service) => service !== undefined)
 }
 
-/** What every part of the spec is settled from. */
-interface Settle {
-  readonly options: InfraOptions
-  readonly lookup: VariableLookup
-  readonly provider: 'auto' | ProviderName
-  readonly startupTimeoutMs: number
+/** Where a service is with the provider `'external'`. */
+export function serverOf({ postgres, redis, custom }: ResolvedSpec, name: string) {
+  return [postgres, redis, ...custom].find((resolved) => resolved?.service.name === name)?.server
+}
+
+function builtInServices({ services = {} }: InfraOptions): readonly string[] {
+  // An object of services has `false` for each that it leaves out.
+  return Array.isArray(services) ? services : Object.keys(DEFAULT_SERVICES).filter((name) => !(name in services))
+}
+
+function givenService(name: string, options: ServiceOptions): GivenService {
+  const { port, ...rest } = options
+  return { ...rest, port: port === undefined ? undefined : { option: `${name}.port`, value: port } }
 }
 
 function resolvePostgres(settle: Settle): ResolvedPostgres {
@@ -150,7 +165,7 @@ function resolvePostgres(settle: Settle): ResolvedPostgres {
   const base = (name: keyof typeof BASE_VARIABLES) => settle.lookup(name) ?? BASE_VARIABLES[name]
   const settings = Object.entries(given.settings ?? {}).map(([name, value]) => [name, settingText(value)])
   return {
-    ...resolveService('postgres', given, settle),
+    ...resolveService(DEFAULT_SERVICES.postgres, givenService('postgres', given), settle),
     user: given.user ?? base('POSTGRES_USER'),
     password: given.password ?? base('POSTGRES_PASSWORD'),
     database: given.database ?? base('POSTGRES_DB'),
@@ -194,7 +209,7 @@ function toSeeds(given: Seed | readonly Seed[] | undefined): readonly Seed[] | u
 function resolveRedis(settle: Settle): ResolvedRedis {
   const given = settle.options.redis ?? {}
   return {
-    ...resolveService('redis', given, settle),
+    ...resolveService(DEFAULT_SERVICES.redis, givenService('redis', given), settle),
     args: [...(given.args ?? [])],
     binary: given.binary ?? settle.lookup('VITEST_INFRA_REDIS_BINARY'),
     ...(settle.provider === 'external'
@@ -203,37 +218,6 @@ function resolveRedis(settle: Settle): ResolvedRedis {
     isolation: given.isolation ?? (settle.provider === 'external' ? 'database' : 'server'),
     seeds: toList(given.seeds),
   }
-}
-
-function resolveService(name: BuiltInServiceName, given: ServiceOptions, settle: Settle): ResolvedService {
-  const { options, lookup, provider, startupTimeoutMs } = settle
-  const defaults = DEFAULT_SERVICES[name]
-  const service: InfraService = {
-    ...defaults,
-    image: given.image ?? lookup(imageVariable(name)) ?? defaults.image,
-    healthcheck: resolveHealthcheck(name, given, startupTimeoutMs),
-    labels: { ...options.labels, ...given.labels },
-  }
-  // A server that is there already listens where it does.
-  const port = provider === 'external' ? 'random' : (given.port ?? 'random')
-  return { service, hostPort: resolveHostPort(service, port, lookup) }
-}
-
-/** Retries that were not given are as many as the start-up time needs, and never fewer than the default. */
-function resolveHealthcheck(name: BuiltInServiceName, given: ServiceOptions, startupTimeoutMs: number): Healthcheck {
-  const healthcheck = { ...DEFAULT_SERVICES[name].healthcheck, ...given.healthcheck }
-  const intervalMs = parseDurationMs(healthcheck.interval, `${name}.healthcheck.interval`)
-  const needed = Math.ceil(startupTimeoutMs / intervalMs)
-  return { ...healthcheck, retries: given.healthcheck?.retries ?? Math.max(healthcheck.retries, needed) }
-}
-
-function resolveHostPort(service: InfraService, port: number | 'random' | 'env', lookup: VariableLookup) {
-  if (port === 'random') {
-    return undefined
-  }
-  return port === 'env'
-    ? parsePort(lookup(service.envPortVar) ?? service.defaultPort, lookup.placeOf(service.envPortVar))
-    : parsePort(port, `${service.name}.port`)
 }
 
 function resolveProvider(options: InfraOptions, lookup: VariableLookup): 'auto' | ProviderName {
@@ -323,10 +307,6 @@ function assertVariables({ postgres, redis }: ResolvedSpec, { options, lookup }:
       assertVariable(settled, lookup.placeOf(variable))
     }
   }
-}
-
-function imageVariable(name: BuiltInServiceName): string {
-  return `VITEST_INFRA_${name.toUpperCase()}_IMAGE`
 }
 
 function settingText(value: string | number | boolean): string {

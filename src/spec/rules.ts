@@ -26,6 +26,18 @@ export function assertUniqueNames(names: readonly string[], what: 'services' | '
   }
 }
 
+/** Throws if a service that is built in is described as one of the user's own. */
+export function assertNotBuiltIn(names: readonly string[], builtIn: readonly string[]): void {
+  const known = names.find((name) => builtIn.includes(name))
+  if (known !== undefined) {
+    throw new InfraError('INFRA_CONFIG_INVALID', {
+      problem: `Cannot use services.${known}: ${known} is built in, and cannot be described anew`,
+      remedy: `Put its options under ${known}; services.${known}: false leaves it out`,
+      service: known,
+    })
+  }
+}
+
 /** Throws if two services want the same port of this machine. */
 export function assertDistinctPorts(
   services: readonly { readonly service: InfraService; readonly hostPort: number | undefined }[],

@@ -7,6 +7,8 @@ import {
   redisVariables,
 } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
+import type { ResolvedCustom } from '../spec/custom-services.ts'
+import { variablePrefix } from '../spec/infra-service.ts'
 import type { ResolvedPostgres, ResolvedRedis, ResolvedSpec } from '../spec/resolve-spec.ts'
 import type { ReadyService } from './stack.ts'
 
@@ -45,7 +47,18 @@ export function describeEnvironment(spec: ResolvedSpec, facts: StackFacts): Reco
     ...(postgres && postgresVariables(postgres)),
     ...(postgres && spec.libpqEnv && libpqVariables(postgres)),
     ...(redis && redisVariables(redis)),
-    ...callEnv(spec, facts),
+    ...Object.assign({}, ...spec.custom.map((service) => customVariables(service, facts))),
+    ...callEnv(spec.env && (() => spec.env?.(facts)), 'env'),
+  }
+}
+
+function customVariables({ service, env }: ResolvedCustom, { services }: StackFacts): Readonly<Record<string, string>> {
+  const { host = '', port = 0 } = services[service.name] ?? {}
+  const prefix = variablePrefix(service.name)
+  return {
+    [`${prefix}_HOST`]: host,
+    [`${prefix}_PORT`]: String(port),
+    ...callEnv(env && (() => env({ host, port })), `services.${service.name}.env`),
   }
 }
 
@@ -64,15 +77,15 @@ function redisFacts(
   return { ...place, url: redisUrl(place), version }
 }
 
-function callEnv(spec: ResolvedSpec, facts: StackFacts): Readonly<Record<string, string>> {
+function callEnv(call: (() => unknown) | undefined, option: string): Readonly<Record<string, string>> {
   try {
-    const variables: unknown = spec.env?.(facts) ?? {}
+    const variables: unknown = call?.() ?? {}
     assertTexts(variables)
     return variables
   } catch (error) {
     throw new InfraError('INFRA_ENV_FUNCTION', {
-      problem: `Cannot set the variables of the env option: ${messageOf(error)}`,
-      remedy: 'Let env return an object of names and text, such as { TEST_PG_URL: facts.postgres.url }',
+      problem: `Cannot set the variables of the ${option} option: ${messageOf(error)}`,
+      remedy: `Let ${option} return an object of names and text, such as { ${option === 'env' ? 'TEST_PG_URL: facts.postgres.url' : 'SMTP_PORT: String(port)'} }`,
       cause: error,
     })
   }

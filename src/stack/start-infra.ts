@@ -6,6 +6,7 @@ import type { Provider } from '../providers/provider.ts'
 import { selectProvider } from '../providers/select-provider.ts'
 import { LeaseStatistics } from '../report/lease-statistics.ts'
 import type { Report } from '../report/events.ts'
+import { defineCustom } from '../services/custom.ts'
 import type { ResolvedSpec } from '../spec/resolve-spec.ts'
 import type { ExternalPostgresPart } from './external-postgres-part.ts'
 import type { ExternalRedisPart } from './external-redis-part.ts'
@@ -127,7 +128,8 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
   const redis = spec.redis && Redis.plan(spec.redis, part)
   const provider = await selecting
   report({ type: 'provider-selected', description: provider.description })
-  const definitions = [postgres, redis].flatMap((known) => known?.definition ?? [])
+  const builtIn = [postgres, redis].flatMap((known) => known?.definition ?? [])
+  const definitions = [...builtIn, ...spec.custom.map(defineCustom)]
   // Who needs it is told if it failed.
   const onWaiting = () =>
     void Promise.allSettled([

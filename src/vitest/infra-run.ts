@@ -69,7 +69,8 @@ export class InfraRun {
 }
 
 /** Equal for specs that one stack can serve; how it is divided among files is each project's own affair. */
-function stackKey({ root, provider, startupTimeoutMs, snapshot, keepAliveMs, postgres, redis }: ResolvedSpec): string {
-  const stack = { root, provider, startupTimeoutMs, snapshot, keepAliveMs, postgres, redis }
+function stackKey(spec: ResolvedSpec): string {
+  const { root, provider, startupTimeoutMs, snapshot, keepAliveMs, postgres, redis, custom } = spec
+  const stack = { root, provider, startupTimeoutMs, snapshot, keepAliveMs, postgres, redis, custom }
   return JSON.stringify(stack, (_key, value: unknown) => (typeof value === 'function' ? String(value) : value))
 }

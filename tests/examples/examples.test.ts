@@ -26,11 +26,31 @@ test.each(examples.map(({ name }) => name))('%s passes, with the command that it
   expect(exitCode).toBe(0)
 })
 
-function runExample(name: string): Promise<{ exitCode: number | null; output: string }> {
+test.each(examples.map(({ name }) => name))(
+  '%s passes on local processes, without a container engine',
+  async (name) => {
+    const { exitCode, output } = await runExample(name, {
+      VITEST_INFRA_PROVIDER: 'embedded',
+      DOCKER_HOST: 'unix:///nowhere.sock',
+    })
+
+    expect(output).toMatch(/^infra {2}Local processes, data .*PostgreSQL \d+.*Redis .*\(as asked for\)$/m)
+    expect(output).toMatch(new RegExp(`^ +Tests +${TESTS[name]} passed \\(${TESTS[name]}\\)$`, 'm'))
+    expect(exitCode).toBe(0)
+  },
+)
+
+function runExample(
+  name: string,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<{ exitCode: number | null; output: string }> {
   const args = [join(REPOSITORY, 'node_modules/vitest/vitest.mjs'), 'run', '--root', join('examples', name)]
   return new Promise((resolve) => {
-    const run = execFile(process.execPath, args, { cwd: REPOSITORY, env: cleanEnvironment() }, (_, stdout, stderr) =>
-      resolve({ exitCode: run.exitCode, output: stdout + stderr }),
+    const run = execFile(
+      process.execPath,
+      args,
+      { cwd: REPOSITORY, env: { ...cleanEnvironment(), ...variables } },
+      (_, stdout, stderr) => resolve({ exitCode: run.exitCode, output: stdout + stderr }),
     )
   })
 }

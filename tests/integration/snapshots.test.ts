@@ -242,7 +242,7 @@ test('a snapshot that another run removes before a container is made of it is do
     dockerode,
     engine: found,
     definition: { key: '', restore: '' },
-    image: { id: Id, entrypoint: [], volumes: [] },
+    image: { id: Id, entrypoint: [], command: [], volumes: [] },
     root: project.root,
     name: 'vitest-infra-none',
     labels: {},

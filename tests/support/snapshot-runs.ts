@@ -14,6 +14,7 @@ import { SnapshotImages } from '../../src/providers/docker/snapshot-images.ts'
 import type { InfraEvent } from '../../src/report/events.ts'
 import type { InfraOptions } from '../../src/spec/infra-options.ts'
 import { resolveSpec } from '../../src/spec/resolve-spec.ts'
+import { describeEnvironment } from '../../src/stack/stack-facts.ts'
 import { startInfra } from '../../src/stack/start-infra.ts'
 
 const PATIENCE = { timeout: 30_000, interval: 20 }
@@ -41,6 +42,7 @@ async function find(): Promise<FoundEngine> {
 export interface Run {
   readonly postgres: PostgresFacts
   readonly facts: StackFacts
+  readonly variables: Readonly<Record<string, string>>
   /** The containers of its services. */
   readonly containers: Readonly<Record<string, string>>
   readonly events: readonly InfraEvent[]
@@ -95,7 +97,8 @@ export class Project {
     const { facts, services } = await infra.up
     const isRestored = events.some((event) => event.type === 'service-healthy' && event.origin === 'snapshot')
     const containers = Object.fromEntries(services.map(({ name, container = '' }) => [name, container]))
-    return { postgres: facts.postgres, facts, containers, events, isRestored, stop: () => infra.stop() }
+    const variables = describeEnvironment(spec, facts)
+    return { postgres: facts.postgres, facts, variables, containers, events, isRestored, stop: () => infra.stop() }
   }
 
   /** A whole run that leaves a snapshot; resolves to the name of its image. */

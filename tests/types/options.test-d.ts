@@ -2,6 +2,7 @@ import { assertType, expectTypeOf, test } from 'vitest'
 import { defineInfra, type InfraOptions, type StackFacts } from 'vitest-infra'
 import { createGlobalSetup } from 'vitest-infra/global-setup'
 import { infra } from 'vitest-infra/plugin'
+import type { ServiceNamesIn } from '../../src/register.ts'
 import { defineConfig } from 'vitest/config'
 
 test('infra() needs no options', () => {
@@ -67,6 +68,26 @@ test('infra() rejects values that an option cannot have', () => {
   assertType(infra({ labels: { a: 1 } }))
   // @ts-expect-error: no options at all
   assertType(infra('docker'))
+})
+
+test("services are a list of those that are built in, or an object of the user's own", () => {
+  const mailpit = { image: 'axllent/mailpit', port: 1025, healthcheck: { cmd: 'true' } }
+  assertType(infra({ services: { redis: false, mailpit } }))
+  assertType(infra({ services: { mailpit: { ...mailpit, env: ({ host, port }) => ({ SMTP: `${host}:${port}` }) } } }))
+  // @ts-expect-error: no image
+  assertType(infra({ services: { mailpit: { port: 1025, healthcheck: { cmd: 'true' } } } }))
+  // @ts-expect-error: no command
+  assertType(infra({ services: { mailpit: { ...mailpit, healthcheck: { interval: '1s' } } } }))
+  // @ts-expect-error: a number
+  assertType(infra({ services: { mailpit: { ...mailpit, env: ({ port }) => ({ SMTP_PORT: port }) } } }))
+})
+
+test('a registered configuration names its services', () => {
+  const { services } = defineInfra({
+    services: { redis: false, mailpit: { image: 'm', port: 1, healthcheck: { cmd: 'c' } } },
+  })
+  expectTypeOf<ServiceNamesIn<typeof services>>().toEqualTypeOf<'postgres' | 'mailpit'>()
+  expectTypeOf<ServiceNamesIn<readonly ['redis']>>().toEqualTypeOf<'redis'>()
 })
 
 test('infra() returns a plugin that Vitest takes', () => {

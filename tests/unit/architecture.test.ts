@@ -14,8 +14,8 @@ const ALL_KINDS = ['static', 'dynamic', 'type'] as const
 
 /** From the bottom to the top: a file may import what stands below it, and its own area. */
 const LAYERS: readonly (readonly string[])[] = [
-  ['errors.ts', 'package-files.ts'],
-  ['internal/'],
+  ['errors.ts', 'package-files.ts', 'register.ts'],
+  ['internal/', 'package-version.ts'],
   ['spec/', 'environment/', 'compose/', 'health/service-state.ts', 'report/'],
   ['services/', 'seeds/'],
   ['providers/', 'isolation/', 'migrations/'],
@@ -32,7 +32,7 @@ const PURE_FILES = /^(?:(?:spec|environment|compose)\/|health\/service-state\.ts
 const PURE_PACKAGES = ['node:util', 'valibot', 'yaml']
 
 /** Files beside the entries, which are all other files that stand in `src/` itself. */
-const NOT_ENTRIES = ['errors.ts', 'package-files.ts', 'read-project.ts']
+const NOT_ENTRIES = ['errors.ts', 'package-files.ts', 'package-version.ts', 'read-project.ts', 'register.ts']
 const entries = sources.map(({ path }) => path).filter((path) => !path.includes('/') && !NOT_ENTRIES.includes(path))
 
 function areaOf(path: string): string | undefined {

@@ -30,7 +30,7 @@ export async function attachService(
 ): Promise<StartedService | undefined> {
   const { engine, signal } = options
   const api = new EngineApi(engine)
-  const spec = await digestSpec(definition, options)
+  const spec = digestSpec(definition, options)
   const answers = await Promise.all([
     api.listContainers({ [SPEC_LABEL]: spec }, signal),
     api.findImage(definition.service.image, signal),

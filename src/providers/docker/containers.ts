@@ -1,6 +1,6 @@
 import { PostgreSqlContainer } from '@testcontainers/postgresql'
 import { RedisContainer } from '@testcontainers/redis'
-import { type GenericContainer, PullPolicy, type WaitStrategy } from 'testcontainers'
+import { GenericContainer, PullPolicy, type WaitStrategy } from 'testcontainers'
 import { parseDurationMs } from '../../internal/duration.ts'
 import { type ServiceDefinition, siblingPortsOf } from '../../services/service.ts'
 import type { HostConfig } from './dockerode-types.ts'
@@ -26,8 +26,8 @@ export function describeContainer(definition: ServiceDefinition, placement: Cont
   const container = createContainer(definition, placement)
     .withName(placement.source.name)
     .withLabels({ ...service.labels, ...placement.labels })
-    .withEntrypoint(tiedEntrypoint(placement.source.entrypoint, placement.hold))
-    .withCommand([...command])
+    .withEntrypoint(tiedEntrypoint(placement.source.entrypoint, placement.hold, definition))
+    .withCommand([...(command.length > 0 ? command : placement.source.command)])
     .withHealthCheck(healthcheckOf(definition))
     .withTmpFs(Object.fromEntries(placement.memoryFolders.map((folder) => [folder, 'rw'])))
     .withPullPolicy(PullPolicy.neverPull())
@@ -46,57 +46,43 @@ export function describeContainer(definition: ServiceDefinition, placement: Cont
 
 function createContainer({ service, environment }: ServiceDefinition, placement: ContainerPlacement): GenericContainer {
   const { image } = placement.source
-  if (service.name === 'redis') {
-    return new TiedRedisContainer(image, placement).withEnvironment({ ...environment })
+  if (service.name === 'postgres') {
+    const { POSTGRES_USER = '', POSTGRES_PASSWORD = '', POSTGRES_DB = '', ...rest } = environment
+    return new (tied(PostgreSqlContainer, placement))(image)
+      .withUsername(POSTGRES_USER)
+      .withPassword(POSTGRES_PASSWORD)
+      .withDatabase(POSTGRES_DB)
+      .withEnvironment(rest)
   }
-  const { POSTGRES_USER = '', POSTGRES_PASSWORD = '', POSTGRES_DB = '', ...rest } = environment
-  return new TiedPostgreSqlContainer(image, placement)
-    .withUsername(POSTGRES_USER)
-    .withPassword(POSTGRES_PASSWORD)
-    .withDatabase(POSTGRES_DB)
-    .withEnvironment(rest)
+  const container =
+    service.name === 'redis'
+      ? new (tied(RedisContainer, placement))(image)
+      : new (tied(GenericContainer, placement))(image).withExposedPorts(service.defaultPort)
+  return container.withEnvironment({ ...environment })
 }
 
-class TiedPostgreSqlContainer extends PostgreSqlContainer {
-  readonly #placement: ContainerPlacement
+/** One of Testcontainers' containers, with an input that is held open from here. */
+// oxlint-disable-next-line typescript/no-explicit-any -- TypeScript wants it so of what a mixin extends
+function tied<Base extends new (...args: any[]) => GenericContainer>(
+  Container: Base,
+  { bindAddress, onCreated }: ContainerPlacement,
+) {
+  return class extends Container {
+    protected override async beforeContainerCreated(): Promise<void> {
+      Object.assign(this.createOpts, OPEN_INPUT)
+      settleHost(this.hostConfig, bindAddress)
+    }
 
-  constructor(image: string, placement: ContainerPlacement) {
-    super(image)
-    this.#placement = placement
-  }
-
-  protected override async beforeContainerCreated(): Promise<void> {
-    Object.assign(this.createOpts, OPEN_INPUT)
-    settleHost(this.hostConfig, this.#placement)
-  }
-
-  protected override containerCreated(id: string): Promise<void> {
-    return this.#placement.onCreated(id)
-  }
-}
-
-class TiedRedisContainer extends RedisContainer {
-  readonly #placement: ContainerPlacement
-
-  constructor(image: string, placement: ContainerPlacement) {
-    super(image)
-    this.#placement = placement
-  }
-
-  protected override async beforeContainerCreated(): Promise<void> {
-    Object.assign(this.createOpts, OPEN_INPUT)
-    settleHost(this.hostConfig, this.#placement)
-  }
-
-  protected override containerCreated(id: string): Promise<void> {
-    return this.#placement.onCreated(id)
+    protected override containerCreated(id: string): Promise<void> {
+      return onCreated(id)
+    }
   }
 }
 
 /** The engine closes the input of a container when the one connection that holds it open ends. */
 const OPEN_INPUT = { OpenStdin: true, StdinOnce: true, AttachStdin: true }
 
-function settleHost(host: HostConfig, { bindAddress }: ContainerPlacement): void {
+function settleHost(host: HostConfig, bindAddress: string): void {
   // Gone with its server, whoever ended it.
   host.AutoRemove = true
   // Testcontainers publishes on every address of the machine; a test database belongs on one.

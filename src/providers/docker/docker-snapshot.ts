@@ -14,6 +14,7 @@ const RESTORE_AND_START = `export snapshot=${SNAPSHOT_FOLDER}; sh -c "$1" || exi
 export interface ImageFacts {
   readonly id: string
   readonly entrypoint: readonly string[]
+  readonly command: readonly string[]
   /** The folders that it declares as volumes: where its server keeps its data. */
   readonly volumes: readonly string[]
 }
@@ -24,6 +25,8 @@ export interface ContainerSource {
   readonly name: string
   readonly image: string
   readonly entrypoint: readonly string[]
+  /** What it runs where nothing else is wanted. */
+  readonly command: readonly string[]
 }
 
 export interface DockerSnapshotOptions {
@@ -61,7 +64,7 @@ export class DockerSnapshot {
     }
     const entrypoint = ['sh', '-c', RESTORE_AND_START, 'sh', definition.restore, ...image.entrypoint]
     try {
-      return await start({ name, image: this.#name, entrypoint })
+      return await start({ name, image: this.#name, entrypoint, command: image.command })
     } catch (error) {
       await removeContainer(engine, name).catch(() => {})
       // Another run may have removed it meanwhile, as an old one.

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { MANIFEST_FILE } from '../../package-files.ts'
+import { packageVersion } from '../../package-version.ts'
 import { type ServiceDefinition, siblingPortsOf } from '../../services/service.ts'
 import type { Engine } from './find-engine.ts'
 
@@ -39,16 +38,16 @@ export function labelOfRoot(root: string): Readonly<Record<string, string>> {
 }
 
 /** The labels of a container that outlives its run, if it does. */
-export async function keptLabels(
+export function keptLabels(
   definition: ServiceDefinition,
   container: KeptContainer,
-): Promise<Readonly<Record<string, string>> | undefined> {
+): Readonly<Record<string, string>> | undefined {
   const { keepAliveMs, image, host, folder, root } = container
   if (keepAliveMs === undefined) {
     return undefined
   }
   return {
-    [SPEC_LABEL]: await digestSpec(definition, container),
+    [SPEC_LABEL]: digestSpec(definition, container),
     [IMAGE_LABEL]: image,
     [KEEP_LABEL]: String(keepAliveMs),
     [HOST_LABEL]: host,
@@ -61,12 +60,12 @@ export async function keptLabels(
  * All that a server is: equal for two runs only if either can do with the server of the other. How many siblings there
  * are is left out, since a server with more is as good; so are templates, which have fingerprints of their own.
  */
-export async function digestSpec(definition: ServiceDefinition, { engine, root }: KeptPlace): Promise<string> {
+export function digestSpec(definition: ServiceDefinition, { engine, root }: KeptPlace): string {
   const { service, hostPort, environment, command, siblings, sharedMemoryBytes } = definition
   const { state: _state, ...rest } = service
   return digest(
     JSON.stringify([
-      await readVersion(),
+      packageVersion(),
       engine.host,
       root,
       rest,
@@ -82,10 +81,6 @@ export async function digestSpec(definition: ServiceDefinition, { engine, root }
 /** The ports that a container must publish to serve. */
 export function wantedPorts(definition: ServiceDefinition): readonly string[] {
   return [definition.service.defaultPort, ...siblingPortsOf(definition)].map((port) => `${port}/tcp`)
-}
-
-async function readVersion(): Promise<string> {
-  return readFile(MANIFEST_FILE, 'utf8').then((text) => (JSON.parse(text) as { version: string }).version)
 }
 
 function digest(text: string): string {

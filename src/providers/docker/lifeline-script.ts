@@ -61,16 +61,34 @@ end
 `
 
 /**
- * Starts the first holder on the container's own input, then becomes the server.
+ * Starts the first holder on the container's own input.
  *
  * Arguments: the script of the holder, its run, token and grace period, the command line that the container would have had.
  */
-const START = `
+const START_HOLDER = `
 hold=$1 run=$2 token=$3 grace=$4
 shift 4
 exec 3<&0
 sh -c "$hold" sh "$run" "$token" "$grace" <&3 3<&- 2>/dev/null &
-exec "$@" </dev/null 3<&-
+`
+
+/** Starts the holder, then becomes the server. */
+const START = `${START_HOLDER}exec "$@" </dev/null 3<&-
+`
+
+/**
+ * Starts the holder, then the server as a process that any signal can end, as it could not end the first one. What the
+ * engine asks the first one for is handed on; the container ends with the server, and as it ended.
+ */
+const START_BESIDE = `${START_HOLDER}"$@" </dev/null 3<&- &
+server=$!
+trap 'kill -TERM "$server" 2>/dev/null' INT TERM QUIT
+code=0
+while kill -0 "$server" 2>/dev/null; do
+  wait "$server"
+  code=$?
+done
+exit "$code"
 `
 
 /** Whose a server is, and how long it stays when they have gone. */
@@ -91,8 +109,12 @@ export const WORDS = {
 }
 
 /** The entrypoint that ties a server to its container's input, around that of an image. */
-export function tiedEntrypoint(entrypoint: readonly string[], hold: Hold): string[] {
-  const prefix = ['sh', '-c', START, TIED, HOLD, hold.run, 'first', graceOf(hold)]
+export function tiedEntrypoint(
+  entrypoint: readonly string[],
+  hold: Hold,
+  { isCustom = false }: { readonly isCustom?: boolean | undefined } = {},
+): string[] {
+  const prefix = ['sh', '-c', isCustom ? START_BESIDE : START, TIED, HOLD, hold.run, 'first', graceOf(hold)]
   // An image that was committed from a container of ours is tied already.
   const isTied = entrypoint[prefix.indexOf(TIED)] === TIED
   return [...prefix, ...(isTied ? entrypoint.slice(prefix.length) : entrypoint)]

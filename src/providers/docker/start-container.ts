@@ -52,7 +52,7 @@ export async function startContainer(
   const api = new EngineApi(engine)
   const hold = { run: runId, graceMs: keepAliveMs }
   const [memoryFolder = '/tmp'] = image.volumes
-  const kept = await keptLabels(definition, { ...context, image: image.id, host, folder: memoryFolder })
+  const kept = keptLabels(definition, { ...context, image: image.id, host, folder: memoryFolder })
   const own = kept ? { ...(await labelsOf(definition, { ...context, isOutlived: true })), ...kept } : labels
   const created: { tied?: Tied } = {}
   const onCreated = async (id: string) => {
@@ -70,7 +70,7 @@ export async function startContainer(
   const snapshot = openSnapshot(definition, { dockerode, engine, image, root, name, labels })
   const restored = await snapshot?.start(start, { service: service.name, report })
   try {
-    const started = restored ?? (await start({ name, image: service.image, entrypoint: image.entrypoint }))
+    const started = restored ?? (await start({ ...image, name, image: service.image }))
     const tied = created.tied ?? (await tie(dockerode, { api, id: started.getId(), hold }))
     const isKept = keepAliveMs !== undefined
     const use = snapshot?.useOf(tied.container, { isRestored: restored !== undefined }) ?? { kind: 'none' }
@@ -126,8 +126,8 @@ async function labelsOf(
 /** Memory is mounted where an image declares volumes: that is faster, and leaves no anonymous volume behind. */
 async function readImage(client: ContainerRuntimeClient, image: string): Promise<ImageFacts> {
   const { Id, Config } = await client.container.dockerode.getImage(image).inspect()
-  const entrypoint = [Config.Entrypoint ?? []].flat()
-  return { id: Id, entrypoint, volumes: Object.keys(Config.Volumes ?? {}) }
+  const [entrypoint, command] = [[Config.Entrypoint ?? []].flat(), [Config.Cmd ?? []].flat()]
+  return { id: Id, entrypoint, command, volumes: Object.keys(Config.Volumes ?? {}) }
 }
 
 async function containersPublishing(client: ContainerRuntimeClient, port: number): Promise<string[]> {

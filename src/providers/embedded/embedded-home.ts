@@ -4,7 +4,7 @@ import { findPostgres, type PostgresPackage } from './find-postgres.ts'
 import { findRedis, type RedisProgram } from './find-redis.ts'
 import { cacheFolder, type DataPlace, findDataPlace } from './folders.ts'
 import type { Account } from './keeper-protocol.ts'
-import { isMissing, type Missing } from './missing.ts'
+import { isMissing, type Missing, missingEngine } from './missing.ts'
 
 /** Everything that local servers need of this machine. */
 export interface EmbeddedHome {
@@ -46,6 +46,7 @@ export async function findEmbeddedHome(
   if (postgres && typeof found === 'string') {
     missing.push({ service: 'postgres', reason: found, install: 'Run the tests as an ordinary user' })
   }
+  missing.push(...spec.custom.map(({ service }) => missingEngine(service)))
   if (missing.length > 0 || isMissing(postgres) || isMissing(redis)) {
     return missing
   }

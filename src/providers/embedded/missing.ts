@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises'
-import type { BuiltInServiceName } from '../../spec/infra-service.ts'
+import type { InfraService } from '../../spec/infra-service.ts'
 
 /** What a service lacks to run as a local process. */
 export interface Missing {
-  readonly service: BuiltInServiceName
+  readonly service: string
   /** A clause: "… is not installed". */
   readonly reason: string
   /** An instruction; one that names a command begins with "Run: ". */
@@ -29,6 +29,15 @@ export async function installCommand(platform: NodeJS.Platform): Promise<string>
     }
   }
   return 'npm install --save-dev redis-memory-server'
+}
+
+/** What a service of the user's own lacks: it is an image, and no program. */
+export function missingEngine({ name, image }: InfraService): Missing {
+  return {
+    service: name,
+    reason: `its image ${image} needs a container engine`,
+    install: `Start Docker, or leave ${name} out of services`,
+  }
 }
 
 export function isMissing(found: object | undefined): found is Missing {

@@ -55,7 +55,7 @@ test.for(['', 'soon', '30', '-5m', '0s', '600h'])('vitest-infra up --ttl=%s is r
   const { status, stdout, stderr } = run(['up', `--ttl=${ttl}`])
   expect(stderr).toContain(
     `Cannot read --ttl: "${ttl}" is not a duration from 1ms to 2147483647ms\n` +
-      'Write a number and a unit, such as "500ms", "5s", "1m30s" or "1h"\n\nUsage: vitest-infra up [--ttl <time>]\n',
+      'Write a number and a unit, such as "500ms", "5s", "1m30s" or "1h"\n\nUsage: vitest-infra up [--ttl <time>] [--wait]\n',
   )
   expect([status, stdout]).toEqual([2, ''])
 })

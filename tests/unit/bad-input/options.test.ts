@@ -7,6 +7,7 @@ class Options {
   readonly provider = 'docker'
 }
 const step = { name: 'load', files: [], run: () => {} }
+const custom = { image: 'mailpit', port: 1025, healthcheck: { cmd: 'true' } }
 const parsed = (json: string): object => JSON.parse(json) as object
 
 /** What is wrong, and the options that it is wrong with. */
@@ -39,7 +40,10 @@ const faults: readonly (readonly [fault: string, options: unknown])[] = [
     'provider must be "auto" or "docker" or "embedded" or "external", but is Symbol(docker)',
     { provider: Symbol('docker') },
   ],
-  ['services must be a list, but is "postgres"', { services: 'postgres' }],
+  [
+    'services must be a list of "postgres" and "redis", or an object of services, but is "postgres"',
+    { services: 'postgres' },
+  ],
   ['services.0 must be "postgres" or "redis", but is "mysql"', { services: ['mysql'] }],
   ['services.1 is missing', { services: ['redis', undefined] }],
   ['isolation must be "file" or "worker" or "shared", but is "test"', { isolation: 'test' }],
@@ -48,6 +52,33 @@ const faults: readonly (readonly [fault: string, options: unknown])[] = [
   ['snapshot must be a boolean, but is "on"', { snapshot: 'on' }],
   ['libpqEnv must be a boolean, but is 1', { libpqEnv: 1 }],
   ['env must be a function, but is an object', { env: { A: 'b' } }],
+  // Services of the user's own
+  ['services.mailpit must be an object, but is true', { services: { mailpit: true } }],
+  ['services.mailpit.image is missing', { services: { mailpit: { port: 1, healthcheck: { cmd: 'true' } } } }],
+  ['services.mailpit.port is missing', { services: { mailpit: { image: 'a', healthcheck: { cmd: 'true' } } } }],
+  ['services.mailpit.healthcheck is missing', { services: { mailpit: { image: 'a', port: 1 } } }],
+  ['services.mailpit.healthcheck.cmd is missing', { services: { mailpit: { ...custom, healthcheck: {} } } }],
+  ['services.mailpit.port must be a number, but is "1025"', { services: { mailpit: { ...custom, port: '1025' } } }],
+  ['services.mailpit.port must be at most 65535, but is 65536', { services: { mailpit: { ...custom, port: 65_536 } } }],
+  ['services.mailpit.env must be a function, but is an object', { services: { mailpit: { ...custom, env: {} } } }],
+  ['services.mailpit.ports is not an option', { services: { mailpit: { ...custom, ports: [1] } } }],
+  [
+    'services.mailpit.environment."A B" is not the name of a variable',
+    { services: { mailpit: { ...custom, environment: { 'A B': 'c' } } } },
+  ],
+  ['services.mailpit.command.0 must be a string, but is 1', { services: { mailpit: { ...custom, command: [1] } } }],
+  ...['', 'Mailpit', 'mail pit', '-mail', 'mail-', 'mail_pit', '1mail', 'mail--pit'].map(
+    (name) =>
+      [
+        `services.${/^[\w-]+$/.test(name) ? name : JSON.stringify(name)} is not the name of a service: small letters, digits, and "-" between them`,
+        { services: { [name]: custom } },
+      ] as const,
+  ),
+  [
+    'services.redis-test is not the name of a service: those in "-test" are compose\'s',
+    { services: { 'redis-test': custom } },
+  ],
+  ['services.db is not the name of a service: DB_HOST and DB_PORT lead to PostgreSQL', { services: { db: custom } }],
   // Images
   ...[
     '',
@@ -252,6 +283,30 @@ const rules: readonly (readonly [
       'Give each of the services a name of its own',
     ],
     { services: ['redis', 'postgres', 'redis'] },
+  ],
+  [
+    'INFRA_CONFIG_INVALID',
+    [
+      'Cannot use services.redis: redis is built in, and cannot be described anew',
+      'Put its options under redis; services.redis: false leaves it out',
+    ],
+    { services: { redis: custom } },
+  ],
+  [
+    'INFRA_PORT_INVALID',
+    [
+      'Cannot use services.mailpit.hostPort: "0" is not a port',
+      'Set services.mailpit.hostPort to a whole number from 1 to 65535',
+    ],
+    { services: { mailpit: { ...custom, hostPort: 0 } } },
+  ],
+  [
+    'INFRA_PORT_INVALID',
+    [
+      'Cannot publish service "mailpit" on port 5000: service "redis" has it',
+      "Give mailpit.port another number, or leave it at 'random'",
+    ],
+    { redis: { port: 5000 }, services: { mailpit: { ...custom, hostPort: 5000 } } },
   ],
   [
     'INFRA_NAME_DUPLICATE',

@@ -15,6 +15,13 @@ test('help, --help and -h list every command and the exit codes', () => {
   expect(text).toContain('\n  0  done\n')
 })
 
+test('--version and -v ask for the version', () => {
+  expect(['--version', '-v'].map((arg) => readCommandLine([arg], COMMANDS))).toEqual([
+    { type: 'version' },
+    { type: 'version' },
+  ])
+})
+
 test.for(Object.keys(COMMANDS))('the help of %s has lines to copy, which are understood', (name) => {
   const text = help('help', name)
   expect(help(name, '--help')).toBe(text)
@@ -30,11 +37,12 @@ test.for(Object.keys(COMMANDS))('the help of %s has lines to copy, which are und
 
 test('the help of a command says what it is for, its options and examples', () => {
   expect(help('up', '-h')).toMatchInlineSnapshot(`
-    "Usage: vitest-infra up [--ttl <time>]
+    "Usage: vitest-infra up [--ttl <time>] [--wait]
 
     Start the stack of this project and leave it up: tests use it from then on
 
     Options:
+      --wait        Return when all services are healthy; it always does, as compose does with --wait
       --ttl <time>  How long it stays when nobody uses it, such as 30m (default: 8h)
 
     Examples:

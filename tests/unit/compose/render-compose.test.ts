@@ -47,6 +47,34 @@ test.for([
   expect(error.code).toBe('INFRA_MIRROR_DIFFERS')
 })
 
+test('renderCompose() renders services of the user, with nothing in them that compose would read as its own', () => {
+  const mailpit = {
+    image: 'axllent/mailpit',
+    port: 1025,
+    healthcheck: { cmd: 'test "$READY"', interval: '1s', retries: 60 },
+    environment: { MP_UI_AUTH: 'a:$b' },
+    command: ['--max', '$100'],
+    labels: { team: 'mail' },
+  }
+  const { services } = render({ services: { postgres: false, redis: false, mailpit } })
+  const common = {
+    image: 'axllent/mailpit',
+    command: ['--max', '$$100'],
+    environment: { MP_UI_AUTH: 'a:$$b' },
+    healthcheck: { test: ['CMD-SHELL', 'test "$$READY"'], interval: '1s', timeout: '5s', retries: 60 },
+    labels: { team: 'mail' },
+  }
+  expect(services).toEqual({
+    mailpit: { ...common, restart: 'unless-stopped', ports: ['127.0.0.1:${MAILPIT_PORT:-1025}:1025'] },
+    'mailpit-test': {
+      ...common,
+      profiles: ['test'],
+      ports: ['127.0.0.1::1025'],
+      networks: { test: { aliases: ['mailpit'] } },
+    },
+  })
+})
+
 test('renderCompose() can be read back', () => {
   expect(render()).toEqual({
     services: {

@@ -38,6 +38,7 @@ test('resolveSpec() needs no options', () => {
       isolation: 'server',
       seeds: undefined,
     },
+    custom: [],
   })
 })
 

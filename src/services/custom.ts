@@ -1,0 +1,46 @@
+import { type EventEmitter, once } from 'node:events'
+import { connect } from 'node:net'
+import type { ResolvedCustom } from '../spec/custom-services.ts'
+import type { Address, ServiceDefinition } from './service.ts'
+
+/** The engine's proxy accepts a connection before anyone listens behind it, and closes it again at once. */
+const STAYS_OPEN_MS = 50
+
+/** What a service of the user's own is: what its image makes of it, and a port that accepts connections. */
+export function defineCustom({ service, hostPort, server, environment, command }: ResolvedCustom): ServiceDefinition {
+  return {
+    service,
+    hostPort,
+    environment,
+    command,
+    isCustom: true,
+    probe: (address, signal) => probePort({ ...server, ...address }, signal),
+  }
+}
+
+/** Nobody here knows what the server speaks, so its version is not to be had. */
+async function probePort({ host, port }: Address, signal: AbortSignal): Promise<string> {
+  const socket = connect({ host, port })
+  try {
+    await once(socket, 'connect', { signal })
+    if (await endsWithin(socket.resume(), STAYS_OPEN_MS)) {
+      throw new Error('the connection was closed at once')
+    }
+    return ''
+  } finally {
+    socket.destroy()
+  }
+}
+
+async function endsWithin(socket: EventEmitter, ms: number): Promise<boolean> {
+  const limit = AbortSignal.timeout(ms)
+  try {
+    await once(socket, 'end', { signal: limit })
+    return true
+  } catch (error) {
+    if (!limit.aborted) {
+      throw error
+    }
+    return false
+  }
+}

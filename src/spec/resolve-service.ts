@@ -1,0 +1,63 @@
+import type { VariableLookup } from '../environment/environment-layers.ts'
+import type { ProviderName } from '../environment/infra-facts.ts'
+import { parseDurationMs } from '../internal/duration.ts'
+import type { InfraOptions } from './infra-options.ts'
+import { type Healthcheck, type InfraService, variablePrefix } from './infra-service.ts'
+import { parsePort } from './rules.ts'
+
+/** A service with its place on this machine settled. */
+export interface ResolvedService {
+  readonly service: InfraService
+  /** The port to publish on, or `undefined` for one that the engine picks. */
+  readonly hostPort: number | undefined
+}
+
+/** What every part of the spec is settled from. */
+export interface Settle {
+  readonly options: InfraOptions
+  readonly lookup: VariableLookup
+  readonly provider: 'auto' | ProviderName
+  readonly startupTimeoutMs: number
+}
+
+/** What a user says of a service, whichever it is. */
+export interface GivenService {
+  readonly image?: string | undefined
+  readonly port?: { readonly option: string; readonly value: number | 'random' | 'env' } | undefined
+  readonly healthcheck?: Partial<Healthcheck> | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+}
+
+/** A service as it is by default, with what the user says of it. */
+export function resolveService(defaults: InfraService, given: GivenService, settle: Settle): ResolvedService {
+  const { options, lookup, provider, startupTimeoutMs } = settle
+  const service: InfraService = {
+    ...defaults,
+    image: given.image ?? lookup(imageVariable(defaults.name)) ?? defaults.image,
+    healthcheck: resolveHealthcheck(defaults, given, startupTimeoutMs),
+    labels: { ...options.labels, ...given.labels },
+  }
+  // A server that is there already listens where it does.
+  return { service, hostPort: provider === 'external' ? undefined : resolveHostPort(service, given, lookup) }
+}
+
+export function imageVariable(name: string): string {
+  return `VITEST_INFRA_${variablePrefix(name)}_IMAGE`
+}
+
+/** Retries that were not given are as many as the start-up time needs, and never fewer than the default. */
+function resolveHealthcheck(defaults: InfraService, given: GivenService, startupTimeoutMs: number): Healthcheck {
+  const healthcheck = { ...defaults.healthcheck, ...given.healthcheck }
+  const intervalMs = parseDurationMs(healthcheck.interval, `${defaults.name}.healthcheck.interval`)
+  const needed = Math.ceil(startupTimeoutMs / intervalMs)
+  return { ...healthcheck, retries: given.healthcheck?.retries ?? Math.max(healthcheck.retries, needed) }
+}
+
+function resolveHostPort(service: InfraService, { port }: GivenService, lookup: VariableLookup): number | undefined {
+  if (port === undefined || port.value === 'random') {
+    return undefined
+  }
+  return port.value === 'env'
+    ? parsePort(lookup(service.envPortVar) ?? service.defaultPort, lookup.placeOf(service.envPortVar))
+    : parsePort(port.value, port.option)
+}
