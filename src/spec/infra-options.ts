@@ -259,14 +259,14 @@ export function defineInfra<const Options extends InfraOptions>(options: Options
 /** Two sets of options as one; the second wins, service by service and key by key. */
 export function mergeOptions(base: InfraOptions, override: InfraOptions): InfraOptions {
   const given = definedOnly(override)
-  const nested = (['postgres', 'redis', 'external', 'labels', 'templates', 'services'] as const).filter(
-    (key) => isObject(base[key]) && isObject(given[key]),
-  )
-  const merged = nested.map((key) => [key, { ...base[key], ...definedOnly(given[key] ?? {}) }])
-  return { ...base, ...given, ...Object.fromEntries(merged) }
+  const nested = (['postgres', 'redis', 'external', 'labels', 'templates', 'services'] as const).flatMap((key) => {
+    const [below, above]: readonly unknown[] = [base[key], given[key]]
+    return isObject(below) && isObject(above) ? [[key, { ...below, ...definedOnly(above) }] as const] : []
+  })
+  return { ...base, ...given, ...Object.fromEntries(nested) }
 }
 
-function isObject(value: unknown): boolean {
+function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

@@ -46,16 +46,13 @@ const custom = shape(
 )
 
 const NO_SERVICES = 'must be a list of "postgres" and "redis", or an object of services'
+const customOrNot = v.lazy((given) => (given === false ? v.literal(false) : custom))
 const services = v.lazy((given) => {
   if (Array.isArray(given)) {
     return v.array(v.picklist(['postgres', 'redis']))
   }
-  return typeof given === 'object' && given !== null
-    ? record(
-        serviceName,
-        v.lazy((service) => (service === false ? v.literal(false) : custom)),
-      )
-    : v.custom(() => false, NO_SERVICES)
+  const isObject = typeof given === 'object' && given !== null
+  return isObject ? record(serviceName, customOrNot) : v.custom(() => false, NO_SERVICES)
 })
 
 const schema = shape({

@@ -100,10 +100,10 @@ test.for([
   ['that ends when it is asked to', cache.command],
   ['that heeds no signal', STUBBORN],
 ] as const)('a server %s is gone with its stack', async ([, command]) => {
-  const { stop, containers } = await start({ services: { ...ALONE, cache: { ...cache, command } } })
-  const container = containers['cache'] ?? ''
+  const run = await start({ services: { ...ALONE, cache: { ...cache, command } } })
+  const container = run.containers['cache'] ?? ''
   expect(await isThere(container)).toBe(true)
-  await stop()
+  await run.stop()
   await expect.poll(() => isThere(container), { timeout: 5_000 }).toBe(false)
 })
 
