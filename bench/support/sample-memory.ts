@@ -47,5 +47,6 @@ async function peakOf(read: () => Promise<number>, signal: AbortSignal): Promise
 /** The kernel keeps the peak itself, so that only the last moments before the end can be missed. */
 async function mainProcessBytes({ pids }: Session): Promise<number> {
   const status = await readFile(`/proc/${pids[0]}/status`, 'utf8')
-  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
+  // One that has just ended has no such line.
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024
 }

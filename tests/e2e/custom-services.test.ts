@@ -6,7 +6,11 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   test('a service of the user comes up with the others, for all files, and goes with them', async () => {
     const run = await runVitest('custom-services', { consumer })
     expect(run).toMatchObject({ exitCode: 0, created: ['cache', 'redis'] })
-    expect(sortedLines(run.stderr)).toMatchInlineSnapshot()
+    expect(sortedLines(run.stderr)).toMatchInlineSnapshot(`
+      "infra  1 lease, waited <time> (median), <time> (95th percentile)
+      infra  Docker Engine <version> at <host> (<source>)
+      infra  cache healthy after <time>, redis <version> healthy after <time>"
+    `)
   })
 
   test('without a container engine, the error says which service needs one', async () => {

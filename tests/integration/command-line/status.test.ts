@@ -40,6 +40,8 @@ test('status tells a service that is stopped, healthy, degraded, unhealthy, and 
   const watch = cli.start(['status', '--watch', '--json'])
   let seen = ''
   watch.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()))
+  // Nothing is said there, unless it ends.
+  watch.stderr.on('data', (chunk: Buffer) => (seen += chunk.toString()))
 
   await expect.poll(() => seen, PATIENCE).toContain('"state":"healthy"')
   // One that the engine has never found well would be unhealthy at once.
