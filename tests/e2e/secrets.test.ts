@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import { SnapshotImages } from '../../src/providers/docker/snapshot-images.ts'
+import { containersOf, engine } from './support/containers.ts'
+import { startVitest } from './support/run-vitest.ts'
+
+/** Nowhere else by chance. */
+const SECRET = 'Tr0ub4dor-and-3-horses'
+const PATIENCE = { timeout: 60_000, interval: 50 }
+
+/** The command lines of all processes of this machine, those in containers of an engine on it included. */
+function commandLines(): string {
+  const pids = existsSync('/proc') ? readdirSync('/proc').filter((name) => /^\d+$/.test(name)) : []
+  return pids.map((pid) => readIfThere(`/proc/${pid}/cmdline`).replaceAll('\0', ' ')).join('\n')
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** All that an engine tells of a project's containers, but for the environment, of which SECURITY.md says that it does. */
+async function toldOfContainers(project: string): Promise<string> {
+  const containers = await containersOf(project)
+  return JSON.stringify(
+    containers.map(({ Config: { Env: _environment, ...Config }, ...rest }) => ({ ...rest, Config })),
+  )
+}
+
+/** The same of the images that the project's snapshots are in. */
+async function toldOfSnapshots(folder: string): Promise<string[]> {
+  const docker = await engine()
+  const project = createHash('sha256').update(folder).digest('hex').slice(0, 32)
+  const images = await docker.listImages({ filters: { label: [`vitest-infra.snapshot.project=${project}`] } })
+  return Promise.all(
+    images.map(async ({ Id }) => {
+      const image = docker.getImage(Id)
+      return JSON.stringify([await image.inspect(), await image.history()])
+    }),
+  )
+}
+
+describe.each(inject('consumers'))('$name', (consumer) => {
+  test('a password is in no output, report, label, name, command line or image', { timeout: 120_000 }, async () => {
+    const env = { POSTGRES_PASSWORD: SECRET, VITEST_INFRA_SNAPSHOT: 'on' }
+    const run = await startVitest('secrets', { consumer, env })
+    onTestFinished(async () => void (await new SnapshotImages(await engine()).removeAll(run.folder)))
+    await expect.poll(async () => (await containersOf(run.project)).length, PATIENCE).toBe(2)
+    await expect.poll(() => toldOfSnapshots(run.folder), PATIENCE).toHaveLength(1)
+    const seen = [commandLines(), await toldOfContainers(run.project), ...(await toldOfSnapshots(run.folder))]
+    // What was looked at is what it should be.
+    expect(seen[0]).toContain('vitest.mjs')
+    expect(seen[1]).toContain('vitest-infra.service')
+    await writeFile(join(run.folder, 'seen'), '')
+    const { exitCode } = await run.ended
+    expect(exitCode).toBe(1)
+
+    const reports = ['out.json', 'out.xml'].map((file) => readFileSync(join(run.folder, file), 'utf8'))
+    expect(reports[0]).toContain('no_such_word')
+    expect(run.stderr).toContain("PASSWORD '***' NO_SUCH_WORD")
+    for (const text of [...seen, ...reports, run.stdout, run.stderr]) {
+      expect(text).not.toContain(SECRET)
+    }
+  })
+
+  test('a start that fails does not tell it either', async () => {
+    const config = `
+      import { infra } from 'vitest-infra/plugin'
+      export default { plugins: [infra({ postgres: { settings: { shared_preload_libraries: 'none_of_that_name' } } })] }`
+    const env = { POSTGRES_PASSWORD: SECRET }
+    const run = await startVitest('secrets', { consumer, env, files: { 'vitest.config.ts': config } })
+    const { exitCode, stdout, stderr } = await run.ended
+    expect(exitCode).toBe(1)
+    expect(stdout + stderr).toContain('none_of_that_name')
+    expect(stdout + stderr).not.toContain(SECRET)
+  })
+})
