@@ -1,4 +1,4 @@
-// Kills runs, workers and servers at random: npm run faults -- [--seed N] [--count N]
+// Kills runs, workers and servers at random, and leases: npm run faults -- [--seed N] [--count N] [--leases N]
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 
@@ -6,10 +6,11 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 100_000) },
     count: { type: 'string', default: '100' },
+    leases: { type: 'string', default: '1000' },
   },
 })
 const { status } = spawnSync('vitest', ['run', 'tests/faults', '--project', 'faults'], {
   stdio: 'inherit',
-  env: { ...process.env, FAULTS_SEED: values.seed, FAULTS_COUNT: values.count },
+  env: { ...process.env, FAULTS_SEED: values.seed, FAULTS_COUNT: values.count, FAULTS_LEASES: values.leases },
 })
 process.exitCode = status ?? 1

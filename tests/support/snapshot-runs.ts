@@ -42,6 +42,8 @@ async function find(): Promise<FoundEngine> {
 export interface Run {
   readonly postgres: PostgresFacts
   readonly facts: StackFacts
+  /** Path of the socket on which workers lease. */
+  readonly socket: string
   readonly variables: Readonly<Record<string, string>>
   /** The containers of its services. */
   readonly containers: Readonly<Record<string, string>>
@@ -94,11 +96,20 @@ export class Project {
       clock: systemClock,
     })
     onTestFinished(() => infra.stop())
-    const { facts, services } = await infra.up
+    const { facts, services, socket } = await infra.up
     const isRestored = events.some((event) => event.type === 'service-healthy' && event.origin === 'snapshot')
     const containers = Object.fromEntries(services.map(({ name, container = '' }) => [name, container]))
     const variables = describeEnvironment(spec, facts)
-    return { postgres: facts.postgres, facts, variables, containers, events, isRestored, stop: () => infra.stop() }
+    return {
+      postgres: facts.postgres,
+      facts,
+      socket,
+      variables,
+      containers,
+      events,
+      isRestored,
+      stop: () => infra.stop(),
+    }
   }
 
   /** A whole run that leaves a snapshot; resolves to the name of its image. */

@@ -1,0 +1,85 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { ask, Project } from '../support/snapshot-runs.ts'
+import type { LeasingNews } from './support/leasing-worker.ts'
+import { createRandom } from './support/random.ts'
+
+/** `npm run faults -- --leases N` asks for more. */
+const SEED = Number(process.env['FAULTS_SEED'] ?? 1)
+const LEASES = Number(process.env['FAULTS_LEASES'] ?? 100)
+const WORKERS = 4
+
+const WORKER = join(import.meta.dirname, 'support/leasing-worker.ts')
+const PATIENCE = { timeout: 60_000, interval: 200 }
+/** Some to spare for a busy machine. */
+const LIMIT_MS = 60_000 + 200 * LEASES
+
+interface Tally {
+  leases: number
+  crashes: number
+  readonly databases: Set<string>
+  readonly findings: string[]
+}
+
+test('leases are as new, whoever had them before and however they were left', { timeout: LIMIT_MS }, async () => {
+  const project = await Project.create({
+    'marks.sql': "CREATE TABLE marks (who text); INSERT INTO marks VALUES ('template')",
+  })
+  const { socket, facts } = await project.start({
+    services: ['postgres', 'redis'],
+    snapshot: false,
+    postgres: { migrations: 'marks.sql' },
+  })
+  const tally: Tally = { leases: 0, crashes: 0, databases: new Set(), findings: [] }
+  const random = createRandom(SEED)
+  const share = Math.ceil(LEASES / WORKERS)
+  await Promise.all(Array.from({ length: WORKERS }, () => leaseAll(share, { socket, random, tally })))
+  process.stdout.write(
+    `leases: seed ${SEED}, ${tally.leases} leases by ${WORKERS} workers, ${tally.databases.size} databases, ` +
+      `${tally.crashes} workers killed with a lease, ${tally.findings.length} findings\n`,
+  )
+  expect(tally.findings).toEqual([])
+  expect(tally.leases).toBe(share * WORKERS)
+  // What nobody has is dropped, but for what is ready for the next one.
+  const left = () =>
+    ask(facts.postgres, String.raw`SELECT datname FROM pg_database WHERE datname ~ '^vitest_infra_[0-9a-f]{8}_'`)
+  await expect.poll(async () => (await left()).length, PATIENCE).toBeLessThanOrEqual(16)
+})
+
+interface Leasing {
+  readonly socket: string
+  readonly random: () => number
+  readonly tally: Tally
+}
+
+/** Has workers lease, one after the other, each for as long as it lives. */
+async function leaseAll(count: number, { socket, random, tally }: Leasing): Promise<void> {
+  for (let left = count; left > 0;) {
+    const seed = String(Math.floor(random() * 1_000_000))
+    const worker = fork(WORKER, [socket, seed, String(left)], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
+    onTestFinished(() => void worker.kill('SIGKILL'))
+    let errors = ''
+    worker.stderr?.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+    worker.on('message', (news: LeasingNews) => {
+      if (news.type === 'leased') {
+        left -= 1
+        tally.leases += 1
+        tally.databases.add(news.database)
+      } else if (news.type === 'finding') {
+        tally.findings.push(news.text)
+      }
+    })
+    const [code, signal] = (await once(worker, 'exit')) as [number | null, NodeJS.Signals | null]
+    // What it said last may still be on its way.
+    await sleep(20)
+    if (signal === 'SIGKILL') {
+      tally.crashes += 1
+    } else if (code !== 0) {
+      tally.findings.push(`a worker ended with ${code ?? signal}: ${errors}`)
+      return
+    }
+  }
+}
