@@ -41,6 +41,20 @@ test.for(['postgres', 'redis'])('%s that is killed during tests is named, and no
   await bystander.assertUntouched()
 })
 
+test('a server that runs out of memory is said to have, and nothing is left', async () => {
+  const run = await startHolding()
+  const container = await containerOf(run.project, 'redis')
+  const Memory = 96 * 1024 ** 2
+  await container.update({ Memory, MemorySwap: Memory })
+  const fill = "for i = 1, 4000000 do redis.call('SET', i, string.rep('x', 1000)) end"
+  await (await container.exec({ Cmd: ['redis-cli', 'EVAL', fill, '0'] })).start({})
+  await run.said('Cannot go on with service "redis": its server was ended for lack of memory')
+  await run.write('go', '')
+  expect(await run.ended).toMatchObject({ exitCode: 1 })
+  await expectNothingLeft(run)
+  await bystander.assertUntouched()
+})
+
 // The lifeline once took a container that was paused for one that was gone, and let go of it.
 test('a server is held on to where the connection to it breaks while it is paused', async () => {
   const proxy = await EngineProxy.open()
