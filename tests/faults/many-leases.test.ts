@@ -56,30 +56,39 @@ interface Leasing {
 }
 
 /** Has workers lease, one after the other, each for as long as it lives. */
-async function leaseAll(count: number, { socket, random, tally }: Leasing): Promise<void> {
-  for (let left = count; left > 0;) {
-    const seed = String(Math.floor(random() * 1_000_000))
-    const worker = fork(WORKER, [socket, seed, String(left)], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
-    onTestFinished(() => void worker.kill('SIGKILL'))
-    let errors = ''
-    worker.stderr?.on('data', (chunk: Buffer) => (errors += chunk.toString()))
-    worker.on('message', (news: LeasingNews) => {
-      if (news.type === 'leased') {
-        left -= 1
-        tally.leases += 1
-        tally.databases.add(news.database)
-      } else if (news.type === 'finding') {
-        tally.findings.push(news.text)
-      }
-    })
-    const [code, signal] = (await once(worker, 'exit')) as [number | null, NodeJS.Signals | null]
-    // What it said last may still be on its way.
-    await sleep(20)
-    if (signal === 'SIGKILL') {
-      tally.crashes += 1
-    } else if (code !== 0) {
-      tally.findings.push(`a worker ended with ${code ?? signal}: ${errors}`)
-      return
-    }
+async function leaseAll(count: number, leasing: Leasing): Promise<void> {
+  let left = count
+  while (left > 0) {
+    left -= await leaseWithOne(left, leasing)
   }
+}
+
+/** Resolves to how many leases the worker had; all of them, where it ended in a way that it should not. */
+async function leaseWithOne(count: number, { socket, random, tally }: Leasing): Promise<number> {
+  const seed = String(Math.floor(random() * 1_000_000))
+  const worker = fork(WORKER, [socket, seed, String(count)], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
+  onTestFinished(() => void worker.kill('SIGKILL'))
+  let leases = 0
+  let errors = ''
+  worker.stderr?.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+  worker.on('message', (news: LeasingNews) => {
+    if (news.type === 'leased') {
+      leases += 1
+      tally.databases.add(news.database)
+    } else if (news.type === 'finding') {
+      tally.findings.push(news.text)
+    }
+  })
+  const [code, signal] = (await once(worker, 'exit')) as [number | null, NodeJS.Signals | null]
+  // What it said last may still be on its way.
+  await sleep(20)
+  tally.leases += leases
+  if (signal === 'SIGKILL') {
+    tally.crashes += 1
+    return leases
+  }
+  if (code !== 0) {
+    tally.findings.push(`a worker ended with ${code ?? signal}: ${errors}`)
+  }
+  return count
 }
