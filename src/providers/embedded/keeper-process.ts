@@ -1,14 +1,20 @@
 // A process of its own, which starts the servers and ends them when whoever asked for them is gone: the connection to it
 // ends with that process, however it ended. Arguments: the folder in which to make one for this run.
 import { rm } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { KeeperMessage, KeeperRequest } from './keeper-protocol.ts'
 import { KeptPrograms } from './kept-programs.ts'
 import { PortReservations } from './port-reservations.ts'
 import { createRunFolder } from './run-folder.ts'
 
+/** Ten seconds of them. */
+const REMOVALS = 50
+const REMOVAL_PAUSE_MS = 200
+
 const programs = new KeptPrograms((ended) => say({ type: 'ended', ...ended }))
 const reservations = new PortReservations()
-let folder: string | undefined
+/** Whoever ends this process while it is being made waits for it, or it would stay. */
+const making = createRunFolder(process.argv[2] ?? '')
 let ending: Promise<void> | undefined
 
 process.on('message', ({ id, request }: { id: number; request: KeeperRequest }) => {
@@ -23,8 +29,7 @@ for (const event of ['disconnect', 'SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   })
 }
 try {
-  folder = await createRunFolder(process.argv[2] ?? '')
-  say({ type: 'ready', folder })
+  say({ type: 'ready', folder: await making })
 } catch (error) {
   say({ type: 'failed', message: (error as Error).message })
 }
@@ -50,11 +55,26 @@ async function serve(request: KeeperRequest): Promise<unknown> {
 
 async function end(): Promise<void> {
   await programs.endAll()
+  const folder = await making.catch(() => undefined)
   if (folder !== undefined) {
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+    await removeFolder(folder)
   }
   // Sockets that reserve ports would keep it alive.
   process.exit()
+}
+
+/** What a server has started may outlive it for a moment, and write where everything is being removed. */
+async function removeFolder(folder: string): Promise<void> {
+  for (let tries = 1; tries <= REMOVALS; tries += 1) {
+    const isGone = await rm(folder, { recursive: true, force: true }).then(
+      () => true,
+      () => false,
+    )
+    if (isGone) {
+      return
+    }
+    await sleep(REMOVAL_PAUSE_MS)
+  }
 }
 
 function say(message: KeeperMessage): void {

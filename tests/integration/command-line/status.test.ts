@@ -51,6 +51,8 @@ test('status tells a service that is stopped, healthy, degraded, unhealthy, and 
   await inContainer(container, 'touch', '/dev/shm/sick')
   await expect.poll(() => statusOf(cli), PATIENCE).toMatchObject({ state: 'degraded', exitCode: 1 })
   await expect.poll(() => statusOf(cli), PATIENCE).toMatchObject({ state: 'unhealthy', exitCode: 1 })
+  // It looks twice a second, and would not have seen it.
+  await expect.poll(() => seen, PATIENCE).toContain('"state":"unhealthy"')
   await inContainer(container, 'rm', '/dev/shm/sick')
   await expect.poll(() => statusOf(cli), PATIENCE).toMatchObject({ state: 'healthy', exitCode: 0 })
   const order = /"state":"healthy"[^]*"state":"degraded"[^]*"state":"unhealthy"[^]*"state":"healthy"/
