@@ -14,6 +14,8 @@ export interface PostgresFacts {
   readonly database: string
   /** What stands behind the `?` of the URL, such as `sslmode=require`; only of a server that was there already. */
   readonly parameters?: string
+  /** The schema of this lease, with `postgres.isolation: 'schema'`; the URL has it as search path. */
+  readonly schema?: string
   /** `postgres://user:password@host:port/database`, percent-encoded. */
   readonly url: string
   /** The server's own version, such as `18.6`. */

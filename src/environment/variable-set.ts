@@ -31,6 +31,8 @@ export interface PostgresAddress {
   readonly database: string
   /** What stands behind the `?` of a URL, such as `sslmode=require`. */
   readonly parameters?: string
+  /** The schema in which names are looked for; `parameters` lead there. None: what the server has set. */
+  readonly schema?: string
 }
 
 export interface RedisAddress {
@@ -50,6 +52,20 @@ export function postgresUrl({ host, port, user, password, database, parameters }
   return `postgres://${credentials}@${urlHost(host)}:${port}/${encodePath(database)}${query}`
 }
 
+/** A search path, where a URL says one in `options`, as the server reads them. */
+const SEARCH_PATH = /(?:^|\s)-c\s*search_path=(\S+)/
+
+/** The same database, seen from a schema; what its URL names as search path comes behind that. */
+export function inSchema(place: PostgresAddress, schema: string): PostgresAddress {
+  const parameters = new URLSearchParams(place.parameters)
+  const options = parameters.get('options') ?? ''
+  const path = [schema, SEARCH_PATH.exec(options)?.[1]].filter(Boolean).join()
+  // What comes last counts.
+  parameters.set('options', `${options} -c search_path=${path}`.trim())
+  // Only forms have a plus for a space.
+  return { ...place, schema, parameters: parameters.toString().replaceAll('+', '%20') }
+}
+
 /** A `redis://` URL, with a logical database as its path. */
 export function redisUrl({ host, port, database, user = '', password, tls }: RedisAddress): string {
   const credentials = password === undefined ? '' : `${encodeURIComponent(user)}:${encodeURIComponent(password)}@`
@@ -59,7 +75,7 @@ export function redisUrl({ host, port, database, user = '', password, tls }: Red
 
 /** The variables that lead to a PostgreSQL database. */
 export function postgresVariables(address: PostgresAddress): Record<string, string> {
-  const { host, port, user, password, database } = address
+  const { host, port, user, password, database, schema, parameters } = address
   return {
     POSTGRES_USER: user,
     POSTGRES_PASSWORD: password,
@@ -71,6 +87,8 @@ export function postgresVariables(address: PostgresAddress): Record<string, stri
     DB_PASSWORD: password,
     DB_NAME: database,
     DATABASE_URL: postgresUrl(address),
+    // For who reads no URL: pg and libpq add it to whatever else they are told.
+    ...(schema !== undefined && { PGOPTIONS: new URLSearchParams(parameters).get('options') ?? '' }),
   }
 }
 

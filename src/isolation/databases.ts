@@ -4,13 +4,16 @@ import { DatabaseDropper } from './database-dropper.ts'
 import { type Clone, DatabasePool } from './database-pool.ts'
 import type { FailureLog } from './failure-log.ts'
 import { type KeptDatabase, KeptDatabases } from './kept-databases.ts'
-import type { AcquireRequest, DatabaseSource, Parting } from './lease-broker.ts'
+import type { AcquireRequest, DatabaseSource, Parting, PostgresPlace } from './lease-broker.ts'
 import type { FailedTest, LogExcerpt, Renewed } from './lease-protocol.ts'
-import type { Templates } from './templates.ts'
+import type { TemplateSource } from './templates.ts'
+
+/** What makes and drops them; whether they are whole databases is its own affair. */
+export type DatabaseAdmin = Pick<PostgresAdmin, 'createDatabase' | 'dropDatabase' | 'sessionsOf' | 'useOf'>
 
 export interface DatabasesOptions {
-  readonly admin: PostgresAdmin
-  readonly templates: Templates
+  readonly admin: DatabaseAdmin
+  readonly templates: TemplateSource
   /** Identifies the run in the names of its databases. */
   readonly runId: string
   /** How many clones of a template to keep ready. */
@@ -20,6 +23,8 @@ export interface DatabasesOptions {
   readonly reset: (database: string, template: string) => Promise<void>
   /** What the server's log says; none: nothing. */
   readonly log?: FailureLog
+  /** Where one is, beside what is true of them all; none: it is a database of that name. */
+  readonly addressOf?: (name: string) => PostgresPlace
 }
 
 /** Connections are gone some milliseconds after those who had them. */
@@ -50,7 +55,7 @@ export class Databases implements DatabaseSource {
   readonly #returning = new Set<Promise<void>>()
   readonly #breath = () => this.#options.clock.sleep(BREATH_MS)
   readonly #kept = new KeptDatabases((database) => this.#dropper.drop(database))
-  #templates: Templates
+  #templates: TemplateSource
   #poolCount = 0
 
   constructor(options: DatabasesOptions) {
@@ -60,7 +65,7 @@ export class Databases implements DatabaseSource {
   }
 
   /** From now on clones are made of these; what was made ahead of a template that changed is dropped. */
-  async useTemplates(templates: Templates): Promise<void> {
+  async useTemplates(templates: TemplateSource): Promise<void> {
     const before = this.#templates
     this.#templates = templates
     for (const [name, pool] of this.#pools) {
@@ -105,6 +110,10 @@ export class Databases implements DatabaseSource {
     if (leased) {
       await this.#options.reset(database, leased.pool.template)
     }
+  }
+
+  addressOf(database: string): PostgresPlace | undefined {
+    return this.#options.addressOf?.(database)
   }
 
   sessionsOf(database: string): Promise<readonly string[]> {

@@ -1,8 +1,7 @@
 import type { StackFacts } from '../environment/infra-facts.ts'
-import { postgresUrl, type RedisAddress, redisUrl } from '../environment/variable-set.ts'
+import { type PostgresAddress, postgresUrl, type RedisAddress, redisUrl } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
-import type { Address } from '../services/service.ts'
 import type { LeaseLimit } from './lease-limit.ts'
 import type { KeptDatabase } from './kept-databases.ts'
 import type {
@@ -50,11 +49,14 @@ export interface LeaseSource<T> {
   control?(item: T, action: ServerAction): Promise<void>
 }
 
+/** What of an address is another than that of the main database. */
+export type PostgresPlace = Partial<Pick<PostgresAddress, 'host' | 'port' | 'database' | 'parameters' | 'schema'>>
+
 /** Databases can also tell who is connected to them and, some of them, what their server said, and outlive their lease. */
 export interface DatabaseSource extends LeaseSource<string> {
   sessionsOf(database: string): Promise<readonly string[]>
-  /** The server that it is on, where that is not the main one. */
-  addressOf?(database: string): Address | undefined
+  /** Where it is, as far as that is not where the main one is. */
+  addressOf?(database: string): PostgresPlace | undefined
   /** What is known of it, if its last user made it equal to a new clone. */
   renewedOf?(database: string): Renewed | undefined
   /** What the server's log says of each of these tests, which had this database. */
@@ -292,7 +294,7 @@ export class LeaseBroker {
   #describe({ database, redis }: Held): StackFacts {
     const { stack, databases } = this.#options
     const place =
-      database === undefined ? undefined : { ...stack.postgres, ...databases.addressOf?.(database), database }
+      database === undefined ? undefined : { ...stack.postgres, database, ...databases.addressOf?.(database) }
     return {
       ...stack,
       ...(place && { postgres: { ...place, url: postgresUrl(place) } }),

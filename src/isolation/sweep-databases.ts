@@ -1,12 +1,14 @@
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
-import type { MarkedDatabase, RunClaim } from '../services/run-claim.ts'
+import type { Marked, MarkedDatabase } from '../services/marked-databases.ts'
+import type { RunClaim } from '../services/run-claim.ts'
 
 /** Templates that nobody uses now, but may in a minute: those of branches, of other projects. */
 const UNUSED_TEMPLATES_KEPT = 10
 
 export interface SweepOptions {
-  readonly admin: Pick<PostgresAdmin, 'dropDatabase' | 'dropTemplate'>
-  readonly claim: Pick<RunClaim, 'ifOver' | 'ifUnused' | 'listMarked'>
+  readonly admin: Pick<PostgresAdmin, 'dropDatabase'> & Partial<Pick<PostgresAdmin, 'dropTemplate'>>
+  readonly claim: Pick<RunClaim, 'ifOver' | 'ifUnused'>
+  readonly marked: Pick<Marked, 'list'>
   readonly runId: string
 }
 
@@ -14,8 +16,8 @@ export interface SweepOptions {
  * Drops what runs that are over have left on a server that outlives them, and old templates that no run uses. Never by
  * age: a run is over when its lock is free. Nor by force: whoever is connected to one of them may still live.
  */
-export async function sweepDatabases({ admin, claim, runId }: SweepOptions): Promise<void> {
-  const marked = await claim.listMarked()
+export async function sweepDatabases({ admin, claim, marked: present, runId }: SweepOptions): Promise<void> {
+  const marked = await present.list()
   const left = marked.filter(({ run }) => run !== undefined && run !== runId)
   for (const [run = '', databases] of Map.groupBy(left, (database) => database.run)) {
     await claim.ifOver(run, async () => {
@@ -25,7 +27,7 @@ export async function sweepDatabases({ admin, claim, runId }: SweepOptions): Pro
     })
   }
   for (const { name } of oldTemplates(marked)) {
-    await claim.ifUnused(name, async () => void (await admin.dropTemplate(name, { force: false })))
+    await claim.ifUnused(name, async () => void (await admin.dropTemplate?.(name, { force: false })))
   }
 }
 

@@ -38,8 +38,16 @@ export interface TemplatesOptions {
   readonly hold?: (database: string) => Promise<void>
 }
 
+/** What leases are made from. */
+export interface TemplateSource {
+  /** Resolves when leases can be made from it, to what they are made from. */
+  ensure(name: string): Promise<string>
+  /** What {@link ensure} would resolve to. */
+  databaseOf(name: string): string
+}
+
 /** Templates of one server: each is built once per fingerprint, by whichever process comes first. */
-export class Templates {
+export class Templates implements TemplateSource {
   readonly #admin: PostgresAdmin
   readonly #plans: ReadonlyMap<string, TemplatePlan>
   readonly #serverVersion: string

@@ -59,6 +59,10 @@ export class TestDatabase {
       url: this.#lease.facts.postgres.url,
       session: this.#session,
       onConnect: async (client) => {
+        // What is counted is counted by database, and so says nothing of one of its schemas.
+        if (this.#lease.facts.postgres.schema !== undefined) {
+          return
+        }
         await (this.#renewal ??= this.#session.withoutLook(() => beginRenewal(client as Client)))
       },
       onForgotten: () => this.#held.client.finish(this.#lease.lease, this.#fullOwner).catch(() => {}),

@@ -1,4 +1,4 @@
-import type { Client } from 'pg'
+import type { Client, QueryResultRow } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
@@ -7,14 +7,6 @@ import { openPostgres } from './postgres.ts'
 
 const RETRY_MS = 500
 const PATIENCE_MS = 10_000
-
-/** A database that bears our mark and belongs to our role. */
-export interface MarkedDatabase {
-  readonly name: string
-  /** The run that made it; none: a template, which is for all. */
-  readonly run: string | undefined
-  readonly isSealed: boolean
-}
 
 export interface RunClaimOptions {
   readonly runId: string
@@ -80,36 +72,10 @@ export class RunClaim {
     return this.#ifFree(templateKey(database), work)
   }
 
-  /** The newest first. */
-  async listMarked(): Promise<readonly MarkedDatabase[]> {
-    const { rows } = await (
-      await this.#session
-    ).query<{ name: string; run: string | null; sealed: boolean }>(
-      `SELECT datname AS name, substring(datname FROM '^vitest_infra_([0-9a-f]{8})_') AS run, datistemplate AS sealed
-       FROM pg_database JOIN pg_roles r ON r.oid = datdba
-       WHERE r.rolname = current_user AND datname ~ '^vitest_infra_([0-9a-f]{8}_.+|t_[0-9a-f]{24}$)'
-       ORDER BY pg_database.oid DESC`,
-    )
-    return rows.map(({ name, run, sealed }) => ({ name, run: run ?? undefined, isSealed: sealed }))
-  }
-
-  /** Ends whoever is connected to a database of a run, as far as our role may. */
-  async endSessions(runId: string): Promise<void> {
-    await (
-      await this.#session
-    ).query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-       WHERE starts_with(datname, $1) AND pg_has_role(usesysid, 'MEMBER') AND pid <> pg_backend_pid()`,
-      [`vitest_infra_${runId}_`],
-    )
-  }
-
-  /** Whether our role may create databases. */
-  async mayCreate(): Promise<boolean> {
-    const { rows } = await (
-      await this.#session
-    ).query<{ may: boolean }>('SELECT rolsuper OR rolcreatedb AS may FROM pg_roles WHERE rolname = current_user')
-    return rows[0]?.may === true
+  /** Asks the server something in the session that holds the claims. */
+  async query<Row extends QueryResultRow>(text: string, values?: readonly unknown[]): Promise<readonly Row[]> {
+    const { rows } = await (await this.#session).query<Row>(text, values as unknown[] | undefined)
+    return rows
   }
 
   async readRoom(): Promise<ConnectionRoom> {

@@ -19,8 +19,8 @@ const TITLES: Readonly<Record<string, string>> = { postgres: 'PostgreSQL', redis
 
 const HOST_AND_PORT = /^(?:\[([^\]\s]+)\]|([^:\s/@]+)):(\d+)$/
 
-/** All by which a server that is there already is reached, but for a database. */
-export type ExternalPostgres = Omit<PostgresAddress, 'database'>
+/** All by which a server that is there already is reached; `database` where one is named. */
+export type ExternalPostgres = Omit<PostgresAddress, 'database' | 'schema'> & Partial<Pick<PostgresAddress, 'database'>>
 export type ExternalRedis = Omit<RedisAddress, 'database'>
 
 interface Given {
@@ -47,17 +47,19 @@ export function resolveExternalPostgres(given: Given): ExternalPostgres {
       { host: 'DB_HOST', ports: ['DB_PORT', 'POSTGRES_PORT'] },
       given,
     )
-    return { ...place, user, password }
+    const database = lookup('DB_NAME') ?? lookup('POSTGRES_DB')
+    return { ...place, user, password, ...(database && { database }) }
   }
   const parsed = parseUrl(url, { service: 'postgres', source, schemes: ['postgres', 'postgresql'] })
   assertAllowed(parsed.host, { service: 'postgres', source }, given)
-  const { host, port, parameters } = parsed
+  const { host, port, database, parameters } = parsed
   assertNotRedirected(parameters, source)
   return {
     host,
     port,
     user: parsed.user ?? user,
     password: parsed.password ?? password,
+    ...(database && { database }),
     ...(parameters && { parameters }),
   }
 }
@@ -140,6 +142,7 @@ function parseUrl(text: string, { service, source, schemes }: UrlOptions) {
       port: parsePort(url.port || DEFAULT_SERVICES[service].defaultPort, source),
       user: url.username === '' ? undefined : decodePart(url.username),
       password: url.password === '' ? undefined : decodePart(url.password),
+      database: decodePart(url.pathname.slice(1)),
       parameters: url.search.slice(1),
     }
   } catch {

@@ -106,11 +106,13 @@ export interface PostgresOptions extends ServiceOptions {
   /**
    * What a lease gets: `'database'`, a clone of the template on the common server, or `'server'`, a PostgreSQL server of
    * its own with the clone on it, for tests of what belongs to the server: roles, replication slots, `ALTER SYSTEM`, and
-   * of how the application copes with a restart.
+   * of how the application copes with a restart; or, with the provider `'external'` alone, `'schema'`: a schema of the
+   * database that the URL names, for a role that may not create databases. A schema cannot be cloned: migrations and
+   * seeds run again for each.
    *
    * @default 'database'
    */
-  readonly isolation?: 'database' | 'server'
+  readonly isolation?: 'database' | 'server' | 'schema'
   /** Extensions to create in every database, such as `['vector']`. */
   readonly extensions?: readonly string[]
   /**
@@ -154,9 +156,10 @@ export interface RedisOptions extends ServiceOptions {
 /** Servers that are there already, for the provider `'external'`. */
 export interface ExternalOptions {
   /**
-   * `postgres://user:password@host:port`. The database that it may name is left alone; the role needs `CREATEDB`.
+   * `postgres://user:password@host:port`. The database that it may name is left alone, and the role needs `CREATEDB`;
+   * with `postgres.isolation: 'schema'`, the role makes schemas in that database, for which it needs `CREATE` there.
    *
-   * @default `DATABASE_URL`, else `DB_HOST`, `DB_PORT`, `DB_USER` and `DB_PASSWORD`
+   * @default `DATABASE_URL`, else `DB_HOST`, `DB_PORT`, `DB_USER` and `DB_PASSWORD`, and for schemas `DB_NAME`
    */
   readonly postgres?: string
   /**

@@ -65,7 +65,7 @@ const schema = shape({
     database,
     settings: record(settingName, v.union([text, v.number(), v.boolean()])),
     initdbArgs: text,
-    isolation: v.picklist(['database', 'server']),
+    isolation: v.picklist(['database', 'server', 'schema']),
     ...sources,
   }),
   redis: shape({

@@ -26,8 +26,10 @@ import {
   assertNotBuiltIn,
   assertOwnServers,
   assertPortVariables,
+  assertSchemasPossible,
   assertTemplate,
   assertUniqueNames,
+  databaseNotSaid,
   inOrderOfLayers,
 } from './rules.ts'
 
@@ -49,7 +51,7 @@ export interface ResolvedPostgres extends ResolvedService {
   readonly database: string
   readonly settings: Readonly<Record<string, string>>
   readonly initdbArgs: string
-  readonly isolation: 'server' | 'database'
+  readonly isolation: 'server' | 'database' | 'schema'
   /** The template named `default` and those of the user, each behind the one it adds to. */
   readonly templates: readonly ResolvedTemplate[]
 }
@@ -178,10 +180,20 @@ function resolvePostgres(settle: Settle): ResolvedPostgres {
   }
 }
 
-/** The database that a URL names is somebody's; what we ask the server, we ask in the one that all have. */
+/**
+ * The database that a URL names is somebody's; what we ask the server, we ask in the one that all have. Only schemas are
+ * made where the URL says.
+ */
 function resolvePostgresThere({ options, lookup }: Settle) {
-  const { user, password, ...server } = resolveExternalPostgres({ options: options.external ?? {}, lookup })
-  return { user, password, database: MAINTENANCE_DATABASE, server }
+  const given = resolveExternalPostgres({ options: options.external ?? {}, lookup })
+  const { user, password, database, ...server } = given
+  if (options.postgres?.isolation !== 'schema') {
+    return { user, password, database: MAINTENANCE_DATABASE, server }
+  }
+  if (database === undefined) {
+    throw databaseNotSaid()
+  }
+  return { user, password, database, server }
 }
 
 function resolveTemplates({ postgres = {}, templates = {} }: InfraOptions): readonly ResolvedTemplate[] {
@@ -273,6 +285,7 @@ function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
   const services = servicesOf(spec)
   if (spec.postgres) {
     assertTemplate(spec.template, spec.postgres.templates)
+    assertSchemasPossible(spec.provider, spec.postgres)
   }
   for (const { service } of services) {
     assertHealthcheckWindow(service, spec.startupTimeoutMs)

@@ -86,6 +86,49 @@ export function assertOwnServers(spec: {
   }
 }
 
+/** Throws if schemas are asked for where databases can be had, or with what belongs to no schema. */
+export function assertSchemasPossible(
+  provider: string,
+  {
+    isolation,
+    templates,
+  }: {
+    readonly isolation: string
+    readonly templates: readonly { readonly name: string; readonly extensions: readonly string[] }[]
+  },
+): void {
+  if (isolation !== 'schema') {
+    return
+  }
+  if (provider !== 'external') {
+    throw new InfraError('INFRA_CONFIG_INVALID', {
+      problem: `Cannot use postgres.isolation 'schema' with the provider "${provider}": it is for roles of somebody else's server that may not create databases`,
+      remedy: "Leave postgres.isolation at 'database', or take the provider 'external'",
+      service: 'postgres',
+    })
+  }
+  const extended = templates.find(({ extensions }) => extensions.length > 0)
+  if (extended) {
+    const [extension = ''] = extended.extensions
+    throw new InfraError('INFRA_CONFIG_INVALID', {
+      problem: `Cannot create extension "${extension}" with postgres.isolation 'schema': a database has it once, in one of its schemas`,
+      remedy: `Have it created beforehand, such as by CREATE EXTENSION "${extension.replaceAll('"', '""')}" SCHEMA public; then add ?options=-c%20search_path=public to the URL, and take it out of extensions`,
+      service: 'postgres',
+      provider: 'external',
+    })
+  }
+}
+
+/** For a role that is to make schemas, and is not told where. */
+export function databaseNotSaid(): InfraError {
+  return new InfraError('INFRA_CONFIG_INVALID', {
+    problem: "Cannot use postgres.isolation 'schema': nothing names the database in which to make schemas",
+    remedy: 'Add it to the URL, as in postgres://user:password@host:5432/database, or set DB_NAME',
+    service: 'postgres',
+    provider: 'external',
+  })
+}
+
 /** Throws unless `.env.example` names the variable that holds each service's port. */
 export function assertPortVariables(services: readonly InfraService[], envExample: string): void {
   const known = variableNames(envExample)

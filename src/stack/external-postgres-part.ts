@@ -1,30 +1,29 @@
-import { DatabaseResetter } from '../isolation/database-resetter.ts'
 import { Databases } from '../isolation/databases.ts'
+import type { PostgresPlace } from '../isolation/lease-broker.ts'
 import { connectionsOfRun, type LeaseLimit, limitSharedDatabases } from '../isolation/lease-limit.ts'
 import { planTemplates } from '../isolation/plan-templates.ts'
 import { sweepDatabases } from '../isolation/sweep-databases.ts'
-import { type TemplatePlan, Templates } from '../isolation/templates.ts'
-import { InfraError } from '../errors.ts'
+import type { TemplatePlan, TemplateSource } from '../isolation/templates.ts'
 import { definePostgres, loadPostgres, psqlCommand } from '../services/postgres.ts'
-import { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { RunClaim } from '../services/run-claim.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
 import { notGivenBack } from './not-given-back.ts'
 import { awaitRoom, holdWhenPossible } from './postgres-room.ts'
 import type { PartContext } from './part-context.ts'
+import { openSharedDatabases } from './shared-databases.ts'
+import type { SharedPlace } from './shared-place.ts'
+import { openSharedSchemas } from './shared-schemas.ts'
 
 const DEFAULT = 'default'
 const SESSIONS_MS = 250
 
 /** All that a run has of a server that is there already, once it is prepared. */
 interface Prepared {
-  readonly admin: PostgresAdmin
-  readonly claim: RunClaim
+  readonly shared: SharedPlace
   readonly databases: Databases
   readonly limit: LeaseLimit
-  readonly main: string
-  readonly version: string
+  readonly main: PostgresPlace
   readonly sweeping: Promise<void>
 }
 
@@ -37,7 +36,7 @@ export class ExternalPostgresPart {
   readonly #spec: ResolvedPostgres
   readonly #context: PartContext
   #plans: readonly TemplatePlan[]
-  #opened: { readonly admin: PostgresAdmin; readonly claim: RunClaim } | undefined
+  #opened: { readonly shared: SharedPlace; readonly claim: RunClaim } | undefined
   #prepared: Prepared | undefined
   readonly #abort = new AbortController()
   #closing: Promise<void> | undefined
@@ -66,20 +65,22 @@ export class ExternalPostgresPart {
   }
 
   /** What stands for the main database; the one that a URL names is not touched. */
-  get main(): string | undefined {
+  get main(): PostgresPlace | undefined {
     return this.#prepared?.main
   }
 
   async refresh(): Promise<void> {
     if (this.#prepared) {
       this.#plans = planTemplates(this.#spec.templates, this.#context.root)
-      await this.#prepared.databases.useTemplates(this.#createTemplates(this.#prepared))
+      await this.#prepared.databases.useTemplates(this.#createTemplates(this.#prepared.shared))
     }
   }
 
   commandFor(database: string): string {
     const { host = 'localhost', port = 0 } = this.#spec.server ?? {}
-    return psqlCommand({ host, port, user: this.#spec.user, database })
+    const place = { database, ...this.#prepared?.shared.addressOf?.(database) }
+    const command = psqlCommand({ host, port, user: this.#spec.user, database: place.database })
+    return place.schema === undefined ? command : `PGOPTIONS='-c search_path=${place.schema}' ${command}`
   }
 
   async settle(): Promise<void> {}
@@ -96,15 +97,15 @@ export class ExternalPostgresPart {
   }
 
   async #close(): Promise<void> {
-    const { admin, claim } = this.#opened ?? {}
-    if (!admin || !claim) {
+    const { shared, claim } = this.#opened ?? {}
+    if (!shared || !claim) {
       return
     }
+    const { admin, marked } = shared
     try {
       await this.#prepared?.sweeping
-      await this.#closeDatabases(claim)
-      const marked = await claim.listMarked()
-      const own = marked.filter(({ run }) => run === this.#context.runId)
+      await this.#closeDatabases(shared)
+      const own = (await marked.list()).filter(({ run }) => run === this.#context.runId)
       await Promise.all(own.map(({ name }) => admin.dropDatabase(name, { force: true })))
     } catch (error) {
       throw notGivenBack('postgres', 'databases', error)
@@ -116,13 +117,13 @@ export class ExternalPostgresPart {
   }
 
   /** A drop that is not by force waits seconds for a worker that had just begun to connect when the run was ended. */
-  async #closeDatabases(claim: RunClaim): Promise<void> {
+  async #closeDatabases({ marked }: SharedPlace): Promise<void> {
     const { runId, clock } = this.#context
     // What cannot be dropped here is told by the one that drops the rest.
     const closing = this.#prepared?.databases.close().catch(() => {})
     const closed = Promise.resolve(closing).then(() => true)
     do {
-      await claim.endSessions(runId)
+      await marked.endSessions(runId)
     } while (!(await Promise.race([closed, clock.sleep(SESSIONS_MS).then(() => false)])))
   }
 
@@ -130,48 +131,34 @@ export class ExternalPostgresPart {
     const { user, password, database, server } = this.#spec
     const { runId, workers, report, clock } = this.#context
     const place = { ...server, ...address, user, password, database }
-    const admin = await PostgresAdmin.open(place, { isShared: true })
     const { signal } = this.#abort
     const claim = await holdWhenPossible(place, { runId, connections: connectionsOfRun(workers), clock, signal })
-    this.#opened = { admin, claim }
-    if (!(await claim.mayCreate())) {
-      throw mayNotCreate(user, address)
+    const open = this.#spec.isolation === 'schema' ? openSharedSchemas : openSharedDatabases
+    const shared = await open(place, { claim, version, context: this.#context })
+    this.#opened = { shared, claim }
+    const { admin, marked } = shared
+    if (!(await marked.mayCreate())) {
+      throw shared.refusal()
     }
     const room = await awaitRoom(claim, { clock, report, signal })
-    const templates = this.#createTemplates({ admin, claim, version })
+    const templates = this.#createTemplates(shared)
     const main = `vitest_infra_${runId}_main`
     await admin.createDatabase(main, await templates.ensure(DEFAULT))
-    const onDropped = (objects: readonly string[]) => report({ type: 'objects-dropped', objects })
-    const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, onDropped })
-    const reset = (name: string, source: string) => resetter.reset(name, source)
-    const databases = new Databases({ admin, templates, runId, clock, target: workers + 1, reset })
+    const { reset, addressOf } = shared
+    const target = workers + 1
+    const databases = new Databases({ admin, templates, runId, clock, target, reset, ...(addressOf && { addressOf }) })
     this.#prepared = {
-      admin,
-      claim,
+      shared,
       databases,
       limit: limitSharedDatabases({ ...room, workers }),
-      main,
-      version,
+      main: addressOf?.(main) ?? { database: main },
       // Behind the tests, who have no need of it. What cannot be dropped now is tried again by the next run.
-      sweeping: sweepDatabases({ admin, claim, runId }).catch(() => {}),
+      sweeping: sweepDatabases({ admin, claim, marked, runId }).catch(() => {}),
     }
     void databases.warm(DEFAULT).catch(() => {})
   }
 
-  #createTemplates({ admin, claim, version }: Pick<Prepared, 'admin' | 'claim' | 'version'>): Templates {
-    const { report, clock } = this.#context
-    const hold = (database: string) => claim.holdTemplate(database)
-    // Another role could not use what is in the template of this one.
-    const serverVersion = `${version} as ${this.#spec.user}`
-    return new Templates({ admin, plans: this.#plans, serverVersion, report, clock, hold })
+  #createTemplates(shared: SharedPlace): TemplateSource {
+    return shared.createTemplates(this.#plans)
   }
-}
-
-function mayNotCreate(user: string, { host, port }: { host: string; port: number }): InfraError {
-  return new InfraError('INFRA_ROLE_REFUSED', {
-    problem: `Cannot use role "${user}" of the PostgreSQL on ${host}:${port}: it may not create databases`,
-    remedy: `Have an administrator run: ALTER ROLE "${user.replaceAll('"', '""')}" CREATEDB`,
-    service: 'postgres',
-    provider: 'external',
-  })
 }

@@ -53,7 +53,7 @@ export class PostgresPart {
   }
 
   /** The main database, where it is another than the one that the spec names. */
-  get main(): string | undefined {
+  get main(): undefined {
     return undefined
   }
 

@@ -1,6 +1,7 @@
 import type { InfraFacts, PostgresFacts, ProviderName, RedisFacts, StackFacts } from '../environment/infra-facts.ts'
 import {
   libpqVariables,
+  type PostgresAddress,
   postgresUrl,
   postgresVariables,
   redisUrl,
@@ -14,7 +15,7 @@ import type { ReadyService } from './stack.ts'
 
 /** The main databases, where they are others than those that the spec names. */
 export interface MainDatabases {
-  readonly postgres?: string | undefined
+  readonly postgres?: Partial<PostgresAddress> | undefined
   readonly redis?: number | undefined
 }
 
@@ -62,9 +63,13 @@ function customVariables({ service, env }: ResolvedCustom, { services }: StackFa
   }
 }
 
-function postgresFacts(spec: ResolvedPostgres, { address, version }: ReadyService, main?: string): PostgresFacts {
+function postgresFacts(
+  spec: ResolvedPostgres,
+  { address, version }: ReadyService,
+  main?: Partial<PostgresAddress>,
+): PostgresFacts {
   const { user, password, database, server } = spec
-  const place = { ...server, ...address, user, password, database: main ?? database }
+  const place = { ...server, ...address, user, password, database, ...main }
   return { ...place, url: postgresUrl(place), version }
 }
 

@@ -2,6 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
+import { postgresUrl } from '../../src/environment/variable-set.ts'
+import { withPostgres } from '../../src/services/postgres.ts'
 import { hasOpenssl } from '../support/create-certificate.ts'
 import { putBehindTls } from '../support/put-behind-tls.ts'
 import {
@@ -73,6 +75,53 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(exitCode).toBe(0)
     expect(withoutTemplates(await servers.look())).toEqual(UNTOUCHED)
   })
+
+  test.for(['DATABASE_URL', 'DB_*'])(
+    'a role without CREATEDB has a schema for each file, reached by %s',
+    async (by) => {
+      const { host, port } = servers.postgres
+      const role = `tenant_${consumer.name.toLowerCase().replaceAll(/\W/g, '_')}_${by === 'DB_*' ? 'b' : 'a'}`
+      await withPostgres(servers.postgres, (client) =>
+        client.query(`CREATE ROLE ${role} LOGIN PASSWORD '${PASSWORD}'; GRANT CREATE ON DATABASE app TO ${role}`),
+      )
+      onTestFinished(async () => {
+        await withPostgres(servers.postgres, (client) => client.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`))
+      })
+      const url = { DATABASE_URL: postgresUrl({ ...servers.postgres, user: role }) }
+      const parts = { DB_HOST: host, DB_PORT: String(port), DB_USER: role, DB_PASSWORD: PASSWORD, DB_NAME: 'app' }
+      const config = `import { infra } from 'vitest-infra/plugin'
+        export default { plugins: [infra({ postgres: { isolation: 'schema' } })], test: { maxWorkers: 2 } }`
+      const app = `import { Redis } from 'ioredis'
+        import pg from 'pg'
+        const { DB_HOST: host, DB_PORT: port, DB_USER: user, DB_PASSWORD: password, DB_NAME: database } = process.env
+        export const pool = new pg.Pool(${by === 'DB_*' ? '{ host, port: Number(port), user, password, database }' : '{ connectionString: process.env.DATABASE_URL }'})
+        export const redis = new Redis(process.env.REDIS_URL ?? '')`
+      const fixture = `import { test } from 'vitest-infra/test'
+        import { expect } from 'vitest'
+        for (const round of ['one', 'other']) {
+          test(round, async ({ database }) => {
+            await database.pool.query('CREATE TABLE fresh (n int)')
+            const { rows } = await database.pool.query('SELECT current_schema() AS name')
+            expect(rows[0].name).toMatch(/^vitest_infra_/)
+          })
+        }`
+      const { VITEST_INFRA_PROVIDER = '', REDIS_URL = '' } = env
+      const { stdout, stderr, exitCode } = await runVitest('external', {
+        consumer,
+        env: { VITEST_INFRA_PROVIDER, REDIS_URL, ...(by === 'DB_*' ? parts : url) },
+        files: { ...files('test'), 'test/fixture.test.ts': fixture, 'src/app.ts': app, 'vitest.config.ts': config },
+      })
+      expect(stdout).toContain(`Test Files  ${FILES + 1} passed (${FILES + 1})`)
+      expect(exitCode).toBe(0)
+      expect(stdout + stderr).not.toContain(PASSWORD)
+      const schemas = await withPostgres(servers.postgres, (client) =>
+        client.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'vitest%'"),
+      )
+      expect(schemas.rows).toEqual([])
+      const { accounts, databases } = withoutTemplates(await servers.look())
+      expect({ accounts, databases }).toEqual({ accounts: UNTOUCHED.accounts, databases: UNTOUCHED.databases })
+    },
+  )
 
   test('a run that is interrupted leaves nothing there', async () => {
     const file = `import { test } from 'vitest'

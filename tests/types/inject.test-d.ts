@@ -16,6 +16,7 @@ test("inject('infra') tells where PostgreSQL is and who we are there", () => {
     readonly password: string
     readonly database: string
     readonly parameters?: string
+    readonly schema?: string
     readonly url: string
     readonly version: string
   }>()

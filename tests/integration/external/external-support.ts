@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../../../src/internal/clock.ts'
 import type { InfraEvent } from '../../../src/report/events.ts'
 import { PostgresAdmin } from '../../../src/services/postgres-admin.ts'
 import { RedisClaims } from '../../../src/services/redis-claims.ts'
+import { MarkedDatabases } from '../../../src/services/marked-databases.ts'
 import { RunClaim } from '../../../src/services/run-claim.ts'
 import type { InfraOptions } from '../../../src/spec/infra-options.ts'
 import { resolveSpec } from '../../../src/spec/resolve-spec.ts'
@@ -33,11 +34,15 @@ export function startExternal(
 }
 
 /** What a run holds on a server, without the run. */
-export async function claimRun({ postgres }: Pick<SomebodysServers, 'postgres'>, connections = 6) {
+export async function claimRun(
+  { postgres }: Pick<SomebodysServers, 'postgres'>,
+  connections = 6,
+  database = 'postgres',
+) {
   const runId = randomBytes(4).toString('hex')
-  const maintenance = { ...postgres, database: 'postgres' }
+  const place = { ...postgres, database }
   const admin = await PostgresAdmin.open(postgres, { isShared: true })
-  const claim = await RunClaim.hold(maintenance, { runId, connections, clock: systemClock })
+  const claim = await RunClaim.hold(place, { runId, connections, clock: systemClock })
   let isOver = false
   const end = async () => {
     if (!isOver) {
@@ -47,7 +52,7 @@ export async function claimRun({ postgres }: Pick<SomebodysServers, 'postgres'>,
     }
   }
   onTestFinished(end)
-  return { runId, admin, claim, end }
+  return { runId, admin, claim, marked: new MarkedDatabases(claim), end }
 }
 
 /** The claims of a run on Redis; they are let go when the test has finished. */

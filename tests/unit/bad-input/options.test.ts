@@ -47,7 +47,7 @@ const faults: readonly (readonly [fault: string, options: unknown])[] = [
   ['services.0 must be "postgres" or "redis", but is "mysql"', { services: ['mysql'] }],
   ['services.1 is missing', { services: ['redis', undefined] }],
   ['isolation must be "file" or "worker" or "shared", but is "test"', { isolation: 'test' }],
-  ['postgres.isolation must be "database" or "server", but is "file"', { postgres: { isolation: 'file' } }],
+  ['postgres.isolation must be "database" or "server" or "schema", but is "file"', { postgres: { isolation: 'file' } }],
   ['redis.isolation must be "server" or "database", but is "file"', { redis: { isolation: 'file' } }],
   ['snapshot must be a boolean, but is "on"', { snapshot: 'on' }],
   ['libpqEnv must be a boolean, but is 1', { libpqEnv: 1 }],

@@ -93,3 +93,31 @@ test.for([
     message: `Cannot use the options of infra(): ${fault}\nCorrect them; README.md, "Configuration", lists every option`,
   })
 })
+
+test.for([
+  [
+    { postgres: { isolation: 'schema' } },
+    `Cannot use postgres.isolation 'schema' with the provider "auto": it is for roles of somebody else's server that may not create databases\nLeave postgres.isolation at 'database', or take the provider 'external'`,
+  ],
+  [
+    {
+      ...EXTERNAL,
+      services: ['postgres'],
+      postgres: { isolation: 'schema' },
+      external: { postgres: 'postgres://a:b@localhost' },
+    },
+    "Cannot use postgres.isolation 'schema': nothing names the database in which to make schemas\nAdd it to the URL, as in postgres://user:password@host:5432/database, or set DB_NAME",
+  ],
+  [
+    {
+      ...EXTERNAL,
+      services: ['postgres'],
+      postgres: { isolation: 'schema', extensions: ['citext'] },
+      external: { postgres: 'postgres://a:b@localhost/app' },
+    },
+    `Cannot create extension "citext" with postgres.isolation 'schema': a database has it once, in one of its schemas\nHave it created beforehand, such as by CREATE EXTENSION "citext" SCHEMA public; then add ?options=-c%20search_path=public to the URL, and take it out of extensions`,
+  ],
+] as const)('schemas are refused where they cannot be had: %j', async ([options, message]) => {
+  const error = await catchInfraError(() => resolve(options))
+  expect(error).toMatchObject({ code: 'INFRA_CONFIG_INVALID', message })
+})

@@ -2,6 +2,7 @@ import pg from 'pg'
 import { expect, test } from 'vitest'
 import {
   BASE_VARIABLES,
+  inSchema,
   libpqVariables,
   type PostgresAddress,
   postgresUrl,
@@ -41,6 +42,21 @@ test('postgresVariables() derives every variable from the address', () => {
     DB_NAME: 'orders',
     DATABASE_URL: 'postgres://shop:secret@localhost:49153/orders',
   })
+})
+
+test('inSchema() leads there by URL and by PGOPTIONS, with what the URL had named behind it', () => {
+  const plain = inSchema(address, 'vitest_infra_1')
+  expect(postgresUrl(plain)).toBe(
+    'postgres://shop:secret@localhost:49153/orders?options=-c%20search_path%3Dvitest_infra_1',
+  )
+  expect(postgresVariables(plain)).toMatchObject({ PGOPTIONS: '-c search_path=vitest_infra_1' })
+  const parameters = 'sslmode=require&options=-c%20search_path%3Dpublic%20-c%20geqo%3Doff'
+  expect(new URLSearchParams(inSchema({ ...address, parameters }, 'one').parameters)).toEqual(
+    new URLSearchParams({
+      sslmode: 'require',
+      options: '-c search_path=public -c geqo=off -c search_path=one,public',
+    }),
+  )
 })
 
 test('libpqVariables() names what libpq reads', () => {

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto'
+import type { PostgresAddress } from '../environment/variable-set.ts'
+import { InfraError } from '../errors.ts'
+import type { Clock } from '../internal/clock.ts'
+import type { Report } from '../report/events.ts'
+import { listOutside } from '../services/objects-outside.ts'
+import { withPostgres } from '../services/postgres.ts'
+import type { SchemaAdmin } from '../services/schema-admin.ts'
+import { templateUnknown } from '../spec/rules.ts'
+import type { TemplatePlan, TemplateSource } from './templates.ts'
+
+const MOST_OBJECTS_TOLD_OF = 3
+
+export interface SchemaTemplatesOptions {
+  readonly admin: Pick<SchemaAdmin, 'defineTemplate'>
+  readonly plans: readonly TemplatePlan[]
+  readonly report: Report
+  readonly clock: Clock
+}
+
+/**
+ * Templates where leases are schemas. A schema cannot be cloned, so that nothing is made ahead but the list of what is to
+ * run in each: the steps of all templates that its own is made from, the lowest first.
+ */
+export class SchemaTemplates implements TemplateSource {
+  readonly #options: SchemaTemplatesOptions
+  /** Templates of which a schema was made and seen to be whole. */
+  readonly #proved = new Set<string>()
+
+  constructor(options: SchemaTemplatesOptions) {
+    this.#options = options
+  }
+
+  async ensure(name: string): Promise<string> {
+    const layers = this.#layersOf(name)
+    const identity = this.databaseOf(name)
+    this.#options.admin.defineTemplate(identity, (address) => this.#fill(name, layers, address))
+    return identity
+  }
+
+  /** Another name for other steps, so that what was made of the ones before is known to be old. */
+  databaseOf(name: string): string {
+    const inputs = this.#layersOf(name).map((layer) => layer.inputs)
+    return `${name} ${createHash('sha256').update(inputs.join('\n')).digest('hex').slice(0, 24)}`
+  }
+
+  async #fill(name: string, layers: readonly TemplatePlan[], address: PostgresAddress): Promise<void> {
+    if (this.#proved.has(name)) {
+      return build(layers, address)
+    }
+    const { report, clock } = this.#options
+    const beganMs = clock.now()
+    const before = await withPostgres(address, listOutside)
+    await build(layers, address)
+    const after = await withPostgres(address, listOutside)
+    const outside = after.filter((object) => !before.includes(object))
+    if (outside.length > 0) {
+      throw madeOutside(name, outside)
+    }
+    this.#proved.add(name)
+    report({ type: 'template-ready', template: name, isNew: true, elapsedMs: clock.now() - beganMs })
+  }
+
+  /** The lowest first. */
+  #layersOf(name: string): readonly TemplatePlan[] {
+    const { plans } = this.#options
+    const plan = plans.find((known) => known.name === name)
+    if (!plan) {
+      throw templateUnknown(
+        name,
+        plans.map((known) => known.name),
+      )
+    }
+    return plan.from === undefined ? [plan] : [...this.#layersOf(plan.from), plan]
+  }
+}
+
+async function build(layers: readonly TemplatePlan[], address: PostgresAddress): Promise<void> {
+  for (const layer of layers) {
+    await layer.build(address)
+  }
+}
+
+function madeOutside(template: string, objects: readonly string[]): InfraError {
+  const told = objects.slice(0, MOST_OBJECTS_TOLD_OF)
+  const more = objects.length - told.length
+  return new InfraError('INFRA_SEED_FAILED', {
+    problem: `Cannot use template "${template}" in a schema: its migrations or seeds made ${told.join(', ')}${more > 0 ? ` and ${more} more` : ''}, which all schemas would share`,
+    remedy:
+      'Name no schema and create no extension in them, and remove by hand what they made; or have the role given CREATEDB',
+    service: 'postgres',
+    provider: 'external',
+  })
+}

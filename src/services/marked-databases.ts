@@ -1,0 +1,53 @@
+import type { RunClaim } from './run-claim.ts'
+
+/** A database, or a schema that stands for one, which bears our mark and belongs to our role. */
+export interface MarkedDatabase {
+  readonly name: string
+  /** The run that made it; none: a template, which is for all. */
+  readonly run: string | undefined
+  readonly isSealed: boolean
+}
+
+/** What runs have on a server that others use, too. */
+export interface Marked {
+  /** The newest first. */
+  list(): Promise<readonly MarkedDatabase[]>
+  /** Ends whoever is in what a run has made, as far as our role may. */
+  endSessions(runId: string): Promise<void>
+  /** Whether our role may make more. */
+  mayCreate(): Promise<boolean>
+}
+
+/** Whole databases. */
+export class MarkedDatabases implements Marked {
+  readonly #claim: Pick<RunClaim, 'query'>
+
+  constructor(claim: Pick<RunClaim, 'query'>) {
+    this.#claim = claim
+  }
+
+  async list(): Promise<readonly MarkedDatabase[]> {
+    const rows = await this.#claim.query<{ name: string; run: string | null; sealed: boolean }>(
+      `SELECT datname AS name, substring(datname FROM '^vitest_infra_([0-9a-f]{8})_') AS run, datistemplate AS sealed
+       FROM pg_database JOIN pg_roles r ON r.oid = datdba
+       WHERE r.rolname = current_user AND datname ~ '^vitest_infra_([0-9a-f]{8}_.+|t_[0-9a-f]{24}$)'
+       ORDER BY pg_database.oid DESC`,
+    )
+    return rows.map(({ name, run, sealed }) => ({ name, run: run ?? undefined, isSealed: sealed }))
+  }
+
+  async endSessions(runId: string): Promise<void> {
+    await this.#claim.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE starts_with(datname, $1) AND pg_has_role(usesysid, 'MEMBER') AND pid <> pg_backend_pid()`,
+      [`vitest_infra_${runId}_`],
+    )
+  }
+
+  async mayCreate(): Promise<boolean> {
+    const [role] = await this.#claim.query<{ may: boolean }>(
+      'SELECT rolsuper OR rolcreatedb AS may FROM pg_roles WHERE rolname = current_user',
+    )
+    return role?.may === true
+  }
+}

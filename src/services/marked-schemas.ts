@@ -1,0 +1,43 @@
+import type { Marked, MarkedDatabase } from './marked-databases.ts'
+import type { RunClaim } from './run-claim.ts'
+
+/** Schemas of the database that the claim is held in. */
+export class MarkedSchemas implements Marked {
+  readonly #claim: Pick<RunClaim, 'query'>
+
+  constructor(claim: Pick<RunClaim, 'query'>) {
+    this.#claim = claim
+  }
+
+  async list(): Promise<readonly MarkedDatabase[]> {
+    const rows = await this.#claim.query<{ name: string; run: string }>(
+      `SELECT nspname AS name, substring(nspname FROM '^vitest_infra_([0-9a-f]{8})_') AS run
+       FROM pg_namespace JOIN pg_roles r ON r.oid = nspowner
+       WHERE r.rolname = current_user AND nspname ~ '^vitest_infra_[0-9a-f]{8}_.+'
+       ORDER BY pg_namespace.oid DESC`,
+    )
+    return rows.map((schema) => ({ ...schema, isSealed: false }))
+  }
+
+  /** Of sessions, only those that hold a lock on something can be told to be in its schema. */
+  async endSessions(runId: string): Promise<void> {
+    await this.#claim.query(END_USERS, [`vitest_infra_${runId}_`])
+  }
+
+  async mayCreate(): Promise<boolean> {
+    const [database] = await this.#claim.query<{ may: boolean }>(
+      "SELECT has_database_privilege(current_database(), 'CREATE') AS may",
+    )
+    return database?.may === true
+  }
+}
+
+/** The name of the sessions that make and drop schemas. */
+export const ADMINISTRATION = 'vitest-infra schemas'
+
+/** Ends whoever has or wants a lock on something in a schema whose name begins with `$1`, but for our own administration. */
+export const END_USERS = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+  WHERE pid <> pg_backend_pid() AND pg_has_role(usesysid, 'MEMBER') AND application_name <> '${ADMINISTRATION}'
+    AND pid IN (SELECT l.pid FROM pg_locks l
+      JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND starts_with(n.nspname, $1))`

@@ -1,0 +1,27 @@
+import type { PostgresPlace } from '../isolation/lease-broker.ts'
+import type { DatabaseAdmin } from '../isolation/databases.ts'
+import type { TemplatePlan, TemplateSource } from '../isolation/templates.ts'
+import type { InfraError } from '../errors.ts'
+import type { Marked } from '../services/marked-databases.ts'
+import type { PostgresAdmin } from '../services/postgres-admin.ts'
+import type { RunClaim } from '../services/run-claim.ts'
+import type { PartContext } from './part-context.ts'
+
+export interface SharedPlaceOptions {
+  readonly claim: RunClaim
+  /** Of the server. */
+  readonly version: string
+  readonly context: PartContext
+}
+
+/** Where a run makes what it leases on a server that others use, too: whole databases, or schemas of one. */
+export interface SharedPlace {
+  readonly admin: DatabaseAdmin & Partial<Pick<PostgresAdmin, 'dropTemplate'>> & Pick<PostgresAdmin, 'close'>
+  readonly marked: Marked
+  /** What to tell where the role may not. */
+  refusal(): InfraError
+  createTemplates(plans: readonly TemplatePlan[]): TemplateSource
+  /** Makes one that somebody stays connected to what it was when new. */
+  readonly reset: (name: string, template: string) => Promise<void>
+  readonly addressOf?: (name: string) => PostgresPlace
+}
