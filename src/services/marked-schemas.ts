@@ -21,7 +21,7 @@ export class MarkedSchemas implements Marked {
 
   /** Of sessions, only those that hold a lock on something can be told to be in its schema. */
   async endSessions(runId: string): Promise<void> {
-    await this.#claim.query(END_USERS, [`vitest_infra_${runId}_`])
+    await this.#claim.query(END_USERS_OF_RUN, [`vitest_infra_${runId}_`])
   }
 
   async mayCreate(): Promise<boolean> {
@@ -35,9 +35,15 @@ export class MarkedSchemas implements Marked {
 /** The name of the sessions that make and drop schemas. */
 export const ADMINISTRATION = 'vitest-infra schemas'
 
-/** Ends whoever has or wants a lock on something in a schema whose name begins with `$1`, but for our own administration. */
-export const END_USERS = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+/** Ends whoever has or wants a lock on something in schemas, but for our own administration. */
+const endUsers = (schemas: string) => `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE pid <> pg_backend_pid() AND pg_has_role(usesysid, 'MEMBER') AND application_name <> '${ADMINISTRATION}'
     AND pid IN (SELECT l.pid FROM pg_locks l
       JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND starts_with(n.nspname, $1))`
+      WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND ${schemas})`
+
+/** In the schemas whose names begin with `$1`. */
+const END_USERS_OF_RUN = endUsers('starts_with(n.nspname, $1)')
+
+/** In the schema of the name `$1`. */
+export const END_USERS_OF_SCHEMA = endUsers('n.nspname = $1')

@@ -213,7 +213,7 @@ export class PostgresAdmin {
   /** The last guard of other people's databases; no way through this package should lead as far as here. */
   #assertOurs(name: string): void {
     if (this.#isShared && !OURS.test(name)) {
-      throw notOurs(name)
+      throw notOurs('database', name)
     }
   }
 
@@ -249,10 +249,11 @@ export class PostgresAdmin {
   }
 }
 
-function notOurs(name: string): InfraError {
+/** For what somebody else has made. */
+export function notOurs(kind: 'database' | 'schema', name: string): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
-    problem: `Cannot touch database "${name}": it does not bear the mark of vitest-infra, and the server is not ours alone`,
-    remedy: 'Report this as a bug of vitest-infra; nothing was done to the database',
+    problem: `Cannot touch ${kind} "${name}": it does not bear the mark of vitest-infra, and the server is not ours alone`,
+    remedy: `Report this as a bug of vitest-infra; nothing was done to the ${kind}`,
     service: 'postgres',
   })
 }

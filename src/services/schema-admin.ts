@@ -1,9 +1,9 @@
 import type { Pool, PoolClient } from 'pg'
 import { inSchema, type PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
-import { ADMINISTRATION, END_USERS } from './marked-schemas.ts'
+import { ADMINISTRATION, END_USERS_OF_SCHEMA } from './marked-schemas.ts'
 import { openPostgresPool } from './postgres.ts'
-import { quote, sqlState } from './postgres-admin.ts'
+import { notOurs, quote, sqlState } from './postgres-admin.ts'
 
 /** One that makes and one that drops. */
 const CONNECTIONS = 2
@@ -87,7 +87,7 @@ export class SchemaAdmin {
   async #dropByForce(name: string): Promise<boolean> {
     let isGone = false
     for (let attempt = 1; !isGone && attempt <= FORCED_ATTEMPTS; attempt += 1) {
-      await this.#pool.query(END_USERS, [name])
+      await this.#pool.query(END_USERS_OF_SCHEMA, [name])
       isGone = await this.#tryDrop(name, FORCED_MS)
     }
     return isGone
@@ -136,11 +136,7 @@ async function dropTables(client: PoolClient, schema: string): Promise<void> {
 /** The last guard of other people's schemas. */
 function assertOurs(name: string): void {
   if (!OURS.test(name)) {
-    throw new InfraError('INFRA_LEASE_FAILED', {
-      problem: `Cannot touch schema "${name}": it does not bear the mark of vitest-infra, and the database is not ours`,
-      remedy: 'Report this as a bug of vitest-infra; nothing was done to the schema',
-      service: 'postgres',
-    })
+    throw notOurs('schema', name)
   }
 }
 

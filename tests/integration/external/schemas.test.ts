@@ -143,3 +143,21 @@ test('a sweep drops the schemas of runs that are over, and no others', async () 
   await expect(admin.dropDatabase('public', { force: true })).rejects.toMatchObject({ code: 'INFRA_LEASE_FAILED' })
   await expect(admin.createDatabase('vitest_infra_backup', '')).rejects.toMatchObject({ code: 'INFRA_LEASE_FAILED' })
 })
+
+test('who is cut off for one schema is not who uses one whose name begins as that does', async () => {
+  const place = { ...tenant(), database: 'app' }
+  const [one, ten] = ['vitest_infra_0badcafe_1_1', 'vitest_infra_0badcafe_1_10']
+  await withPostgres(place, (client) =>
+    client.query(`CREATE SCHEMA ${one}; CREATE SCHEMA ${ten}; CREATE TABLE ${ten}.notes ()`),
+  )
+  const admin = await SchemaAdmin.open(place)
+  onTestFinished(async () => {
+    await admin.dropDatabase(ten, { force: true })
+    await admin.close()
+  })
+  await withPostgres(place, async (user) => {
+    await user.query(`BEGIN; SELECT FROM ${ten}.notes`)
+    expect(await admin.dropDatabase(one, { force: true })).toBe(true)
+    expect((await user.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+  })
+})
