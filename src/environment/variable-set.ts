@@ -56,7 +56,10 @@ export function postgresUrl({ host, port, user, password, database, parameters }
 const SEARCH_PATH = /(?:^|\s)-c\s*search_path=(\S+)/
 
 /** The same database, seen from a schema; what its URL names as search path comes behind that. */
-export function inSchema(place: PostgresAddress, schema: string): PostgresAddress {
+export function inSchema(
+  place: PostgresAddress,
+  schema: string,
+): PostgresAddress & Required<Pick<PostgresAddress, 'schema' | 'parameters'>> {
   const parameters = new URLSearchParams(place.parameters)
   const options = parameters.get('options') ?? ''
   const path = [schema, SEARCH_PATH.exec(options)?.[1]].filter(Boolean).join()

@@ -6,8 +6,7 @@ import type { Report } from '../report/events.ts'
 import { listOutside } from '../services/objects-outside.ts'
 import { withPostgres } from '../services/postgres.ts'
 import type { SchemaAdmin } from '../services/schema-admin.ts'
-import { templateUnknown } from '../spec/rules.ts'
-import type { TemplatePlan, TemplateSource } from './templates.ts'
+import { findPlan, type TemplatePlan, type TemplateSource } from './templates.ts'
 
 const MOST_OBJECTS_TOLD_OF = 3
 
@@ -63,14 +62,7 @@ export class SchemaTemplates implements TemplateSource {
 
   /** The lowest first. */
   #layersOf(name: string): readonly TemplatePlan[] {
-    const { plans } = this.#options
-    const plan = plans.find((known) => known.name === name)
-    if (!plan) {
-      throw templateUnknown(
-        name,
-        plans.map((known) => known.name),
-      )
-    }
+    const plan = findPlan(this.#options.plans, name)
     return plan.from === undefined ? [plan] : [...this.#layersOf(plan.from), plan]
   }
 }

@@ -49,7 +49,7 @@ export interface TemplateSource {
 /** Templates of one server: each is built once per fingerprint, by whichever process comes first. */
 export class Templates implements TemplateSource {
   readonly #admin: PostgresAdmin
-  readonly #plans: ReadonlyMap<string, TemplatePlan>
+  readonly #plans: readonly TemplatePlan[]
   readonly #serverVersion: string
   readonly #report: Report
   readonly #clock: Clock
@@ -59,7 +59,7 @@ export class Templates implements TemplateSource {
   constructor({ admin, plans, serverVersion, report, clock, hold }: TemplatesOptions) {
     this.#report = report
     this.#admin = admin
-    this.#plans = new Map(plans.map((plan) => [plan.name, plan]))
+    this.#plans = plans
     this.#serverVersion = serverVersion
     this.#clock = clock
     this.#hold = hold
@@ -159,12 +159,20 @@ export class Templates implements TemplateSource {
   }
 
   #planOf(name: string): TemplatePlan {
-    const plan = this.#plans.get(name)
-    if (!plan) {
-      throw templateUnknown(name, [...this.#plans.keys()])
-    }
-    return plan
+    return findPlan(this.#plans, name)
   }
+}
+
+/** The plan of a template; throws where nobody has defined it. */
+export function findPlan(plans: readonly TemplatePlan[], name: string): TemplatePlan {
+  const plan = plans.find((known) => known.name === name)
+  if (!plan) {
+    throw templateUnknown(
+      name,
+      plans.map((known) => known.name),
+    )
+  }
+  return plan
 }
 
 /** Whether a database was there already, or turned out to be made by somebody else at the same time. */

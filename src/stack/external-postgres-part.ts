@@ -3,7 +3,7 @@ import type { PostgresPlace } from '../isolation/lease-broker.ts'
 import { connectionsOfRun, type LeaseLimit, limitSharedDatabases } from '../isolation/lease-limit.ts'
 import { planTemplates } from '../isolation/plan-templates.ts'
 import { sweepDatabases } from '../isolation/sweep-databases.ts'
-import type { TemplatePlan, TemplateSource } from '../isolation/templates.ts'
+import type { TemplatePlan } from '../isolation/templates.ts'
 import { definePostgres, loadPostgres, psqlCommand } from '../services/postgres.ts'
 import type { RunClaim } from '../services/run-claim.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
@@ -72,7 +72,7 @@ export class ExternalPostgresPart {
   async refresh(): Promise<void> {
     if (this.#prepared) {
       this.#plans = planTemplates(this.#spec.templates, this.#context.root)
-      await this.#prepared.databases.useTemplates(this.#createTemplates(this.#prepared.shared))
+      await this.#prepared.databases.useTemplates(this.#prepared.shared.createTemplates(this.#plans))
     }
   }
 
@@ -141,7 +141,7 @@ export class ExternalPostgresPart {
       throw shared.refusal()
     }
     const room = await awaitRoom(claim, { clock, report, signal })
-    const templates = this.#createTemplates(shared)
+    const templates = shared.createTemplates(this.#plans)
     const main = `vitest_infra_${runId}_main`
     await admin.createDatabase(main, await templates.ensure(DEFAULT))
     const { reset, addressOf } = shared
@@ -156,9 +156,5 @@ export class ExternalPostgresPart {
       sweeping: sweepDatabases({ admin, claim, marked, runId }).catch(() => {}),
     }
     void databases.warm(DEFAULT).catch(() => {})
-  }
-
-  #createTemplates(shared: SharedPlace): TemplateSource {
-    return shared.createTemplates(this.#plans)
   }
 }

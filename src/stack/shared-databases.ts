@@ -1,10 +1,9 @@
 import type { PostgresAddress } from '../environment/variable-set.ts'
-import { InfraError } from '../errors.ts'
 import { DatabaseResetter } from '../isolation/database-resetter.ts'
 import { Templates } from '../isolation/templates.ts'
 import { MarkedDatabases } from '../services/marked-databases.ts'
 import { PostgresAdmin, quote } from '../services/postgres-admin.ts'
-import type { SharedPlace, SharedPlaceOptions } from './shared-place.ts'
+import { roleRefused, type SharedPlace, type SharedPlaceOptions } from './shared-place.ts'
 
 /** Whole databases, clones of templates that all runs on the server share. */
 export async function openSharedDatabases(
@@ -12,7 +11,7 @@ export async function openSharedDatabases(
   { claim, version, context }: SharedPlaceOptions,
 ): Promise<SharedPlace> {
   const { runId, report, clock } = context
-  const { user, host, port } = place
+  const { user } = place
   const admin = await PostgresAdmin.open(place, { isShared: true })
   const onDropped = (objects: readonly string[]) => report({ type: 'objects-dropped', objects })
   const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, onDropped })
@@ -23,11 +22,9 @@ export async function openSharedDatabases(
     admin,
     marked: new MarkedDatabases(claim),
     refusal: () =>
-      new InfraError('INFRA_ROLE_REFUSED', {
-        problem: `Cannot use role "${user}" of the PostgreSQL on ${host}:${port}: it may not create databases`,
+      roleRefused(place, {
+        what: 'databases',
         remedy: `Have an administrator run: ALTER ROLE ${quote(user)} CREATEDB; or set postgres.isolation to 'schema', which needs schemas alone`,
-        service: 'postgres',
-        provider: 'external',
       }),
     createTemplates: (plans) => new Templates({ admin, plans, serverVersion, report, clock, hold }),
     reset: (name, template) => resetter.reset(name, template),

@@ -1,7 +1,8 @@
+import type { PostgresAddress } from '../environment/variable-set.ts'
 import type { PostgresPlace } from '../isolation/lease-broker.ts'
 import type { DatabaseAdmin } from '../isolation/databases.ts'
 import type { TemplatePlan, TemplateSource } from '../isolation/templates.ts'
-import type { InfraError } from '../errors.ts'
+import { InfraError } from '../errors.ts'
 import type { Marked } from '../services/marked-databases.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { RunClaim } from '../services/run-claim.ts'
@@ -24,4 +25,17 @@ export interface SharedPlace {
   /** Makes one that somebody stays connected to what it was when new. */
   readonly reset: (name: string, template: string) => Promise<void>
   readonly addressOf?: (name: string) => PostgresPlace
+}
+
+/** For a role that may not make what its run would lease. */
+export function roleRefused(
+  { user, host, port }: PostgresAddress,
+  { what, remedy }: { readonly what: string; readonly remedy: string },
+): InfraError {
+  return new InfraError('INFRA_ROLE_REFUSED', {
+    problem: `Cannot use role "${user}" of the PostgreSQL on ${host}:${port}: it may not create ${what}`,
+    remedy,
+    service: 'postgres',
+    provider: 'external',
+  })
 }
