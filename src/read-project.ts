@@ -2,8 +2,10 @@ import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { InfraError, messageOf } from './errors.ts'
+import { ownPassword } from './internal/own-password.ts'
 import { readTextIfPresent } from './internal/read-text.ts'
 import { lineIn } from './internal/stack-line.ts'
+import { userFolder } from './internal/user-folder.ts'
 import { type InfraOptions, mergeOptions } from './spec/infra-options.ts'
 import { assertOptions } from './spec/options-schema.ts'
 import { type ResolvedSpec, resolveSpec } from './spec/resolve-spec.ts'
@@ -44,6 +46,7 @@ export async function readProject({
       envFile: readTextIfPresent(join(root, '.env')),
       envExample: readTextIfPresent(join(root, '.env.example')),
     },
+    ownPassword: () => ownPassword(root, userFolder(environment, process.platform)),
   })
 }
 

@@ -95,7 +95,11 @@ export interface PostgresOptions extends ServiceOptions {
    * @default `POSTGRES_USER`, else `'postgres'`
    */
   readonly user?: string
-  /** @default `POSTGRES_PASSWORD`, else `'postgres'` */
+  /**
+   * The password of that role.
+   *
+   * @default `POSTGRES_PASSWORD`, else one that only this user of this machine can work out, the same in each run of a project
+   */
   readonly password?: string
   /** @default `POSTGRES_DB`, else `'app'` */
   readonly database?: string

@@ -104,6 +104,8 @@ export interface SpecContext {
   /** What to call the options in an error. */
   readonly source: string
   readonly environment: EnvironmentLayers
+  /** The password of PostgreSQL where nobody has chosen one; none: that of the compose file. */
+  readonly ownPassword?: () => string
 }
 
 /**
@@ -133,7 +135,7 @@ export function resolveSpec(options: unknown, context: SpecContext): ResolvedSpe
     keepAliveMs: resolveKeepAliveMs(options, lookup),
     libpqEnv: options.libpqEnv ?? false,
     env: options.env,
-    postgres: names.includes('postgres') ? resolvePostgres(settle) : undefined,
+    postgres: names.includes('postgres') ? resolvePostgres(settle, context.ownPassword) : undefined,
     redis: names.includes('redis') ? resolveRedis(settle) : undefined,
     custom: custom.map(([name, given]) => resolveCustom(name, given, settle)),
   }
@@ -162,21 +164,28 @@ function givenService(name: string, options: ServiceOptions): GivenService {
   return { ...rest, port: port === undefined ? undefined : { option: `${name}.port`, value: port } }
 }
 
-function resolvePostgres(settle: Settle): ResolvedPostgres {
+function resolvePostgres(settle: Settle, ownPassword?: () => string): ResolvedPostgres {
   const given = settle.options.postgres ?? {}
-  const base = (name: keyof typeof BASE_VARIABLES) => settle.lookup(name) ?? BASE_VARIABLES[name]
   const settings = Object.entries(given.settings ?? {}).map(([name, value]) => [name, settingText(value)])
   return {
     ...resolveService(DEFAULT_SERVICES.postgres, givenService('postgres', given), settle),
-    user: given.user ?? base('POSTGRES_USER'),
-    password: given.password ?? base('POSTGRES_PASSWORD'),
-    database: given.database ?? base('POSTGRES_DB'),
-    server: undefined,
-    ...(settle.provider === 'external' && resolvePostgresThere(settle)),
+    ...(settle.provider === 'external' ? resolvePostgresThere(settle) : resolveOwnPostgres(settle, ownPassword)),
     settings: Object.fromEntries(settings),
     initdbArgs: given.initdbArgs ?? '',
     isolation: given.isolation ?? 'database',
     templates: resolveTemplates(settle.options),
+  }
+}
+
+function resolveOwnPostgres(
+  { options: { postgres: given = {} }, lookup }: Settle,
+  ownPassword = (): string => BASE_VARIABLES.POSTGRES_PASSWORD,
+) {
+  return {
+    user: given.user ?? lookup('POSTGRES_USER') ?? BASE_VARIABLES.POSTGRES_USER,
+    password: given.password ?? lookup('POSTGRES_PASSWORD') ?? ownPassword(),
+    database: given.database ?? lookup('POSTGRES_DB') ?? BASE_VARIABLES.POSTGRES_DB,
+    server: undefined,
   }
 }
 

@@ -16,9 +16,9 @@ describe.each(inject('consumers'))('$name', (consumer) => {
           "host": "localhost",
           "port": <port>,
           "user": "postgres",
-          "password": "postgres",
+          "password": "<password>",
           "database": "<leased database>",
-          "url": "postgres://postgres:postgres@localhost:<port>/<leased database>",
+          "url": "postgres://postgres:<password>@localhost:<port>/<leased database>",
           "version": "<version>"
         },
         "redis": {
@@ -41,15 +41,15 @@ describe.each(inject('consumers'))('$name', (consumer) => {
         },
         "env": {
           "POSTGRES_USER": "postgres",
-          "POSTGRES_PASSWORD": "postgres",
+          "POSTGRES_PASSWORD": "<password>",
           "POSTGRES_DB": "<leased database>",
           "POSTGRES_PORT": "<port>",
           "DB_HOST": "localhost",
           "DB_PORT": "<port>",
           "DB_USER": "postgres",
-          "DB_PASSWORD": "postgres",
+          "DB_PASSWORD": "<password>",
           "DB_NAME": "<leased database>",
-          "DATABASE_URL": "postgres://postgres:postgres@localhost:<port>/<leased database>",
+          "DATABASE_URL": "postgres://postgres:<password>@localhost:<port>/<leased database>",
           "REDIS_HOST": "localhost",
           "REDIS_PORT": "<port>",
           "REDIS_URL": "redis://localhost:<port>"

@@ -66,9 +66,13 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   )
 
   test('in watch mode, too, no run leaves one behind while the stack lives on', async () => {
-    const run = await startVitest('isolation-tests', { consumer, args: ['watch'] })
+    const run = await startVitest('isolation-tests', {
+      consumer,
+      args: ['watch'],
+      env: { POSTGRES_PASSWORD: 'chosen' },
+    })
     await run.said('Waiting for file changes')
-    const url = `postgres://postgres:postgres@localhost:${await portOf(run.project)}/postgres`
+    const url = `postgres://postgres:chosen@localhost:${await portOf(run.project)}/postgres`
     expect(await leftDatabases(url, pg.Client)).toEqual([])
     await appendFile(join(run.folder, 'src/fresh.ts'), '\n')
     await run.said('Waiting for file changes', 2)

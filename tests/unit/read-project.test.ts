@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import type { InfraOptions } from '../../src/spec/infra-options.ts'
 import { createProject } from './support/create-project.ts'
 import { openProjectReader } from './support/read-project-in-node.ts'
 
@@ -12,6 +13,20 @@ test('readProject() needs no file at all', async () => {
   const root = createProject({})
   const { spec } = await reader.read({ directory: root })
   expect(spec).toMatchObject({ root, provider: 'auto', postgres: { user: 'postgres', database: 'app' } })
+})
+
+test('readProject() gives a project a password of its own, unless somebody chose one', async () => {
+  const [root, other] = [createProject({}), createProject({})]
+  const passwordOf = async (directory: string, options: InfraOptions = {}) =>
+    (await reader.read({ directory, options })).spec?.postgres?.password
+  const password = await passwordOf(root)
+  expect(password).toMatch(/^[0-9a-f]{32}$/)
+  expect([await passwordOf(root), await passwordOf(other)]).toEqual([
+    password,
+    expect.not.stringMatching(`${password}`),
+  ])
+  expect(await passwordOf(root, { postgres: { password: 'chosen' } })).toBe('chosen')
+  expect(await passwordOf(createProject({ '.env': 'POSTGRES_PASSWORD=chosen' }))).toBe('chosen')
 })
 
 test('readProject() starts paths from defaultRoot where there is no infra.config', async () => {

@@ -1,8 +1,9 @@
+import { userFolder } from '../../internal/user-folder.ts'
 import type { ResolvedSpec } from '../../spec/resolve-spec.ts'
 import { findAccount } from './account.ts'
 import { findPostgres, type PostgresPackage } from './find-postgres.ts'
 import { findRedis, type RedisProgram } from './find-redis.ts'
-import { cacheFolder, type DataPlace, findDataPlace } from './folders.ts'
+import { type DataPlace, findDataPlace } from './folders.ts'
 import type { Account } from './keeper-protocol.ts'
 import { isMissing, type Missing, missingEngine } from './missing.ts'
 
@@ -50,7 +51,7 @@ export async function findEmbeddedHome(
   if (missing.length > 0 || isMissing(postgres) || isMissing(redis)) {
     return missing
   }
-  const cache = cacheFolder(environment, platform)
+  const cache = userFolder(environment, platform)
   return {
     platform,
     postgres,

@@ -1,6 +1,5 @@
 import { statfs } from 'node:fs/promises'
-import { homedir, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { tmpdir } from 'node:os'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -24,21 +23,4 @@ export async function findDataPlace({ XDG_RUNTIME_DIR: runtime }: Environment): 
     }
   }
   return { folder: disk, isMemory: false }
-}
-
-/** Where what can be made anew is kept for the next run. */
-export function cacheFolder(environment: Environment, platform: NodeJS.Platform): string {
-  const { XDG_CACHE_HOME: chosen, LOCALAPPDATA: local } = environment
-  return join(chosen || (platform === 'win32' && local) || join(homedir(), userCache(platform)), 'vitest-infra')
-}
-
-function userCache(platform: NodeJS.Platform): string {
-  switch (platform) {
-    case 'darwin':
-      return 'Library/Caches'
-    case 'win32':
-      return 'AppData/Local'
-    default:
-      return '.cache'
-  }
 }

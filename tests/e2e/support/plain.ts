@@ -26,6 +26,7 @@ export function plain(output: string, { folder, consumer }: Places): string {
       .replace(/("version": )"[\d.]+"/g, '$1"<version>"')
       // The range from which ports are picked.
       .replace(/\b(3[2-9]\d{3}|[45]\d{4}|60\d{3})\b/g, '<port>')
+      .replace(/\b[0-9a-f]{32}\b/g, '<password>')
       .replace(/\bvitest-infra-[0-9a-f]{8}-/g, 'vitest-infra-<run>-')
       .replace(/\/\S+\/vitest-infra-proxy-\w+/g, '<proxy>')
       .replace(/\bvitest_infra_[0-9a-f]{8}_\d+_\d+/g, '<leased database>')

@@ -1,5 +1,8 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ReadProjectOptions } from '../../../src/read-project.ts'
 import type { ResolvedSpec } from '../../../src/spec/resolve-spec.ts'
@@ -26,13 +29,18 @@ export interface ProjectReader {
 
 /** In a test's own process Vite would load `infra.config.*`, and Vite takes TypeScript that Node does not. */
 export function openProjectReader(): ProjectReader {
-  const child = fork(CHILD, { execArgv: ['--no-warnings'] })
+  const home = mkdtempSync(join(tmpdir(), 'vitest-infra-home-'))
+  const env = { ...process.env, HOME: home, USERPROFILE: home }
+  const child = fork(CHILD, { execArgv: ['--no-warnings'], env })
   return {
     async read(options) {
       child.send({ options: {}, environment: {}, ...options })
       const [outcome] = (await once(child, 'message')) as [ProjectOutcome]
       return outcome
     },
-    close: () => child.disconnect(),
+    close() {
+      child.disconnect()
+      rmSync(home, { recursive: true })
+    },
   }
 }

@@ -1,0 +1,22 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+/** Where what can be made anew is kept for later runs of one user. */
+export function userFolder(
+  environment: Readonly<Record<string, string | undefined>>,
+  platform: NodeJS.Platform,
+): string {
+  const { XDG_CACHE_HOME: chosen, LOCALAPPDATA: local } = environment
+  return join(chosen || (platform === 'win32' && local) || join(homedir(), userCache(platform)), 'vitest-infra')
+}
+
+function userCache(platform: NodeJS.Platform): string {
+  switch (platform) {
+    case 'darwin':
+      return 'Library/Caches'
+    case 'win32':
+      return 'AppData/Local'
+    default:
+      return '.cache'
+  }
+}
