@@ -146,7 +146,7 @@ function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   const gathered = new RunReport({ report: createReporter(process.stderr), isShort })
   const report: Report = (event) => {
     gathered.report(event)
-    if (event.type === 'service-lost') {
+    if (event.type === 'service-lost' && !event.comesBack) {
       // Also where no test was left to fail.
       process.exitCode = 1
     }
@@ -155,6 +155,7 @@ function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
     environment: process.env,
     workers: workerCount(vitest),
     livesOn: vitest.config.watch,
+    onMoved: (facts) => run.environment.apply(describeEnvironment(spec, facts)),
     report,
     clock: systemClock,
   })

@@ -39,6 +39,8 @@ export async function leaseForFile(access: LeaseAccess, owner: string, declared?
     await (reuse ? undefined : client.reset(lease.lease, owner))
     return lease
   }
+  // Not above: modules that a worker keeps know nothing but what is gone.
+  client.forgetLoss()
   if (lease) {
     // The file before is over. Not at its end, since its own hooks may still have wanted the database.
     await client.release(lease.lease)

@@ -68,12 +68,17 @@ export interface DatabaseSource extends LeaseSource<string> {
   dropKept?(): void
 }
 
-export interface LeaseBrokerOptions {
+/** A stack, and what can be leased of it. */
+export interface LeaseSources {
   readonly stack: StackFacts
   /** Names of databases. */
   readonly databases: DatabaseSource
   /** Addresses of Redis servers, or of logical databases in one. */
   readonly redises: LeaseSource<RedisAddress>
+}
+
+export interface LeaseBrokerOptions {
+  readonly sources: LeaseSources
   /** How many of either there may be at once; none: as many as are asked for. */
   readonly limits: Partial<Record<LeasedService, LeaseLimit>>
   /** The variables of a project for what was leased. */
@@ -97,6 +102,8 @@ export interface Held {
   readonly guest: Guest
   readonly database: string | undefined
   readonly redis: RedisAddress | undefined
+  /** Where both come from, and go back to. */
+  readonly sources: LeaseSources
 }
 
 /** What a test asks for. */
@@ -110,27 +117,44 @@ export class LeaseBroker {
   readonly #options: LeaseBrokerOptions
   readonly #held = new Map<number, Held>()
   readonly #queues: Readonly<Record<LeasedService, LeaseQueue | undefined>>
+  /** Those that are, or were before a server was lost. */
+  #sources: LeaseSources
+  /** Those that are, or will be once what was lost is back. */
+  #present: Promise<LeaseSources>
   #toldOf = 0
   #testsToldOf = 0
   #nextLease = 1
 
   constructor(options: LeaseBrokerOptions) {
     this.#options = options
+    this.#sources = options.sources
+    this.#present = Promise.resolve(options.sources)
     this.#queues = { postgres: this.#openQueue('postgres'), redis: this.#openQueue('redis') }
   }
 
   /** `worker` tells the workers' connections apart. */
   async acquire(request: AcquireRequest, worker: number): Promise<Lease> {
-    const { clock, databases, environment, onGranted } = this.#options
+    const { clock, environment, onGranted } = this.#options
     const beganMs = clock.now()
-    const held = await this.#take(request, { worker, owner: request.owner, span: request.span })
+    const held = await this.#takePresent(request, { worker, owner: request.owner, span: request.span })
     onGranted(clock.now() - beganMs)
     const lease = this.#nextLease++
     this.#held.set(lease, held)
     const facts = this.#describe(held)
-    const renewed = held.database === undefined ? undefined : databases.renewedOf?.(held.database)
+    const renewed = held.database === undefined ? undefined : held.sources.databases.renewedOf?.(held.database)
     const env = environment(request.project, facts)
     return { lease, template: request.template, facts, env, ...(renewed && { renewed }) }
+  }
+
+  /**
+   * Has whoever asks wait for what comes in place of a server that was lost; rejects for them if nothing does. What was
+   * leased before can be given back, and nothing else.
+   */
+  await(coming: Promise<LeaseSources>): void {
+    const present = coming.then((sources) => (this.#sources = sources))
+    // Who asks is told.
+    present.catch(() => {})
+    this.#present = present
   }
 
   /**
@@ -139,8 +163,8 @@ export class LeaseBroker {
    * @throws InfraError `INFRA_SERVICE_SHARED` where other files use it too
    */
   async control(lease: number, { service, action }: ServiceControl): Promise<void> {
-    const { database, redis } = this.#find(lease)
-    const { stack, databases, redises } = this.#options
+    const { database, redis, sources } = this.#find(lease)
+    const { stack, databases, redises } = sources
     if (stack[service] === undefined) {
       throw serviceMissing(service)
     }
@@ -158,15 +182,15 @@ export class LeaseBroker {
   }
 
   async reset(lease: number): Promise<void> {
-    const { database, redis } = this.#find(lease)
-    const { databases, redises } = this.#options
+    const { database, redis, sources } = this.#find(lease)
+    const { databases, redises } = sources
     await Promise.all([database !== undefined && databases.reset(database), redis && redises.reset(redis)])
   }
 
   async finish(lease: number, owner: string): Promise<void> {
-    const { database } = this.#find(lease)
+    const { database, sources } = this.#find(lease)
     const isWanted = database !== undefined && this.#toldOf < MOST_FILES_TOLD_OF
-    const sessions = isWanted ? await this.#sessionsLeft(database) : []
+    const sessions = isWanted ? await this.#sessionsLeft(database, sources) : []
     if (sessions.length > 0) {
       this.#toldOf += 1
       this.#options.onConnectionsLeft(owner, sessions)
@@ -175,8 +199,9 @@ export class LeaseBroker {
 
   /** Keeps the database of tests that failed, and says what the server's log has of them. */
   async failed(lease: number, { owner, keep, tests }: FailedRequest): Promise<readonly LogExcerpt[]> {
-    const { database } = this.#find(lease)
-    const { databases, livesOn, stack, onLog } = this.#options
+    const { database, sources } = this.#find(lease)
+    const { databases, stack } = sources
+    const { livesOn, onLog } = this.#options
     if (keep && livesOn && database !== undefined) {
       databases.keep?.({ database, owner })
     }
@@ -198,14 +223,14 @@ export class LeaseBroker {
 
   /** The databases of tests that failed which can still be looked into. */
   kept(): readonly KeptDatabase[] {
-    return this.#options.databases.kept?.() ?? []
+    return this.#sources.databases.kept?.() ?? []
   }
 
   /** Says that the tests are about to run again. */
   beginRerun(): void {
     this.#toldOf = 0
     this.#testsToldOf = 0
-    this.#options.databases.dropKept?.()
+    this.#sources.databases.dropKept?.()
   }
 
   release(lease: number, parting: Parting): void {
@@ -220,19 +245,34 @@ export class LeaseBroker {
     return limit && new LeaseQueue({ service, limit, clock, onWaiting })
   }
 
-  async #take(request: AcquireRequest, guest: Guest): Promise<Held> {
-    const { databases, redises } = this.#options
+  /** Takes again what was taken of a server that was lost meanwhile, or could not be for that reason. */
+  async #takePresent(request: AcquireRequest, guest: Guest): Promise<Held> {
+    const sources = await this.#present
+    const taking = this.#take(request, guest, sources)
+    const held = await taking.catch(() => undefined)
+    if (sources === (await this.#present.catch(() => undefined))) {
+      return taking
+    }
+    if (held) {
+      this.#give(held, { isUserGone: true })
+    }
+    return this.#takePresent(request, guest)
+  }
+
+  async #take(request: AcquireRequest, guest: Guest, sources: LeaseSources): Promise<Held> {
+    const { databases, redises } = sources
     const [database, redis] = await Promise.allSettled([
       this.#takeFrom('postgres', databases, request, guest),
       this.#takeFrom('redis', redises, request, guest),
     ])
     if (database.status === 'fulfilled' && redis.status === 'fulfilled') {
-      return { guest, database: database.value, redis: redis.value }
+      return { guest, database: database.value, redis: redis.value, sources }
     }
     const taken = {
       guest,
       database: database.status === 'fulfilled' ? database.value : undefined,
       redis: redis.status === 'fulfilled' ? redis.value : undefined,
+      sources,
     }
     // Nobody was told of it.
     this.#give(taken, { isUserGone: true })
@@ -258,8 +298,8 @@ export class LeaseBroker {
   }
 
   /** A session that its client has closed is still there for some milliseconds. */
-  async #sessionsLeft(database: string): Promise<readonly string[]> {
-    const { databases, clock } = this.#options
+  async #sessionsLeft(database: string, { databases }: LeaseSources): Promise<readonly string[]> {
+    const { clock } = this.#options
     for (let before = 0, equal = 0; ;) {
       const sessions = await databases.sessionsOf(database)
       equal = sessions.length === before ? equal + 1 : 0
@@ -271,13 +311,13 @@ export class LeaseBroker {
     }
   }
 
-  #give({ guest, database, redis }: Held, parting: Parting): void {
+  #give({ guest, database, redis, sources }: Held, parting: Parting): void {
     if (database !== undefined) {
-      this.#options.databases.give(database, parting)
+      sources.databases.give(database, parting)
       this.#queues.postgres?.leave(guest)
     }
     if (redis) {
-      this.#options.redises.give(redis, parting)
+      sources.redises.give(redis, parting)
       this.#queues.redis?.leave(guest)
     }
   }
@@ -291,8 +331,8 @@ export class LeaseBroker {
   }
 
   /** The facts of the stack, seen from a lease. */
-  #describe({ database, redis }: Held): StackFacts {
-    const { stack, databases } = this.#options
+  #describe({ database, redis, sources }: Held): StackFacts {
+    const { stack, databases } = sources
     const place =
       database === undefined ? undefined : { ...stack.postgres, database, ...databases.addressOf?.(database) }
     return {

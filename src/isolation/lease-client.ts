@@ -27,6 +27,7 @@ export class LeaseClient {
   readonly #waiting = new Map<number, PromiseWithResolvers<Granted>>()
   #nextId = 1
   #loss: InfraError | undefined
+  #comesBack = false
 
   private constructor(socket: Socket) {
     this.#socket = socket
@@ -52,6 +53,11 @@ export class LeaseClient {
     if (this.#loss) {
       throw this.#loss
     }
+  }
+
+  /** To be called before something is leased in place of all that went with a server; unless that is gone for good. */
+  forgetLoss(): void {
+    this.#loss = this.#comesBack ? undefined : this.#loss
   }
 
   async acquire(request: Omit<LeaseRequest & { type: 'acquire' }, 'id' | 'type'>): Promise<Lease> {
@@ -106,6 +112,7 @@ export class LeaseClient {
   #hear(message: LeaseAnswer | LossNotice): void {
     if ('lost' in message) {
       this.#loss = lossOf(message.lost)
+      this.#comesBack = message.comesBack
       this.#fail(this.#loss)
     } else {
       this.#settle(message)

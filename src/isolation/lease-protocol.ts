@@ -114,9 +114,13 @@ export interface Refusal {
   readonly code?: string
 }
 
-/** Said to every worker, unasked: a server is gone, and nothing that is asked for from now on can be had. */
+/**
+ * Said to workers, unasked: a server is gone, and what they have leased with it. Nothing that is asked for from now on can
+ * be had, or only what is leased anew, since the server comes back.
+ */
 export interface LossNotice {
   readonly lost: Refusal
+  readonly comesBack: boolean
 }
 
 /** One message a line. */

@@ -24,7 +24,7 @@ export class LeaseServer {
   readonly path: string
   readonly #server: Server
   readonly #folder: string | undefined
-  readonly #connections = new Set<Socket>()
+  readonly #conversations = new Set<Conversation>()
   #workers = 0
   #loss: LossNotice | undefined
 
@@ -50,17 +50,23 @@ export class LeaseServer {
     return leaseServer
   }
 
-  /** Tells all workers, those that are yet to come too, that a server of the stack is gone. */
-  tellLost({ message, code }: InfraError): void {
-    this.#loss = { lost: { message, code } }
-    for (const socket of this.#connections) {
-      socket.write(encodeMessage(this.#loss))
+  /**
+   * Tells all workers, those that are yet to come too, that a server of the stack is gone; of one that comes back, only
+   * those who have leased something.
+   */
+  tellLost({ message, code }: InfraError, { comesBack }: { readonly comesBack: boolean }): void {
+    const notice: LossNotice = { lost: { message, code }, comesBack }
+    this.#loss = comesBack ? undefined : notice
+    for (const { socket, leases } of this.#conversations) {
+      if (!comesBack || leases.size > 0) {
+        socket.write(encodeMessage(notice))
+      }
     }
   }
 
   async close(): Promise<void> {
     this.#server.close()
-    for (const socket of this.#connections) {
+    for (const { socket } of this.#conversations) {
       socket.destroy()
     }
     if (this.#folder) {
@@ -70,11 +76,11 @@ export class LeaseServer {
 
   #serve(socket: Socket, broker: LeaseBroker): void {
     const conversation: Conversation = { worker: (this.#workers += 1), socket, broker, leases: new Set() }
-    this.#connections.add(socket)
+    this.#conversations.add(conversation)
     socket.unref()
     socket.on('error', () => {})
     socket.on('close', () => {
-      this.#connections.delete(socket)
+      this.#conversations.delete(conversation)
       releaseAll(conversation)
     })
     if (this.#loss) {

@@ -21,8 +21,8 @@ export type InfraEvent =
       readonly host: string
       readonly port: number
       readonly elapsedMs: number
-      /** Where it comes from: nowhere, a snapshot, or an earlier run that has left it up. */
-      readonly origin: 'new' | 'snapshot' | 'earlier run'
+      /** Where it comes from: nowhere, a snapshot, an earlier run that has left it up, or a start in place of one lost. */
+      readonly origin: 'new' | 'snapshot' | 'earlier run' | 'restart'
     }
   /** A server of an earlier run that could not be used any more, and is gone. */
   | { readonly type: 'service-replaced'; readonly service: string; readonly reason: string }
@@ -55,6 +55,8 @@ export type InfraEvent =
   /** A server that ended while tests ran, with the last lines of its log. */
   | {
       readonly type: 'service-lost'
+      /** Whether it is started anew. */
+      readonly comesBack: boolean
       readonly message: string
       readonly label: string
       readonly lines: readonly string[]

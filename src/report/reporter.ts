@@ -34,7 +34,12 @@ export function createReporter(stream: LineStream, now: () => number = () => per
   }
 }
 
-const ORIGINS = { new: '', snapshot: ', from a snapshot', 'earlier run': ', left up by an earlier run' } as const
+const ORIGINS = {
+  new: '',
+  snapshot: ', from a snapshot',
+  'earlier run': ', left up by an earlier run',
+  restart: ', started anew',
+} as const
 
 /** The line of an event, without colour. */
 export function renderEvent(event: InfraEvent): string {

@@ -20,6 +20,10 @@ export class RunReport {
   }
 
   readonly report: Report = (event) => {
+    if (event.type === 'service-healthy' && event.origin === 'restart') {
+      this.#options.report(event)
+      return
+    }
     switch (event.type) {
       case 'service-healthy':
       case 'seeds-loaded':

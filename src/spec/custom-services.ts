@@ -24,7 +24,7 @@ export function customServicesIn({
 }
 
 export function resolveCustom(name: string, given: CustomServiceOptions, settle: Settle): ResolvedCustom {
-  const { image, port, hostPort, healthcheck, labels } = given
+  const { image, port, hostPort, healthcheck, labels, restart } = given
   const defaults: InfraService = {
     name,
     image,
@@ -35,7 +35,7 @@ export function resolveCustom(name: string, given: CustomServiceOptions, settle:
     state: 'stopped',
   }
   const place = hostPort === undefined ? undefined : { option: `services.${name}.hostPort`, value: hostPort }
-  const resolved = resolveService(defaults, { image, healthcheck, labels, port: place }, settle)
+  const resolved = resolveService(defaults, { image, healthcheck, labels, restart, port: place }, settle)
   const { options, lookup, provider } = settle
   return {
     ...resolved,

@@ -18,6 +18,14 @@ export interface ServiceOptions {
   readonly healthcheck?: Partial<Healthcheck>
   /** Labels for this service's container, beside the common ones. */
   readonly labels?: Readonly<Record<string, string>>
+  /**
+   * Whether a server that ends during tests is started anew, up to three times in a run: the file that was under way
+   * fails with that cause, the next ones go on with templates that were rebuilt, at another address unless the port is
+   * pinned.
+   *
+   * @default false
+   */
+  readonly restart?: boolean
 }
 
 /** A service of your own: any server that listens on a port in a container. All test files share it. */
@@ -47,6 +55,12 @@ export interface CustomServiceOptions {
   readonly hostPort?: number | 'random' | 'env'
   /** Labels for this service's container, beside the common ones. */
   readonly labels?: Readonly<Record<string, string>>
+  /**
+   * Whether a server that ends during tests is started anew, as with the services that are built in.
+   *
+   * @default false
+   */
+  readonly restart?: boolean
 }
 
 /** Where a function that fills a database finds it. */

@@ -29,7 +29,7 @@ const seeds = v.union([seed, v.array(seed)], 'must be a path, a function, a step
 const sources = { extensions: v.array(name), migrations: seeds, seeds }
 
 const healthcheck = { cmd: filled, interval: v.string(), timeout: v.string(), retries: positive }
-const service = { image, port, healthcheck: shape(healthcheck), labels }
+const service = { image, port, healthcheck: shape(healthcheck), labels, restart: v.boolean() }
 
 const custom = shape(
   {
@@ -41,6 +41,7 @@ const custom = shape(
     command: v.array(text),
     hostPort: port,
     labels,
+    restart: v.boolean(),
   },
   ['image', 'port', 'healthcheck'],
 )

@@ -10,6 +10,8 @@ export interface ResolvedService {
   readonly service: InfraService
   /** The port to publish on, or `undefined` for one that the engine picks. */
   readonly hostPort: number | undefined
+  /** Whether its server is started anew if it ends during tests. */
+  readonly restart: boolean
 }
 
 /** What every part of the spec is settled from. */
@@ -26,6 +28,7 @@ export interface GivenService {
   readonly port?: { readonly option: string; readonly value: number | 'random' | 'env' } | undefined
   readonly healthcheck?: Partial<Healthcheck> | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
+  readonly restart?: boolean | undefined
 }
 
 /** A service as it is by default, with what the user says of it. */
@@ -38,7 +41,8 @@ export function resolveService(defaults: InfraService, given: GivenService, sett
     labels: { ...options.labels, ...given.labels },
   }
   // A server that is there already listens where it does.
-  return { service, hostPort: provider === 'external' ? undefined : resolveHostPort(service, given, lookup) }
+  const hostPort = provider === 'external' ? undefined : resolveHostPort(service, given, lookup)
+  return { service, hostPort, restart: given.restart ?? false }
 }
 
 export function imageVariable(name: string): string {

@@ -23,6 +23,7 @@ import {
 import {
   assertDistinctPorts,
   assertHealthcheckWindow,
+  assertNoneRestarted,
   assertNotBuiltIn,
   assertOwnServers,
   assertPortVariables,
@@ -302,6 +303,7 @@ function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
   assertDistinctPorts(services)
   if (spec.provider === 'external') {
     assertOwnServers(spec)
+    assertNoneRestarted(services)
   }
   const pinned = services.filter(({ hostPort }) => hostPort !== undefined)
   if (environment.envExample !== undefined) {

@@ -86,6 +86,22 @@ export function assertOwnServers(spec: {
   }
 }
 
+/** Throws if a server that somebody else has started is to be started anew. */
+export function assertNoneRestarted(
+  services: readonly { readonly service: InfraService; readonly restart: boolean }[],
+): void {
+  const restarted = services.find(({ restart }) => restart)
+  if (restarted) {
+    const { name } = restarted.service
+    throw new InfraError('INFRA_CONFIG_INVALID', {
+      problem: `Cannot use restart for service "${name}" with the provider "external": its server is not ours to start`,
+      remedy: `Leave restart out of the options of ${name}, or take the provider 'docker' or 'embedded'`,
+      service: name,
+      provider: 'external',
+    })
+  }
+}
+
 /** Throws if schemas are asked for where databases can be had, or with what belongs to no schema. */
 export function assertSchemasPossible(
   provider: string,

@@ -16,6 +16,7 @@ export class PostgresPart {
   readonly #plans: readonly TemplatePlan[]
   readonly #context: PartContext
   #prepared: PreparedPostgres | undefined
+  #servers = 0
 
   private constructor(spec: ResolvedPostgres, plans: readonly TemplatePlan[], context: PartContext) {
     this.#spec = spec
@@ -78,11 +79,14 @@ export class PostgresPart {
   }
 
   async #prepare(server: HealthyServer): Promise<void> {
-    // Prepared before, if a server from a snapshot or of an earlier run was no good.
+    // Prepared before, if a server was lost, or one from a snapshot or of an earlier run was no good.
     await this.#prepared?.close()
     const { PreparedPostgres } = await this.load()
-    const [spec, plans, context] = [this.#spec, this.#plans, this.#context]
-    this.#prepared = await PreparedPostgres.open(server, { spec, plans, context })
+    const [spec, plans] = [this.#spec, this.#plans]
+    this.#servers += 1
+    // Who was given a database of a server that is gone must not meet somebody else's by its name.
+    const runId = this.#servers === 1 ? this.#context.runId : `${this.#context.runId}_r${this.#servers}`
+    this.#prepared = await PreparedPostgres.open(server, { spec, plans, context: { ...this.#context, runId } })
     await this.#prepared.prepare()
   }
 }

@@ -66,6 +66,8 @@ export class RedisPart {
   async #prepare(server: HealthyServer): Promise<void> {
     const { clock, report } = this.#context
     const beganMs = clock.now()
+    // Opened before, if a server was lost.
+    this.close()
     const state = await readRedisState(server.address)
     await this.#inherit(server, state)
     await this.#seed(server.address)

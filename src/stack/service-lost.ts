@@ -5,7 +5,7 @@ import type { ServerEnding, StartedService } from '../providers/provider.ts'
 const LOG_LINES = 20
 const LOG_TIMEOUT_MS = 2_000
 
-/** A server that ended while tests ran. */
+/** What is known of a server that ended while tests ran. */
 export interface LostService {
   /** Short, as every test that comes has it. */
   readonly error: InfraError
@@ -19,16 +19,17 @@ export interface Loss {
   readonly ending: ServerEnding
   /** How long it had been healthy. */
   readonly afterMs: number
+  /** Whether it is started anew. */
+  readonly comesBack: boolean
 }
 
 /** Gathers what is known of a server that has ended. */
-export async function describeLoss(started: StartedService, { name, ending, afterMs }: Loss): Promise<LostService> {
+export async function describeLoss(started: StartedService, loss: Loss): Promise<LostService> {
+  const { name, ending, afterMs, comesBack } = loss
   const after = `${(afterMs / 1000).toFixed(1)} s`
   const error = new InfraError('INFRA_SERVICE_LOST', {
     problem: `Cannot go on with service "${name}": its server ${describeEnding(ending)}, ${after} after it was healthy`,
-    remedy: ending.outOfMemory
-      ? 'Give the engine more memory, or set maxWorkers lower, and start the run again'
-      : 'Correct what its last log lines name, which the lines of infra give, and start the run again',
+    remedy: `${remedyFor(ending)}, and start the run again${comesBack ? '; the files that follow have a new server' : ''}`,
     service: name,
   })
   const log = await readLog(started)
@@ -40,6 +41,12 @@ function readLog(started: StartedService): Promise<string> {
   const limit = Promise.withResolvers<string>()
   const timer = setTimeout(() => limit.resolve(''), LOG_TIMEOUT_MS)
   return Promise.race([started.logTail(LOG_LINES).catch(() => ''), limit.promise]).finally(() => clearTimeout(timer))
+}
+
+function remedyFor({ outOfMemory }: ServerEnding): string {
+  return outOfMemory
+    ? 'Give the engine more memory, or set maxWorkers lower'
+    : 'Correct what its last log lines name, which the lines of infra give'
 }
 
 function describeEnding({ exitCode, outOfMemory }: ServerEnding): string {

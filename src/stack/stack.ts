@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { ProviderName } from '../environment/infra-facts.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import { awaitHealthy } from '../health/gate.ts'
@@ -17,12 +18,16 @@ const RESTORED_WINDOW_MS = 20_000
 /** One that is up already answers at once. */
 const ATTACHED_WINDOW_MS = 3_000
 const WINDOWS_MS = { none: Infinity, missing: Infinity, restored: RESTORED_WINDOW_MS, attached: ATTACHED_WINDOW_MS }
+/** A server that ends time after time has a reason that no start removes. */
+const RESTARTS = 3
 const ORIGINS = { none: 'new', missing: 'new', restored: 'snapshot', attached: 'earlier run' } as const
 
 export interface StackOptions {
   readonly provider: Provider
   readonly definitions: readonly ServiceDefinition[]
   readonly startupTimeoutMs: number
+  /** The services that are started anew if they end. */
+  readonly restarted: readonly string[]
   readonly report: Report
   readonly clock: Clock
   /** Called when all starts have nothing to do but to wait. */
@@ -39,6 +44,13 @@ export interface ReadyService {
   readonly container: string | undefined
 }
 
+/** A service that was ready, and whose server has ended by itself. */
+export interface StackLoss {
+  readonly told: Promise<LostService>
+  /** All services, once it is ready again; none: it stays away. */
+  readonly back: Promise<readonly ReadyService[]> | undefined
+}
+
 /** The services of one run: started side by side, ended together. */
 export class Stack {
   readonly #options: StackOptions
@@ -47,7 +59,10 @@ export class Stack {
   /** Those that are being prepared, and nothing but their end could end that. */
   readonly #inPreparation = new Set<StartedService>()
   readonly #ready = new Set<StartedService>()
-  readonly #lost = Promise.withResolvers<LostService>()
+  /** By name. */
+  readonly #services = new Map<string, ReadyService>()
+  readonly #restarts = new Map<string, number>()
+  readonly #losses = new Readable({ objectMode: true, read() {} })
   #waiting = 0
   #starting: Promise<readonly ReadyService[]> | undefined
   #stopping: Promise<void> | undefined
@@ -62,9 +77,9 @@ export class Stack {
     return this.#starting
   }
 
-  /** Resolves when the first of its services that were ready has ended by itself. */
-  get lost(): Promise<LostService> {
-    return this.#lost.promise
+  /** What is lost, as it happens. */
+  get losses(): AsyncIterable<StackLoss> {
+    return this.#losses
   }
 
   /** Whether it is ready, and will be there for the next run. */
@@ -86,9 +101,8 @@ export class Stack {
 
   async #startAll(): Promise<readonly ReadyService[]> {
     const outcomes = await Promise.allSettled(this.#options.definitions.map((definition) => this.#startOne(definition)))
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-    if (!failed) {
-      return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+    if (outcomes.every(({ status }) => status === 'fulfilled')) {
+      return this.#listReady()
     }
     await this.#removeAll().catch((error: unknown) => {
       this.#options.report({ type: 'stop-failed', message: messageOf(error) })
@@ -97,16 +111,20 @@ export class Stack {
     throw this.#abort.signal.reason
   }
 
-  async #startOne(definition: ServiceDefinition): Promise<ReadyService> {
+  #listReady(): readonly ReadyService[] {
+    return this.#options.definitions.flatMap(({ service }) => this.#services.get(service.name) ?? [])
+  }
+
+  async #startOne(definition: ServiceDefinition): Promise<void> {
     const { provider, report, clock } = this.#options
     const { signal } = this.#abort
     try {
       const beganMs = clock.now()
       const started = await provider.start(definition, { report, signal, onWaiting: () => this.#onWaiting() })
       this.#started.push(started)
-      return await this.#makeReady(definition, started, beganMs).catch(async (error: unknown) => {
+      await this.#makeReady(definition, started, beganMs).catch(async (error: unknown) => {
         signal.throwIfAborted()
-        return this.#startOne(await this.#makeWay(definition, started, error))
+        await this.#startOne(await this.#makeWay(definition, started, error))
       })
     } catch (error) {
       this.#abort.abort(error)
@@ -121,7 +139,7 @@ export class Stack {
     }
   }
 
-  async #makeReady(definition: ServiceDefinition, started: StartedService, beganMs: number): Promise<ReadyService> {
+  async #makeReady(definition: ServiceDefinition, started: StartedService, beganMs: number): Promise<void> {
     const { provider, report, clock, startupTimeoutMs } = this.#options
     const { address, siblings, snapshot } = started
     const { name } = definition.service
@@ -130,7 +148,7 @@ export class Stack {
     const { version } = admission
     const elapsedMs = clock.now() - beganMs
     const container = provider.name === 'docker' ? started.label : undefined
-    const origin = ORIGINS[snapshot.kind]
+    const origin = this.#restarts.has(name) ? 'restart' : ORIGINS[snapshot.kind]
     report({ type: 'service-healthy', service: name, version, ...address, elapsedMs, origin })
     this.#inPreparation.add(started)
     await definition.prepare?.({
@@ -147,13 +165,44 @@ export class Stack {
     this.#inPreparation.delete(started)
     this.#ready.add(started)
     const healthyMs = beganMs + elapsedMs
-    void started.ended?.then((ending) => this.#lose(started, { name, ending, afterMs: clock.now() - healthyMs }))
-    return { name, address, container, ...admission }
+    this.#services.set(name, { name, address, container, ...admission })
+    void started.ended?.then((ending) => this.#lose(definition, started, { ending, afterMs: clock.now() - healthyMs }))
   }
 
-  async #lose(started: StartedService, loss: Loss): Promise<void> {
-    if (this.#ready.delete(started) && !this.#abort.signal.aborted) {
-      this.#lost.resolve(await describeLoss(started, loss))
+  #lose(definition: ServiceDefinition, started: StartedService, known: Pick<Loss, 'ending' | 'afterMs'>): void {
+    if (!this.#ready.delete(started) || this.#abort.signal.aborted) {
+      return
+    }
+    const { name } = definition.service
+    const count = (this.#restarts.get(name) ?? 0) + 1
+    const comesBack = this.#options.restarted.includes(name) && count <= RESTARTS
+    const told = describeLoss(started, { ...known, name, comesBack })
+    if (comesBack) {
+      this.#restarts.set(name, count)
+      this.#starting = this.#bringBack(definition, started, told)
+      // Whoever hears of the loss is told if it failed.
+      this.#starting.catch(() => {})
+    }
+    this.#losses.push({ told, back: comesBack ? this.#starting : undefined } satisfies StackLoss)
+  }
+
+  async #bringBack(
+    definition: ServiceDefinition,
+    started: StartedService,
+    told: Promise<LostService>,
+  ): Promise<readonly ReadyService[]> {
+    // One after the other; and its log is read before it goes.
+    await Promise.all([this.#starting, told])
+    await started.stop()
+    this.#forget(started)
+    await this.#startOne(definition)
+    return this.#listReady()
+  }
+
+  #forget(started: StartedService): void {
+    const index = this.#started.indexOf(started)
+    if (index >= 0) {
+      this.#started.splice(index, 1)
     }
   }
 
@@ -165,7 +214,7 @@ export class Stack {
       throw error
     }
     await started.stop()
-    this.#started.splice(this.#started.indexOf(started), 1)
+    this.#forget(started)
     const told = { service: definition.service.name, reason: messageOf(error).split('\n')[0] ?? '' }
     if (snapshot.kind === 'attached') {
       report({ type: 'service-replaced', ...told })

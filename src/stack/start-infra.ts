@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import type { StackFacts } from '../environment/infra-facts.ts'
+import { messageOf } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
+import type { LeaseBroker, LeaseSources } from '../isolation/lease-broker.ts'
 import type { LeaseServer } from '../isolation/lease-server.ts'
 import type { Provider } from '../providers/provider.ts'
 import { selectProvider } from '../providers/select-provider.ts'
 import { LeaseStatistics } from '../report/lease-statistics.ts'
 import type { Report } from '../report/events.ts'
 import { defineCustom } from '../services/custom.ts'
-import type { ResolvedSpec } from '../spec/resolve-spec.ts'
+import { type ResolvedSpec, servicesOf } from '../spec/resolve-spec.ts'
 import type { ExternalPostgresPart } from './external-postgres-part.ts'
 import type { ExternalRedisPart } from './external-redis-part.ts'
 import type { PartContext } from './part-context.ts'
@@ -29,6 +31,8 @@ export interface StartContext {
    * @default false
    */
   readonly livesOn?: boolean
+  /** Told where the stack is once a server of it was started anew. */
+  readonly onMoved?: (facts: StackFacts) => void
   readonly report: Report
   readonly clock: Clock
 }
@@ -139,36 +143,66 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
       redis?.load(),
     ])
   const { startupTimeoutMs } = spec
+  const restarted = servicesOf(spec).flatMap(({ service, restart }) => (restart ? [service.name] : []))
   return {
     provider,
     postgres,
     redis,
-    stack: new Stack({ provider, definitions, startupTimeoutMs, report, clock, onWaiting }),
+    stack: new Stack({ provider, definitions, startupTimeoutMs, restarted, report, clock, onWaiting }),
   }
 }
 
-/** Workers first: each of their tests that comes meanwhile fails without knowing why. */
-async function tellOfLoss(stack: Stack, server: LeaseServer, report: Report): Promise<void> {
-  const { error, ...lost } = await stack.lost
-  server.tellLost(error)
-  report({ type: 'service-lost', ...lost, message: error.message })
+interface Leasing {
+  readonly broker: LeaseBroker
+  readonly server: LeaseServer
+  readonly report: Report
+  /** What can be leased of a stack whose services are these. */
+  readonly sourcesOf: (services: readonly ReadyService[]) => LeaseSources
+  readonly onMoved: (facts: StackFacts) => void
+}
+
+/** One after the other, until one is for good: what comes then follows from it. */
+async function tellOfLosses(stack: Stack, { broker, server, report, sourcesOf, onMoved }: Leasing): Promise<void> {
+  for await (const { told, back } of stack.losses) {
+    const coming = back?.then(sourcesOf)
+    if (coming) {
+      broker.await(coming)
+    }
+    const { error, ...lost } = await told
+    // Workers first: each of their tests that comes meanwhile fails without knowing why.
+    server.tellLost(error, { comesBack: coming !== undefined })
+    report({ type: 'service-lost', ...lost, message: error.message, comesBack: coming !== undefined })
+    if (!coming) {
+      return
+    }
+    try {
+      onMoved((await coming).stack)
+    } catch (failure) {
+      server.tellLost(error, { comesBack: false })
+      report({ type: 'service-lost', label: lost.label, lines: [], message: messageOf(failure), comesBack: false })
+      return
+    }
+  }
 }
 
 async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) {
-  const { variables, clock, report } = context
+  const { variables, clock, report, onMoved } = context
   const { stack, provider, postgres, redis } = parts
   const services = await stack.start()
-  const facts = describeStack(spec, provider.name, services, { postgres: postgres?.main, redis: redis?.main })
   const livesOn = context.livesOn || stack.livesOn
   // Behind the tests, who have no need of it. What cannot be removed now is tried again by the next run.
   void provider.sweep().catch(() => {})
   const { LeaseBroker, noSource } = await import('../isolation/lease-broker.ts')
   const { LeaseServer: Server } = await import('../isolation/lease-server.ts')
   const statistics = new LeaseStatistics()
-  const broker = new LeaseBroker({
-    stack: facts,
+  const sourcesOf = (ready: readonly ReadyService[]) => ({
+    stack: describeStack(spec, provider.name, ready, { postgres: postgres?.main, redis: redis?.main }),
     databases: postgres?.databases ?? noSource('postgres'),
     redises: redis?.leases ?? noSource('redis'),
+  })
+  const sources = sourcesOf(services)
+  const broker = new LeaseBroker({
+    sources,
     limits: { ...(postgres?.limit && { postgres: postgres.limit }), ...(redis?.limit && { redis: redis.limit }) },
     environment: variables,
     clock,
@@ -179,9 +213,9 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) 
     livesOn,
   })
   const server = await Server.open(broker)
-  void tellOfLoss(stack, server, report)
+  void tellOfLosses(stack, { broker, server, report, sourcesOf, onMoved: (facts) => onMoved?.(facts) })
   return {
-    facts,
+    facts: sources.stack,
     services,
     livesOn,
     socket: server.path,

@@ -30,6 +30,32 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       expect(exitCode).toBe(1)
     },
   )
+  test.for([
+    ['postgres', 'docker'],
+    ['redis', 'docker'],
+    ['postgres', 'embedded'],
+  ] as const)('with restart, the end of %s (%s) fails the file under way, and the next one goes on', async (row) => {
+    const [service, provider] = row
+    const run = await startVitest('service-lost', {
+      consumer,
+      env: { VITEST_INFRA_PROVIDER: provider },
+      files: { 'infra.config.ts': `export default { ${service}: { restart: true } }` },
+    })
+    await run.said('holding in test')
+    await (provider === 'docker'
+      ? kill(run, service)
+      : localPostgres(run.pid).then((pid) => process.kill(pid, 'SIGKILL')))
+    await run.said(', started anew')
+    await run.write('go', '')
+    const { stdout, stderr, exitCode } = await run.ended
+    expect(Array.from(stderr.matchAll(LOSS), ([, name]) => name)).toEqual([service])
+    expect(stderr).toContain('; the files that follow have a new server')
+    expect(stdout).toMatch(/Test Files {2}1 failed \| 1 passed \(2\)/)
+    expect(stdout).toContain('100 failed | 102 passed')
+    expect(exitCode).toBe(1)
+    await expect.poll(() => leftOfKeepers(run.pid)).toEqual([])
+  })
+
   test('the end of a local process during tests is told as that of a container is', async () => {
     const run = await startVitest('service-lost', { consumer, env: { VITEST_INFRA_PROVIDER: 'embedded' } })
     await run.said('holding in test')

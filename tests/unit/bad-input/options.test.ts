@@ -207,6 +207,8 @@ const faults: readonly (readonly [fault: string, options: unknown])[] = [
   ['postgres.extensions.0 must not be empty, but is ""', { postgres: { extensions: [''] } }],
   ['redis.seeds must be a string or a list, but is a function', { redis: { seeds: () => {} } }],
   ['redis.seeds must not be empty, but is ""', { redis: { seeds: '' } }],
+  // Services that are started anew
+  ['postgres.restart must be a boolean, but is "always"', { postgres: { restart: 'always' } }],
   // Templates and labels
   ['templates must be an object, but is a list', { templates: [{}] }],
   ['templates.orders must be an object, but is null', { templates: { orders: null } }],

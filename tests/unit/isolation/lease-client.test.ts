@@ -60,7 +60,7 @@ test('a server that is lost is the answer to what waits, and to all that is aske
   databases.gate = () => new Promise(() => {})
   const client = await open()
   const waiting = catchInfraError(() => client.acquire(REQUEST))
-  server.tellLost(LOST)
+  server.tellLost(LOST, { comesBack: false })
   const known = { code: 'INFRA_SERVICE_LOST', message: 'Cannot go on\nStart again' }
   expect(await waiting).toMatchObject(known)
   expect(await catchInfraError(() => client.release(1))).toMatchObject(known)
@@ -69,7 +69,31 @@ test('a server that is lost is the answer to what waits, and to all that is aske
 
 test('whoever comes after a server was lost hears of it', async () => {
   const { open, server } = await openLeasing()
-  server.tellLost(LOST)
+  server.tellLost(LOST, { comesBack: false })
   const client = await open()
+  expect(await catchInfraError(() => client.acquire(REQUEST))).toMatchObject({ code: 'INFRA_SERVICE_LOST' })
+})
+
+test('of a server that comes back, those who have leased something hear, until they lease anew', async () => {
+  const { open, server } = await openLeasing()
+  const [holder, idle] = [await open(), await open()]
+  const { lease } = await holder.acquire(REQUEST)
+  server.tellLost(LOST, { comesBack: true })
+  expect(await catchInfraError(() => holder.reset(lease, 'a.test.ts'))).toMatchObject({ code: 'INFRA_SERVICE_LOST' })
+  await idle.acquire({ ...REQUEST, owner: 'b.test.ts' })
+  await (await open()).acquire({ ...REQUEST, owner: 'c.test.ts' })
+  holder.forgetLoss()
+  await holder.release(lease)
+  await holder.acquire(REQUEST)
+})
+
+test('a server that was to come back and did not is gone for good', async () => {
+  const { open, server } = await openLeasing()
+  const client = await open()
+  await client.acquire(REQUEST)
+  server.tellLost(LOST, { comesBack: true })
+  server.tellLost(LOST, { comesBack: false })
+  await expect.poll(() => catchInfraError(async () => client.assertNothingLost())).toBeDefined()
+  client.forgetLoss()
   expect(await catchInfraError(() => client.acquire(REQUEST))).toMatchObject({ code: 'INFRA_SERVICE_LOST' })
 })

@@ -26,7 +26,7 @@ export const REQUEST: AcquireRequest = {
   reuse: false,
 }
 
-const STACK = {
+export const STACK = {
   provider: 'docker',
   postgres: { host: 'localhost', port: 5432, user: 'u', password: 'p', database: 'app', url: 'x', version: '18.6' },
   redis: { host: 'localhost', port: 6379, url: 'y', version: '8.0.6' },
@@ -139,9 +139,7 @@ export async function openLeasing(
   const shortages: LeaseWait[] = []
   const logs: Leasing['logs'] = []
   const broker = new LeaseBroker({
-    stack: STACK,
-    databases,
-    redises,
+    sources: { stack: STACK, databases, redises },
     limits,
     environment: (project, { postgres }) => ({ PROJECT: project, DATABASE_URL: postgres.url }),
     clock,

@@ -190,11 +190,17 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
   summary: [[{ type: 'summary', line: '3 leases' }, '3 leases']],
   'service-lost': [
     [
-      { type: 'service-lost', message: 'Cannot go on\nStart again', label: 'redis-1', lines: ['\x1b[31mout of luck'] },
+      {
+        type: 'service-lost',
+        comesBack: false,
+        message: 'Cannot go on\nStart again',
+        label: 'redis-1',
+        lines: ['\x1b[31mout of luck'],
+      },
       'Cannot go on\n       Start again\n       Last lines of the log of redis-1:\n       out of luck',
     ],
     [
-      { type: 'service-lost', message: 'Cannot go on', label: 'redis-1', lines: [] },
+      { type: 'service-lost', comesBack: false, message: 'Cannot go on', label: 'redis-1', lines: [] },
       'Cannot go on\n       The log of redis-1 is empty or gone',
     ],
   ],

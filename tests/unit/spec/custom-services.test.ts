@@ -22,6 +22,7 @@ test('a service of the user comes beside those that are built in, with what is n
       labels: {},
     },
     hostPort: undefined,
+    restart: false,
     server: undefined,
     environment: {},
     command: [],

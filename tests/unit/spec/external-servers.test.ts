@@ -162,6 +162,14 @@ test('resolveSpec() never takes an external server that nobody asked for', () =>
   expect(resolve({ ...HERE, VITEST_INFRA_PROVIDER: 'external' }, { provider: undefined }).provider).toBe('external')
 })
 
+test.for(['postgres', 'redis'] as const)('resolveSpec() does not start an external %s anew', async (service) => {
+  const error = await refusalOf({}, { [service]: { restart: true } })
+  expect(error.message).toBe(
+    `Cannot use restart for service "${service}" with the provider "external": its server is not ours to start\n` +
+      `Leave restart out of the options of ${service}, or take the provider 'docker' or 'embedded'`,
+  )
+})
+
 test.for(['postgres', 'redis'] as const)(
   'resolveSpec() refuses a %s server of its own for each lease',
   async (service) => {

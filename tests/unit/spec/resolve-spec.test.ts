@@ -23,6 +23,7 @@ test('resolveSpec() needs no options', () => {
     postgres: {
       service: { ...DEFAULT_SERVICES.postgres, labels: {} },
       hostPort: undefined,
+      restart: false,
       user: 'postgres',
       password: 'postgres',
       database: 'app',
@@ -34,6 +35,7 @@ test('resolveSpec() needs no options', () => {
     redis: {
       service: { ...DEFAULT_SERVICES.redis, labels: {} },
       hostPort: undefined,
+      restart: false,
       args: [],
       isolation: 'server',
       seeds: undefined,
@@ -53,6 +55,7 @@ test('resolveSpec() takes every option over its default', () => {
     postgres: {
       image: 'pgvector/pgvector:pg18',
       port: 15_432,
+      restart: true,
       healthcheck: { cmd: 'true', interval: '1s', timeout: '2s', retries: 30 },
       labels: { stage: 'unit' },
       user: 'shop',
@@ -79,6 +82,7 @@ test('resolveSpec() takes every option over its default', () => {
         labels: { team: 'shop', stage: 'unit' },
       },
       hostPort: 15_432,
+      restart: true,
       user: 'shop',
       password: 'secret',
       database: 'orders',

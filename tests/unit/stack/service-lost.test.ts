@@ -1,21 +1,62 @@
 import { expect, test } from 'vitest'
-import type { ServerEnding, StartedService } from '../../../src/providers/provider.ts'
+import { InfraError } from '../../../src/errors.ts'
+import type { Provider, ServerEnding, StartedService } from '../../../src/providers/provider.ts'
+import type { InfraEvent } from '../../../src/report/events.ts'
 import { describeLoss } from '../../../src/stack/service-lost.ts'
-import { Stack } from '../../../src/stack/stack.ts'
+import { Stack, type StackLoss } from '../../../src/stack/stack.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { createDefinition, createProvider, createStartedService } from '../support/fake-provider.ts'
 
 const KILLED: ServerEnding = { running: false, exitCode: 137, outOfMemory: false }
 
-async function problemOf(ending: Partial<ServerEnding>): Promise<string> {
-  const loss = { name: 'redis', ending: { ...KILLED, ...ending }, afterMs: 1_234 }
+async function problemOf(ending: Partial<ServerEnding>, comesBack = false): Promise<string> {
+  const loss = { name: 'redis', ending: { ...KILLED, ...ending }, afterMs: 1_234, comesBack }
   return (await describeLoss(createStartedService(), loss)).error.message
 }
 
 /** A stack of one Redis. */
 function createStack(started: StartedService): Stack {
-  const options = { definitions: [createDefinition('redis')], startupTimeoutMs: 1_000, report: () => {} }
-  return new Stack({ ...options, provider: createProvider(async () => started), clock: new FakeClock() })
+  return createRestartedStack(async () => started, [])
+}
+
+function createRestartedStack(
+  start: Provider['start'],
+  events: InfraEvent[],
+  restarted: readonly string[] = [],
+): Stack {
+  return new Stack({
+    definitions: [createDefinition('redis')],
+    startupTimeoutMs: 1_000,
+    restarted,
+    report: (event) => events.push(event),
+    provider: createProvider(start),
+    clock: new FakeClock(),
+  })
+}
+
+async function nextLoss(stack: Stack): Promise<StackLoss> {
+  const { value } = (await stack.losses[Symbol.asyncIterator]().next()) as { value: StackLoss }
+  return value
+}
+
+/** Servers that end when they are told to, and what becomes of them. */
+function createServers() {
+  const log: string[] = []
+  const endings: PromiseWithResolvers<ServerEnding>[] = []
+  const start = async () => {
+    const number = endings.push(Promise.withResolvers()) - 1
+    log.push(`start ${number}`)
+    return createStartedService({
+      address: { host: 'localhost', port: 50_000 + number },
+      ended: (endings[number] as PromiseWithResolvers<ServerEnding>).promise,
+      logTail: async () => {
+        log.push(`read log ${number}`)
+        return 'ready'
+      },
+      stop: async () => void log.push(`stop ${number}`),
+    })
+  }
+  return { log, start, end: (number: number) => endings[number]?.resolve(KILLED) }
 }
 
 test('describeLoss() says which server, how it ended, when, and what to do', async () => {
@@ -27,21 +68,26 @@ Correct what its last log lines name, which the lines of infra give, and start t
     `Cannot go on with service "redis": its server was ended for lack of memory, 1.2 s after it was healthy
 Give the engine more memory, or set maxWorkers lower, and start the run again`,
   )
+  expect(await problemOf({}, true)).toMatch(/, and start the run again; the files that follow have a new server$/)
   expect(await problemOf({ exitCode: 3 })).toContain('its server ended with code 3, ')
   expect(await problemOf({ exitCode: undefined })).toContain('its server ended with code unknown, ')
 })
 
 test('describeLoss() needs no log', async () => {
   const started = createStartedService({ logTail: () => Promise.reject(new Error('gone')) })
-  expect(await describeLoss(started, { name: 'redis', ending: KILLED, afterMs: 0 })).toMatchObject({ lines: [] })
+  expect(await describeLoss(started, { name: 'redis', ending: KILLED, afterMs: 0, comesBack: false })).toMatchObject({
+    lines: [],
+  })
 })
 
-test('Stack.lost resolves when a server that was ready ends', async () => {
+test('Stack.losses tells of a server that was ready and ends', async () => {
   const ended = Promise.withResolvers<ServerEnding>()
   const stack = createStack(createStartedService({ ended: ended.promise, label: 'redis-1' }))
   await stack.start()
   ended.resolve(KILLED)
-  expect(await stack.lost).toMatchObject({ label: 'redis-1', lines: ['ready'], error: { code: 'INFRA_SERVICE_LOST' } })
+  const { told, back } = await nextLoss(stack)
+  expect(await told).toMatchObject({ label: 'redis-1', lines: ['ready'], error: { code: 'INFRA_SERVICE_LOST' } })
+  expect(back).toBeUndefined()
 })
 
 test('Stack.stop() loses no server', async () => {
@@ -51,7 +97,7 @@ test('Stack.stop() loses no server', async () => {
   await stack.start()
   await stack.stop()
   await ended.promise
-  expect(await Promise.race([stack.lost, Promise.resolve('nothing')])).toBe('nothing')
+  expect(await Promise.race([nextLoss(stack), Promise.resolve('nothing')])).toBe('nothing')
 })
 
 test('Stack.stop() does not keep a server that has ended', async () => {
@@ -63,7 +109,67 @@ test('Stack.stop() does not keep a server that has ended', async () => {
   )
   await stack.start()
   ended.resolve(KILLED)
-  await stack.lost
+  await nextLoss(stack)
   await stack.stop()
   expect(log).toEqual(['stop'])
+})
+
+test('Stack starts a server anew that ended, once its log was read, up to three times', async () => {
+  const events: InfraEvent[] = []
+  const { log, start, end } = createServers()
+  const stack = createRestartedStack(start, events, ['redis'])
+  await stack.start()
+  for (const number of [0, 1, 2]) {
+    end(number)
+    const { back } = await nextLoss(stack)
+    expect(await back).toMatchObject([{ name: 'redis', address: { port: 50_001 + number } }])
+  }
+  end(3)
+  expect((await nextLoss(stack)).back).toBeUndefined()
+  expect(log.slice(0, 4)).toEqual(['start 0', 'read log 0', 'stop 0', 'start 1'])
+  expect(events.map((event) => event.type === 'service-healthy' && event.origin)).toEqual([
+    'new',
+    'restart',
+    'restart',
+    'restart',
+  ])
+})
+
+test('Stack.stop() ends a server that is being started anew', async () => {
+  const { log, start, end } = createServers()
+  const gate = Promise.withResolvers<void>()
+  const stack = createRestartedStack(
+    async () => {
+      await (log.length > 0 ? gate.promise : undefined)
+      return start()
+    },
+    [],
+    ['redis'],
+  )
+  await stack.start()
+  end(0)
+  const { back } = await nextLoss(stack)
+  const stopping = stack.stop()
+  gate.resolve()
+  await stopping
+  await expect(back).rejects.toThrow('the run ended while its services were starting')
+  expect(log.at(-1)).toBe('stop 1')
+})
+
+test('a server that cannot be started anew stays away, and the loss says why', async () => {
+  const { log, start, end } = createServers()
+  const failure = new InfraError('INFRA_SERVICE_START', { problem: 'Cannot start', remedy: 'Correct it' })
+  const stack = createRestartedStack(
+    async () => {
+      if (log.length > 0) {
+        throw failure
+      }
+      return start()
+    },
+    [],
+    ['redis'],
+  )
+  await stack.start()
+  end(0)
+  await expect((await nextLoss(stack)).back).rejects.toBe(failure)
 })

@@ -51,6 +51,7 @@ function createStack({ postgres, redis, start, server, onWaiting }: SetupOptions
     provider,
     definitions: [createDefinition('postgres', postgres), createDefinition('redis', redis)],
     startupTimeoutMs: 1_000,
+    restarted: [],
     report: (event) => events.push(event),
     clock,
     ...(onWaiting && { onWaiting }),
