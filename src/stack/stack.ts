@@ -149,7 +149,10 @@ export class Stack {
     const elapsedMs = clock.now() - beganMs
     const container = provider.name === 'docker' ? started.label : undefined
     const origin = this.#restarts.has(name) ? 'restart' : ORIGINS[snapshot.kind]
-    report({ type: 'service-healthy', service: name, version, ...address, elapsedMs, origin })
+    const tell = () => report({ type: 'service-healthy', service: name, version, ...address, elapsedMs, origin })
+    if (origin !== 'restart') {
+      tell()
+    }
     this.#inPreparation.add(started)
     await definition.prepare?.({
       address,
@@ -166,6 +169,10 @@ export class Stack {
     this.#ready.add(started)
     const healthyMs = beganMs + elapsedMs
     this.#services.set(name, { name, address, container, ...admission })
+    if (origin === 'restart') {
+      // The run waits for this one to be prepared, too.
+      tell()
+    }
     void started.ended?.then((ending) => this.#lose(definition, started, { ending, afterMs: clock.now() - healthyMs }))
   }
 

@@ -23,13 +23,16 @@ const STAGES: readonly (readonly [stage: string, hold: string, reached: (run: Vi
   ['setup', 'setup', (run) => run.said('holding in setup')],
   ['tests', 'test', (run) => run.said('holding in test')],
   ['teardown', 'teardown', (run) => run.said('holding in teardown')],
+  // Last, as the runs that follow would remove what it left.
+  ['snapshot', 'test', async (run) => (await watchFor('start', run.project, '-snapshot')).done],
 ]
 
 // One test, as each of them has to wait for the grace period, and all can at once.
 test('kill -9 of the main process leaves nothing, whatever its stage', async () => {
   const killed: [stage: string, run: VitestRun, volumes: readonly string[]][] = []
   for (const [stage, HOLD, reached] of STAGES) {
-    const run = await startVitest('faults', { consumer, env: { HOLD } })
+    const VITEST_INFRA_SNAPSHOT = stage === 'snapshot' ? 'on' : 'off'
+    const run = await startVitest('faults', { consumer, env: { HOLD, VITEST_INFRA_SNAPSHOT } })
     await reached(run)
     const volumes = await volumesOf(run)
     run.signal('SIGKILL')
@@ -53,6 +56,20 @@ test('kill -9 in the middle of our own teardown leaves nothing', async () => {
   await run.forgetFiles()
   await expectNothingLeft(run)
   await bystander.assertUntouched()
+})
+
+test('what kill -9 in a template leaves on servers that stay up is built anew by the next run', async () => {
+  const env = { VITEST_INFRA_KEEP_ALIVE: '10s' }
+  const killed = await startVitest('faults', { consumer, env: { ...env, HOLD: 'template' } })
+  await killed.said('holding in template')
+  killed.signal('SIGKILL')
+  await killed.ended
+  await killed.forgetFiles()
+  const next = await startVitest('faults', { consumer, env, after: killed })
+  const { exitCode, stderr } = await next.ended
+  expect(stderr).toContain('template "default" built')
+  expect(exitCode).toBe(0)
+  await expectNothingLeft(next)
 })
 
 test('two runs at once do not meet, and one that is killed takes nothing from the other', async () => {

@@ -41,6 +41,24 @@ test.for(['postgres', 'redis'])('%s that is killed during tests is named, and no
   await bystander.assertUntouched()
 })
 
+test('a server that is killed time after time comes back three times, and nothing is left', async () => {
+  const files = { 'infra.config.ts': 'export default { postgres: { restart: true } }' }
+  const run = await startVitest('faults', { consumer, env: { HOLD: 'test' }, files })
+  await run.said('holding in test')
+  for (const times of [1, 2, 3]) {
+    await (await containerOf(run.project, 'postgres')).kill()
+    await run.said(', started anew', times)
+  }
+  await (await containerOf(run.project, 'postgres')).kill()
+  await run.said('Cannot go on', 4)
+  await run.write('go', '')
+  const { exitCode, stderr } = await run.ended
+  expect(stderr.match(/the files that follow have a new server/g)).toHaveLength(3)
+  expect(exitCode).toBe(1)
+  await expectNothingLeft(run)
+  await bystander.assertUntouched()
+})
+
 test('a server that runs out of memory is said to have, and nothing is left', async () => {
   const run = await startHolding()
   const container = await containerOf(run.project, 'redis')

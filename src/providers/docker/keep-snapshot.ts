@@ -1,5 +1,5 @@
 import { pipeline } from 'node:stream/promises'
-import { PassThrough } from 'node:stream'
+import { type Duplex, PassThrough } from 'node:stream'
 import type { Container, Dockerode } from './dockerode-types.ts'
 import type { Engine } from './find-engine.ts'
 import { removeContainer } from './remove-container.ts'
@@ -17,17 +17,25 @@ export interface KeepOptions {
   /** The server's. */
   readonly container: Container
   readonly identity: SnapshotIdentity
-  /** Of the container that the image is made from, which never runs. */
+  /** Of the container that the image is made from. */
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   /** The folders that the image declares as volumes. */
   readonly volumes: readonly string[]
 }
 
+/** Ends when its input does, and the engine closes that when the one connection to it ends: with this process, at the latest. */
+const LIVES_AS_LONG_AS_WE = {
+  Entrypoint: ['cat'],
+  Cmd: [],
+  OpenStdin: true,
+  StdinOnce: true,
+  AttachStdin: true,
+}
+
 /**
- * Makes an image of the copy that lies in {@link COPY_FOLDER}. It is made from a container of its own that never ran:
- * an image of the server's would hold the password, since engines keep the whole environment in it, and whatever else
- * was written there.
+ * Makes an image of the copy that lies in {@link COPY_FOLDER}. It is made from a container of its own: an image of the
+ * server's would hold the password, since engines keep the whole environment in it, and whatever else was written there.
  */
 export async function keepSnapshot(options: KeepOptions, signal: AbortSignal): Promise<void> {
   const { dockerode, engine, identity, name, labels, volumes } = options
@@ -36,9 +44,13 @@ export async function keepSnapshot(options: KeepOptions, signal: AbortSignal): P
     name,
     Image: identity.image,
     Labels: labels,
-    HostConfig: { Tmpfs: Object.fromEntries(volumes.map((volume) => [volume, 'rw'])) },
+    HostConfig: { AutoRemove: true, Tmpfs: Object.fromEntries(volumes.map((volume) => [volume, 'rw'])) },
+    ...LIVES_AS_LONG_AS_WE,
   })
   try {
+    const input = (await container.attach({ hijack: true, stream: true, stdin: true })) as Duplex
+    input.on('error', () => {})
+    await container.start()
     await copyFolder(options.container, container, signal)
     signal.throwIfAborted()
     // Not to be aborted: of a container that is removed meanwhile, the engine makes an image that lacks files.
