@@ -36,7 +36,7 @@ export default defineConfig({
         // Ends runs, workers and servers where it hurts. `npm run faults` goes on with kills at random.
         test: {
           name: 'faults',
-          include: ['tests/faults/*.test.ts'],
+          include: [process.env['FAULTS_ALONE'] ? 'tests/faults/alone/*.test.ts' : 'tests/faults/*.test.ts'],
           globalSetup: ['tests/e2e/consumers.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,

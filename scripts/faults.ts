@@ -1,4 +1,5 @@
 // Kills runs, workers and servers at random, and leases: npm run faults -- [--seed N] [--count N] [--leases N] [--runs N]
+// Behind all that, the engine is restarted under runs, where it is this clone's own.
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 
@@ -11,8 +12,30 @@ const { values } = parseArgs({
   },
 })
 const { seed, count, leases, runs } = values
-const { status } = spawnSync('vitest', ['run', 'tests/faults', '--project', 'faults'], {
-  stdio: 'inherit',
-  env: { ...process.env, FAULTS_SEED: seed, FAULTS_COUNT: count, FAULTS_LEASES: leases, FAULTS_RUNS: runs },
+const ALONE = 'tests/faults/alone'
+
+function runFaults(folder: string, variables: Readonly<Record<string, string>>): number {
+  const { status } = spawnSync('vitest', ['run', folder, '--project', 'faults'], {
+    stdio: 'inherit',
+    env: { ...process.env, ...variables },
+  })
+  return status ?? 1
+}
+
+/** Somebody else's engine has somebody else's containers in it. */
+function isEngineOurs(): boolean {
+  const { stdout } = spawnSync(process.execPath, ['lab/cli.ts', 'status'], { encoding: 'utf8' })
+  return stdout.includes("this clone's own")
+}
+
+process.exitCode = runFaults('tests/faults', {
+  FAULTS_SEED: seed,
+  FAULTS_COUNT: count,
+  FAULTS_LEASES: leases,
+  FAULTS_RUNS: runs,
 })
-process.exitCode = status ?? 1
+if (isEngineOurs()) {
+  process.exitCode ||= runFaults(ALONE, { FAULTS_ALONE: 'yes' })
+} else {
+  process.stdout.write(`${ALONE} was left out: the engine is not this clone's own, which \`npm run -s lab\` starts\n`)
+}

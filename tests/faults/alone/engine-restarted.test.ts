@@ -1,0 +1,40 @@
+// The engine is everybody's, so `npm run faults` runs this behind all else, and where the engine is this clone's own.
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { expect, inject, test } from 'vitest'
+import type { Consumer } from '../../e2e/consumers.ts'
+import { startVitest, type VitestRun } from '../../e2e/support/run-vitest.ts'
+import { expectNothingLeft } from '../support/left-of-run.ts'
+
+const [consumer] = inject('consumers') as [Consumer]
+
+/** Without a command it has the engine up. */
+async function lab(...command: 'down'[]): Promise<void> {
+  await promisify(execFile)(process.execPath, ['lab/cli.ts', ...command])
+}
+
+async function startHolding(): Promise<VitestRun> {
+  const run = await startVitest('faults', { consumer, env: { HOLD: 'test' } })
+  await run.said('holding in test')
+  return run
+}
+
+test('an engine that is restarted during tests ends them with that cause, and nothing is left', async () => {
+  const run = await startHolding()
+  await lab('down')
+  await lab()
+  await run.said('Cannot go on with service')
+  await run.write('go', '')
+  expect(await run.ended).toMatchObject({ exitCode: 1 })
+  await expectNothingLeft(run)
+})
+
+test('what a run that is killed while the engine is down has left is gone when the engine is back', async () => {
+  const run = await startHolding()
+  await lab('down')
+  run.signal('SIGKILL')
+  expect(await run.ended).toMatchObject({ signal: 'SIGKILL' })
+  await run.forgetFiles()
+  await lab()
+  await expectNothingLeft(run)
+})
