@@ -46,7 +46,7 @@ export async function readProject({
       envFile: readTextIfPresent(join(root, '.env')),
       envExample: readTextIfPresent(join(root, '.env.example')),
     },
-    ownPassword: () => ownPassword(root, userFolder(environment, process.platform)),
+    ownPassword: () => ownPassword(userFolder(environment, process.platform)),
   })
 }
 

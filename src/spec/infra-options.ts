@@ -112,7 +112,7 @@ export interface PostgresOptions extends ServiceOptions {
   /**
    * The password of that role.
    *
-   * @default `POSTGRES_PASSWORD`, else one that only this user of this machine can work out, the same in each run of a project
+   * @default `POSTGRES_PASSWORD`, else a random one that only this user of this machine knows, the same in each run
    */
   readonly password?: string
   /** @default `POSTGRES_DB`, else `'app'` */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { StackFacts } from '../environment/infra-facts.ts'
-import { messageOf } from '../errors.ts'
+import { InfraError, messageOf } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { LeaseBroker, LeaseSources } from '../isolation/lease-broker.ts'
 import type { LeaseServer } from '../isolation/lease-server.ts'
@@ -178,6 +178,10 @@ async function tellOfLosses(stack: Stack, { broker, server, report, sourcesOf, o
     try {
       onMoved((await coming).stack)
     } catch (failure) {
+      if (failure instanceof InfraError && failure.code === 'INFRA_START_ABORTED') {
+        // Nobody waits for it any more.
+        return
+      }
       server.tellLost(error, { comesBack: false })
       report({ type: 'service-lost', label: lost.label, lines: [], message: messageOf(failure), comesBack: false })
       return

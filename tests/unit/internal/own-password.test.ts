@@ -4,53 +4,52 @@ import { expect, test, vi } from 'vitest'
 import { createProject } from '../support/create-project.ts'
 
 /** As another process has it, which remembers nothing of this one. */
-async function passwordInNewProcess(root: string, folder: string): Promise<string> {
+async function passwordInNewProcess(folder: string): Promise<string> {
   vi.resetModules()
   const { ownPassword } = await import('../../../src/internal/own-password.ts')
-  return ownPassword(root, folder)
+  return ownPassword(folder)
 }
 
-test('ownPassword() is the same in every process, and another for each project and user', async () => {
+test('ownPassword() is the same in every process, and another for each user', async () => {
   const [ada, ben] = [join(createProject({}), 'cache'), join(createProject({}), 'cache')]
-  const password = await passwordInNewProcess('/shop', ada)
+  const password = await passwordInNewProcess(ada)
   expect(password).toMatch(/^[0-9a-f]{32}$/)
-  expect(await passwordInNewProcess('/shop', ada)).toBe(password)
-  const others = [await passwordInNewProcess('/shop', ben), await passwordInNewProcess('/desk', ada)]
-  expect(new Set([password, ...others]).size).toBe(3)
+  expect(await passwordInNewProcess(ada)).toBe(password)
+  expect(await passwordInNewProcess(ben)).not.toBe(password)
 })
 
-test.skipIf(process.platform === 'win32')('ownPassword() keeps its secret where nobody else reads it', async () => {
+test.skipIf(process.platform === 'win32')('ownPassword() keeps it where nobody else reads it', async () => {
   const folder = join(createProject({}), 'cache')
-  const password = await passwordInNewProcess('/shop', folder)
-  expect(readdirSync(folder)).toEqual(['secret'])
-  expect([statSync(folder).mode & 0o777, statSync(join(folder, 'secret')).mode & 0o777]).toEqual([0o700, 0o600])
-  // What others could have read is no secret any more.
-  chmodSync(join(folder, 'secret'), 0o640)
-  expect(await passwordInNewProcess('/shop', folder)).not.toBe(password)
-  expect(statSync(join(folder, 'secret')).mode & 0o777).toBe(0o600)
+  const password = await passwordInNewProcess(folder)
+  expect(readdirSync(folder)).toEqual(['password'])
+  expect([statSync(folder).mode & 0o777, statSync(join(folder, 'password')).mode & 0o777]).toEqual([0o700, 0o600])
+  // What others could have read is nobody's alone any more.
+  chmodSync(join(folder, 'password'), 0o640)
+  expect(await passwordInNewProcess(folder)).not.toBe(password)
+  expect(statSync(join(folder, 'password')).mode & 0o777).toBe(0o600)
 })
 
-test.for(['', 'half a secr', 'a'.repeat(65)])('ownPassword() replaces a secret that is none: %j', async (text) => {
-  const folder = createProject({ secret: text })
-  chmodSync(join(folder, 'secret'), 0o600)
-  const password = await passwordInNewProcess('/shop', folder)
-  expect(readFileSync(join(folder, 'secret'), 'utf8')).toMatch(/^[0-9a-f]{64}$/)
-  expect(await passwordInNewProcess('/shop', folder)).toBe(password)
+test.for(['', 'half a passw', 'a'.repeat(33)])('ownPassword() replaces what is none: %j', async (text) => {
+  const folder = createProject({ password: text })
+  chmodSync(join(folder, 'password'), 0o600)
+  const password = await passwordInNewProcess(folder)
+  expect(readFileSync(join(folder, 'password'), 'utf8')).toMatch(/^[0-9a-f]{32}$/)
+  expect(await passwordInNewProcess(folder)).toBe(password)
 })
 
 test('ownPassword() lasts as long as its process where nothing can be kept, and is agreed upon in it', async () => {
   const folder = join(createProject({ file: '' }), 'file', 'cache')
   const { ownPassword } = await import('../../../src/internal/own-password.ts')
-  const password = ownPassword('/shop', folder)
+  const password = ownPassword(folder)
   expect(password).toMatch(/^[0-9a-f]{32}$/)
-  expect(ownPassword('/shop', folder)).toBe(password)
-  expect(await passwordInNewProcess('/shop', folder)).not.toBe(password)
+  expect(ownPassword(folder)).toBe(password)
+  expect(await passwordInNewProcess(folder)).not.toBe(password)
 })
 
-test('ownPassword() stays the same in a process whose secret somebody replaces', async () => {
+test('ownPassword() stays the same in a process whose file somebody replaces', async () => {
   const folder = createProject({})
   const { ownPassword } = await import('../../../src/internal/own-password.ts')
-  const password = ownPassword('/shop', folder)
-  writeFileSync(join(folder, 'secret'), 'b'.repeat(64))
-  expect(ownPassword('/shop', folder)).toBe(password)
+  const password = ownPassword(folder)
+  writeFileSync(join(folder, 'password'), 'b'.repeat(32))
+  expect(ownPassword(folder)).toBe(password)
 })
