@@ -59,6 +59,20 @@ test('a server that is killed time after time comes back three times, and nothin
   await bystander.assertUntouched()
 })
 
+test('Ctrl-C while a server is started anew leaves nothing, and tells of no start that failed', async () => {
+  const files = { 'infra.config.ts': 'export default { postgres: { restart: true } }' }
+  const run = await startVitest('faults', { consumer, env: { HOLD: 'test' }, files })
+  await run.said('holding in test')
+  await (await containerOf(run.project, 'postgres')).kill()
+  await run.said('Cannot go on')
+  run.signal('SIGINT')
+  const { exitCode, stderr } = await run.ended
+  expect(stderr).not.toContain('Cannot start')
+  expect(exitCode).toBe(130)
+  await expectNothingLeft(run)
+  await bystander.assertUntouched()
+})
+
 test('a server that runs out of memory is said to have, and nothing is left', async () => {
   const run = await startHolding()
   const container = await containerOf(run.project, 'redis')
