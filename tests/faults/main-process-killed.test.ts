@@ -25,6 +25,7 @@ const STAGES: readonly (readonly [stage: string, hold: string, reached: (run: Vi
   ['teardown', 'teardown', (run) => run.said('holding in teardown')],
   // Last, as the runs that follow would remove what it left.
   ['snapshot', 'test', async (run) => (await watchFor('start', run.project, '-snapshot')).done],
+  ['creation', '', async (run) => (await watchFor('create', run.project)).done],
 ]
 
 // One test, as each of them has to wait for the grace period, and all can at once.

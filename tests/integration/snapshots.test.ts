@@ -3,6 +3,7 @@ import { expect, test, vi } from 'vitest'
 import { InfraError } from '../../src/errors.ts'
 import { DockerSnapshot } from '../../src/providers/docker/docker-snapshot.ts'
 import { SnapshotImages } from '../../src/providers/docker/snapshot-images.ts'
+import { StartGuard } from '../../src/providers/docker/start-guard.ts'
 import type { InfraOptions, SeedContext } from '../../src/spec/infra-options.ts'
 import { ask, engine, Project, type Run, runCli } from '../support/snapshot-runs.ts'
 
@@ -241,6 +242,7 @@ test('a snapshot that another run removes before a container is made of it is do
   const snapshot = new DockerSnapshot({
     dockerode,
     engine: found,
+    guard: new StartGuard({ engine: found, runId: 'none', environment: process.env }),
     definition: { key: '', restore: '' },
     image: { id: Id, entrypoint: [], command: [], volumes: [] },
     root: project.root,

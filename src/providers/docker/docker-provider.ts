@@ -2,10 +2,12 @@ import type { ContainerRuntimeClient } from 'testcontainers'
 import type { Provider } from '../provider.ts'
 import { attachService } from './attach.ts'
 import type { DockerProviderOptions } from './start-container.ts'
+import { StartGuard } from './start-guard.ts'
 
 /** Obtains services as containers: those that an earlier run has left up, else new ones through Testcontainers. */
 export function createDockerProvider(options: DockerProviderOptions): Provider {
   const { engine, environment } = options
+  const guard = new StartGuard(options)
   let client: Promise<ContainerRuntimeClient> | undefined
   // Loaded with the first container that has to be started.
   const connect = async () => {
@@ -25,7 +27,7 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
         throw error
       })
       const [{ startContainer }, connected] = await Promise.all([import('./start-container.ts'), client])
-      return startContainer(definition, { ...options, ...context, client: connected })
+      return startContainer(definition, { ...options, ...context, guard, client: connected })
     },
     async sweep() {
       const { container } = (await client) ?? {}

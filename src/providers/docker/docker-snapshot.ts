@@ -6,6 +6,7 @@ import type { Engine } from './find-engine.ts'
 import { COPY_FOLDER, keepSnapshot, SNAPSHOT_FOLDER } from './keep-snapshot.ts'
 import { removeContainer } from './remove-container.ts'
 import { SnapshotImages } from './snapshot-images.ts'
+import type { StartGuard } from './start-guard.ts'
 
 /** Puts the data of a snapshot in place, then becomes what the image's own entrypoint starts where it finds data. */
 const RESTORE_AND_START = `export snapshot=${SNAPSHOT_FOLDER}; sh -c "$1" || exit; shift; exec "$@"`
@@ -32,6 +33,7 @@ export interface ContainerSource {
 export interface DockerSnapshotOptions {
   readonly dockerode: Dockerode
   readonly engine: Engine
+  readonly guard: StartGuard
   readonly definition: SnapshotDefinition
   readonly image: ImageFacts
   readonly root: string
@@ -84,9 +86,10 @@ export class DockerSnapshot {
   }
 
   async #keep(container: Container, signal: AbortSignal): Promise<void> {
-    const { dockerode, engine, image, name, labels } = this.#options
+    const { dockerode, engine, guard, image, name, labels } = this.#options
     const identity = this.#identity
-    const options = { dockerode, engine, container, identity, name: `${name}-snapshot`, labels, volumes: image.volumes }
+    const { volumes } = image
+    const options = { dockerode, engine, guard, container, identity, name: `${name}-snapshot`, labels, volumes }
     await keepSnapshot(options, signal)
   }
 

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { demultiplex } from './demultiplex.ts'
 import { parseEngineAddress } from './engine-address.ts'
 import { type EngineRequest, refused, requestEngine, upgradeEngine } from './engine-request.ts'
-import type { Engine } from './find-engine.ts'
+import type { EngineAccess } from './find-engine.ts'
 
 /** It grows while a program runs. */
 const EXIT_POLL_MS = 20
@@ -84,9 +84,9 @@ export function plainName(name: string): string {
  * longer than all of them.
  */
 export class EngineApi {
-  readonly #engine: Engine
+  readonly #engine: EngineAccess
 
-  constructor(engine: Engine) {
+  constructor(engine: EngineAccess) {
     this.#engine = engine
   }
 

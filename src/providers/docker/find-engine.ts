@@ -10,14 +10,18 @@ import { claimFailed, noEngineAnswered } from './engine-unreachable.ts'
 import { type EngineVersion, probeEngine } from './probe-engine.ts'
 import { ProbeError } from './probe-error.ts'
 
-/** A container engine that has answered. */
-export interface Engine extends EngineVersion {
+/** All that it takes to reach an engine. */
+export interface EngineAccess {
   /** A complete value of `DOCKER_HOST`. */
   readonly host: string
+  /** Holds `ca.pem`, `cert.pem` and `key.pem`; absent for an engine without TLS. */
+  readonly tlsDirectory?: string | undefined
+}
+
+/** A container engine that has answered. */
+export interface Engine extends EngineVersion, EngineAccess {
   /** What told its address: `DOCKER_HOST`, `context "colima"`, `/var/run/docker.sock`. */
   readonly source: string
-  /** Holds `ca.pem`, `cert.pem` and `key.pem`; absent for an engine without TLS. */
-  readonly tlsDirectory?: string
 }
 
 /** What a program has to find in its environment to reach the engine. */

@@ -4,6 +4,7 @@ import type { Container, Dockerode } from './dockerode-types.ts'
 import type { Engine } from './find-engine.ts'
 import { removeContainer } from './remove-container.ts'
 import { type SnapshotIdentity, SnapshotImages } from './snapshot-images.ts'
+import type { StartGuard } from './start-guard.ts'
 
 /** Where the copy is made in the server's container: not in a volume and not in memory, as neither can be read from outside. */
 export const COPY_FOLDER = '/tmp/vitest-infra-snapshot'
@@ -14,6 +15,7 @@ export const SNAPSHOT_FOLDER = '/vitest-infra-snapshot'
 export interface KeepOptions {
   readonly dockerode: Dockerode
   readonly engine: Engine
+  readonly guard: StartGuard
   /** The server's. */
   readonly container: Container
   readonly identity: SnapshotIdentity
@@ -38,8 +40,21 @@ const LIVES_AS_LONG_AS_WE = {
  * server's would hold the password, since engines keep the whole environment in it, and whatever else was written there.
  */
 export async function keepSnapshot(options: KeepOptions, signal: AbortSignal): Promise<void> {
-  const { dockerode, engine, identity, name, labels, volumes } = options
+  const { dockerode, engine, guard, identity } = options
   signal.throwIfAborted()
+  const container = await guard.during(() => startEmpty(options))
+  try {
+    await copyFolder(options.container, container, signal)
+    signal.throwIfAborted()
+    // Not to be aborted: of a container that is removed meanwhile, the engine makes an image that lacks files.
+    await commit(container, identity)
+  } finally {
+    await removeContainer(engine, container.id)
+  }
+  await new SnapshotImages(dockerode).removeOld(identity.root)
+}
+
+async function startEmpty({ dockerode, engine, identity, name, labels, volumes }: KeepOptions): Promise<Container> {
   const container = await dockerode.createContainer({
     name,
     Image: identity.image,
@@ -51,14 +66,11 @@ export async function keepSnapshot(options: KeepOptions, signal: AbortSignal): P
     const input = (await container.attach({ hijack: true, stream: true, stdin: true })) as Duplex
     input.on('error', () => {})
     await container.start()
-    await copyFolder(options.container, container, signal)
-    signal.throwIfAborted()
-    // Not to be aborted: of a container that is removed meanwhile, the engine makes an image that lacks files.
-    await commit(container, identity)
-  } finally {
+    return container
+  } catch (error) {
     await removeContainer(engine, container.id)
+    throw error
   }
-  await new SnapshotImages(dockerode).removeOld(identity.root)
 }
 
 async function copyFolder(from: Container, to: Container, signal: AbortSignal): Promise<void> {

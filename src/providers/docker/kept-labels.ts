@@ -5,6 +5,8 @@ import type { Engine } from './find-engine.ts'
 
 /** Of every container of ours: the name of its service. */
 export const SERVICE_LABEL = 'vitest-infra.service'
+/** Of every container of ours: the id of the run that created it. */
+export const RUN_LABEL = 'vitest-infra.run'
 /** Of containers that outlive their run: what they are, condensed. None other has it. */
 export const SPEC_LABEL = 'vitest-infra.kept.spec'
 /** The image that the service was asked to be; the container's own may be a snapshot of it. */

@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers'
 import { parseEngineAddress } from './engine-address.ts'
 import { refused, requestEngine } from './engine-request.ts'
-import type { Engine } from './find-engine.ts'
+import type { EngineAccess } from './find-engine.ts'
 
 /** As long as a busy engine needs for it; one that never ends it must not keep us. */
 const REMOVAL_LIMIT_MS = 10_000
@@ -20,7 +20,7 @@ export interface RemovalOptions {
  * the engine is at it already, since its server has ended, waits until its name and its port are free.
  */
 export async function removeContainer(
-  { host, tlsDirectory }: Engine,
+  { host, tlsDirectory }: EngineAccess,
   idOrName: string,
   { isAwaited = false }: RemovalOptions = {},
 ): Promise<void> {

@@ -10,10 +10,11 @@ import { EngineApi, plainName } from './engine-api.ts'
 import { findEngineHost } from './engine-host.ts'
 import { evictKept } from './evict-kept.ts'
 import type { Engine } from './find-engine.ts'
-import { keptLabels, SERVICE_LABEL } from './kept-labels.ts'
+import { keptLabels, RUN_LABEL, SERVICE_LABEL } from './kept-labels.ts'
 import { ensureImage } from './pull-image.ts'
 import { ownerLabels } from './owner.ts'
 import { isGone, removeContainer } from './remove-container.ts'
+import type { StartGuard } from './start-guard.ts'
 import { sweep } from './sweep.ts'
 import { endedService, type Tied, tie } from './tie.ts'
 
@@ -31,6 +32,7 @@ export interface DockerProviderOptions {
 
 export interface ContainerContext extends StartContext, DockerProviderOptions {
   readonly client: ContainerRuntimeClient
+  readonly guard: StartGuard
 }
 
 /** Starts a container for a service; when it rejects, nothing of it is left. */
@@ -38,7 +40,7 @@ export async function startContainer(
   definition: ServiceDefinition,
   context: ContainerContext,
 ): Promise<StartedService> {
-  const { client, engine, report, signal, onWaiting, root, runId, keepAliveMs } = context
+  const { client, engine, guard, report, signal, onWaiting, root, runId, keepAliveMs } = context
   const { service } = definition
   const { host, bindAddress } = await findEngineHost(client)
   if (host === 'localhost') {
@@ -65,9 +67,9 @@ export async function startContainer(
   }
   const start = async (source: ContainerSource) => {
     const placement = { labels: own, bindAddress, memoryFolders: image.volumes, source, hold, onCreated }
-    return describeContainer(definition, placement).start()
+    return guard.during(() => describeContainer(definition, placement).start())
   }
-  const snapshot = openSnapshot(definition, { dockerode, engine, image, root, name, labels })
+  const snapshot = openSnapshot(definition, { dockerode, engine, guard, image, root, name, labels })
   const restored = await snapshot?.start(start, { service: service.name, report })
   try {
     const started = restored ?? (await start({ ...image, name, image: service.image }))
@@ -118,7 +120,7 @@ async function labelsOf(
   return {
     ...(await ownerLabels({ isOutlived })),
     [SERVICE_LABEL]: service.name,
-    'vitest-infra.run': runId,
+    [RUN_LABEL]: runId,
     'vitest-infra.project': basename(root),
   }
 }

@@ -7,7 +7,7 @@ import { engine } from '../../e2e/support/containers.ts'
  * can.
  */
 export async function watchFor(
-  action: 'start' | 'destroy',
+  action: 'create' | 'start' | 'destroy',
   project: string,
   ending = '',
 ): Promise<{ readonly done: Promise<void> }> {

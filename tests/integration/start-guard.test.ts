@@ -1,0 +1,74 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { homedir, userInfo } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { expect, onTestFinished, test } from 'vitest'
+import { connectTestcontainers } from '../../src/providers/docker/connect-testcontainers.ts'
+import type { Container } from '../../src/providers/docker/dockerode-types.ts'
+import { findEngine } from '../../src/providers/docker/find-engine.ts'
+import { RUN_LABEL } from '../../src/providers/docker/kept-labels.ts'
+import { removeContainer } from '../../src/providers/docker/remove-container.ts'
+import { StartGuard } from '../../src/providers/docker/start-guard.ts'
+
+const PROCESS = fileURLToPath(new URL('../../src/providers/docker/start-guard-process.ts', import.meta.url))
+
+const { platform, env: environment } = process
+const engine = await findEngine({ platform, environment, homeDirectory: homedir(), userId: userInfo().uid })
+const { dockerode } = (await connectTestcontainers(engine, environment)).container
+
+/** Nobody sweeps it: it has no owner. */
+async function create(runId: string): Promise<Container> {
+  const container = await dockerode.createContainer({
+    Image: 'redis:8-alpine',
+    Cmd: ['sleep', '60'],
+    Labels: { [RUN_LABEL]: runId },
+  })
+  onTestFinished(() => removeContainer(engine, container.id))
+  return container
+}
+
+function stateOf(container: Container): Promise<string> {
+  return container.inspect().then(
+    ({ State }) => State.Status,
+    () => 'gone',
+  )
+}
+
+function startProcess(runId: string): ChildProcess {
+  const child = fork(PROCESS, [runId, engine.host], { execArgv: ['--no-warnings'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  return child
+}
+
+test('containers that were created and not started go when the one who creates them is gone, and no others', async () => {
+  const runId = randomBytes(4).toString('hex')
+  const [created, running, other] = [await create(runId), await create(runId), await create('another')]
+  await running.start()
+  const child = startProcess(runId)
+  await sleep(500)
+  expect(await stateOf(created)).toBe('created')
+  child.disconnect()
+  // As one whose creation was under way.
+  const late = await create(runId)
+  await expect.poll(() => Promise.all([stateOf(created), stateOf(late)]), { timeout: 8_000 }).toEqual(['gone', 'gone'])
+  expect(await Promise.all([stateOf(running), stateOf(other)])).toEqual(['running', 'created'])
+  await once(child, 'exit')
+})
+
+test('whoever has started all has no use for a guard', async () => {
+  const runId = randomBytes(4).toString('hex')
+  const created = await create(runId)
+  const child = startProcess(runId)
+  child.send('started')
+  expect(await once(child, 'exit')).toEqual([0, null])
+  expect(await stateOf(created)).toBe('created')
+})
+
+test('StartGuard.during() has what a start has, and guards several at once', async () => {
+  const guard = new StartGuard({ engine, runId: 'none', environment })
+  const starts = [guard.during(async () => 'one'), guard.during(() => Promise.reject(new Error('no room')))]
+  expect(await Promise.allSettled(starts)).toMatchObject([{ value: 'one' }, { reason: { message: 'no room' } }])
+  expect(await guard.during(async () => 'next')).toBe('next')
+})
