@@ -165,14 +165,15 @@ interface Leasing {
 async function tellOfLosses(stack: Stack, { broker, server, report, sourcesOf, onMoved }: Leasing): Promise<void> {
   for await (const { told, back } of stack.losses) {
     const coming = back?.then(sourcesOf)
-    if (coming) {
+    const comesBack = coming !== undefined
+    if (comesBack) {
       broker.await(coming)
     }
     const { error, ...lost } = await told
     // Workers first: each of their tests that comes meanwhile fails without knowing why.
-    server.tellLost(error, { comesBack: coming !== undefined })
-    report({ type: 'service-lost', ...lost, message: error.message, comesBack: coming !== undefined })
-    if (!coming) {
+    server.tellLost(error, { comesBack })
+    report({ type: 'service-lost', ...lost, message: error.message, comesBack })
+    if (!comesBack) {
       return
     }
     try {

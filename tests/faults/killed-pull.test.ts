@@ -2,14 +2,13 @@ import { describe, expect, inject, test } from 'vitest'
 import type { Consumer } from '../e2e/consumers.ts'
 import { engine } from '../e2e/support/containers.ts'
 import { startVitest } from '../e2e/support/run-vitest.ts'
-import { startRegistry } from '../integration/image-registry.ts'
+import { reachesRegistry, startRegistry } from '../integration/image-registry.ts'
 import { expectNothingLeft } from './support/left-of-run.ts'
 
 const [consumer] = inject('consumers') as [Consumer]
-const { Arch: architecture, Os: system } = await (await engine()).version()
-
-// The registry listens on this machine's 127.0.0.1, which an engine elsewhere does not see.
-const isHere = process.platform === 'linux' && system === 'linux'
+const docker = await engine()
+const { Arch: architecture } = await docker.version()
+const isHere = await reachesRegistry(docker)
 
 describe.skipIf(!isHere)('with a registry on this machine', () => {
   test.for(['SIGKILL', 'SIGINT'] as const)('%s in the middle of a pull leaves nothing', async (signal) => {

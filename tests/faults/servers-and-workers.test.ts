@@ -14,8 +14,10 @@ beforeAll(async () => {
 })
 afterAll(() => bystander.remove())
 
-async function startHolding(env: Readonly<Record<string, string>> = {}): Promise<VitestRun> {
-  const run = await startVitest('faults', { consumer, env: { HOLD: 'test', ...env } })
+const RESTARTED = { 'infra.config.ts': 'export default { postgres: { restart: true } }' }
+
+async function startHolding(env: Readonly<Record<string, string>> = {}, files = {}): Promise<VitestRun> {
+  const run = await startVitest('faults', { consumer, env: { HOLD: 'test', ...env }, files })
   await run.said('holding in test')
   return run
 }
@@ -42,9 +44,7 @@ test.for(['postgres', 'redis'])('%s that is killed during tests is named, and no
 })
 
 test('a server that is killed time after time comes back three times, and nothing is left', async () => {
-  const files = { 'infra.config.ts': 'export default { postgres: { restart: true } }' }
-  const run = await startVitest('faults', { consumer, env: { HOLD: 'test' }, files })
-  await run.said('holding in test')
+  const run = await startHolding({}, RESTARTED)
   for (const times of [1, 2, 3]) {
     await (await containerOf(run.project, 'postgres')).kill()
     await run.said(', started anew', times)
@@ -60,9 +60,7 @@ test('a server that is killed time after time comes back three times, and nothin
 })
 
 test('Ctrl-C while a server is started anew leaves nothing, and tells of no start that failed', async () => {
-  const files = { 'infra.config.ts': 'export default { postgres: { restart: true } }' }
-  const run = await startVitest('faults', { consumer, env: { HOLD: 'test' }, files })
-  await run.said('holding in test')
+  const run = await startHolding({}, RESTARTED)
   await (await containerOf(run.project, 'postgres')).kill()
   await run.said('Cannot go on')
   run.signal('SIGINT')

@@ -5,6 +5,14 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { onTestFinished } from 'vitest'
+import type { Dockerode } from '../../src/providers/docker/dockerode-types.ts'
+
+/** Whether an engine sees the registry, which listens on this machine's 127.0.0.1. */
+export async function reachesRegistry(docker: Dockerode): Promise<boolean> {
+  const { socketPath } = docker.modem as { socketPath?: string }
+  const { OperatingSystem } = (await docker.info()) as { OperatingSystem: string }
+  return process.platform === 'linux' && socketPath !== undefined && OperatingSystem !== 'Docker Desktop'
+}
 
 export interface RegistryOptions {
   /** What the engine calls its processors. */

@@ -6,6 +6,7 @@ import { type ServiceDefinition, siblingPortsOf } from '../../services/service.t
 import type { HostConfig } from './dockerode-types.ts'
 import { type Hold, tiedEntrypoint } from './lifeline-script.ts'
 import type { ContainerSource } from './docker-snapshot.ts'
+import { OPEN_INPUT } from './tie.ts'
 
 export interface ContainerPlacement {
   readonly labels: Readonly<Record<string, string>>
@@ -78,9 +79,6 @@ function tied<Base extends new (...args: any[]) => GenericContainer>(
     }
   }
 }
-
-/** The engine closes the input of a container when the one connection that holds it open ends. */
-const OPEN_INPUT = { OpenStdin: true, StdinOnce: true, AttachStdin: true }
 
 function settleHost(host: HostConfig, bindAddress: string): void {
   // Gone with its server, whoever ended it.

@@ -1,10 +1,11 @@
 import { pipeline } from 'node:stream/promises'
-import { type Duplex, PassThrough } from 'node:stream'
+import { PassThrough } from 'node:stream'
 import type { Container, Dockerode } from './dockerode-types.ts'
 import type { Engine } from './find-engine.ts'
 import { removeContainer } from './remove-container.ts'
 import { type SnapshotIdentity, SnapshotImages } from './snapshot-images.ts'
 import type { StartGuard } from './start-guard.ts'
+import { attach, OPEN_INPUT } from './tie.ts'
 
 /** Where the copy is made in the server's container: not in a volume and not in memory, as neither can be read from outside. */
 export const COPY_FOLDER = '/tmp/vitest-infra-snapshot'
@@ -26,14 +27,8 @@ export interface KeepOptions {
   readonly volumes: readonly string[]
 }
 
-/** Ends when its input does, and the engine closes that when the one connection to it ends: with this process, at the latest. */
-const LIVES_AS_LONG_AS_WE = {
-  Entrypoint: ['cat'],
-  Cmd: [],
-  OpenStdin: true,
-  StdinOnce: true,
-  AttachStdin: true,
-}
+/** Ends when its input does: with this process, at the latest. */
+const LIVES_AS_LONG_AS_WE = { Entrypoint: ['cat'], Cmd: [], ...OPEN_INPUT }
 
 /**
  * Makes an image of the copy that lies in {@link COPY_FOLDER}. It is made from a container of its own: an image of the
@@ -63,8 +58,8 @@ async function startEmpty({ dockerode, engine, identity, name, labels, volumes }
     ...LIVES_AS_LONG_AS_WE,
   })
   try {
-    const input = (await container.attach({ hijack: true, stream: true, stdin: true })) as Duplex
-    input.on('error', () => {})
+    const stream = await attach(container)
+    stream.on('error', () => {})
     await container.start()
     return container
   } catch (error) {

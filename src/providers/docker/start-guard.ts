@@ -1,9 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { tmpdir } from 'node:os'
-import { entryFile } from '../../package-files.ts'
+import { forkBeside } from '../fork-beside.ts'
 import type { EngineAccess } from './find-engine.ts'
 
-const PROCESS_FILE = entryFile('providers/docker/start-guard-process')
+const ENTRY = 'providers/docker/start-guard-process'
 /** All that it is told; that nobody can tell it anything any more is told by the end of the connection. */
 const STARTED = 'started'
 
@@ -45,13 +45,10 @@ export class StartGuard {
   #spawn(): ChildProcess {
     const { engine, runId, environment } = this.#options
     const keys = engine.tlsDirectory === undefined ? [] : [engine.tlsDirectory]
-    const child = fork(PROCESS_FILE, [runId, engine.host, ...keys], {
-      // A group of its own, which no Ctrl-C reaches, in a folder that nobody wants to remove.
-      detached: true,
+    const child = forkBeside(ENTRY, [runId, engine.host, ...keys], {
+      environment: { ...environment, NODE_OPTIONS: '' },
+      // A folder that nobody wants to remove.
       cwd: tmpdir(),
-      execArgv: [],
-      env: { ...environment, NODE_OPTIONS: '' },
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     })
     // Without it, such a container stays until the next run; that is no reason to fail.
     child.on('error', () => {}).unref()

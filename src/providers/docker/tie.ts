@@ -14,6 +14,9 @@ export interface Tied {
   readonly ending: ContainerEnding
 }
 
+/** The engine closes the input of a container when the one connection that holds it open ends. */
+export const OPEN_INPUT = { OpenStdin: true, StdinOnce: true, AttachStdin: true }
+
 /** Ties a container with a tied entrypoint to this process before it is started, so that it never runs untied. */
 export async function tie(dockerode: Dockerode, options: LifelineOptions): Promise<Tied> {
   const container = dockerode.getContainer(options.id)
@@ -37,7 +40,8 @@ export function endedService(label: string, host: string, { output, ending }: Ti
   }
 }
 
-async function attach(container: Container): Promise<Duplex> {
+/** Holds the input of a container open; what it prints comes along. */
+export async function attach(container: Container): Promise<Duplex> {
   const stream = await container.attach({ hijack: true, stream: true, stdin: true, stdout: true, stderr: true })
   return stream as Duplex
 }

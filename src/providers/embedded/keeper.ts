@@ -1,9 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { entryFile } from '../../package-files.ts'
+import { forkBeside } from '../fork-beside.ts'
 import type { Ending, KeeperMessage, KeeperRequest, Program } from './keeper-protocol.ts'
 
-const PROCESS_FILE = entryFile('providers/embedded/keeper-process')
+const ENTRY = 'providers/embedded/keeper-process'
 
 const GONE: Ending = { code: null, signal: null }
 
@@ -48,13 +48,7 @@ export class Keeper {
 
   /** @param parent the folder in which it makes its own */
   static async open(parent: string, environment: Readonly<Record<string, string>>): Promise<Keeper> {
-    const child = fork(PROCESS_FILE, [parent], {
-      // A group of its own: it has to outlive what ends this process.
-      detached: true,
-      execArgv: [],
-      env: { ...environment },
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    })
+    const child = forkBeside(ENTRY, [parent], { environment })
     const [message] = (await Promise.race([once(child, 'message'), failed(child)])) as [KeeperMessage]
     if (message.type !== 'ready') {
       child.disconnect()
