@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { KeeperMessage, KeeperRequest } from './keeper-protocol.ts'
 import { KeptPrograms } from './kept-programs.ts'
+import { Lifeline } from './lifeline.ts'
 import { PortReservations } from './port-reservations.ts'
 import { createRunFolder } from './run-folder.ts'
 
@@ -11,10 +12,9 @@ import { createRunFolder } from './run-folder.ts'
 const REMOVALS = 50
 const REMOVAL_PAUSE_MS = 200
 
-const programs = new KeptPrograms((ended) => say({ type: 'ended', ...ended }))
 const reservations = new PortReservations()
-/** Whoever ends this process while it is being made waits for it, or it would stay. */
-const making = createRunFolder(process.argv[2] ?? '')
+/** Whoever ends this process while it is under way waits for it, or the folder would stay. */
+const opening = openFolder(process.argv[2] ?? '')
 let ending: Promise<void> | undefined
 
 process.on('message', ({ id, request }: { id: number; request: KeeperRequest }) => {
@@ -29,12 +29,19 @@ for (const event of ['disconnect', 'SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   })
 }
 try {
-  say({ type: 'ready', folder: await making })
+  const { folder } = await opening
+  say({ type: 'ready', folder })
 } catch (error) {
   say({ type: 'failed', message: (error as Error).message })
 }
 
+async function openFolder(parent: string) {
+  const folder = await createRunFolder(parent)
+  return { folder, programs: new KeptPrograms(new Lifeline(folder), (ended) => say({ type: 'ended', ...ended })) }
+}
+
 async function serve(request: KeeperRequest): Promise<unknown> {
+  const { programs } = await opening
   switch (request.verb) {
     case 'reserve':
       return reservations.reserve(request.count)
@@ -54,10 +61,10 @@ async function serve(request: KeeperRequest): Promise<unknown> {
 }
 
 async function end(): Promise<void> {
-  await programs.endAll()
-  const folder = await making.catch(() => undefined)
-  if (folder !== undefined) {
-    await removeFolder(folder)
+  const opened = await opening.catch(() => undefined)
+  if (opened) {
+    await opened.programs.endAll()
+    await removeFolder(opened.folder)
   }
   // Sockets that reserve ports would keep it alive.
   process.exit()

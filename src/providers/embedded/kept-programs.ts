@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Ending, Program } from './keeper-protocol.ts'
+import type { Lifeline } from './lifeline.ts'
 import { childrenOf, signalEach } from './process-children.ts'
 
 /** Time after which a program that was asked to end is ended. */
@@ -16,10 +17,12 @@ interface KeptProgram {
 /** The programs that a keeper has started and that run. */
 export class KeptPrograms {
   readonly #running = new Map<number, KeptProgram>()
+  readonly #lifeline: Lifeline
   readonly #onEnded: (ended: Ending & { readonly pid: number }) => void
   #closed = false
 
-  constructor(onEnded: (ended: Ending & { readonly pid: number }) => void) {
+  constructor(lifeline: Lifeline, onEnded: (ended: Ending & { readonly pid: number }) => void) {
+    this.#lifeline = lifeline
     this.#onEnded = onEnded
   }
 
@@ -83,6 +86,10 @@ export class KeptPrograms {
     }
   }
 
+  #hold(): void {
+    this.#lifeline.hold([...this.#running].map(([pid, { endSignal }]) => ({ pid, endSignal })))
+  }
+
   async #spawn({ file, args, environment, folder, input, account, endSignal }: Program, log: FileHandle) {
     const child = spawn(file, [...args], {
       cwd: folder,
@@ -101,10 +108,12 @@ export class KeptPrograms {
     const { pid } = child
     const { promise: ended, resolve } = Promise.withResolvers<void>()
     this.#running.set(pid, { child, endSignal, ended })
+    this.#hold()
     child
       .on('error', () => {})
       .once('exit', (code, signal) => {
         this.#running.delete(pid)
+        this.#hold()
         this.#onEnded({ pid, code, signal })
         resolve()
       })

@@ -56,7 +56,29 @@ test('a keeper that is told to end takes the servers along', async () => {
   await expect.poll(() => stillThere(processes.map(({ pid }) => pid)), PATIENCE).toEqual([])
 })
 
-test('the files of a keeper that was killed itself are removed by the next run', async () => {
+test.for([
+  { what: 'their keeper' },
+  // As killall does it to all that is Node's.
+  { what: 'their keeper with its run', isRunKilled: true },
+  { what: 'the keeper of frozen ones', isFrozen: true },
+])('servers end and their files go when $what is killed', async ({ isRunKilled, isFrozen }) => {
+  const run = new EmbeddedProcess()
+  await run.up()
+  const [keeper, ...others] = await descendants(run.pid)
+  if (isFrozen) {
+    const servers = others.filter(({ folder }) => folder.includes(`-${keeper?.pid}-`))
+    expect(servers.length).toBeGreaterThan(4)
+    servers.forEach(({ pid }) => process.kill(pid, 'SIGSTOP'))
+  }
+  if (isRunKilled) {
+    run.child.kill('SIGKILL')
+  }
+  process.kill(keeper?.pid ?? Number.NaN, 'SIGKILL')
+  await expect.poll(() => stillThere(others.map(({ pid }) => pid)), PATIENCE).toEqual([])
+  await expect.poll(() => leftOfKeepers(run.pid), PATIENCE).toEqual([])
+})
+
+test('the files of a keeper that was killed with all that it started are removed by the next run', async () => {
   const run = new EmbeddedProcess({ options: { services: ['redis'] } })
   await run.up()
   const [keeper] = await descendants(run.pid)
