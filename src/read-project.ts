@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { InfraError, messageOf } from './errors.ts'
 import { ownPassword } from './internal/own-password.ts'
@@ -110,7 +110,18 @@ function configFailed(file: string, error: unknown): InfraError {
     problem: `Cannot load ${place}: ${ours ? messageOf(ours).split('\n')[0] : messageOf(error)}`,
     remedy:
       ours?.remedy ??
-      'Correct it; Node loads it as it stands, so write imports with file extensions and erasable TypeScript',
+      (isTakenForCommonJs(file, error)
+        ? `Name it ${basename(file).replace(/(?=[jt]s$)/, 'm')}, or set "type": "module" in package.json: it says "commonjs", so Node takes the file for no module`
+        : 'Correct it; Node loads it as it stands, so write imports with file extensions and erasable TypeScript'),
     cause: error,
   })
+}
+
+/** As in a package of `npm init`, which writes `"type": "commonjs"`. */
+function isTakenForCommonJs(file: string, error: unknown): boolean {
+  return (
+    !/\.m[jt]s$/.test(file) &&
+    error instanceof SyntaxError &&
+    /^Cannot use import statement outside a module|^Unexpected token 'export'/.test(error.message)
+  )
 }

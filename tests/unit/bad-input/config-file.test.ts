@@ -118,6 +118,20 @@ test.for(files)('%s for an infra.config.ts of %j', async ([code, text, problem, 
   expect(error?.message).toBe(`${problem}\n${remedy}`.replaceAll('%', join(root, 'infra.config.ts')))
 })
 
+test.for([
+  ['infra.config.ts', 'infra.config.mts', 'export default {}\n', "Unexpected token 'export'"],
+  ['infra.config.js', 'infra.config.mjs', "import 'node:fs'\n", 'Cannot use import statement outside a module'],
+] as const)('%s in a package that says that it is CommonJS is to be called %s', async ([name, better, text, fault]) => {
+  const root = createProject({ 'package.json': '{ "type": "commonjs" }', [name]: text })
+  const { error } = await reader.read({ directory: root })
+  expect(error?.message).toBe(
+    `Cannot load ${join(root, name)}:1: ${fault}\n` +
+      `Name it ${better}, or set "type": "module" in package.json: it says "commonjs", so Node takes the file for no module`,
+  )
+  const renamed = createProject({ 'package.json': '{ "type": "commonjs" }', [better]: 'export default {}\n' })
+  expect(await reader.read({ directory: renamed })).toMatchObject({ spec: { provider: 'auto' } })
+})
+
 // V8 keeps to itself where in the file that is.
 test('an infra.config.mjs that is cut off is refused, with the cause', async () => {
   const root = createProject({ 'infra.config.mjs': 'export default { postgres: \n' })
