@@ -1,9 +1,12 @@
-// Kills runs, workers and servers at random, and leases: npm run faults -- [--seed N] [--count N] [--leases N] [--runs N]
-// Behind all that, the engine is restarted under runs, where it is this clone's own.
+// Kills runs, workers and servers at random, and leases:
+// npm run faults -- [FILTER …] [--seed N] [--count N] [--leases N] [--runs N]
+// Behind all that, the engine is restarted under runs, where it is this clone's own. A filter names files of tests/faults,
+// such as random-kills, and leaves out all else.
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     seed: { type: 'string', default: String(Date.now() % 100_000) },
     count: { type: 'string', default: '100' },
@@ -14,8 +17,8 @@ const { values } = parseArgs({
 const { seed, count, leases, runs } = values
 const ALONE = 'tests/faults/alone'
 
-function runFaults(folder: string, variables: Readonly<Record<string, string>>): number {
-  const { status } = spawnSync('vitest', ['run', folder, '--project', 'faults'], {
+function runFaults(files: readonly string[], variables: Readonly<Record<string, string>>): number {
+  const { status } = spawnSync('vitest', ['run', ...files, '--project', 'faults'], {
     stdio: 'inherit',
     env: { ...process.env, ...variables },
   })
@@ -28,14 +31,14 @@ function isEngineOurs(): boolean {
   return stdout.includes("this clone's own")
 }
 
-process.exitCode = runFaults('tests/faults', {
+process.exitCode = runFaults(positionals.length > 0 ? positionals : ['tests/faults'], {
   FAULTS_SEED: seed,
   FAULTS_COUNT: count,
   FAULTS_LEASES: leases,
   FAULTS_RUNS: runs,
 })
-if (isEngineOurs()) {
-  process.exitCode ||= runFaults(ALONE, { FAULTS_ALONE: 'yes' })
-} else {
+if (positionals.length === 0 && isEngineOurs()) {
+  process.exitCode ||= runFaults([ALONE], { FAULTS_ALONE: 'yes' })
+} else if (positionals.length === 0) {
   process.stdout.write(`${ALONE} was left out: the engine is not this clone's own, which \`npm run -s lab\` starts\n`)
 }

@@ -1,4 +1,4 @@
-import { expect, inject, test } from 'vitest'
+import { expect, inject, onTestFinished, test } from 'vitest'
 import type { Consumer } from '../e2e/consumers.ts'
 import { startVitest } from '../e2e/support/run-vitest.ts'
 import { plantBystander } from './support/bystander.ts'
@@ -27,6 +27,7 @@ test('nobody else is here', async () => {
 
 test('runs that start at once all pass, and leave nothing', { timeout: LIMIT_MS }, async () => {
   const bystander = await plantBystander()
+  onTestFinished(() => bystander.remove())
   const env = { VITEST_INFRA_STARTUP_TIMEOUT_MS: String(LIMIT_MS) }
   const args = ['run', 'later']
   const runs = await Promise.all(
@@ -40,5 +41,4 @@ test('runs that start at once all pass, and leave nothing', { timeout: LIMIT_MS 
     await expectNothingLeft(run)
   }
   await bystander.assertUntouched()
-  await bystander.remove()
 })
