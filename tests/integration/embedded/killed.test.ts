@@ -65,9 +65,9 @@ test.for([
   const run = new EmbeddedProcess()
   await run.up()
   const [keeper, ...others] = await descendants(run.pid)
+  const servers = others.filter(({ folder }) => folder.includes(`-${keeper?.pid}-`))
+  expect(servers.length).toBeGreaterThan(4)
   if (isFrozen) {
-    const servers = others.filter(({ folder }) => folder.includes(`-${keeper?.pid}-`))
-    expect(servers.length).toBeGreaterThan(4)
     servers.forEach(({ pid }) => process.kill(pid, 'SIGSTOP'))
   }
   if (isRunKilled) {
