@@ -20,6 +20,8 @@ export function plain(output: string, { folder, consumer }: Places): string {
       // Times, and the advice that Vitest gives on a busy machine.
       .replace(/^ *Start at .*\n/gm, '')
       .replace(/^ *Duration .*\n(?:\n?(?: {2,}|Environment ).*\n)*/gm, '')
+      // What Vitest 5.1.2 and later say where no test was run.
+      .replace(/^ *Test Files +no tests\n +Tests +no tests\n +Errors +1 error\n/gm, '')
       .replace(/^( (?:RUN|DEV) ) v[\d.]+/gm, '$1 v<version>')
       .replace(/Docker Engine .+ at .+ \(.+\)/g, 'Docker Engine <version> at <host> (<source>)')
       .replace(/\b(postgres|redis) \d+\.[\d.]+/g, '$1 <version>')
