@@ -24,7 +24,10 @@ export interface Consumer {
 
 declare module 'vitest' {
   interface ProvidedContext {
+    /** One for each supported Vitest, for what depends on how Vitest does it. */
     consumers: readonly Consumer[]
+    /** The one with the newest Vitest, for what none can change. */
+    consumer: Consumer
   }
 }
 
@@ -37,8 +40,9 @@ export default async function setup(project: TestProject): Promise<() => void> {
   // Vitest runs no teardown when a signal ends it.
   process.once('exit', remove)
   const tarball = await pack(folder)
-  const consumers = await Promise.all([5, 4].map((major) => install(folder, tarball, major as 4 | 5)))
-  project.provide('consumers', consumers)
+  const [newest, ...older] = await Promise.all([install(folder, tarball, 5), install(folder, tarball, 4)])
+  project.provide('consumers', [newest, ...older])
+  project.provide('consumer', newest)
   return remove
 }
 

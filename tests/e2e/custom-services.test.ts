@@ -1,23 +1,23 @@
-import { describe, expect, inject, test } from 'vitest'
+import { expect, inject, test } from 'vitest'
 import { sortedLines } from './support/plain.ts'
 import { runVitest } from './support/run-vitest.ts'
 
-describe.each(inject('consumers'))('$name', (consumer) => {
-  test('a service of the user comes up with the others, for all files, and goes with them', async () => {
-    const run = await runVitest('custom-services', { consumer })
-    expect(run).toMatchObject({ exitCode: 0, created: ['cache', 'redis'] })
-    expect(sortedLines(run.stderr)).toMatchInlineSnapshot(`
-      "infra  1 lease, waited <time> (median), <time> (95th percentile)
-      infra  Docker Engine <version> at <host> (<source>)
-      infra  cache healthy after <time>, redis <version> healthy after <time>"
-    `)
-  })
+const consumer = inject('consumer')
 
-  test('without a container engine, the error says which service needs one', async () => {
-    const env = { VITEST_INFRA_PROVIDER: 'embedded' }
-    const run = await runVitest('custom-services', { consumer, env })
-    expect(run).toMatchObject({ exitCode: 1, created: [] })
-    expect(run.stderr).toContain('cache: its image redis:8-alpine needs a container engine')
-    expect(run.stderr).toContain('Start Docker, or leave cache out of services')
-  })
+test('a service of the user comes up with the others, for all files, and goes with them', async () => {
+  const run = await runVitest('custom-services', { consumer })
+  expect(run).toMatchObject({ exitCode: 0, created: ['cache', 'redis'] })
+  expect(sortedLines(run.stderr)).toMatchInlineSnapshot(`
+    "infra  1 lease, waited <time> (median), <time> (95th percentile)
+    infra  Docker Engine <version> at <host> (<source>)
+    infra  cache healthy after <time>, redis <version> healthy after <time>"
+  `)
+})
+
+test('without a container engine, the error says which service needs one', async () => {
+  const env = { VITEST_INFRA_PROVIDER: 'embedded' }
+  const run = await runVitest('custom-services', { consumer, env })
+  expect(run).toMatchObject({ exitCode: 1, created: [] })
+  expect(run.stderr).toContain('cache: its image redis:8-alpine needs a container engine')
+  expect(run.stderr).toContain('Start Docker, or leave cache out of services')
 })

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, inject, test } from 'vitest'
+import { poolsOf } from './support/pools.ts'
 import { startVitest, type VitestRun } from './support/run-vitest.ts'
-
-const POOLS = ['--pool=forks', '--pool=threads', '--pool=vmForks', '--pool=vmThreads', '--no-isolate']
 
 /** What was attached to tests, by their names. */
 async function artifactsOf({ folder }: VitestRun): Promise<Record<string, string>> {
@@ -25,8 +24,10 @@ function logIn(stderr: string, test: string): readonly string[] {
 }
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for(POOLS)("a failed test has its database's lines of the log, and no other has, with %s", async (pool) => {
-    const run = await startVitest('failures', { consumer, args: ['run', pool, 'customers', 'fixture'] })
+  const options = [...poolsOf(consumer).map((pool) => `--pool=${pool}`), '--no-isolate']
+
+  test.for(options)("a failed test has its database's lines of the log, and no other has, with %s", async (option) => {
+    const run = await startVitest('failures', { consumer, args: ['run', option, 'customers', 'fixture'] })
     const { stdout, stderr } = await run.ended
     expect(stdout).toContain('Tests  6 failed | 3 passed | 1 expected fail (10)')
     const artifacts = await artifactsOf(run)

@@ -1,8 +1,7 @@
 import { describe, expect, inject, test } from 'vitest'
 import { sortedLines } from './support/plain.ts'
+import { poolsOf } from './support/pools.ts'
 import { runVitest } from './support/run-vitest.ts'
-
-const POOLS = ['forks', 'threads', 'vmForks', 'vmThreads']
 
 /** What the files of `test/count` said, sorted: how many visits there were, and where. */
 function visitsIn(stdout: string): { visits: number[]; databases: string[] } {
@@ -21,13 +20,16 @@ function projects(options: Record<string, object>, test: object): string {
 }
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for(POOLS)("isolation: 'worker' has the files of a worker share, one after the other, in %s", async (pool) => {
-    const run = await runVitest('isolation-modes', { consumer, args: ['run', `--pool=${pool}`] })
-    const { visits, databases } = visitsIn(run.stdout)
-    expect(visits).toEqual([1, 2, 3, 4, 5, 6])
-    expect(databases).toEqual([expect.stringMatching(/^[0-9a-f]{8}_\d+_\d+$/)])
-    expect(run.exitCode).toBe(0)
-  })
+  test.for(poolsOf(consumer))(
+    "isolation: 'worker' has the files of a worker share, one after the other, in %s",
+    async (pool) => {
+      const run = await runVitest('isolation-modes', { consumer, args: ['run', `--pool=${pool}`] })
+      const { visits, databases } = visitsIn(run.stdout)
+      expect(visits).toEqual([1, 2, 3, 4, 5, 6])
+      expect(databases).toEqual([expect.stringMatching(/^[0-9a-f]{8}_\d+_\d+$/)])
+      expect(run.exitCode).toBe(0)
+    },
+  )
 
   test("isolation: 'worker' is not reset where modules are kept", async () => {
     const run = await runVitest('isolation-modes', { consumer, args: ['run', '--no-isolate'] })
@@ -43,7 +45,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run.exitCode).toBe(0)
   })
 
-  test.for(POOLS)('projects of every mode stand side by side in %s', async (pool) => {
+  test.for(poolsOf(consumer))('projects of every mode stand side by side in %s', async (pool) => {
     const config = projects(
       { file: {}, worker: { isolation: 'worker' }, shared: { isolation: 'shared' } },
       { include: ['test/count/*.test.ts'], pool, maxWorkers: 1 },

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, inject, test } from 'vitest'
+import { expect, inject, test } from 'vitest'
+import { POOLS } from './support/pools.ts'
 import { runVitest, startVitest } from './support/run-vitest.ts'
 
-const POOLS = ['forks', 'threads', 'vmForks', 'vmThreads']
+const consumer = inject('consumer')
+
 const COUNT = ['test/1', 'test/2', 'test/3', 'test/4', 'test/5']
 const LIKE_IT = `import { ownServer } from '../src/own-server.ts'\nownServer()\n`
 
@@ -32,62 +34,60 @@ const KILLED = `
     process.kill(process.pid, 'SIGKILL')
   })`
 
-describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for(POOLS)('every file has a server of its own, like new, in %s', async (pool) => {
-    const run = await runVitest('isolation-servers', { consumer, args: ['run', `--pool=${pool}`] })
-    expect(run.stdout).toContain('Tests  19 passed (19)')
-    expect(visitsIn(run.stdout).visits).toEqual([1, 1, 1, 1, 1, 1])
-    expect(run.stderr.match(/template "\w+" built/g)?.sort()).toEqual([
-      'template "default" built',
-      'template "reference" built',
-    ])
-    expect(run).toMatchObject({ exitCode: 0, created: ['postgres'] })
-  })
+test.for(POOLS)('every file has a server of its own, like new, in %s', async (pool) => {
+  const run = await runVitest('isolation-servers', { consumer, args: ['run', `--pool=${pool}`] })
+  expect(run.stdout).toContain('Tests  19 passed (19)')
+  expect(visitsIn(run.stdout).visits).toEqual([1, 1, 1, 1, 1, 1])
+  expect(run.stderr.match(/template "\w+" built/g)?.sort()).toEqual([
+    'template "default" built',
+    'template "reference" built',
+  ])
+  expect(run).toMatchObject({ exitCode: 0, created: ['postgres'] })
+})
 
-  test.for(['forks', 'vmThreads'])(
-    "with isolation: 'worker' the files of a worker share its server in %s",
-    async (pool) => {
-      const files = config({ isolation: 'worker' }, { pool, fileParallelism: false })
-      const run = await runVitest('isolation-servers', { consumer, files, args: ['run', ...COUNT] })
-      expect(visitsIn(run.stdout)).toEqual({ visits: [1, 2, 3, 4, 5], servers: 1 })
-      expect(run.exitCode).toBe(0)
-    },
-  )
-
-  test('a worker that keeps modules keeps its server, which is reset between files', async () => {
-    const args = ['run', '--no-isolate', '--maxWorkers=1', ...COUNT]
-    const run = await runVitest('isolation-servers', { consumer, args })
-    expect(visitsIn(run.stdout)).toEqual({ visits: [1, 1, 1, 1, 1], servers: 1 })
-    expect(run.stdout).toContain('Tests  15 passed (15)')
+test.for(['forks', 'vmThreads'])(
+  "with isolation: 'worker' the files of a worker share its server in %s",
+  async (pool) => {
+    const files = config({ isolation: 'worker' }, { pool, fileParallelism: false })
+    const run = await runVitest('isolation-servers', { consumer, files, args: ['run', ...COUNT] })
+    expect(visitsIn(run.stdout)).toEqual({ visits: [1, 2, 3, 4, 5], servers: 1 })
     expect(run.exitCode).toBe(0)
-  })
+  },
+)
 
-  test.for(['forks', 'vmForks'])(
-    'a killed worker gives its server back, which is like new again, in %s',
-    async (pool) => {
-      const files = { 'test/killed.test.ts': KILLED, 'test/6.test.ts': LIKE_IT, 'test/7.test.ts': LIKE_IT }
-      const run = await startVitest('isolation-servers', { consumer, files, args: ['run', `--pool=${pool}`] })
-      const { stdout, exitCode } = await run.ended
-      const { visits } = visitsIn(stdout)
-      expect(visits).toEqual(visits.map(() => 1))
-      expect(stdout).toMatch(/Tests {2}25 passed/)
-      expect(exitCode).toBe(1)
-      // There are four servers for two workers, so the killed one's was needed again.
-      const port = await readFile(join(run.folder, 'killed.txt'), 'utf8')
-      expect(stdout).toContain(`visit 1 of server_${port}`)
-    },
+test('a worker that keeps modules keeps its server, which is reset between files', async () => {
+  const args = ['run', '--no-isolate', '--maxWorkers=1', ...COUNT]
+  const run = await runVitest('isolation-servers', { consumer, args })
+  expect(visitsIn(run.stdout)).toEqual({ visits: [1, 1, 1, 1, 1], servers: 1 })
+  expect(run.stdout).toContain('Tests  15 passed (15)')
+  expect(run.exitCode).toBe(0)
+})
+
+test.for(['forks', 'vmForks'])(
+  'a killed worker gives its server back, which is like new again, in %s',
+  async (pool) => {
+    const files = { 'test/killed.test.ts': KILLED, 'test/6.test.ts': LIKE_IT, 'test/7.test.ts': LIKE_IT }
+    const run = await startVitest('isolation-servers', { consumer, files, args: ['run', `--pool=${pool}`] })
+    const { stdout, exitCode } = await run.ended
+    const { visits } = visitsIn(stdout)
+    expect(visits).toEqual(visits.map(() => 1))
+    expect(stdout).toMatch(/Tests {2}25 passed/)
+    expect(exitCode).toBe(1)
+    // There are four servers for two workers, so the killed one's was needed again.
+    const port = await readFile(join(run.folder, 'killed.txt'), 'utf8')
+    expect(stdout).toContain(`visit 1 of server_${port}`)
+  },
+)
+
+test('in watch mode an edited migration reaches the servers', async () => {
+  const run = await startVitest('isolation-servers', { consumer, args: ['watch', 'test/1', 'test/templates'] })
+  await run.said('Waiting for file changes')
+  await run.write(
+    'fixtures/postgres/migrations/001_customers.sql',
+    `CREATE TABLE customers (id integer GENERATED ALWAYS AS IDENTITY, name text NOT NULL);
+     INSERT INTO customers (name) VALUES ('edited');`,
   )
-
-  test('in watch mode an edited migration reaches the servers', async () => {
-    const run = await startVitest('isolation-servers', { consumer, args: ['watch', 'test/1', 'test/templates'] })
-    await run.said('Waiting for file changes')
-    await run.write(
-      'fixtures/postgres/migrations/001_customers.sql',
-      `CREATE TABLE customers (id integer GENERATED ALWAYS AS IDENTITY, name text NOT NULL);
-       INSERT INTO customers (name) VALUES ('edited');`,
-    )
-    await run.said('Watching for file changes')
-    // The one that a file expects to be alone.
-    expect(run.stdout + run.stderr).toContain("[ 'edited', 'reference' ]")
-  })
+  await run.said('Watching for file changes')
+  // The one that a file expects to be alone.
+  expect(run.stdout + run.stderr).toContain("[ 'edited', 'reference' ]")
 })

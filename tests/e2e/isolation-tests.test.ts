@@ -4,6 +4,7 @@ import pg from 'pg'
 import { describe, expect, inject, test } from 'vitest'
 import { leftDatabases } from '../../fixtures/projects/isolation-tests/src/left-databases.ts'
 import { containersOf } from './support/containers.ts'
+import { poolsOf } from './support/pools.ts'
 import { runVitest, startVitest } from './support/run-vitest.ts'
 
 /** Where a project's PostgreSQL is reached. */
@@ -28,15 +29,12 @@ function readUses(stdout: string): Use[] {
 const NOTHING_LEFT = 'Databases with traces of a test: []'
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for(['forks', 'threads', 'vmForks', 'vmThreads'])(
-    '200 tests have a fresh database each and leave none behind in %s',
-    async (pool) => {
-      const run = await runVitest('isolation-tests', { consumer, args: ['run', `--pool=${pool}`] })
-      expect(run.stdout).toContain('Tests  200 passed (200)')
-      expect(run.stdout).toContain(NOTHING_LEFT)
-      expect(run.exitCode).toBe(0)
-    },
-  )
+  test.for(poolsOf(consumer))('200 tests have a fresh database each and leave none behind in %s', async (pool) => {
+    const run = await runVitest('isolation-tests', { consumer, args: ['run', `--pool=${pool}`] })
+    expect(run.stdout).toContain('Tests  200 passed (200)')
+    expect(run.stdout).toContain(NOTHING_LEFT)
+    expect(run.exitCode).toBe(0)
+  })
 
   test.for(['--no-isolate', '--sequence.concurrent', '--sequence.hooks=list'])(
     '200 tests have a fresh database each with %s',
@@ -49,7 +47,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   )
 
   // Tests pass either way, so nothing else would tell if databases were not handed on any more.
-  test.for(['forks', 'threads', 'vmForks', 'vmThreads'])(
+  test.for(poolsOf(consumer))(
     'tests hand on a database made new, in a file with its session, from file to file without, in %s',
     async (pool) => {
       const run = await runVitest('isolation-renewals', { consumer, args: ['run', `--pool=${pool}`] })

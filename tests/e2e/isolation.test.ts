@@ -1,4 +1,5 @@
 import { describe, expect, inject, test } from 'vitest'
+import { poolsOf } from './support/pools.ts'
 import { runVitest } from './support/run-vitest.ts'
 
 const FILES = 40
@@ -32,7 +33,7 @@ const BENCHMARKS = {
 }
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for(['forks', 'threads', 'vmForks', 'vmThreads'])('forty files see only their own in %s', async (pool) => {
+  test.for(poolsOf(consumer))('forty files see only their own in %s', async (pool) => {
     const run = await runVitest('isolation', { consumer, args: ['run', `--pool=${pool}`], files: worlds(FILES) })
     expect(run.stdout).toContain(`Test Files  ${FILES} passed (${FILES})`)
     expect(run.stdout).toContain(`Tests  ${FILES * 5} passed (${FILES * 5})`)

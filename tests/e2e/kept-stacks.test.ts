@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { describe, expect, inject, onTestFinished, test } from 'vitest'
-import type { Consumer } from './consumers.ts'
+import { expect, inject, onTestFinished, test } from 'vitest'
 import { containersOf, engine, removeContainersOf } from './support/containers.ts'
 import { plain } from './support/plain.ts'
 import { cleanEnvironment, type RunOptions, startVitest, type VitestRun } from './support/run-vitest.ts'
+
+const consumer = inject('consumer')
 
 const KEEP = { VITEST_INFRA_KEEP_ALIVE: '1m' }
 const PATIENCE = { timeout: 30_000, interval: 100 }
@@ -18,7 +19,7 @@ async function start(project: string, options: RunOptions): Promise<VitestRun> {
 }
 
 /** The command line, as a user of the package has it, in the folder of a run. */
-async function runCli({ folder }: VitestRun, consumer: Consumer, args: readonly string[]) {
+async function runCli({ folder }: VitestRun, args: readonly string[]) {
   const cli = join(consumer.folder, 'node_modules/vitest-infra/dist/cli.js')
   const { promise, resolve } = Promise.withResolvers<{ exitCode: number; stdout: string; stderr: string }>()
   execFile(process.execPath, [cli, ...args], { cwd: folder, env: cleanEnvironment() }, (error, stdout, stderr) => {
@@ -28,85 +29,83 @@ async function runCli({ folder }: VitestRun, consumer: Consumer, args: readonly 
   return promise
 }
 
-describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for(['plain', 'isolation-modes', 'isolation-servers'])(
-    'the second run of %s uses what the first has left up',
-    async (project) => {
-      const first = await start(project, { consumer, env: KEEP })
-      const { created, stdout, exitCode } = await first.ended
-      expect(exitCode).toBe(0)
-      expect(created).not.toEqual([])
-      // One directly after the other: the servers of the first may still be at their end.
-      for (const run of [2, 3]) {
-        const next = await start(project, { consumer, env: KEEP, after: first })
-        expect(await next.ended, `run ${run}`).toMatchObject({ exitCode: 0, created: [] })
-        const tests = (text: string) => / Tests .*/.exec(text)?.[0]
-        expect(tests(next.stdout)).toBe(tests(stdout))
-      }
-    },
-  )
-
-  test('the database of a failed test stays as long as the servers do', async () => {
-    const files = {
-      'test/failing.test.ts': "import { test } from 'vitest'\ntest('it', () => { throw new Error('no') })",
+test.for(['plain', 'isolation-modes', 'isolation-servers'])(
+  'the second run of %s uses what the first has left up',
+  async (project) => {
+    const first = await start(project, { consumer, env: KEEP })
+    const { created, stdout, exitCode } = await first.ended
+    expect(exitCode).toBe(0)
+    expect(created).not.toEqual([])
+    // One directly after the other: the servers of the first may still be at their end.
+    for (const run of [2, 3]) {
+      const next = await start(project, { consumer, env: KEEP, after: first })
+      expect(await next.ended, `run ${run}`).toMatchObject({ exitCode: 0, created: [] })
+      const tests = (text: string) => / Tests .*/.exec(text)?.[0]
+      expect(tests(next.stdout)).toBe(tests(stdout))
     }
-    const run = await start('plain', { consumer, env: KEEP, files, args: ['run', 'failing'] })
-    const { exitCode, stderr } = await run.ended
-    expect(exitCode).toBe(1)
-    expect(stderr).toContain(
-      'the database of test/failing.test.ts stays until the tests run again: docker exec -it vitest-infra-<run>-postgres psql --username postgres <leased database>',
-    )
-  })
+  },
+)
 
-  test('kill -9 of a run leaves the servers up, and the next but one uses them', async () => {
-    const first = await start('endings', { consumer, env: KEEP })
-    expect(await first.ended).toMatchObject({ exitCode: 0, created: ['redis'] })
-    const killed = await start('endings', { consumer, env: { ...KEEP, HOLD: 'test' }, after: first })
-    await killed.said('holding in test')
-    const before = (await containersOf(first.project)).map(({ Id }) => Id)
-    killed.signal('SIGKILL')
-    expect(await killed.ended).toMatchObject({ signal: 'SIGKILL', created: [] })
-    await killed.forgetFiles()
-    await Promise.all(before.map(async (id) => await expect.poll(() => claimOf(id), PATIENCE).toBe('')))
-    const next = await start('endings', { consumer, env: KEEP, after: first })
-    expect(await next.ended).toMatchObject({ exitCode: 0, created: [] })
-    expect((await containersOf(first.project)).map(({ Id }) => Id)).toEqual(before)
-  })
+test('the database of a failed test stays as long as the servers do', async () => {
+  const files = {
+    'test/failing.test.ts': "import { test } from 'vitest'\ntest('it', () => { throw new Error('no') })",
+  }
+  const run = await start('plain', { consumer, env: KEEP, files, args: ['run', 'failing'] })
+  const { exitCode, stderr } = await run.ended
+  expect(exitCode).toBe(1)
+  expect(stderr).toContain(
+    'the database of test/failing.test.ts stays until the tests run again: docker exec -it vitest-infra-<run>-postgres psql --username postgres <leased database>',
+  )
+})
 
-  test('tests use what up has brought up, until down', async () => {
-    const first = await start('plain', { consumer })
-    await first.ended
-    const up = await runCli(first, consumer, ['up', '--ttl', '5m'])
-    expect(up).toMatchObject({ exitCode: 0 })
-    expect(up.stdout).toMatchInlineSnapshot(`
-      "postgres <version> on localhost:<port>: docker exec -it vitest-infra-<run>-postgres psql --username postgres app
-      redis <version> on localhost:<port>: docker exec -it vitest-infra-<run>-redis redis-cli
-      Tests use them: npx vitest. They end 5m after the last use, or by: vitest-infra down"
-    `)
-    const run = await start('plain', { consumer, after: first })
-    expect(await run.ended).toMatchObject({ exitCode: 0, created: [] })
-    expect(await runCli(first, consumer, ['up'])).toMatchObject({ exitCode: 0 })
-    expect(await containersOf(first.project)).toHaveLength(2)
-    expect(await runCli(first, consumer, ['down'])).toEqual({ exitCode: 0, stdout: '2 servers ended', stderr: '' })
-    await expect.poll(() => containersOf(first.project), PATIENCE).toEqual([])
-    expect(await runCli(first, consumer, ['down'])).toMatchObject({ exitCode: 0, stdout: '0 servers ended' })
-  })
+test('kill -9 of a run leaves the servers up, and the next but one uses them', async () => {
+  const first = await start('endings', { consumer, env: KEEP })
+  expect(await first.ended).toMatchObject({ exitCode: 0, created: ['redis'] })
+  const killed = await start('endings', { consumer, env: { ...KEEP, HOLD: 'test' }, after: first })
+  await killed.said('holding in test')
+  const before = (await containersOf(first.project)).map(({ Id }) => Id)
+  killed.signal('SIGKILL')
+  expect(await killed.ended).toMatchObject({ signal: 'SIGKILL', created: [] })
+  await killed.forgetFiles()
+  await Promise.all(before.map(async (id) => await expect.poll(() => claimOf(id), PATIENCE).toBe('')))
+  const next = await start('endings', { consumer, env: KEEP, after: first })
+  expect(await next.ended).toMatchObject({ exitCode: 0, created: [] })
+  expect((await containersOf(first.project)).map(({ Id }) => Id)).toEqual(before)
+})
 
-  test('down ends nothing of other projects', async () => {
-    const [one, other] = [await start('plain', { consumer, env: KEEP }), await start('plain', { consumer, env: KEEP })]
-    await Promise.all([one.ended, other.ended])
-    expect(await runCli(one, consumer, ['down'])).toMatchObject({ exitCode: 0, stdout: '2 servers ended' })
-    expect(await containersOf(other.project)).toHaveLength(2)
-  })
+test('tests use what up has brought up, until down', async () => {
+  const first = await start('plain', { consumer })
+  await first.ended
+  const up = await runCli(first, ['up', '--ttl', '5m'])
+  expect(up).toMatchObject({ exitCode: 0 })
+  expect(up.stdout).toMatchInlineSnapshot(`
+    "postgres <version> on localhost:<port>: docker exec -it vitest-infra-<run>-postgres psql --username postgres app
+    redis <version> on localhost:<port>: docker exec -it vitest-infra-<run>-redis redis-cli
+    Tests use them: npx vitest. They end 5m after the last use, or by: vitest-infra down"
+  `)
+  const run = await start('plain', { consumer, after: first })
+  expect(await run.ended).toMatchObject({ exitCode: 0, created: [] })
+  expect(await runCli(first, ['up'])).toMatchObject({ exitCode: 0 })
+  expect(await containersOf(first.project)).toHaveLength(2)
+  expect(await runCli(first, ['down'])).toEqual({ exitCode: 0, stdout: '2 servers ended', stderr: '' })
+  await expect.poll(() => containersOf(first.project), PATIENCE).toEqual([])
+  expect(await runCli(first, ['down'])).toMatchObject({ exitCode: 0, stdout: '0 servers ended' })
+})
 
-  test('up says what is wrong with the command line', async () => {
-    const run = await start('plain', { consumer })
-    await run.ended
-    const { exitCode, stderr } = await runCli(run, consumer, ['up', '--ttl', 'soon'])
-    expect(exitCode).toBe(2)
-    expect(stderr).toContain('Cannot read --ttl: "soon" is not a duration')
-    expect(await runCli(run, consumer, ['down', '--ttl', '5m'])).toMatchObject({ exitCode: 2 })
-  })
+test('down ends nothing of other projects', async () => {
+  const [one, other] = [await start('plain', { consumer, env: KEEP }), await start('plain', { consumer, env: KEEP })]
+  await Promise.all([one.ended, other.ended])
+  expect(await runCli(one, ['down'])).toMatchObject({ exitCode: 0, stdout: '2 servers ended' })
+  expect(await containersOf(other.project)).toHaveLength(2)
+})
+
+test('up says what is wrong with the command line', async () => {
+  const run = await start('plain', { consumer })
+  await run.ended
+  const { exitCode, stderr } = await runCli(run, ['up', '--ttl', 'soon'])
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain('Cannot read --ttl: "soon" is not a duration')
+  expect(await runCli(run, ['down', '--ttl', '5m'])).toMatchObject({ exitCode: 2 })
 })
 
 /** The run that has a server; empty if none has. */

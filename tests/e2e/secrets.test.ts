@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import { expect, inject, onTestFinished, test } from 'vitest'
 import { SnapshotImages } from '../../src/providers/docker/snapshot-images.ts'
 import { containersOf, engine } from './support/containers.ts'
 import { startVitest } from './support/run-vitest.ts'
+
+const consumer = inject('consumer')
 
 /** Nowhere else by chance. */
 const SECRET = 'Tr0ub4dor-and-3-horses'
@@ -46,38 +48,36 @@ async function toldOfSnapshots(folder: string): Promise<string[]> {
   )
 }
 
-describe.each(inject('consumers'))('$name', (consumer) => {
-  test('a password is in no output, report, label, name, command line or image', { timeout: 120_000 }, async () => {
-    const env = { POSTGRES_PASSWORD: SECRET, VITEST_INFRA_SNAPSHOT: 'on' }
-    const run = await startVitest('secrets', { consumer, env })
-    onTestFinished(async () => void (await new SnapshotImages(await engine()).removeAll(run.folder)))
-    await expect.poll(async () => (await containersOf(run.project)).length, PATIENCE).toBe(2)
-    await expect.poll(() => toldOfSnapshots(run.folder), PATIENCE).toHaveLength(1)
-    const seen = [commandLines(), await toldOfContainers(run.project), ...(await toldOfSnapshots(run.folder))]
-    // What was looked at is what it should be.
-    expect(seen[0]).toContain('vitest.mjs')
-    expect(seen[1]).toContain('vitest-infra.service')
-    await writeFile(join(run.folder, 'seen'), '')
-    const { exitCode } = await run.ended
-    expect(exitCode).toBe(1)
+test('a password is in no output, report, label, name, command line or image', { timeout: 120_000 }, async () => {
+  const env = { POSTGRES_PASSWORD: SECRET, VITEST_INFRA_SNAPSHOT: 'on' }
+  const run = await startVitest('secrets', { consumer, env })
+  onTestFinished(async () => void (await new SnapshotImages(await engine()).removeAll(run.folder)))
+  await expect.poll(async () => (await containersOf(run.project)).length, PATIENCE).toBe(2)
+  await expect.poll(() => toldOfSnapshots(run.folder), PATIENCE).toHaveLength(1)
+  const seen = [commandLines(), await toldOfContainers(run.project), ...(await toldOfSnapshots(run.folder))]
+  // What was looked at is what it should be.
+  expect(seen[0]).toContain('vitest.mjs')
+  expect(seen[1]).toContain('vitest-infra.service')
+  await writeFile(join(run.folder, 'seen'), '')
+  const { exitCode } = await run.ended
+  expect(exitCode).toBe(1)
 
-    const reports = ['out.json', 'out.xml'].map((file) => readFileSync(join(run.folder, file), 'utf8'))
-    expect(reports[0]).toContain('no_such_word')
-    expect(run.stderr).toContain("PASSWORD '***' NO_SUCH_WORD")
-    for (const text of [...seen, ...reports, run.stdout, run.stderr]) {
-      expect(text).not.toContain(SECRET)
-    }
-  })
+  const reports = ['out.json', 'out.xml'].map((file) => readFileSync(join(run.folder, file), 'utf8'))
+  expect(reports[0]).toContain('no_such_word')
+  expect(run.stderr).toContain("PASSWORD '***' NO_SUCH_WORD")
+  for (const text of [...seen, ...reports, run.stdout, run.stderr]) {
+    expect(text).not.toContain(SECRET)
+  }
+})
 
-  test('a start that fails does not tell it either', async () => {
-    const config = `
-      import { infra } from 'vitest-infra/plugin'
-      export default { plugins: [infra({ postgres: { settings: { shared_preload_libraries: 'none_of_that_name' } } })] }`
-    const env = { POSTGRES_PASSWORD: SECRET }
-    const run = await startVitest('secrets', { consumer, env, files: { 'vitest.config.ts': config } })
-    const { exitCode, stdout, stderr } = await run.ended
-    expect(exitCode).toBe(1)
-    expect(stdout + stderr).toContain('none_of_that_name')
-    expect(stdout + stderr).not.toContain(SECRET)
-  })
+test('a start that fails does not tell it either', async () => {
+  const config = `
+    import { infra } from 'vitest-infra/plugin'
+    export default { plugins: [infra({ postgres: { settings: { shared_preload_libraries: 'none_of_that_name' } } })] }`
+  const env = { POSTGRES_PASSWORD: SECRET }
+  const run = await startVitest('secrets', { consumer, env, files: { 'vitest.config.ts': config } })
+  const { exitCode, stdout, stderr } = await run.ended
+  expect(exitCode).toBe(1)
+  expect(stdout + stderr).toContain('none_of_that_name')
+  expect(stdout + stderr).not.toContain(SECRET)
 })

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest'
 import { postgresUrl } from '../../src/environment/variable-set.ts'
 import { withPostgres } from '../../src/services/postgres.ts'
-import type { Consumer } from '../e2e/consumers.ts'
 import { startVitest } from '../e2e/support/run-vitest.ts'
 import {
   PASSWORD,
@@ -12,7 +11,7 @@ import {
 } from '../support/somebodys-servers.ts'
 import { expectNothingLeft } from './support/left-of-run.ts'
 
-const [consumer] = inject('consumers') as [Consumer]
+const consumer = inject('consumer')
 
 /** Claims on Redis are proof of life for 15 s. */
 const PATIENCE = { timeout: 30_000, interval: 200 }

@@ -1,11 +1,10 @@
 import { describe, expect, inject, test } from 'vitest'
-import type { Consumer } from '../e2e/consumers.ts'
 import { engine } from '../e2e/support/containers.ts'
 import { startVitest } from '../e2e/support/run-vitest.ts'
 import { reachesRegistry, startRegistry } from '../integration/image-registry.ts'
 import { expectNothingLeft } from './support/left-of-run.ts'
 
-const [consumer] = inject('consumers') as [Consumer]
+const consumer = inject('consumer')
 const docker = await engine()
 const { Arch: architecture } = await docker.version()
 const isHere = await reachesRegistry(docker)

@@ -1,9 +1,8 @@
 import { expect, inject, test } from 'vitest'
-import type { Consumer } from '../e2e/consumers.ts'
 import { startVitest } from '../e2e/support/run-vitest.ts'
 import { expectNothingLeft } from './support/left-of-run.ts'
 
-const [consumer] = inject('consumers') as [Consumer]
+const consumer = inject('consumer')
 
 test.for(['template', 'test', 'teardown'])('kill -9 in the stage "%s" ends local processes', async (HOLD) => {
   const run = await startVitest('faults', { consumer, env: { VITEST_INFRA_PROVIDER: 'embedded', HOLD } })

@@ -1,13 +1,12 @@
 import { utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import type { Consumer } from '../e2e/consumers.ts'
 import { startVitest, type VitestRun } from '../e2e/support/run-vitest.ts'
 import { type Bystander, plantBystander } from './support/bystander.ts'
 import { watchFor } from './support/engine-events.ts'
 import { expectNothingLeft, volumesOf } from './support/left-of-run.ts'
 
-const [consumer] = inject('consumers') as [Consumer]
+const consumer = inject('consumer')
 
 let bystander: Bystander
 beforeAll(async () => {

@@ -1,10 +1,9 @@
 import { expect, inject, onTestFinished, test } from 'vitest'
-import type { Consumer } from '../e2e/consumers.ts'
 import { startVitest } from '../e2e/support/run-vitest.ts'
 import { plantBystander } from './support/bystander.ts'
 import { expectNothingLeft } from './support/left-of-run.ts'
 
-const [consumer] = inject('consumers') as [Consumer]
+const consumer = inject('consumer')
 
 /** `npm run faults` starts fifty. */
 const RUNS = Number(process.env['FAULTS_RUNS'] ?? 4)

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import type { Consumer } from '../e2e/consumers.ts'
 import { containerOf } from '../e2e/support/containers.ts'
 import { type EndedRun, startVitest, type VitestRun } from '../e2e/support/run-vitest.ts'
 import { type Bystander, plantBystander } from './support/bystander.ts'
@@ -32,7 +31,7 @@ interface Kill {
 /** What a run that lost something says, or nothing where it was over before, or never needed that. */
 const DOCUMENTED = /Cannot (go on|start|load|prepare|lease|reach|build)|Worker|terminated|ECONN|Connection/
 
-const [consumer] = inject('consumers') as [Consumer]
+const consumer = inject('consumer')
 const counts: Record<string, number> = {}
 let survived = 0
 

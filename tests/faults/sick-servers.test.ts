@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import type { Consumer } from '../e2e/consumers.ts'
 import { containerOf } from '../e2e/support/containers.ts'
 import { startVitest } from '../e2e/support/run-vitest.ts'
 import { type Bystander, plantBystander } from './support/bystander.ts'
 import { expectNothingLeft } from './support/left-of-run.ts'
 
-const [consumer] = inject('consumers') as [Consumer]
+const consumer = inject('consumer')
 
 let bystander: Bystander
 beforeAll(async () => {

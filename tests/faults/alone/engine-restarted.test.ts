@@ -2,11 +2,10 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, inject, test } from 'vitest'
-import type { Consumer } from '../../e2e/consumers.ts'
 import { startVitest, type VitestRun } from '../../e2e/support/run-vitest.ts'
 import { expectNothingLeft } from '../support/left-of-run.ts'
 
-const [consumer] = inject('consumers') as [Consumer]
+const consumer = inject('consumer')
 
 /** Without a command it has the engine up. */
 async function lab(...command: 'down'[]): Promise<void> {

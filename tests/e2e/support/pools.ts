@@ -1,0 +1,8 @@
+import type { Consumer } from '../consumers.ts'
+
+export const POOLS = ['forks', 'threads', 'vmForks', 'vmThreads']
+
+/** Those to try a Vitest in: of an older one the pool that is its default, and the one that is most unlike it. */
+export function poolsOf({ vitestMajor }: Consumer): readonly string[] {
+  return vitestMajor === 5 ? POOLS : ['forks', 'vmThreads']
+}
