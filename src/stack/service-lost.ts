@@ -33,7 +33,22 @@ export async function describeLoss(started: StartedService, loss: Loss): Promise
     service: name,
   })
   const log = await readLog(started)
-  return { error, label: started.label, lines: log.split('\n').filter((line) => line.trim() !== '') }
+  return { error, label: started.label, lines: linesOf(log) }
+}
+
+/** What to tell of a start in which the server ended by itself, whatever it was that failed for that. */
+export async function describeLostStart(
+  started: StartedService,
+  { name, ending, cause }: { readonly name: string; readonly ending: ServerEnding; readonly cause: unknown },
+): Promise<InfraError> {
+  const log = await readLog(started)
+  return new InfraError('INFRA_SERVICE_EXITED', {
+    problem: `Cannot start service "${name}": its server ${describeEnding(ending)} before it was ready`,
+    detail: [`Last lines of the log of ${started.label}:`, ...linesOf(log).map((line) => `  ${line}`)].join('\n'),
+    remedy: ending.outOfMemory ? 'Give the engine more memory' : 'Correct what its log names, and start the run again',
+    service: name,
+    cause,
+  })
 }
 
 /** A log that cannot be read must not keep the tests from hearing of the loss. */
@@ -41,6 +56,10 @@ function readLog(started: StartedService): Promise<string> {
   const limit = Promise.withResolvers<string>()
   const timer = setTimeout(() => limit.resolve(''), LOG_TIMEOUT_MS)
   return Promise.race([started.logTail(LOG_LINES).catch(() => ''), limit.promise]).finally(() => clearTimeout(timer))
+}
+
+function linesOf(log: string): readonly string[] {
+  return log.split('\n').filter((line) => line.trim() !== '')
 }
 
 function remedyFor({ outOfMemory }: ServerEnding): string {

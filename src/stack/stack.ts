@@ -7,7 +7,7 @@ import type { Clock } from '../internal/clock.ts'
 import type { Provider, StartedService } from '../providers/provider.ts'
 import type { Report } from '../report/events.ts'
 import type { Address, ServiceDefinition } from '../services/service.ts'
-import { describeLoss, type Loss, type LostService } from './service-lost.ts'
+import { describeLoss, describeLostStart, type Loss, type LostService } from './service-lost.ts'
 
 /** Servers end behind us: long enough for the engine to refuse, too short for a person to notice. */
 const STOP_PATIENCE_MS = 30
@@ -18,6 +18,8 @@ const RESTORED_WINDOW_MS = 20_000
 /** One that is up already answers at once. */
 const ATTACHED_WINDOW_MS = 3_000
 const WINDOWS_MS = { none: Infinity, missing: Infinity, restored: RESTORED_WINDOW_MS, attached: ATTACHED_WINDOW_MS }
+/** A connection breaks before the engine tells that its server has ended. */
+const ENDING_PATIENCE_MS = 500
 /** A server that ends time after time has a reason that no start removes. */
 const RESTARTS = 3
 const ORIGINS = { none: 'new', missing: 'new', restored: 'snapshot', attached: 'earlier run' } as const
@@ -124,7 +126,8 @@ export class Stack {
       this.#started.push(started)
       await this.#makeReady(definition, started, beganMs).catch(async (error: unknown) => {
         signal.throwIfAborted()
-        await this.#startOne(await this.#makeWay(definition, started, error))
+        const reason = await this.#reasonOf(definition, started, error)
+        await this.#startOne(await this.#makeWay(definition, started, reason))
       })
     } catch (error) {
       this.#abort.abort(error)
@@ -211,6 +214,17 @@ export class Stack {
     if (index >= 0) {
       this.#started.splice(index, 1)
     }
+  }
+
+  /** Whatever fails because its server ended fails in words of its own; the end of the server is what to tell. */
+  async #reasonOf(definition: ServiceDefinition, started: StartedService, error: unknown): Promise<unknown> {
+    if (error instanceof InfraError && error.code === 'INFRA_SERVICE_EXITED') {
+      return error
+    }
+    const over = new AbortController()
+    const patience = this.#options.clock.sleep(ENDING_PATIENCE_MS, AbortSignal.any([over.signal, this.#abort.signal]))
+    const ending = await Promise.race([started.ended, patience]).finally(() => over.abort())
+    return ending ? describeLostStart(started, { name: definition.service.name, ending, cause: error }) : error
   }
 
   /** Removes a server that came from somewhere and failed, and returns what to start in its place; else throws. */

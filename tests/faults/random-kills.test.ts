@@ -113,5 +113,9 @@ function assertDocumented({ exitCode, signal, stdout, stderr }: EndedRun, { vict
   const isKilled = victim === 'main process' && signal === 'SIGKILL'
   const isTold = exitCode === 1 && DOCUMENTED.test(stdout + stderr)
   const outcome = isKilled || isTold || exitCode === 0 ? 'as documented' : `${signal ?? exitCode}`
+  if (outcome !== 'as documented') {
+    // At once: the report of a test waits for all the others.
+    process.stdout.write(`faults: seed ${SEED}, ${victim} at ${moment}: ${outcome}\n${stdout}\n${stderr}\n`)
+  }
   expect({ victim, moment, outcome }).toEqual({ victim, moment, outcome: 'as documented' })
 }

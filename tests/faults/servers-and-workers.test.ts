@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { containerOf, holdersOf } from '../e2e/support/containers.ts'
 import { EngineProxy } from '../e2e/support/engine-proxy.ts'
+import { errorMessage } from '../e2e/support/plain.ts'
 import { startVitest, type VitestRun } from '../e2e/support/run-vitest.ts'
 import { type Bystander, plantBystander } from './support/bystander.ts'
 import { expectNothingLeft } from './support/left-of-run.ts'
@@ -38,6 +39,22 @@ test.for(['postgres', 'redis'])('%s that is killed during tests is named, and no
   await run.said(`Cannot go on with service "${service}": its server was ended by SIGKILL`)
   await run.write('go', '')
   expect(await run.ended).toMatchObject({ exitCode: 1 })
+  await expectNothingLeft(run)
+  await bystander.assertUntouched()
+})
+
+test('a server that is killed while its template is built is named, with its log, and nothing is left', async () => {
+  const run = await startVitest('faults', { consumer, env: { HOLD: 'template' } })
+  await run.said('holding in template')
+  await (await containerOf(run.project, 'postgres')).kill()
+  await run.write('go', '')
+  const { stdout, stderr, exitCode } = await run.ended
+  expect(errorMessage(stderr)).toMatch(
+    /^Cannot start service "postgres": its server was ended by SIGKILL before it was ready\n/,
+  )
+  expect(stderr).toContain('database system is ready to accept connections')
+  expect(stdout).not.toContain('✓')
+  expect(exitCode).toBe(1)
   await expectNothingLeft(run)
   await bystander.assertUntouched()
 })
