@@ -31,20 +31,6 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     },
   )
 
-  test("isolation: 'worker' is not reset where modules are kept", async () => {
-    const run = await runVitest('isolation-modes', { consumer, args: ['run', '--no-isolate'] })
-    expect(visitsIn(run.stdout)).toEqual({ visits: [1, 2, 3, 4, 5, 6], databases: [expect.any(String)] })
-    expect(run.exitCode).toBe(0)
-  })
-
-  test("isolation: 'worker' has as many databases as there are workers", async () => {
-    const args = ['run', '--fileParallelism', '--maxWorkers=2']
-    const run = await runVitest('isolation-modes', { consumer, args })
-    expect(visitsIn(run.stdout).databases.length).toBeLessThanOrEqual(2)
-    expect(visitsIn(run.stdout).visits).toHaveLength(6)
-    expect(run.exitCode).toBe(0)
-  })
-
   test.for(poolsOf(consumer))('projects of every mode stand side by side in %s', async (pool) => {
     const config = projects(
       { file: {}, worker: { isolation: 'worker' }, shared: { isolation: 'shared' } },
@@ -75,6 +61,24 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       'template "reference" built',
       'template "scenario" built',
     ])
+    expect(run.exitCode).toBe(0)
+  })
+})
+
+describe('the newest Vitest', () => {
+  const consumer = inject('consumer')
+
+  test("isolation: 'worker' is not reset where modules are kept", async () => {
+    const run = await runVitest('isolation-modes', { consumer, args: ['run', '--no-isolate'] })
+    expect(visitsIn(run.stdout)).toEqual({ visits: [1, 2, 3, 4, 5, 6], databases: [expect.any(String)] })
+    expect(run.exitCode).toBe(0)
+  })
+
+  test("isolation: 'worker' has as many databases as there are workers", async () => {
+    const args = ['run', '--fileParallelism', '--maxWorkers=2']
+    const run = await runVitest('isolation-modes', { consumer, args })
+    expect(visitsIn(run.stdout).databases.length).toBeLessThanOrEqual(2)
+    expect(visitsIn(run.stdout).visits).toHaveLength(6)
     expect(run.exitCode).toBe(0)
   })
 

@@ -30,6 +30,22 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       expect(exitCode).toBe(1)
     },
   )
+
+  test('a run whose tests do not need the server that ended fails all the same', async () => {
+    const files = { 'test/first.test.ts': WAITS }
+    const args = ['run', 'first']
+    const run = await startVitest('service-lost', { consumer, args, files })
+    await run.said('holding in the last test')
+    await kill(run, 'redis')
+    await run.said('Cannot go on')
+    await run.write('end', '')
+    expect(await run.ended).toMatchObject({ exitCode: 1 })
+  })
+})
+
+describe('the newest Vitest', () => {
+  const consumer = inject('consumer')
+
   test.for([
     ['postgres', 'docker'],
     ['redis', 'docker'],
@@ -69,17 +85,6 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(stdout).toContain('100 failed | 1 passed')
     expect(exitCode).toBe(1)
     await expect.poll(() => leftOfKeepers(run.pid)).toEqual([])
-  })
-
-  test('a run whose tests do not need the server that ended fails all the same', async () => {
-    const files = { 'test/first.test.ts': WAITS }
-    const args = ['run', 'first']
-    const run = await startVitest('service-lost', { consumer, args, files })
-    await run.said('holding in the last test')
-    await kill(run, 'redis')
-    await run.said('Cannot go on')
-    await run.write('end', '')
-    expect(await run.ended).toMatchObject({ exitCode: 1 })
   })
 })
 

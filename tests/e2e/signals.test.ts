@@ -22,24 +22,6 @@ async function pinnedPort(): Promise<Record<string, string>> {
 }
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  describe.each(EXIT_CODES)('%s', (signal, exitCode) => {
-    test('while the servers start ends the run', async () => {
-      const run = await startVitest('plain', { consumer })
-      await run.said('Docker Engine')
-      run.signal(signal)
-      const { stdout, ...ended } = await run.ended
-      expect(ended).toMatchObject({ exitCode })
-      expect(stdout).not.toContain('✓')
-    })
-
-    test.each(['setup', 'test', 'teardown'])('in the %s of the user ends the run', async (stage) => {
-      const run = await startVitest('endings', { consumer, env: { HOLD: stage } })
-      await run.said(`holding in ${stage}`)
-      run.signal(signal)
-      expect(await run.ended).toMatchObject({ exitCode, created: ['redis'] })
-    })
-  })
-
   test('a signal while our own teardown is under way lets it finish', async () => {
     const proxy = await EngineProxy.open()
     const run = await startVitest('endings', {
@@ -98,5 +80,27 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     await run.said('Docker Engine')
     run.type('\x03')
     expect(await run.ended).toMatchObject({ exitCode: 130 })
+  })
+})
+
+describe('the newest Vitest', () => {
+  const consumer = inject('consumer')
+
+  describe.each(EXIT_CODES)('%s', (signal, exitCode) => {
+    test('while the servers start ends the run', async () => {
+      const run = await startVitest('plain', { consumer })
+      await run.said('Docker Engine')
+      run.signal(signal)
+      const { stdout, ...ended } = await run.ended
+      expect(ended).toMatchObject({ exitCode })
+      expect(stdout).not.toContain('✓')
+    })
+
+    test.each(['setup', 'test', 'teardown'])('in the %s of the user ends the run', async (stage) => {
+      const run = await startVitest('endings', { consumer, env: { HOLD: stage } })
+      await run.said(`holding in ${stage}`)
+      run.signal(signal)
+      expect(await run.ended).toMatchObject({ exitCode, created: ['redis'] })
+    })
   })
 })
