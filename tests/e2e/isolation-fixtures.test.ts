@@ -1,10 +1,11 @@
 import { describe, expect, inject, test } from 'vitest'
+import { poolsOf } from './support/pools.ts'
 import { runVitest } from './support/run-vitest.ts'
 
-const CHOICES = ['--pool=forks', '--pool=threads', '--pool=vmForks', '--pool=vmThreads', '--no-isolate']
-
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for(CHOICES)("fixtures compose with the user's, and clean up whatever happened, with %s", async (choice) => {
+  const choices = [...poolsOf(consumer).map((pool) => `--pool=${pool}`), '--no-isolate']
+
+  test.for(choices)("fixtures compose with the user's, and clean up whatever happened, with %s", async (choice) => {
     const run = await runVitest('isolation-fixtures', { consumer, args: ['run', '--maxWorkers=2', choice] })
     expect(run.stdout).toContain('Tests  21 passed (21)')
     expect(run.stdout + run.stderr).not.toMatch(/Unhandled|57P01/)
