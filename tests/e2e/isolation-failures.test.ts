@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, inject, test } from 'vitest'
-import { poolsOf } from './support/pools.ts'
+import { poolOptionsOf } from './support/pools.ts'
 import { startVitest, type VitestRun } from './support/run-vitest.ts'
 
 /** What was attached to tests, by their names. */
@@ -24,7 +24,7 @@ function logIn(stderr: string, test: string): readonly string[] {
 }
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  const options = [...poolsOf(consumer).map((pool) => `--pool=${pool}`), '--no-isolate']
+  const options = poolOptionsOf(consumer)
 
   test.for(options)("a failed test has its database's lines of the log, and no other has, with %s", async (option) => {
     const run = await startVitest('failures', { consumer, args: ['run', option, 'customers', 'fixture'] })

@@ -1,9 +1,9 @@
 import { describe, expect, inject, test } from 'vitest'
-import { poolsOf } from './support/pools.ts'
+import { poolOptionsOf } from './support/pools.ts'
 import { runVitest } from './support/run-vitest.ts'
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  const choices = [...poolsOf(consumer).map((pool) => `--pool=${pool}`), '--no-isolate']
+  const choices = poolOptionsOf(consumer)
 
   test.for(choices)("fixtures compose with the user's, and clean up whatever happened, with %s", async (choice) => {
     const run = await runVitest('isolation-fixtures', { consumer, args: ['run', '--maxWorkers=2', choice] })

@@ -6,3 +6,8 @@ export const POOLS = ['forks', 'threads', 'vmForks', 'vmThreads']
 export function poolsOf({ vitestMajor }: Consumer): readonly string[] {
   return vitestMajor === 5 ? POOLS : ['forks', 'vmThreads']
 }
+
+/** The options of Vitest for each of them, and for workers that keep modules. */
+export function poolOptionsOf(consumer: Consumer): readonly string[] {
+  return [...poolsOf(consumer).map((pool) => `--pool=${pool}`), '--no-isolate']
+}
