@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
-import { chmod, cp, mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -32,18 +32,18 @@ declare module 'vitest' {
 }
 
 /** Makes a consumer of every supported Vitest, as a user would: from the tarball, with npm. */
-export default async function setup(project: TestProject): Promise<() => void> {
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'vitest-infra-e2e-')))
   // Local servers of root run as another user, who has to get to their binaries.
   await chmod(folder, 0o755)
-  const remove = () => rmSync(folder, { recursive: true, force: true })
   // Vitest runs no teardown when a signal ends it.
-  process.once('exit', remove)
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   const tarball = await pack(folder)
   const [newest, ...older] = await Promise.all([install(folder, tarball, 5), install(folder, tarball, 4)])
   project.provide('consumers', [newest, ...older])
   project.provide('consumer', newest)
-  return remove
+  // Not in one go, which keeps Vitest from seeing that its workers have ended.
+  return () => rm(folder, { recursive: true, force: true })
 }
 
 /** Built anew into a folder of its own: `dist` may be stale, or just be written by somebody else. */
