@@ -19,6 +19,8 @@ export interface PostgresServersOptions {
   /** How many to keep ready. */
   readonly target: number
   readonly clock: Clock
+  /** Within how many milliseconds a server that is started anew must serve. */
+  readonly startupTimeoutMs: number
   readonly runId: string
   /** The main server, as a superuser reaches it; the others differ from it in host and port. */
   readonly address: PostgresAddress
@@ -53,12 +55,13 @@ export class PostgresServers implements DatabaseSource {
   #serverCount = 0
 
   constructor(options: PostgresServersOptions) {
-    const { siblings, target, clock } = options
+    const { siblings, target, clock, startupTimeoutMs } = options
     this.#options = options
     this.#pool = new ServerPool({
       siblings: siblings.map((sibling) => this.#onBase(sibling)),
       target,
       clock,
+      startupTimeoutMs,
       answers: (address) => answersPostgres({ ...options.address, ...address }),
       prepare: ({ address }) => this.#open(address),
       notStarted,
@@ -175,7 +178,8 @@ export class PostgresServers implements DatabaseSource {
 function notStarted({ host, port }: Address, error: unknown): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
     problem: `Cannot start a PostgreSQL for a lease on ${host}:${port}: ${messageOf(error)}`,
-    remedy: "Correct postgres.settings (it takes wal_level 'replica' or more), or set postgres.isolation to 'database'",
+    remedy:
+      "Correct postgres.settings (it takes wal_level 'replica' or more), raise startupTimeoutMs if it only needs longer, or set postgres.isolation to 'database'",
     service: 'postgres',
     cause: error,
   })

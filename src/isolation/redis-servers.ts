@@ -11,6 +11,8 @@ export interface RedisServersOptions {
   /** How many to keep ready. */
   readonly target: number
   readonly clock: Clock
+  /** Within how many milliseconds a server that is started anew must serve. */
+  readonly startupTimeoutMs: number
   /** What a server starts with. */
   readonly state: RedisState
   /** Loads what every lease begins with. */
@@ -28,10 +30,18 @@ export class RedisServers implements LeaseSource<Address> {
   readonly #pool: ServerPool
 
   constructor(options: RedisServersOptions) {
-    const { siblings, target, clock, seed } = options
+    const { siblings, target, clock, startupTimeoutMs, seed } = options
     this.#options = options
     const prepare = (sibling: SiblingServer) => seed(sibling.address)
-    this.#pool = new ServerPool({ siblings, target, clock, answers: answersPing, prepare, notStarted })
+    this.#pool = new ServerPool({
+      siblings,
+      target,
+      clock,
+      startupTimeoutMs,
+      answers: answersPing,
+      prepare,
+      notStarted,
+    })
   }
 
   take({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<Address> {
@@ -70,7 +80,7 @@ export class RedisServers implements LeaseSource<Address> {
 function notStarted({ host, port }: Address, error: unknown): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
     problem: `Cannot start a Redis for a lease on ${host}:${port}: ${messageOf(error)}`,
-    remedy: "Correct redis.args, or set redis.isolation to 'database'",
+    remedy: "Correct redis.args, raise startupTimeoutMs if it only needs longer, or set redis.isolation to 'database'",
     service: 'redis',
     cause: error,
   })

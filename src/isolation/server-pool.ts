@@ -4,7 +4,6 @@ import type { Address, SiblingServer } from '../services/service.ts'
 import type { ServerAction } from './lease-protocol.ts'
 
 const POLL_MS = 3
-const START_LIMIT_MS = 10_000
 /** A busy server may miss one question; one that has ended does not answer any. */
 const QUESTIONS = 3
 
@@ -13,6 +12,8 @@ export interface ServerPoolOptions {
   /** How many to keep ready. */
   readonly target: number
   readonly clock: Clock
+  /** Within how many milliseconds a server that is started anew must serve. */
+  readonly startupTimeoutMs: number
   /** Whether the server there serves. */
   readonly answers: (address: Address) => Promise<boolean>
   /** Makes a server that has just been started anew what a lease begins with. */
@@ -184,11 +185,11 @@ export class ServerPool {
   }
 
   async #awaitAnswer(address: Address): Promise<void> {
-    const { clock, answers } = this.#options
-    const deadlineMs = clock.now() + START_LIMIT_MS
+    const { clock, answers, startupTimeoutMs } = this.#options
+    const deadlineMs = clock.now() + startupTimeoutMs
     while (!(await answers(address))) {
       if (this.#closed || clock.now() > deadlineMs) {
-        throw new Error(this.#closed ? 'the run is ending' : `no answer within ${START_LIMIT_MS} ms`)
+        throw new Error(this.#closed ? 'the run is ending' : `no answer within ${startupTimeoutMs} ms`)
       }
       await clock.sleep(POLL_MS)
     }

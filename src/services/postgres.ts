@@ -12,7 +12,10 @@ const APPLICATION_NAME = 'vitest-infra'
 /** Parallel queries keep their state in `/dev/shm`, of which containers get 64 MB by default. */
 const SHARED_MEMORY_BYTES = 256 * 1024 * 1024
 
-/** Test data need not survive a power cut, many workers open many pools, and a log is read by database. The user's settings win. */
+/**
+ * Test data need not survive a power cut, many workers open many pools, and a log is read by database, for what
+ * went wrong: each clone of a database writes two checkpoints, which are nobody's news. The user's settings win.
+ */
 const SETTINGS = {
   fsync: 'off',
   synchronous_commit: 'off',
@@ -20,6 +23,7 @@ const SETTINGS = {
   max_connections: '500',
   log_line_prefix: LOG_LINE_PREFIX,
   log_timezone: 'UTC',
+  log_checkpoints: 'off',
 }
 
 /** What PostgreSQL is: its environment, its command line and its probe; `siblings` more servers can be asked for. */

@@ -252,7 +252,8 @@ export interface InfraOptions {
   /** Labels for every container. */
   readonly labels?: Readonly<Record<string, string>>
   /**
-   * Time within which a service must become usable once its image is there, in milliseconds.
+   * Time within which a service must become usable once its image is there, and a server of a lease once it is started,
+   * in milliseconds.
    *
    * @default `VITEST_INFRA_STARTUP_TIMEOUT_MS`, else 60000
    */

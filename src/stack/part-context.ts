@@ -9,6 +9,8 @@ export interface PartContext {
   readonly workers: number
   /** Whether snapshots are used and taken. */
   readonly snapshots: boolean
+  /** Within how many milliseconds a server must serve. */
+  readonly startupTimeoutMs: number
   readonly report: Report
   readonly clock: Clock
 }

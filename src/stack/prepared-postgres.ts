@@ -187,11 +187,12 @@ export class PreparedPostgres {
   async #startServers(main: Databases): Promise<void> {
     const { address, version, siblings, takeBase } = this.#server
     const { user, password } = this.#spec
-    const { runId, report, clock } = this.#context
+    const { runId, report, clock, startupTimeoutMs } = this.#context
     this.#servers = new PostgresServers({
       siblings,
       target: readyServers(this.#context),
       clock,
+      startupTimeoutMs,
       runId,
       address: { ...address, user, password, database: this.#spec.database },
       main,

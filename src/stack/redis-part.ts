@@ -93,12 +93,13 @@ export class RedisPart {
 
   async #openServers({ siblings }: HealthyServer, state: RedisState): Promise<RedisServers> {
     const { RedisServers } = await this.load()
-    const { clock, report, workers } = this.#context
+    const { clock, report, workers, startupTimeoutMs } = this.#context
     this.#limit = limitRedises(siblings.length, 'server')
     const servers = new RedisServers({
       siblings,
       target: workers + 1,
       clock,
+      startupTimeoutMs,
       state,
       seed: (sibling) => this.#seed(sibling),
       onReplaced: (reason) => report({ type: 'server-replaced', service: 'redis', reason }),

@@ -123,7 +123,8 @@ async function loadExternalParts() {
 async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Parts> {
   const { environment, report, clock, workers } = context
   const runId = randomBytes(4).toString('hex')
-  const part: PartContext = { root: spec.root, runId, workers, snapshots: spec.snapshot, report, clock }
+  const { root, snapshot: snapshots, startupTimeoutMs } = spec
+  const part: PartContext = { root, runId, workers, snapshots, startupTimeoutMs, report, clock }
   const { Postgres, Redis } = spec.provider === 'external' ? await loadExternalParts() : OWN_PARTS
   // The engine answers while files are read. What is wrong with those is told first.
   const selecting = selectProvider(spec, { environment, runId })
@@ -142,7 +143,6 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
       postgres?.load(),
       redis?.load(),
     ])
-  const { startupTimeoutMs } = spec
   const restarted = servicesOf(spec).flatMap(({ service, restart }) => (restart ? [service.name] : []))
   return {
     provider,

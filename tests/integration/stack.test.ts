@@ -60,6 +60,11 @@ describe('postgres', () => {
     ])
   })
 
+  test('says nothing of its checkpoints in its log', async () => {
+    const { rows } = await client.query('SHOW log_checkpoints')
+    expect(rows).toEqual([{ log_checkpoints: 'off' }])
+  })
+
   test('lets us in as a superuser, with the maintenance database beside ours', async () => {
     const { rows } = await client.query<{ usesuper: boolean }>(
       'SELECT usesuper FROM pg_user WHERE usename = current_user',

@@ -4,7 +4,7 @@ import type { InfraOptions } from '../../src/spec/infra-options.ts'
 import { createProject } from './support/create-project.ts'
 import { openProjectReader } from './support/read-project-in-node.ts'
 
-const reader = openProjectReader()
+const reader = await openProjectReader()
 afterAll(() => reader.close())
 
 const CONFIG = `export default { postgres: { user: 'from-config' } }\n`

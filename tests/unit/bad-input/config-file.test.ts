@@ -5,7 +5,7 @@ import { afterAll, expect, test } from 'vitest'
 import { createProject } from '../support/create-project.ts'
 import { openProjectReader } from '../support/read-project-in-node.ts'
 
-const reader = openProjectReader()
+const reader = await openProjectReader()
 afterAll(() => reader.close())
 
 const MIGRATIONS = pathToFileURL(join(import.meta.dirname, '../../../src/migrations.ts')).href

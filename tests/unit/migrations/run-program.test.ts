@@ -2,9 +2,11 @@ import { spawnSync } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { tmpdir } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { Host } from '../../../src/migrations/await-end.ts'
 import { type Program, runProgram } from '../../../src/migrations/run-program.ts'
+
+vi.setConfig({ testTimeout: 30_000 })
 
 /** This process, but for its signals, which a test sends. */
 function createHost(): { host: Host; events: EventEmitter } {
@@ -15,6 +17,9 @@ function createHost(): { host: Host; events: EventEmitter } {
   const off = events.off.bind(events) as Host['off']
   return { host: { env, execPath, platform, kill, once, off }, events }
 }
+
+/** Long enough for two programs to come up one after the other, on a busy machine, too. */
+const SOON_MS = 3_000
 
 function programOf(code: string, timeoutMs = 10_000): Program {
   return { command: [process.execPath, '--eval', code], cwd: tmpdir(), env: process.env, timeoutMs }
@@ -73,7 +78,7 @@ test('runProgram() tells that a program cannot be started', async () => {
 })
 
 test.skipIf(process.platform === 'win32')('runProgram() ends what a program started when its time is up', async () => {
-  const { end, output } = await runProgram(programOf(WITH_CHILD, 1_000), createHost().host)
+  const { end, output } = await runProgram(programOf(WITH_CHILD, SOON_MS), createHost().host)
   expect(end).toEqual({ type: 'timed-out' })
   const pid = Number(output)
   expect(pid).toBeGreaterThan(0)
@@ -82,7 +87,7 @@ test.skipIf(process.platform === 'win32')('runProgram() ends what a program star
 
 test.skipIf(process.platform === 'win32')('runProgram() ends a program that ignores SIGTERM', async () => {
   const code = `process.on('SIGTERM', () => console.log('no')); console.log('up'); setInterval(() => {}, 1000)`
-  const { end, output } = await runProgram(programOf(code, 500), createHost().host)
+  const { end, output } = await runProgram(programOf(code, SOON_MS), createHost().host)
   expect(end).toEqual({ type: 'timed-out' })
   expect(output).toBe('up\nno')
 })

@@ -1,4 +1,4 @@
-// Runs in plain Node, started by read-project-in-node.ts: answers each message with what readProject() ends with.
+// Runs in plain Node, started by read-project-in-node.ts: says that it is there, and answers each message with what readProject() ends with.
 import { InfraError } from '../../../src/errors.ts'
 import { readProject, type ReadProjectOptions } from '../../../src/read-project.ts'
 import type { ProjectOutcome } from './read-project-in-node.ts'
@@ -6,6 +6,7 @@ import type { ProjectOutcome } from './read-project-in-node.ts'
 process.on('message', (options: ReadProjectOptions) => {
   void outcomeOf(options).then((outcome) => process.send?.(outcome))
 })
+process.send?.('ready')
 
 async function outcomeOf(options: ReadProjectOptions): Promise<ProjectOutcome> {
   try {

@@ -27,11 +27,15 @@ export interface ProjectReader {
   close(): void
 }
 
-/** In a test's own process Vite would load `infra.config.*`, and Vite takes TypeScript that Node does not. */
-export function openProjectReader(): ProjectReader {
+/**
+ * In a test's own process Vite would load `infra.config.*`, and Vite takes TypeScript that Node does not. The start of
+ * another is waited for here, so that it takes no test's time.
+ */
+export async function openProjectReader(): Promise<ProjectReader> {
   const home = mkdtempSync(join(tmpdir(), 'vitest-infra-home-'))
   const env = { ...process.env, HOME: home, USERPROFILE: home }
   const child = fork(CHILD, { execArgv: ['--no-warnings'], env })
+  await once(child, 'message')
   return {
     async read(options) {
       child.send({ options: {}, environment: {}, ...options })
