@@ -6,7 +6,10 @@ export default defineConfig({
   test: {
     reporters: ['default', new SummaryReporter()],
     projects: [
-      { test: { name: 'unit', include: ['tests/unit/**/*.test.ts'] } },
+      {
+        // Some start processes, which a busy machine takes its time for.
+        test: { name: 'unit', include: ['tests/unit/**/*.test.ts'], testTimeout: 30_000 },
+      },
       {
         // Real servers: this project is a user of the plugin like any other, but keeps no images in whatever engine it finds.
         plugins: [infra({ snapshot: false })],

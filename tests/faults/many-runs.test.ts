@@ -18,7 +18,7 @@ const FILES = {
   'infra.config.ts': "export default { services: ['redis'], redis: { healthcheck: { interval: '60s' } } }\n",
   'test/later.test.ts': `import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
-test('nobody else is here', async () => {
+test('nobody else is here', { timeout: 60_000 }, async () => {
   const redis = new Redis(process.env.REDIS_URL ?? '')
   expect(await redis.dbsize()).toBe(0)
   await redis.set('here', process.pid)

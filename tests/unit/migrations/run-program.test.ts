@@ -2,11 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { tmpdir } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Host } from '../../../src/migrations/await-end.ts'
 import { type Program, runProgram } from '../../../src/migrations/run-program.ts'
-
-vi.setConfig({ testTimeout: 30_000 })
 
 /** This process, but for its signals, which a test sends. */
 function createHost(): { host: Host; events: EventEmitter } {
