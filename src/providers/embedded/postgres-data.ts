@@ -31,6 +31,8 @@ export interface PostgresDataOptions {
   readonly variables: Readonly<Record<string, string>>
   /** What programs of this machine need. */
   readonly environment: Readonly<Record<string, string>>
+  /** What goes for every server that runs on the data, also while they are made, in words of a command line. */
+  readonly settings: readonly string[]
 }
 
 /** Data directories of one user, password, database and set of initdb's arguments: made once, then copied. */
@@ -62,15 +64,16 @@ export class PostgresData {
    * pg_basebackup, which the image has, is not among the binaries.
    */
   async copyLive(folder: string, copy: string, onCopied: () => Promise<void>): Promise<void> {
-    const { account } = this.#options
+    const { account, settings } = this.#options
     const place = { ...this.#place(copy), account }
     await copyFolder(folder, copy, this.#place(copy))
     await onCopied()
     await rm(join(copy, 'postmaster.pid'), { force: true })
-    await runToEnd(this.#program('postgres'), ['--single', '-F', '-c', 'wal_recycle=off', '-D', copy, 'template1'], {
-      ...place,
-      input: '',
-    })
+    await runToEnd(
+      this.#program('postgres'),
+      ['--single', '-F', '-c', 'wal_recycle=off', ...settings, '-D', copy, 'template1'],
+      { ...place, input: '' },
+    )
   }
 
   async discardKept(): Promise<void> {
@@ -94,16 +97,17 @@ export class PostgresData {
   }
 
   async #initialise(folder: string): Promise<void> {
-    const { account, variables } = this.#options
+    const { account, variables, settings } = this.#options
     const { POSTGRES_USER: user = '', POSTGRES_PASSWORD: password = '', POSTGRES_DB: database = '' } = variables
     const place = { ...this.#place(folder), account }
     const passwordFile = `${folder}.password`
     await createOwned(folder, account)
     await writeFile(passwordFile, `${password}\n`, { mode: 0o600 })
     await giveTo(passwordFile, account)
+    const access = ['-U', user, '--pwfile', passwordFile, '--auth=scram-sha-256']
     await runToEnd(
       this.#program('initdb'),
-      ['-D', folder, '-U', user, '--pwfile', passwordFile, '--auth=scram-sha-256', ...initdbArguments(variables)],
+      ['-D', folder, ...access, ...settings, ...initdbArguments(variables)],
       place,
     )
     await rm(passwordFile)
@@ -112,7 +116,7 @@ export class PostgresData {
       const input = `CREATE DATABASE "${database.replaceAll('"', '""')}";\n\n`
       await runToEnd(
         this.#program('postgres'),
-        ['--single', '-j', '-F', '-c', 'exit_on_error=on', '-D', folder, 'postgres'],
+        ['--single', '-j', '-F', '-c', 'exit_on_error=on', ...settings, '-D', folder, 'postgres'],
         { ...place, input },
       )
     }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { LocalProgram } from './local-program.ts'
 import { PostgresData, type PostgresDataOptions } from './postgres-data.ts'
 
-export interface PostgresProgramOptions extends PostgresDataOptions {
+export interface PostgresProgramOptions extends Omit<PostgresDataOptions, 'settings'> {
   /** Whether its data is in memory. */
   readonly isMemory: boolean
 }
@@ -10,10 +10,10 @@ export interface PostgresProgramOptions extends PostgresDataOptions {
 /** PostgreSQL as a local process: TCP on the loopback, no socket file, nothing outside of its folder. */
 export function describePostgres(options: PostgresProgramOptions): LocalProgram {
   const { binaries, account, isMemory, platform } = options
-  const data = new PostgresData(options)
   const common = setting('listen_addresses', '127.0.0.1').concat(setting('unix_socket_directories', ''))
   // Shared memory as files beside the data, where that is in memory itself: no ending leaves any of it.
   const first = isMemory ? setting('dynamic_shared_memory_type', 'mmap') : []
+  const data = new PostgresData({ ...options, settings: first })
   return {
     file: join(binaries, 'bin', platform === 'win32' ? 'postgres.exe' : 'postgres'),
     account,
