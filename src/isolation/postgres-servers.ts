@@ -1,6 +1,5 @@
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
-import type { Clock } from '../internal/clock.ts'
 import { answersPostgres } from '../services/postgres.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { Address, SiblingServer } from '../services/service.ts'
@@ -8,19 +7,13 @@ import type { Databases } from './databases.ts'
 import type { AcquireRequest, DatabaseSource, Held } from './lease-broker.ts'
 import type { ServerAction } from './lease-protocol.ts'
 import { PostgresServer } from './postgres-server.ts'
-import { ServerPool } from './server-pool.ts'
+import { type PooledServers, ServerPool } from './server-pool.ts'
 import type { Templates } from './templates.ts'
 
 /** The template that most files want. */
 const USUAL_TEMPLATE = 'default'
 
-export interface PostgresServersOptions {
-  readonly siblings: readonly SiblingServer[]
-  /** How many to keep ready. */
-  readonly target: number
-  readonly clock: Clock
-  /** Within how many milliseconds a server that is started anew must serve. */
-  readonly startupTimeoutMs: number
+export interface PostgresServersOptions extends PooledServers {
   readonly runId: string
   /** The main server, as a superuser reaches it; the others differ from it in host and port. */
   readonly address: PostgresAddress

@@ -1,18 +1,11 @@
 import { InfraError, messageOf } from '../errors.ts'
-import type { Clock } from '../internal/clock.ts'
 import { answersPing, type RedisState, resetRedis } from '../services/redis-admin.ts'
 import type { Address, SiblingServer } from '../services/service.ts'
 import type { AcquireRequest, LeaseSource } from './lease-broker.ts'
 import type { ServerAction } from './lease-protocol.ts'
-import { ServerPool } from './server-pool.ts'
+import { type PooledServers, ServerPool } from './server-pool.ts'
 
-export interface RedisServersOptions {
-  readonly siblings: readonly SiblingServer[]
-  /** How many to keep ready. */
-  readonly target: number
-  readonly clock: Clock
-  /** Within how many milliseconds a server that is started anew must serve. */
-  readonly startupTimeoutMs: number
+export interface RedisServersOptions extends PooledServers {
   /** What a server starts with. */
   readonly state: RedisState
   /** Loads what every lease begins with. */

@@ -7,13 +7,17 @@ const POLL_MS = 3
 /** A busy server may miss one question; one that has ended does not answer any. */
 const QUESTIONS = 3
 
-export interface ServerPoolOptions {
+/** What there is to lease, whatever kind of server it is. */
+export interface PooledServers {
   readonly siblings: readonly SiblingServer[]
   /** How many to keep ready. */
   readonly target: number
   readonly clock: Clock
   /** Within how many milliseconds a server that is started anew must serve. */
   readonly startupTimeoutMs: number
+}
+
+export interface ServerPoolOptions extends PooledServers {
   /** Whether the server there serves. */
   readonly answers: (address: Address) => Promise<boolean>
   /** Makes a server that has just been started anew what a lease begins with. */

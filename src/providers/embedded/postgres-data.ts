@@ -41,8 +41,8 @@ export class PostgresData {
   readonly #kept: string
 
   constructor(options: PostgresDataOptions) {
-    const { origin, account, variables, cache } = options
-    const inputs = JSON.stringify([FORMAT, origin, account?.uid ?? '', initdbArguments(variables), variables])
+    const { origin, account, variables, settings, cache } = options
+    const inputs = JSON.stringify([FORMAT, origin, account?.uid ?? '', settings, initdbArguments(variables), variables])
     this.#options = options
     this.#kept = join(cache, 'postgres', createHash('sha256').update(inputs).digest('hex').slice(0, 32))
   }

@@ -14,8 +14,6 @@ import { EmbeddedProcess } from '../../support/start-embedded-process.ts'
 vi.setConfig({ testTimeout: 60_000 })
 
 const isRoot = userInfo().uid === 0
-/** The name by which the shell goes that ends the servers of a killed keeper. */
-const LIFELINE = 'vitest-infra-lifeline'
 /** Debian's "nobody"; root's servers run as "postgres", where there is one. */
 const SOMEBODY: Account = { uid: 65_534, gid: 65_534 }
 /** Without a line in /etc/passwd, as containers are often told to run. */
@@ -59,11 +57,11 @@ function versionOf(binaries: string, account: Account | undefined): string {
   return `${stdout}${stderr}`.trim()
 }
 
-/** The user of each server below a process; the shell that waits beside them must be able to end them, and is none. */
+/** The user of each server below a process: of what runs in the keeper's folder, as the shell that waits does not. */
 async function usersBelow(pid: number): Promise<readonly string[]> {
   const all = await listProcesses()
   const keeper = all.find(({ parent }) => parent === pid)
-  const servers = all.filter(({ parent, command }) => parent === keeper?.pid && !command.includes(LIFELINE))
+  const servers = all.filter(({ parent, folder }) => parent === keeper?.pid && folder.includes(`-${keeper.pid}-`))
   const states = await Promise.all(servers.map((server) => readFile(`/proc/${server.pid}/status`, 'utf8')))
   return [...new Set(states.map((state) => /^Uid:\t(\d+)/m.exec(state)?.[1] ?? ''))]
 }

@@ -109,7 +109,7 @@ test('a run that ends as it should leaves nothing, not even in shared memory', a
   const before = await sharedMemory()
   const run = new EmbeddedProcess()
   await run.up()
-  await expect.poll(() => sharedMemory(before), PATIENCE).toEqual([])
+  expect(await sharedMemory(before)).toEqual([])
   await run.end()
   expect(await leftOfKeepers(run.pid)).toEqual([])
 })
