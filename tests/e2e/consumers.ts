@@ -31,19 +31,50 @@ declare module 'vitest' {
   }
 }
 
-/** Makes a consumer of every supported Vitest, as a user would: from the tarball, with npm. */
+/** Several projects of the suite use the same ones; each is a copy of this module. */
+interface Shared {
+  readonly making: Promise<readonly [Consumer, ...Consumer[]]>
+  readonly folder: Promise<string>
+  users: number
+}
+
+const KEY = Symbol.for('vitest-infra/consumers')
+
+/** Makes a consumer of every supported Vitest, once for all projects of this suite. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const holder = globalThis as { [KEY]?: Shared }
+  const shared = (holder[KEY] ??= makeConsumers())
+  shared.users += 1
+  const consumers = await shared.making
+  project.provide('consumers', [...consumers])
+  project.provide('consumer', consumers[0])
+  return async () => {
+    shared.users -= 1
+    if (shared.users === 0) {
+      // Not in one go, which keeps Vitest from seeing that its workers have ended.
+      await rm(await shared.folder, { recursive: true, force: true })
+    }
+  }
+}
+
+function makeConsumers(): Shared {
+  const folder = makeFolder()
+  return { folder, making: folder.then(installAll), users: 0 }
+}
+
+async function makeFolder(): Promise<string> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'vitest-infra-e2e-')))
   // Local servers of root run as another user, who has to get to their binaries.
   await chmod(folder, 0o755)
   // Vitest runs no teardown when a signal ends it.
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** As a user would: from the tarball, with npm. */
+async function installAll(folder: string): Promise<readonly [Consumer, ...Consumer[]]> {
   const tarball = await pack(folder)
-  const [newest, ...older] = await Promise.all([install(folder, tarball, 5), install(folder, tarball, 4)])
-  project.provide('consumers', [newest, ...older])
-  project.provide('consumer', newest)
-  // Not in one go, which keeps Vitest from seeing that its workers have ended.
-  return () => rm(folder, { recursive: true, force: true })
+  return Promise.all([install(folder, tarball, 5), install(folder, tarball, 4)])
 }
 
 /** Built anew into a folder of its own: `dist` may be stale, or just be written by somebody else. */
