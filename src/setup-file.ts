@@ -2,6 +2,7 @@
 import { relative } from 'node:path'
 import { aroundAll, beforeEach, expect, inject } from 'vitest'
 import type {} from './environment/infra-facts.ts'
+import { setVariables } from './environment/set-variables.ts'
 import { readDeclaredTemplate } from './isolation/declared-template.ts'
 import { currentLease, finishFile, leaseForFile } from './isolation/file-lease.ts'
 import type { LeaseAccess } from './isolation/lease-protocol.ts'
@@ -15,14 +16,14 @@ if (access) {
   await beginFile(access)
 } else {
   // A project without services; or `vitest list`, by which the file is imported, but will not run.
-  Object.assign(process.env, inject('infra').env)
+  setVariables(process.env, inject('infra').env)
 }
 
 async function beginFile(lease: LeaseAccess): Promise<void> {
   const file = expect.getState().testPath ?? ''
   const owner = relative(process.cwd(), file)
   const { facts, env } = await leaseForFile(lease, owner, await readDeclaredTemplate(file))
-  Object.assign(process.env, env)
+  setVariables(process.env, env)
   // What is injected names what this file was given, not what was there before the lease.
   Object.assign(inject('infra'), facts, { env })
 

@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
+import { setVariables } from '../environment/set-variables.ts'
 import { messageOf } from '../errors.ts'
 import { cleanUpBeforeExit } from '../internal/clean-up-before-exit.ts'
 import { systemClock } from '../internal/clock.ts'
@@ -46,7 +47,8 @@ async function runWith(
 ): Promise<number> {
   // It knows how Windows runs npm, npx and everything else that is a .cmd there.
   const { default: spawn } = await import('cross-spawn')
-  const env = { ...host.environment, ...variables }
+  const env = { ...host.environment }
+  setVariables(env, variables)
   const child = spawn(program, args, { cwd: host.directory, env, stdio: 'inherit' })
   const release = forwardSignals(child, host)
   host.onRunning()

@@ -1,3 +1,5 @@
+import { namesSet, setVariables } from './set-variables.ts'
+
 type Environment = Record<string, string | undefined>
 
 /** Variables that were put into an environment and can be taken out again. */
@@ -10,12 +12,10 @@ export class EnvironmentPatch {
   }
 
   apply(variables: Readonly<Record<string, string>>): void {
-    for (const [name, value] of Object.entries(variables)) {
-      if (!this.#before.has(name)) {
-        this.#before.set(name, this.#target[name])
-      }
-      this.#target[name] = value
+    for (const name of namesSet(variables).filter((changed) => !this.#before.has(changed))) {
+      this.#before.set(name, this.#target[name])
     }
+    setVariables(this.#target, variables)
   }
 
   restore(): void {

@@ -95,7 +95,7 @@ export function postgresVariables(address: PostgresAddress): Record<string, stri
   }
 }
 
-/** The variables that `psql` and everything else built on libpq read. */
+/** The variables that fill in what a client is not told: `psql` and all that is built on libpq read them, and most drivers. */
 export function libpqVariables({ host, port, user, password, database }: PostgresAddress): Record<string, string> {
   return { PGHOST: host, PGPORT: String(port), PGUSER: user, PGPASSWORD: password, PGDATABASE: database }
 }

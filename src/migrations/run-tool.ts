@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
+import { setVariables } from '../environment/set-variables.ts'
 import { InfraError } from '../errors.ts'
 import type { SeedContext } from '../spec/infra-options.ts'
 import type { Host } from './await-end.ts'
@@ -28,8 +29,9 @@ export interface ToolRun {
 export async function runTool({ name, command, options, defaults, context, host }: ToolRun): Promise<void> {
   const cwd = resolve(context.root, options.cwd ?? '.')
   assertExists(cwd, { name, path: options.cwd ?? '.', root: context.root })
-  const env = withLocalPrograms({ ...host.env, ...defaults, ...environmentFor(context, options.env) }, cwd)
-  const program = { command, cwd, env, timeoutMs: options.timeoutMs ?? TIMEOUT_MS }
+  const env = { ...host.env, ...defaults }
+  setVariables(env, environmentFor(context, options.env))
+  const program = { command, cwd, env: withLocalPrograms(env, cwd), timeoutMs: options.timeoutMs ?? TIMEOUT_MS }
   const result = await runProgram(program, host)
   if (result.end.type !== 'exited' || result.end.code !== 0) {
     const credentials = { user: context.env['PGUSER'], password: context.env['PGPASSWORD'] }

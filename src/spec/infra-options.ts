@@ -259,9 +259,10 @@ export interface InfraOptions {
    */
   readonly startupTimeoutMs?: number
   /**
-   * Sets libpq's `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD` and `PGDATABASE` too.
+   * Sets libpq's `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD` and `PGDATABASE` too, and takes `PGHOSTADDR` and `PGSERVICE`
+   * away, so that a client that is told only a part of an address stays in its lease.
    *
-   * @default false
+   * @default true
    */
   readonly libpqEnv?: boolean
   /** Names of your own: what it returns is added to the variables, and wins over them. */

@@ -134,7 +134,7 @@ export function resolveSpec(options: unknown, context: SpecContext): ResolvedSpe
     template: options.template ?? DEFAULT_TEMPLATE,
     snapshot: options.snapshot ?? resolveSnapshot(lookup),
     keepAliveMs: resolveKeepAliveMs(options, lookup),
-    libpqEnv: options.libpqEnv ?? false,
+    libpqEnv: options.libpqEnv ?? true,
     env: options.env,
     postgres: names.includes('postgres') ? resolvePostgres(settle, context.ownPassword) : undefined,
     redis: names.includes('redis') ? resolveRedis(settle) : undefined,

@@ -38,7 +38,7 @@ export function describeStack(
 }
 
 /**
- * The variables that lead to the stack: the variable set, libpq's on request, then the user's own.
+ * The variables that lead to the stack: the variable set, libpq's unless they are not wanted, then the user's own.
  *
  * @throws InfraError `INFRA_ENV_FUNCTION` if the `env` option throws or returns anything but text
  */

@@ -50,6 +50,11 @@ describe.each(inject('consumers'))('$name', (consumer) => {
           "DB_PASSWORD": "<password>",
           "DB_NAME": "<leased database>",
           "DATABASE_URL": "postgres://postgres:<password>@localhost:<port>/<leased database>",
+          "PGHOST": "localhost",
+          "PGPORT": "<port>",
+          "PGUSER": "postgres",
+          "PGPASSWORD": "<password>",
+          "PGDATABASE": "<leased database>",
           "REDIS_HOST": "localhost",
           "REDIS_PORT": "<port>",
           "REDIS_URL": "redis://localhost:<port>"

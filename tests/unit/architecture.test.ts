@@ -206,6 +206,7 @@ test('the process wall: what both sides share belongs to neither', () => {
   const worker = new Set(['setup-file.ts', 'test.ts'].flatMap(ourFilesIn))
   const shared = ourFilesIn('global-setup.ts').filter((path) => worker.has(path))
   expect(shared.toSorted()).toEqual([
+    'environment/set-variables.ts',
     'errors.ts',
     'isolation/lease-protocol.ts',
     // Statements for whatever client they are given.

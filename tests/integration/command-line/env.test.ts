@@ -9,7 +9,7 @@ const PASSWORD = `it's "quoted" $HOME \\ and #1`
 
 test('env says where the stack that up has brought up is, in words that each reader understands', async () => {
   const cli = await CliProject.create(
-    `libpqEnv: true, env: ({ postgres }) => ({ MAJOR: postgres.version.split('.')[0] }), postgres: { password: ${JSON.stringify(PASSWORD)} }`,
+    `env: ({ postgres }) => ({ MAJOR: postgres.version.split('.')[0] }), postgres: { password: ${JSON.stringify(PASSWORD)} }`,
   )
   const none = await cli.run(['env'])
   expect(none).toMatchObject({ exitCode: 1, stdout: '' })

@@ -39,6 +39,17 @@ test('run uses a stack that is up, and leaves it up', async () => {
   expect(await cli.project.containers()).toEqual(before)
 })
 
+// What the shell says of another server: libpq would prefer both to PGHOST.
+test('run leads libpq to the stack, whatever the shell says', async () => {
+  const cli = await CliProject.create(POSTGRES_ONLY)
+  await cli.up()
+  const shell = { PGHOST: 'prod.test', PGDATABASE: 'shop', PGHOSTADDR: '192.0.2.1', PGSERVICE: 'prod' }
+  const script =
+    'console.log(Object.keys(process.env).filter((name) => /^PG/.test(name)).toSorted().join(), process.env.PGDATABASE)'
+  const { stdout } = await cli.run(['run', '--', 'node', '--eval', script], { env: shell })
+  expect(stdout).toBe('PGDATABASE,PGHOST,PGPASSWORD,PGPORT,PGUSER app\n')
+})
+
 test('run passes its input on, and tells how a program ended that a signal has ended', async () => {
   const cli = await CliProject.create(REDIS_ONLY)
   await cli.up()

@@ -54,3 +54,12 @@ test('EnvironmentPatch.restore() removes variables from the real environment', (
   patch.restore()
   expect('VITEST_INFRA_UNIT_TEST' in process.env).toBe(false)
 })
+
+test('EnvironmentPatch takes away what would lead past PGHOST, and brings it back', () => {
+  const target: Record<string, string | undefined> = { PGHOSTADDR: '10.0.0.1', PGSERVICE: 'prod', PGSSLMODE: 'prefer' }
+  const patch = new EnvironmentPatch(target)
+  patch.apply({ PGHOST: 'localhost' })
+  expect(target).toStrictEqual({ PGHOST: 'localhost', PGSSLMODE: 'prefer' })
+  patch.restore()
+  expect(target).toStrictEqual({ PGHOSTADDR: '10.0.0.1', PGSERVICE: 'prod', PGSSLMODE: 'prefer' })
+})

@@ -18,7 +18,7 @@ test('resolveSpec() needs no options', () => {
     isolation: 'file',
     template: 'default',
     snapshot: true,
-    libpqEnv: false,
+    libpqEnv: true,
     env: undefined,
     postgres: {
       service: { ...DEFAULT_SERVICES.postgres, labels: {} },
@@ -49,7 +49,7 @@ test('resolveSpec() takes every option over its default', () => {
     provider: 'docker',
     startupTimeoutMs: 30_000,
     isolation: 'worker',
-    libpqEnv: true,
+    libpqEnv: false,
     env: noVariables,
     labels: { team: 'shop', stage: 'test' },
     postgres: {
@@ -74,7 +74,7 @@ test('resolveSpec() takes every option over its default', () => {
     provider: 'docker',
     startupTimeoutMs: 30_000,
     isolation: 'worker',
-    libpqEnv: true,
+    libpqEnv: false,
     postgres: {
       service: {
         image: 'pgvector/pgvector:pg18',

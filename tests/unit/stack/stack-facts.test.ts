@@ -75,6 +75,11 @@ test('describeEnvironment() returns the variable set', () => {
     DB_PASSWORD: 'postgres',
     DB_NAME: 'app',
     DATABASE_URL: 'postgres://postgres:postgres@localhost:49153/app',
+    PGHOST: 'localhost',
+    PGPORT: '49153',
+    PGUSER: 'postgres',
+    PGPASSWORD: 'postgres',
+    PGDATABASE: 'app',
     REDIS_HOST: 'localhost',
     REDIS_PORT: '49154',
     REDIS_URL: 'redis://localhost:49154',
@@ -82,25 +87,17 @@ test('describeEnvironment() returns the variable set', () => {
 })
 
 test('describeEnvironment() leaves out the variables of what was not asked for', () => {
-  const options = { services: ['redis'], libpqEnv: true }
+  const options = { services: ['redis'] }
   const facts = describeStack(resolve(options), 'docker', [redis])
   expect(Object.keys(describeEnvironment(resolve(options), facts))).toEqual(['REDIS_HOST', 'REDIS_PORT', 'REDIS_URL'])
 })
 
-test("describeEnvironment() adds libpq's variables on request", () => {
-  expect(environmentOf({ libpqEnv: true })).toMatchObject({
-    PGHOST: 'localhost',
-    PGPORT: '49153',
-    PGUSER: 'postgres',
-    PGPASSWORD: 'postgres',
-    PGDATABASE: 'app',
-  })
-  expect(Object.keys(environmentOf()).filter((name) => name.startsWith('PG'))).toEqual([])
+test("describeEnvironment() leaves libpq's variables out where they are not wanted", () => {
+  expect(Object.keys(environmentOf({ libpqEnv: false })).filter((name) => name.startsWith('PG'))).toEqual([])
 })
 
 test("describeEnvironment() lets the user's own names win", () => {
   const options = {
-    libpqEnv: true,
     env: (facts: StackFacts) => ({ TEST_PG: facts.postgres.url, DATABASE_URL: 'mine', PGHOST: 'there' }),
   }
   expect(environmentOf(options)).toMatchObject({
