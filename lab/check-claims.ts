@@ -469,6 +469,30 @@ const REDIS_CLAIMS: readonly Claim[] = [
     },
   },
   {
+    title:
+      'redis: each module in the folder of modules is loaded by an argument of the entrypoint, behind the given ones',
+    async check(docker) {
+      const folder = await docker.folder({
+        'a.so!': 'no module',
+        'b.so!': 'nor this',
+        'empty.so!': '',
+        'not-executable.so': 'no',
+      })
+      const mount = ['-v', `${folder}:/usr/local/lib/redis/modules:ro`]
+      const shown = ['-v', `${await docker.folder({ 'redis-server!': '#!/bin/sh\necho "$@"\n' })}:/usr/local/sbin:ro`]
+      const run = (...args: string[]) => docker.run('run', '--rm', ...mount, ...shown, REDIS, ...args)
+      const modules = '--loadmodule /usr/local/lib/redis/modules/a.so --loadmodule /usr/local/lib/redis/modules/b.so'
+      assert.deepEqual(await run('--port', '7000'), { code: 0, text: `--port 7000 ${modules}\n` })
+      assert.deepEqual(await run(), { code: 0, text: `${modules}\n` })
+      assert.equal((await run('redis-cli', '--version')).code, 0)
+      // Who starts the program gets none of them.
+      assert.deepEqual(await docker.run('run', '--rm', ...mount, ...shown, REDIS, 'sh', '-c', 'redis-server'), {
+        code: 0,
+        text: '\n',
+      })
+    },
+  },
+  {
     title: 'redis: other commands run as they are',
     async check(docker) {
       assert.deepEqual(await docker.run('run', '--rm', REDIS, 'echo', 'a  b'), { code: 0, text: 'a  b\n' })

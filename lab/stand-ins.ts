@@ -63,7 +63,10 @@ const REDIS: StandIn = {
     ],
     links: { gosu: '/usr/sbin/gosu' },
     account: { name: 'redis', uid: 999, gid: 1000, home: '/home/redis' },
-    folders: [{ path: 'data', mode: 0o755, owned: true }],
+    folders: [
+      { path: 'data', mode: 0o755, owned: true },
+      { path: 'usr/local/lib/redis/modules', mode: 0o755, owned: false },
+    ],
     scripts: {
       'usr/local/bin/docker-entrypoint.sh': 'redis-entrypoint.sh',
       'usr/local/bin/redis-server': 'redis-server.sh',

@@ -18,4 +18,13 @@ esac
 # Dumps are nobody else's to read.
 [ "$(umask)" != 0022 ] || umask 0077
 
+# As the official one: each module that is there is loaded by an argument, which nobody who starts redis-server gets by itself.
+if [ "$1" = redis-server ]; then
+  for module in /usr/local/lib/redis/modules/*.so; do
+    if [ -f "$module" ] && [ -s "$module" ] && [ -r "$module" ] && [ -x "$module" ]; then
+      set -- "$@" --loadmodule "$module"
+    fi
+  done
+fi
+
 exec "$@"

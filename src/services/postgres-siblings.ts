@@ -32,6 +32,7 @@ export function describeSiblings(count: number, settings: readonly string[]): Si
     prepare: 'cp -a "$base/." "$folder"',
     // It refuses to run as root.
     user: 'postgres',
+    folderVariable: 'PGDATA',
     // Killed, it would leave its children to the container's first process.
     endSignal: 'QUIT',
   }

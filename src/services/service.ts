@@ -15,8 +15,10 @@ export interface Siblings {
   readonly base?: string
   /** A POSIX shell script that fills the folder of one, named by `$folder`, before it starts anew. */
   readonly prepare?: string
-  /** The account that they run as, where it is not that of the container. */
+  /** The account that the image's entrypoint is run as, where it is not that of the container. */
   readonly user?: string
+  /** The variable by which an image's entrypoint finds the folder of a server's data, if it looks for it. */
+  readonly folderVariable?: string
   /** The signal to its process that ends one at once, whatever it is doing, with all its processes. */
   readonly endSignal: 'KILL' | 'QUIT'
 }

@@ -1,7 +1,7 @@
 import type { ServiceDefinition } from '../../services/service.ts'
 import type { StartContext, StartedService } from '../provider.ts'
 import { AttachedService } from './attached-service.ts'
-import { type ContainerDetails, EngineApi } from './engine-api.ts'
+import { type ContainerDetails, EngineApi, type ImageDetails } from './engine-api.ts'
 import {
   digestSpec,
   FOLDER_LABEL,
@@ -40,9 +40,9 @@ export async function attachService(
   const [containers = [], image] = answers ?? []
   for (const { Id, Labels, State } of containers) {
     // What was made from an image that has its name no longer is something else; so is what never ran.
-    if (Labels[IMAGE_LABEL] === image && (State === 'running' || State === 'paused')) {
+    if (image && Labels[IMAGE_LABEL] === image.Id && (State === 'running' || State === 'paused')) {
       // One that cannot be talked to is nobody's concern here.
-      const attached = await attachTo(api, Id, { ...options, definition }).catch(() => undefined)
+      const attached = await attachTo(api, Id, { ...options, definition, image }).catch(() => undefined)
       if (attached) {
         return attached
       }
@@ -54,12 +54,13 @@ export async function attachService(
 
 interface AttachToOptions extends AttachOptions {
   readonly definition: ServiceDefinition
+  readonly image: ImageDetails
 }
 
 async function attachTo(
   api: EngineApi,
   id: string,
-  { definition, engine, runId, keepAliveMs = 0, report, signal, onWaiting }: AttachToOptions,
+  { definition, image, engine, runId, keepAliveMs = 0, report, signal, onWaiting }: AttachToOptions,
 ): Promise<StartedService | undefined> {
   const details = await api.inspectContainer(id, signal)
   if (!details?.State.Running || !publishes(details, wantedPorts(definition))) {
@@ -83,7 +84,8 @@ async function attachTo(
     report({ type: 'service-replaced', service: definition.service.name, reason })
     return undefined
   }
-  return new AttachedService({ ...welcome, api, details, engine, definition, folder })
+  const entrypoint = [image.Config?.Entrypoint ?? []].flat()
+  return new AttachedService({ ...welcome, api, details, engine, definition, folder, entrypoint })
 }
 
 function findFault({ State: { Paused, Health } }: ContainerDetails): string | undefined {

@@ -14,6 +14,8 @@ export interface AttachedServiceOptions extends Welcome {
   readonly definition: ServiceDefinition
   /** A folder inside the container that is kept in memory. */
   readonly folder: string
+  /** That of the image that the service was asked to be. */
+  readonly entrypoint: readonly string[]
 }
 
 /** Nobody has watched for it. */
@@ -31,14 +33,14 @@ export class AttachedService implements StartedService {
   readonly #siblings: ContainerSiblings
 
   constructor(options: AttachedServiceOptions) {
-    const { api, details, definition, folder, note } = options
+    const { api, details, definition, folder, entrypoint, note } = options
     this.#options = options
     this.label = plainName(details.Name)
     this.snapshot = { kind: 'attached', note }
     this.ended = options.lifeline.gone.then(() => ENDED)
     this.keeping = { note: (text) => options.lifeline.note(text), leave: () => this.#leave() }
     this.address = this.#addressOf(definition.service.defaultPort)
-    this.#siblings = new ContainerSiblings({ api, id: details.Id }, definition, folder)
+    this.#siblings = new ContainerSiblings(definition, { api, id: details.Id, folder, entrypoint })
     this.siblings = this.#siblings.servers((port) => this.#addressOf(port))
   }
 

@@ -19,7 +19,7 @@ const STOP_TRIES = 300
 const LEAVE_TRIES = 1_000
 
 /**
- * Keeps one process for each port, as told by lines of a verb and a port on standard input; the end of input ends them
+ * Keeps one server for each port, as told by lines of a verb and a port on standard input; the end of input ends them
  * all. A line on standard output says that one is done: an empty one, or what went wrong.
  * POSIX sh and busybox's applets only: it runs inside the container.
  *
@@ -27,10 +27,14 @@ const LEAVE_TRIES = 1_000
  * their parent's back: they would become children of the container's first process, and a PostgreSQL that finds a killed
  * child there restarts itself.
  *
+ * The image's entrypoint starts each of them, as it started the container's own server: it may add arguments, set
+ * variables and change the account. That account has to reach the folder of its server and own what is in it.
+ *
  * Arguments: a folder for their data, a script that fills $base, one that fills $folder, the signal that ends one, its
  * command line.
  */
 const SUPERVISOR = `
+workplace=$PWD folder_mark='${FOLDER}'
 # pg_basebackup passes over such a name, should the folder be that of the data (up to PostgreSQL 17).
 # Those of the run before may still be at their end, on the same ports.
 tries=${LEAVE_TRIES}
@@ -41,6 +45,7 @@ done
 rm -rf "$1"/pgsql_tmp.*/
 root=$(mktemp -d -p "$1" pgsql_tmp.XXXXXX) base_script=$2 folder_script=$3 end_signal=$4 ports=
 base="$root/base"
+chmod 755 "$root"
 shift 4
 # One that was just launched may not lead its group yet.
 signal() { [ -z "$pid" ] || kill "-$1" -- "-$pid" 2>/dev/null || kill "-$1" "$pid" 2>/dev/null; }
@@ -66,7 +71,7 @@ end() {
   while runs; do
     signal "$end_signal"
     resume
-    await_end 100
+    await_end 20
   done
   [ -z "$pid" ] || wait "$pid" 2>/dev/null
   pid=
@@ -81,10 +86,13 @@ stop() {
 launch() {
   for word do
     shift
-    case $word in '${PORT}') word=$port ;; '${FOLDER}') word=$folder ;; esac
+    case $word in '${PORT}') word=$port ;; *"$folder_mark") word=\${word%"$folder_mark"}$folder ;; esac
     set -- "$@" "$word"
   done
+  # An entrypoint may give all that is in its working directory to its account; folders of other servers come and go.
+  case $folder/ in "$PWD"/*) cd "$folder" ;; esac
   setsid "$@" </dev/null >/dev/null 2>&1 &
+  cd "$workplace"
   eval "pid_$port=$!"
 }
 try() { output=$( (eval "$1") </dev/null 2>&1) || said="\${output:-it failed without a word}"; }
@@ -97,7 +105,7 @@ while read -r verb port; do
     renew)
       end
       rm -rf "\${folder:?}"
-      mkdir -m 700 "$folder"
+      mkdir -m 777 "$folder"
       try "$folder_script"
       launch "$@"
       ports="$ports $port"
@@ -117,26 +125,27 @@ done
 rm -rf "\${root:?}"
 `
 
+export interface ContainerSiblingsOptions {
+  readonly api: EngineApi
+  /** The container's. */
+  readonly id: string
+  /** A folder inside the container that is kept in memory; their data goes there. */
+  readonly folder: string
+  /** That of the image that the service was asked to be. */
+  readonly entrypoint: readonly string[]
+}
+
 /** The siblings of a service inside its container, started through one exec that lives as long as this process. */
 export class ContainerSiblings {
-  readonly #api: EngineApi
-  readonly #container: string
   readonly #definition: ServiceDefinition
-  readonly #folder: string
+  readonly #options: ContainerSiblingsOptions
   readonly #told: PromiseWithResolvers<void>[] = []
   #supervisor: Promise<Duplex> | undefined
   #closed = false
 
-  /** Data goes into `folder`, which is in memory. */
-  constructor(
-    { api, id }: { readonly api: EngineApi; readonly id: string },
-    definition: ServiceDefinition,
-    folder: string,
-  ) {
-    this.#api = api
-    this.#container = id
+  constructor(definition: ServiceDefinition, options: ContainerSiblingsOptions) {
     this.#definition = definition
-    this.#folder = folder
+    this.#options = options
   }
 
   servers(addressOf: (port: number) => Address): readonly SiblingServer[] {
@@ -194,10 +203,12 @@ export class ContainerSiblings {
 
   async #start(): Promise<Duplex> {
     const { siblings } = this.#definition
-    const { base = '', prepare = '', endSignal = 'KILL' } = siblings ?? {}
-    const command = siblings?.command(PORT, FOLDER) ?? []
-    const stream = await this.#api.exec(this.#container, {
-      command: ['sh', '-c', SUPERVISOR, 'sh', this.#folder, base, prepare, endSignal, ...command],
+    const { api, id, folder, entrypoint } = this.#options
+    const { base = '', prepare = '', endSignal = 'KILL', folderVariable } = siblings ?? {}
+    const variables = folderVariable === undefined ? [] : ['env', `${folderVariable}=${FOLDER}`]
+    const command = [...variables, ...entrypoint, ...(siblings?.command(PORT, FOLDER) ?? [])]
+    const stream = await api.exec(id, {
+      command: ['sh', '-c', SUPERVISOR, 'sh', folder, base, prepare, endSignal, ...command],
       user: siblings?.user,
     })
     stream.on('error', () => {}).on('close', () => this.#giveUp())

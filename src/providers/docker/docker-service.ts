@@ -25,6 +25,8 @@ export interface DockerServiceOptions {
   readonly definition: ServiceDefinition
   /** A folder inside the container that is kept in memory. */
   readonly memoryFolder: string
+  /** That of the image that the service was asked to be. */
+  readonly entrypoint: readonly string[]
   readonly snapshot: SnapshotUse
   /** Whether the next run may have it. */
   readonly isKept: boolean
@@ -48,7 +50,7 @@ export class DockerService implements StartedService {
   #stopping: Promise<void> | undefined
 
   constructor(options: DockerServiceOptions) {
-    const { api, container, started, host, definition, memoryFolder } = options
+    const { api, container, started, host, definition, memoryFolder: folder, entrypoint } = options
     const { service } = definition
     this.snapshot = options.snapshot
     this.#engine = options.engine
@@ -63,8 +65,8 @@ export class DockerService implements StartedService {
     this.ended = Promise.race([this.#ending.ended, this.#lifeline.gone.then(() => this.#ending.status())])
     this.address = { host, port: started.getMappedPort(service.defaultPort) }
     const { id } = container
-    this.#check = new ContainerCheck({ api, id, command: service.healthcheck.cmd, folder: memoryFolder })
-    this.#siblings = new ContainerSiblings({ api, id }, definition, memoryFolder)
+    this.#check = new ContainerCheck({ api, id, command: service.healthcheck.cmd, folder })
+    this.#siblings = new ContainerSiblings(definition, { api, id, folder, entrypoint })
     this.siblings = this.#siblings.servers((port) => ({ host, port: started.getMappedPort(port) }))
     this.label = plainName(started.getName())
   }

@@ -33,6 +33,11 @@ export interface EngineHealth {
     | null
 }
 
+export interface ImageDetails {
+  readonly Id: string
+  readonly Config?: { readonly Entrypoint?: string | readonly string[] | null }
+}
+
 export interface ContainerDetails {
   readonly Id: string
   readonly Name: string
@@ -102,9 +107,9 @@ export class EngineApi {
     return this.#read(`/containers/${id}/json`, signal)
   }
 
-  /** The id of an image; undefined where there is none of that name. */
-  async findImage(name: string, signal?: AbortSignal): Promise<string | undefined> {
-    return (await this.#read<{ Id: string }>(`/images/${encodeURI(name)}/json`, signal))?.Id
+  /** Undefined where there is none of that name. */
+  findImage(name: string, signal?: AbortSignal): Promise<ImageDetails | undefined> {
+    return this.#read(`/images/${encodeURI(name)}/json`, signal)
   }
 
   async unpause(id: string, signal?: AbortSignal): Promise<void> {

@@ -76,7 +76,19 @@ export async function startContainer(
     const tied = created.tied ?? (await tie(dockerode, { api, id: started.getId(), hold }))
     const isKept = keepAliveMs !== undefined
     const use = snapshot?.useOf(tied.container, { isRestored: restored !== undefined }) ?? { kind: 'none' }
-    return new DockerService({ ...tied, started, host, engine, api, definition, memoryFolder, snapshot: use, isKept })
+    const { entrypoint } = image
+    return new DockerService({
+      ...tied,
+      started,
+      host,
+      engine,
+      api,
+      definition,
+      memoryFolder,
+      entrypoint,
+      snapshot: use,
+      isKept,
+    })
   } catch (error) {
     if (created.tied && isGone(error)) {
       return endedService(name, host, created.tied)

@@ -14,6 +14,8 @@ export interface RedisStack {
   readonly leases: LeaseClient
   readonly events: readonly InfraEvent[]
   readonly main: RedisFacts
+  /** Where its servers run, if that is a container. */
+  readonly container: string
   /** Released after the test, unless it was by then. */
   lease(options?: { reuse?: boolean }): Promise<Lease>
   stop(): Promise<void>
@@ -29,12 +31,13 @@ export async function startRedisStack(redis: RedisSpec = {}, root = import.meta.
     report: (event) => events.push(event),
     clock: systemClock,
   })
-  const { socket, facts } = await starting.up
+  const { socket, facts, services } = await starting.up
   const leases = await LeaseClient.open(socket)
   return {
     leases,
     events,
     main: facts.redis,
+    container: services[0]?.container ?? '',
     async lease({ reuse = false } = {}) {
       const lease = await leases.acquire({
         project: '',
