@@ -16,6 +16,7 @@ import { describeStackAtRest, isListing } from './vitest/at-rest.ts'
 import { InfraRun, type ProjectVariables } from './vitest/infra-run.ts'
 import { keepsModules } from './vitest/keeps-modules.ts'
 import { registry } from './vitest/registry.ts'
+import { runsAll } from './vitest/runs-all.ts'
 import { addSetupFile } from './vitest/setup-file-path.ts'
 import { workerCount } from './vitest/worker-count.ts'
 import { workersEnded } from './vitest/workers-ended.ts'
@@ -125,7 +126,10 @@ function watchTemplates(vitest: Vitest, run: InfraRun, up: UpInfra): void {
 /** What was held back is told at the end of a run, as far as the end of Vitest is not the better place. */
 function tellOfRuns(vitest: Vitest, gathered: RunReport, up: UpInfra): void {
   tellAroundRunEnd(vitest, {
-    before: () => gathered.tellLogs(),
+    before: (modules, isPassed) => {
+      up.endTests({ isWhole: isPassed && runsAll(vitest, modules) })
+      gathered.tellLogs()
+    },
     after: () => {
       if (up.livesOn) {
         up.kept().forEach((kept) => gathered.report({ type: 'database-kept', ...kept }))

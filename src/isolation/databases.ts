@@ -6,6 +6,7 @@ import type { FailureLog } from './failure-log.ts'
 import { type KeptDatabase, KeptDatabases } from './kept-databases.ts'
 import type { AcquireRequest, DatabaseSource, Parting, PostgresPlace } from './lease-broker.ts'
 import type { FailedTest, LogExcerpt, Renewed } from './lease-protocol.ts'
+import type { Use } from './lease-use.ts'
 import type { TemplateSource } from './templates.ts'
 
 /** What makes and drops them; whether they are whole databases is its own affair. */
@@ -25,6 +26,8 @@ export interface DatabasesOptions {
   readonly log?: FailureLog
   /** Where one is, beside what is true of them all; none: it is a database of that name. */
   readonly addressOf?: (name: string) => PostgresPlace
+  /** What its server has counted; none: there are others on it. */
+  readonly countUse?: (database?: string) => Promise<Use>
 }
 
 /** Connections are gone some milliseconds after those who had them. */
@@ -48,6 +51,8 @@ interface Leased {
  * it, or its user has made it equal to a new clone again, or it is to be used as it is.
  */
 export class Databases implements DatabaseSource {
+  /** Where it can be told whose use it was. */
+  readonly useOf?: (database?: string) => Promise<Use>
   readonly #options: DatabasesOptions
   readonly #pools = new Map<string, Promise<DatabasePool>>()
   readonly #leased = new Map<string, Leased>()
@@ -61,6 +66,9 @@ export class Databases implements DatabaseSource {
   constructor(options: DatabasesOptions) {
     this.#options = options
     this.#templates = options.templates
+    if (options.countUse) {
+      this.useOf = options.countUse
+    }
     this.#dropper = new DatabaseDropper(options)
   }
 

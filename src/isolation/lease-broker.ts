@@ -13,6 +13,7 @@ import type {
   Renewed,
   ServerAction,
 } from './lease-protocol.ts'
+import { type LeasedFile, LeaseUse, type Use, type UseFindings } from './lease-use.ts'
 import { type Guest, LeaseQueue, type LeaseWait } from './lease-queue.ts'
 import { serviceExternal, serviceMissing, serviceShared } from './service-refused.ts'
 
@@ -47,6 +48,8 @@ export interface LeaseSource<T> {
   reset(item: T): Promise<void>
   /** Does something to its server; only where nobody else uses that. */
   control?(item: T, action: ServerAction): Promise<void>
+  /** How it and what all share was used so far; without it, only the latter. None: it cannot be told whose use it was. */
+  useOf?(item?: T): Promise<Use>
 }
 
 /** What of an address is another than that of the main database. */
@@ -117,6 +120,7 @@ export class LeaseBroker {
   readonly #options: LeaseBrokerOptions
   readonly #held = new Map<number, Held>()
   readonly #queues: Readonly<Record<LeasedService, LeaseQueue | undefined>>
+  readonly #use: LeaseUse
   /** Those that are, or were before a server was lost. */
   #sources: LeaseSources
   /** Those that are, or will be once what was lost is back. */
@@ -130,16 +134,35 @@ export class LeaseBroker {
     this.#sources = options.sources
     this.#present = Promise.resolve(options.sources)
     this.#queues = { postgres: this.#openQueue('postgres'), redis: this.#openQueue('redis') }
+    const { databases, redises } = options.sources
+    this.#use = new LeaseUse({ ...lookAt('postgres', databases), ...lookAt('redis', redises) }, options.clock)
+  }
+
+  /** To be called before anybody of the user's connects, so that what they use can be told from what was used before. */
+  async watchUse(): Promise<void> {
+    await this.#use.open()
   }
 
   /** `worker` tells the workers' connections apart. */
   async acquire(request: AcquireRequest, worker: number): Promise<Lease> {
     const { clock, environment, onGranted } = this.#options
     const beganMs = clock.now()
-    const held = await this.#takePresent(request, { worker, owner: request.owner, span: request.span })
+    const { owner, span, project, wants, beside } = request
+    const [held] = await Promise.all([this.#takePresent(request, { worker, owner, span }), this.#use.begin()])
     onGranted(clock.now() - beganMs)
     const lease = this.#nextLease++
     this.#held.set(lease, held)
+    if (span === 'file') {
+      this.#use.add(lease, {
+        project,
+        owner,
+        looks: looksAt(held),
+        isSharing: wants.length === 0,
+        reuse: request.reuse,
+      })
+    } else if (beside !== undefined) {
+      wants.forEach((service) => this.#use.markUsed(beside, service))
+    }
     const facts = this.#describe(held)
     const renewed = held.database === undefined ? undefined : held.sources.databases.renewedOf?.(held.database)
     const env = environment(request.project, facts)
@@ -151,6 +174,7 @@ export class LeaseBroker {
    * leased before can be given back, and nothing else.
    */
   await(coming: Promise<LeaseSources>): void {
+    this.#use.disturb()
     const present = coming.then((sources) => (this.#sources = sources))
     // Who asks is told.
     present.catch(() => {})
@@ -165,6 +189,7 @@ export class LeaseBroker {
   async control(lease: number, { service, action }: ServiceControl): Promise<void> {
     const { database, redis, sources } = this.#find(lease)
     const { stack, databases, redises } = sources
+    this.#use.markUsed(lease, service)
     if (stack[service] === undefined) {
       throw serviceMissing(service)
     }
@@ -181,10 +206,16 @@ export class LeaseBroker {
     }
   }
 
-  async reset(lease: number): Promise<void> {
+  /** Makes what was leased new, for the file `owner`. */
+  async reset(lease: number, owner: string): Promise<void> {
     const { database, redis, sources } = this.#find(lease)
     const { databases, redises } = sources
-    await Promise.all([database !== undefined && databases.reset(database), redis && redises.reset(redis)])
+    await this.#use.hand(lease, {
+      owner,
+      reset: async () => {
+        await Promise.all([database !== undefined && databases.reset(database), redis && redises.reset(redis)])
+      },
+    })
   }
 
   async finish(lease: number, owner: string): Promise<void> {
@@ -230,13 +261,29 @@ export class LeaseBroker {
   beginRerun(): void {
     this.#toldOf = 0
     this.#testsToldOf = 0
+    this.#use.thaw()
     this.#sources.databases.dropKept?.()
+  }
+
+  /** Says that the tests have run. */
+  endRun(): Promise<void> {
+    return this.#use.freeze()
+  }
+
+  /** What is known of the use of all leases, those too that are still held. */
+  findUse(): Promise<UseFindings> {
+    return this.#use.finish()
   }
 
   release(lease: number, parting: Parting): void {
     const held = this.#find(lease)
     this.#held.delete(lease)
-    this.#give(held, parting)
+    const looking = this.#use.end(lease)
+    if (looking) {
+      void looking.then(() => this.#give(held, parting))
+    } else {
+      this.#give(held, parting)
+    }
   }
 
   #openQueue(service: LeasedService): LeaseQueue | undefined {
@@ -341,6 +388,20 @@ export class LeaseBroker {
       ...(redis && { redis: { ...stack.redis, ...redis, url: redisUrl(redis) } }),
     }
   }
+}
+
+/** How to ask for the use of what a lease consists of, as far as that can be told. */
+function looksAt({ database, redis, sources }: Held): LeasedFile['looks'] {
+  const { databases, redises } = sources
+  return {
+    ...(database !== undefined && lookAt('postgres', databases, database)),
+    ...(redis && lookAt('redis', redises, redis)),
+  }
+}
+
+function lookAt<T>(service: LeasedService, source: LeaseSource<T>, item?: T): LeasedFile['looks'] {
+  const look = source.useOf?.bind(source)
+  return look ? { [service]: () => look(item) } : {}
 }
 
 /** For a lease that the one who names it does not hold. */

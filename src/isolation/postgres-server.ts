@@ -39,6 +39,7 @@ export class PostgresServer {
       // One ahead: for the file, and then for the first test that wants its own.
       target: 1,
       clock,
+      countUse: (database) => admin.countUse(database),
       reset: async (database, template) => {
         await resetter.reset(database, template)
         await this.#reset(database)

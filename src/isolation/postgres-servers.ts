@@ -7,6 +7,7 @@ import type { Databases } from './databases.ts'
 import type { AcquireRequest, DatabaseSource, Held } from './lease-broker.ts'
 import type { ServerAction } from './lease-protocol.ts'
 import { PostgresServer } from './postgres-server.ts'
+import type { Counts, Use } from './lease-use.ts'
 import { type PooledServers, ServerPool } from './server-pool.ts'
 import type { Templates } from './templates.ts'
 
@@ -44,6 +45,8 @@ export class PostgresServers implements DatabaseSource {
   readonly #pool: ServerPool
   readonly #running = new Map<number, PostgresServer>()
   readonly #leased = new Map<string, Leased>()
+  /** What each server, by its port, had counted before somebody leased it. */
+  readonly #unused = new Map<number, Counts>()
   #base: Promise<void> = Promise.resolve()
   #serverCount = 0
 
@@ -93,6 +96,15 @@ export class PostgresServers implements DatabaseSource {
 
   sessionsOf(database: string): Promise<readonly string[]> {
     return this.#find(database).databases.sessionsOf(database)
+  }
+
+  /** On a file's own server nothing is shared; but the main one is there for all. */
+  async useOf(database?: string): Promise<Use> {
+    const [connections, main] = await Promise.all([
+      database === undefined ? NaN : this.#connectionsTo(this.#find(database), database),
+      this.#options.main.useOf?.(),
+    ])
+    return { common: new Map(), ...main, connections }
   }
 
   addressOf(database: string): Address | undefined {
@@ -147,6 +159,16 @@ export class PostgresServers implements DatabaseSource {
     })
     this.#running.set(address.port, server)
     await server.databases.warm(USUAL_TEMPLATE)
+    const use = await server.databases.useOf?.()
+    this.#unused.set(address.port, use?.common ?? new Map())
+  }
+
+  /** On a server of one's own, those to all its databases. */
+  async #connectionsTo({ databases, address }: Leased, database: string): Promise<number> {
+    const use = await databases.useOf?.(database)
+    const before = address && this.#unused.get(address.port)
+    const others = before ? [...(use?.common ?? [])].map(([name, count]) => count - (before.get(name) ?? 0)) : []
+    return others.reduce((sum, count) => sum + count, use?.connections ?? NaN)
   }
 
   #onBase(sibling: SiblingServer): SiblingServer {

@@ -1,11 +1,17 @@
 import { InfraError, messageOf } from '../errors.ts'
-import { answersPing, type RedisState, resetRedis } from '../services/redis-admin.ts'
+import { answersPing, countCommands, countConnections, type RedisState, resetRedis } from '../services/redis-admin.ts'
 import type { Address, SiblingServer } from '../services/service.ts'
 import type { AcquireRequest, LeaseSource } from './lease-broker.ts'
 import type { ServerAction } from './lease-protocol.ts'
+import type { Use } from './lease-use.ts'
 import { type PooledServers, ServerPool } from './server-pool.ts'
 
+/** What the summary calls the server that nobody leases. */
+const MAIN = 'main'
+
 export interface RedisServersOptions extends PooledServers {
+  /** The server that nobody leases. */
+  readonly main: Address
   /** What a server starts with. */
   readonly state: RedisState
   /** Loads what every lease begins with. */
@@ -21,11 +27,16 @@ export interface RedisServersOptions extends PooledServers {
 export class RedisServers implements LeaseSource<Address> {
   readonly #options: RedisServersOptions
   readonly #pool: ServerPool
+  /** Connections of our own to each server, by its port. */
+  readonly #own = new Map<number, number>()
 
   constructor(options: RedisServersOptions) {
     const { siblings, target, clock, startupTimeoutMs, seed } = options
     this.#options = options
-    const prepare = (sibling: SiblingServer) => seed(sibling.address)
+    const prepare = async ({ address }: SiblingServer) => {
+      await seed(address)
+      this.#own.set(address.port, await countConnections(address))
+    }
     this.#pool = new ServerPool({
       siblings,
       target,
@@ -55,6 +66,18 @@ export class RedisServers implements LeaseSource<Address> {
       onReplaced(messageOf(error))
       await this.#pool.renew(address)
     }
+  }
+
+  async useOf(address?: Address): Promise<Use> {
+    const connections = address ? await this.#connectionsTo(address) : NaN
+    const isUsed = address && connections !== 0
+    return { connections, common: new Map(isUsed ? [] : [[MAIN, await countCommands(this.#options.main)]]) }
+  }
+
+  async #connectionsTo(address: Address): Promise<number> {
+    const own = (this.#own.get(address.port) ?? NaN) + 1
+    this.#own.set(address.port, own)
+    return (await countConnections(address)) - own
   }
 
   control(address: Address, action: ServerAction): Promise<void> {

@@ -48,6 +48,24 @@ export type InfraEvent =
   /** A database that can still be looked into, with this command. */
   | { readonly type: 'database-kept'; readonly owner: string; readonly command: string }
   | { readonly type: 'connections-left'; readonly owner: string; readonly sessions: readonly string[] }
+  /** Files that never connected to what they leased, while what all files share was used. */
+  | {
+      readonly type: 'lease-unused'
+      readonly service: 'postgres' | 'redis'
+      readonly owners: readonly string[]
+      readonly common: readonly string[]
+    }
+  /** A service to which nobody connected in a run of all tests. */
+  | {
+      readonly type: 'service-unused'
+      readonly service: string
+      /** Those that are built in, too, and were used. */
+      readonly others: readonly string[]
+      /** Whether `services` can be a list. */
+      readonly isListed: boolean
+    }
+  /** Projects that use the main database, in a run of several. */
+  | { readonly type: 'main-shared'; readonly projects: readonly string[] }
   /** Of a file that is over: what it made and the database's template does not have. */
   | { readonly type: 'objects-dropped'; readonly objects: readonly string[] }
   /** A server whose users lost their connections, because it could not be reset in any other way. */

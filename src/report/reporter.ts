@@ -76,6 +76,12 @@ export function renderEvent(event: InfraEvent): string {
       return `the database of ${event.owner} stays until the tests run again: ${event.command}`
     case 'connections-left':
       return `${event.owner} left ${count(event.sessions.length, 'connection')} open: ${countEqual(event.sessions)}`
+    case 'lease-unused':
+      return renderUnusedLease(event)
+    case 'service-unused':
+      return renderUnusedService(event)
+    case 'main-shared':
+      return `${countNamed(event.projects, 'project')} ${event.projects.length === 1 ? 'uses' : 'use'} the main database and the main Redis for all files (isolation: 'shared')`
     case 'objects-dropped':
       return `dropped between two files, as the template does not have it: ${listSome(event.objects, OBJECTS_LISTED)}`
     case 'server-replaced':
@@ -97,6 +103,28 @@ function megabytes({ bytesDone, bytesTotal }: { bytesDone: number; bytesTotal: n
 
 export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`
+}
+
+/** What to do where a name or an address cannot be changed stands in the README. */
+const STRAY = 'see "Connections that leave the lease" in the README'
+
+function renderUnusedLease({ service, owners, common }: EventOf<'lease-unused'>): string {
+  const files = `${count(owners.length, 'file')} (${listSome(owners, OBJECTS_LISTED)})`
+  if (service === 'redis') {
+    return `${files} never connected to the Redis that was leased, while somebody used the main one, which all files share: is its address fixed? Let the code read REDIS_URL; ${STRAY}`
+  }
+  const names = common.map((name) => `"${name}"`).join(', ')
+  return `${files} never connected to the database that was leased, while somebody used ${names}, which all files share: is a name fixed, or missing in a URL? Let the code read DATABASE_URL or DB_NAME, or set postgres.isolation to 'server'; ${STRAY}`
+}
+
+function renderUnusedService({ service, others, isListed }: EventOf<'service-unused'>): string {
+  const list = `[${others.map((name) => `'${name}'`).join(', ')}]`
+  return `${service}: nobody connected to it; leave it out with services: ${isListed ? list : `{ ${service}: false }`}`
+}
+
+/** `project "a"`, `projects "a", "b"` */
+function countNamed(names: readonly string[], noun: string): string {
+  return `${noun}${names.length === 1 ? '' : 's'} ${names.map((name) => `"${name}"`).join(', ')}`
 }
 
 /** The lines below each other, behind the name of the test. */

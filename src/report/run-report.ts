@@ -35,6 +35,9 @@ export class RunReport {
         this.#logs.push(event)
         break
       case 'connections-left':
+      case 'lease-unused':
+      case 'main-shared':
+      case 'service-unused':
       case 'objects-dropped':
       case 'server-replaced':
         this.#notices.push(event)

@@ -32,8 +32,34 @@ const SELECT_USE = `SELECT CASE
     ELSE 'none' END AS use
   FROM pg_database d WHERE d.datname = $1`
 
+/**
+ * How often somebody has connected to a database, and to each that is not of a run. Of the one that we are connected to
+ * ourselves, what somebody has written there: we write nothing.
+ */
+const SELECT_CONNECTIONS = `SELECT datname AS name, datname = $1 AS leased,
+    datname = current_database() AS ours, pg_stat_get_db_sessions(oid) AS sessions,
+    pg_stat_get_db_tuples_inserted(oid) + pg_stat_get_db_tuples_updated(oid) + pg_stat_get_db_tuples_deleted(oid) AS writes
+  FROM pg_database WHERE datname = $1 OR NOT starts_with(datname, 'vitest_infra_')`
+
 /** What the server knows of a template: it is sealed last, so one that is not was interrupted. */
 export type TemplateState = 'missing' | 'unsealed' | 'sealed'
+
+interface CountedDatabase {
+  readonly name: string
+  readonly leased: boolean | null
+  readonly ours: boolean
+  readonly sessions: string
+  readonly writes: string
+}
+
+export interface DatabaseUse {
+  /** To the database that was asked for; NaN where there is none. */
+  readonly connections: number
+  /** Of each that is no run's: connections, or, where we connect ourselves, rows written. */
+  readonly common: ReadonlyMap<string, number>
+  /** Connections to where we connect, less those of our pools. */
+  readonly others: number
+}
 
 export interface PostgresAdminOptions {
   /**
@@ -53,12 +79,16 @@ export class PostgresAdmin {
   readonly #asking: Pool
   readonly #isShared: boolean
   #countedSince: Promise<string> | undefined
+  #connects = 0
 
   private constructor(address: PostgresAddress, pools: { working: Pool; asking: Pool }, isShared: boolean) {
     this.address = address
     this.#working = pools.working
     this.#asking = pools.asking
     this.#isShared = isShared
+    for (const pool of [pools.working, pools.asking]) {
+      pool.on('connect', () => (this.#connects += 1))
+    }
   }
 
   static async open(address: PostgresAddress, { isShared = false }: PostgresAdminOptions = {}): Promise<PostgresAdmin> {
@@ -167,6 +197,21 @@ export class PostgresAdmin {
       since,
     ])
     return rows[0]?.use ?? 'used'
+  }
+
+  /** What the server has counted of a database, and of those that all files share, by their names. */
+  async countUse(database?: string): Promise<DatabaseUse> {
+    const { rows } = await this.#asking.query<CountedDatabase>(SELECT_CONNECTIONS, [database ?? null])
+    const leased = rows.find((row) => row.leased)
+    const common = rows
+      .filter((row) => row !== leased)
+      .map(({ name, ours, sessions, writes }) => [name, Number(ours ? writes : sessions)] as const)
+    const visited = rows.find(({ ours }) => ours)
+    return {
+      connections: Number(leased?.sessions),
+      common: new Map(common),
+      others: Number(visited?.sessions) - this.#connects,
+    }
   }
 
   /** All that is there beside the main database. */

@@ -13,6 +13,9 @@ const OWN_SETTINGS = ['port', 'dir']
 /** A rule of an ACL user; that of a selector has spaces in its parentheses. */
 const ACL_RULE = /\([^)]*\)|\S+/g
 
+/** Commands of healthchecks, and of clients as they connect. */
+const LOOKS = new Set(['ping', 'info', 'client', 'hello', 'auth', 'select', 'command', 'quit', 'echo'])
+
 /** What a server has that is not data: that of one that nobody has used yet. */
 export interface RedisState {
   /** All settings, as `CONFIG GET *` tells them. */
@@ -22,14 +25,32 @@ export interface RedisState {
 }
 
 /** Whether a Redis answers at all; an error reply, such as one that asks for a password, is an answer too. */
-export function answersPing({ host, port }: Address): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
+export async function answersPing(address: Address): Promise<boolean> {
+  return (await ask(address, 'PING')) !== undefined
+}
+
+/** How many connections a server has accepted since its process began, this one too; NaN where it does not say. */
+export async function countConnections(address: Address): Promise<number> {
+  // Nothing sets this number back, as CONFIG RESETSTAT does with that of INFO.
+  return Number(/^:(\d+)\r/.exec((await ask(address, 'CLIENT ID')) ?? '')?.[1])
+}
+
+/** How many commands a server was given, but for those by which it is only looked at. */
+export async function countCommands(address: Address): Promise<number> {
+  const text = await withRedis(address, (client) => client.info('commandstats'), { timeoutMs: ANSWER_TIMEOUT_MS })
+  const calls = [...text.matchAll(/^cmdstat_([^:|]+)[^:]*:calls=(\d+)/gm)]
+  return calls.reduce((sum, [, name = '', count]) => sum + (LOOKS.has(name) ? 0 : Number(count)), 0)
+}
+
+/** The first that a server answers to a command of one line; undefined where it does not. */
+function ask({ host, port }: Address, command: string): Promise<string | undefined> {
+  const { promise, resolve } = Promise.withResolvers<string | undefined>()
   const socket = connect({ host, port })
-  socket.setTimeout(ANSWER_TIMEOUT_MS, () => resolve(false))
-  socket.once('data', () => resolve(true))
+  socket.setTimeout(ANSWER_TIMEOUT_MS, () => resolve(undefined))
+  socket.once('data', (data) => resolve(data.toString()))
   // An engine's proxy accepts before anyone listens behind it, and closes again.
-  socket.once('error', () => resolve(false)).once('close', () => resolve(false))
-  socket.write('PING\r\n')
+  socket.once('error', () => resolve(undefined)).once('close', () => resolve(undefined))
+  socket.write(`${command}\r\n`)
   return promise.finally(() => socket.destroy())
 }
 

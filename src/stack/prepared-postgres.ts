@@ -159,7 +159,8 @@ export class PreparedPostgres {
       redact: (line) => redact(line, { user, password }),
       clock,
     })
-    this.#databases = new Databases({ admin, templates, runId, clock, target, reset, log })
+    const countUse = (name?: string) => admin.countUse(name)
+    this.#databases = new Databases({ admin, templates, runId, clock, target, reset, log, countUse })
     // Behind the rest of the start; whoever asks first is told if it failed.
     void (isOwnServer ? this.#startServers(this.#databases) : this.#databases.warm(DEFAULT)).catch(() => {})
     if (noteForNextRun) {

@@ -91,11 +91,12 @@ export class RedisPart {
     }
   }
 
-  async #openServers({ siblings }: HealthyServer, state: RedisState): Promise<RedisServers> {
+  async #openServers({ address, siblings }: HealthyServer, state: RedisState): Promise<RedisServers> {
     const { RedisServers } = await this.load()
     const { clock, report, workers, startupTimeoutMs } = this.#context
     this.#limit = limitRedises(siblings.length, 'server')
     const servers = new RedisServers({
+      main: address,
       siblings,
       target: workers + 1,
       clock,

@@ -3,6 +3,7 @@ import type { StackFacts } from '../environment/infra-facts.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { LeaseBroker, LeaseSources } from '../isolation/lease-broker.ts'
+import type { UseFindings } from '../isolation/lease-use.ts'
 import type { LeaseServer } from '../isolation/lease-server.ts'
 import type { Provider } from '../providers/provider.ts'
 import { selectProvider } from '../providers/select-provider.ts'
@@ -49,7 +50,9 @@ export interface UpInfra {
   beginRerun(): void
   /** Looks again at what the templates are made from. */
   refresh(): Promise<void>
-  /** Waits for what is done behind the tests for the next run. */
+  /** Says that the tests have run; and whether all that there are have, and passed. */
+  endTests(outcome: { readonly isWhole: boolean }): void
+  /** Waits for what is done behind the tests for the next run, and reports what was found out about this one. */
   settle(): Promise<void>
   /** Whether the stack is still there when the tests have run. */
   readonly livesOn: boolean
@@ -190,6 +193,24 @@ async function tellOfLosses(stack: Stack, { broker, server, report, sourcesOf, o
   }
 }
 
+interface UseContext {
+  readonly spec: ResolvedSpec
+  readonly isWhole: boolean
+  readonly report: Report
+}
+
+function reportUse({ strayed, unused, sharing }: UseFindings, { spec, isWhole, report }: UseContext): void {
+  strayed.forEach((some) => report({ type: 'lease-unused', ...some }))
+  // What is left out of a run, or fails, might have connected.
+  for (const service of isWhole ? unused : []) {
+    const others = (['postgres', 'redis'] as const).filter((name) => spec[name] && !unused.includes(name))
+    report({ type: 'service-unused', service, others, isListed: spec.custom.length === 0 })
+  }
+  if (sharing.length > 0) {
+    report({ type: 'main-shared', projects: sharing })
+  }
+}
+
 async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) {
   const { variables, clock, report, onMoved } = context
   const { stack, provider, postgres, redis } = parts
@@ -206,6 +227,7 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) 
     redises: redis?.leases ?? noSource('redis'),
   })
   const sources = sourcesOf(services)
+  let isWhole = false
   const broker = new LeaseBroker({
     sources,
     limits: { ...(postgres?.limit && { postgres: postgres.limit }), ...(redis?.limit && { redis: redis.limit }) },
@@ -217,7 +239,7 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) 
     onLog: (owner, log) => report({ type: 'test-log', owner, ...log }),
     livesOn,
   })
-  const server = await Server.open(broker)
+  const [server] = await Promise.all([Server.open(broker), broker.watchUse()])
   void tellOfLosses(stack, { broker, server, report, sourcesOf, onMoved: (facts) => onMoved?.(facts) })
   return {
     facts: sources.stack,
@@ -227,7 +249,14 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) 
     templateFiles: postgres?.files ?? [],
     beginRerun: () => broker.beginRerun(),
     refresh: async () => postgres?.refresh(),
-    settle: async () => postgres?.settle(),
+    endTests(outcome: { readonly isWhole: boolean }) {
+      isWhole = outcome.isWhole
+      void broker.endRun()
+    },
+    settle: async () => {
+      const [use] = await Promise.all([broker.findUse(), postgres?.settle()])
+      reportUse(use, { spec, isWhole, report })
+    },
     kept: () =>
       broker.kept().map(({ owner, database }) => ({ owner, command: postgres?.commandFor(database) ?? database })),
     server,

@@ -1,9 +1,16 @@
-import type { Reporter, Vitest } from 'vitest/node'
+import type { Reporter, TestModule, Vitest } from 'vitest/node'
 
-/** Calls back at the end of each run of the tests: in front of what Vitest's own reporters say of it, and behind that. */
-export function tellAroundRunEnd(vitest: Vitest, { before, after }: { before: () => void; after: () => void }): void {
+/** What is called at the end of each run of the tests. */
+export interface AroundRunEnd {
+  /** In front of what Vitest's own reporters say of it. */
+  readonly before: (modules: readonly TestModule[], isPassed: boolean) => void
+  /** Behind that. */
+  readonly after: () => void
+}
+
+export function tellAroundRunEnd(vitest: Vitest, { before, after }: AroundRunEnd): void {
   // The reporters exist by now; those that a plugin adds to the configuration could only come last.
   const { reporters } = vitest as unknown as { reporters?: Reporter[] }
-  reporters?.unshift({ onTestRunEnd: before })
+  reporters?.unshift({ onTestRunEnd: (modules, _errors, reason) => before(modules, reason === 'passed') })
   reporters?.push({ onTestRunEnd: after })
 }

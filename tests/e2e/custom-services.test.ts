@@ -10,7 +10,8 @@ test('a service of the user comes up with the others, for all files, and goes wi
   expect(sortedLines(run.stderr)).toMatchInlineSnapshot(`
     "infra  1 lease, waited <time> (median), <time> (95th percentile)
     infra  Docker Engine <version> at <host> (<source>)
-    infra  cache healthy after <time>, redis <version> healthy after <time>"
+    infra  cache healthy after <time>, redis <version> healthy after <time>
+    infra  redis: nobody connected to it; leave it out with services: { redis: false }"
   `)
 })
 

@@ -31,3 +31,37 @@ test('dropDatabase() leaves a database to who is connected to it, unless it is f
   expect(await ended).toMatchObject({ code: '57P01' })
   await admin.close()
 })
+
+test('countUse() counts what others do, and nothing that it does itself', { timeout: 60_000 }, async () => {
+  const { postgres } = await startOwnStack({ services: ['postgres'] })
+  const admin = await PostgresAdmin.open(postgres)
+  const connect = async (database: string, query: string) => {
+    const client = new pg.Client({ ...postgres, database })
+    await client.connect()
+    await client.query(query)
+    await client.end()
+  }
+  const before = await admin.countUse()
+  expect([...before.common.keys()].toSorted()).toEqual(['app', 'postgres', 'template0', 'template1'])
+  await Promise.all(['one', 'two', 'three'].map((name) => admin.createDatabase(`vitest_infra_${name}`)))
+  await admin.writeLogMark('here')
+  await admin.sealTemplate('vitest_infra_one')
+  await admin.dropTemplate('vitest_infra_one', { force: false })
+  expect(await admin.countUse('vitest_infra_two')).toEqual({ ...before, connections: 0 })
+
+  await connect('vitest_infra_two', 'SELECT 1')
+  await connect('app', 'SELECT 1')
+  await connect('postgres', 'SELECT 1')
+  expect(await admin.countUse('vitest_infra_two')).toEqual({
+    connections: 1,
+    common: new Map([...before.common, ['app', (before.common.get('app') ?? 0) + 1]]),
+    others: before.others + 1,
+  })
+
+  await admin.withLock('key', async () => {})
+  await connect('postgres', 'CREATE TABLE visits (page text)')
+  // Written by the session as it ends, of which its client does not wait for.
+  const written = async () => (await admin.countUse()).common.get('postgres') ?? 0
+  await expect.poll(written).toBeGreaterThan(before.common.get('postgres') ?? 0)
+  await admin.close()
+})

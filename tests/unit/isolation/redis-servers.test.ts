@@ -5,6 +5,7 @@ import { RedisServers } from '../../../src/isolation/redis-servers.ts'
 /** One at which nobody answers. */
 function openSilent({ startupTimeoutMs }: { startupTimeoutMs: number }): RedisServers {
   return new RedisServers({
+    main: { host: '127.0.0.1', port: 1 },
     // Nothing listens on port 1.
     siblings: [
       {

@@ -130,6 +130,40 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
       'a.test.ts > one waits for postgres: all 48 that there may be at once are leased (max_connections is 500, and a lease is reckoned with 10)',
     ],
   ],
+  'lease-unused': [
+    [
+      { type: 'lease-unused', service: 'postgres', owners: ['a', 'b', 'c', 'd'], common: ['app', 'shop'] },
+      '4 files (a, b, c and 1 more) never connected to the database that was leased, while somebody used "app", "shop", which all files share: is a name fixed, or missing in a URL? Let the code read DATABASE_URL or DB_NAME, or set postgres.isolation to \'server\'; see "Connections that leave the lease" in the README',
+    ],
+    [
+      { type: 'lease-unused', service: 'redis', owners: ['a'], common: ['main'] },
+      '1 file (a) never connected to the Redis that was leased, while somebody used the main one, which all files share: is its address fixed? Let the code read REDIS_URL; see "Connections that leave the lease" in the README',
+    ],
+  ],
+  'service-unused': [
+    [
+      { type: 'service-unused', service: 'redis', others: ['postgres'], isListed: true },
+      "redis: nobody connected to it; leave it out with services: ['postgres']",
+    ],
+    [
+      { type: 'service-unused', service: 'postgres', others: [], isListed: true },
+      'postgres: nobody connected to it; leave it out with services: []',
+    ],
+    [
+      { type: 'service-unused', service: 'redis', others: ['postgres'], isListed: false },
+      'redis: nobody connected to it; leave it out with services: { redis: false }',
+    ],
+  ],
+  'main-shared': [
+    [
+      { type: 'main-shared', projects: ['api'] },
+      `project "api" uses the main database and the main Redis for all files (isolation: 'shared')`,
+    ],
+    [
+      { type: 'main-shared', projects: ['api', 'worker'] },
+      `projects "api", "worker" use the main database and the main Redis for all files (isolation: 'shared')`,
+    ],
+  ],
   'connections-left': [
     [
       { type: 'connections-left', owner: 'a.test.ts', sessions: ['api', 'worker', 'api'] },
