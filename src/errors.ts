@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 /** Stable identifiers of every error that vitest-infra raises on purpose. */
 export type InfraErrorCode =
   | 'INFRA_CONFIG_LOAD'
@@ -58,7 +60,7 @@ export class InfraError extends Error {
 
   constructor(code: InfraErrorCode, details: InfraErrorDetails) {
     const lines = [details.problem, details.detail, details.remedy].filter((line) => line !== undefined && line !== '')
-    super(lines.join('\n'), details.cause === undefined ? undefined : { cause: details.cause })
+    super(lines.join('\n'), details.cause === undefined ? undefined : { cause: plainError(details.cause) })
     this.name = 'InfraError'
     this.code = code
     // Left out where unknown, since Vitest prints every property of an error.
@@ -68,10 +70,77 @@ export class InfraError extends Error {
   }
 }
 
+/** Longer chains of causes are cut; nobody reads that far. */
+const MAX_DEPTH = 10
+
+/**
+ * A plain `Error` that says what `thrown` says: name, message, stack, code, cause and the errors of an aggregate.
+ *
+ * Vitest writes `Caused by:` into the name of each cause before it prints it. That throws where the name is read-only,
+ * as on an error of ioredis, a DOMException or a frozen object, and hides the error that was to be printed.
+ */
+export function plainError(thrown: unknown): Error {
+  return copyError(thrown, [])
+}
+
 /** The message of anything that was thrown, for use inside another error's text. */
-export function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === '') {
-    return error.errors.map(messageOf).join('; ')
+export function messageOf(thrown: unknown): string {
+  return messageWithin(thrown, [])
+}
+
+/** @param outer aggregates that have no message of their own, so that one which holds itself comes to an end */
+function messageWithin(thrown: unknown, outer: readonly unknown[]): string {
+  const message = readText(thrown, 'message')
+  const errors = message === '' && !outer.includes(thrown) ? errorsOf(thrown) : undefined
+  return errors?.map((error) => messageWithin(error, [...outer, thrown])).join('; ') ?? message ?? show(thrown)
+}
+
+function copyError(thrown: unknown, outer: readonly unknown[]): Error {
+  const path = [...outer, thrown]
+  const name = readText(thrown, 'name') ?? 'Error'
+  const message = messageOf(thrown)
+  const code = read(thrown, 'code')
+  const cause = read(thrown, 'cause')
+  const causes = path.length < MAX_DEPTH ? errorsOf(thrown)?.filter((error) => !path.includes(error)) : undefined
+  const isNamed = cause !== undefined && cause !== null && !path.includes(cause) && path.length < MAX_DEPTH
+  const properties = {
+    name,
+    stack: readText(thrown, 'stack') ?? `${name}: ${message}`,
+    ...(isNamed && { cause: copyError(cause, path) }),
+    ...(causes && { errors: causes.map((error) => copyError(error, path)) }),
   }
-  return error instanceof Error ? error.message : String(error)
+  // Own properties, which can be written to, and which a printer does not list.
+  const descriptors = Object.entries(properties).map(([key, value]) => [
+    key,
+    { value, writable: true, configurable: true },
+  ])
+  const plain = Object.defineProperties(new Error(message), Object.fromEntries(descriptors))
+  return typeof code === 'string' || typeof code === 'number' ? Object.assign(plain, { code }) : plain
+}
+
+function errorsOf(thrown: unknown): readonly unknown[] | undefined {
+  const errors = read(thrown, 'errors')
+  return Array.isArray(errors) ? errors : undefined
+}
+
+function readText(thrown: unknown, key: string): string | undefined {
+  const value = read(thrown, key)
+  return typeof value === 'string' ? value : undefined
+}
+
+/** A property of anything, as far as it can be read: getters and proxies may throw. */
+function read(thrown: unknown, key: string): unknown {
+  try {
+    return typeof thrown === 'object' && thrown !== null ? (thrown as Record<string, unknown>)[key] : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function show(thrown: unknown): string {
+  try {
+    return typeof thrown === 'string' ? thrown : inspect(thrown, { depth: 1, breakLength: Infinity })
+  } catch {
+    return 'something was thrown that cannot be shown'
+  }
 }

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 type Signal = keyof typeof EXIT_CODES
 
@@ -5,8 +7,14 @@ const LIMIT_MS = 10_000
 /** The first asks for the end, the second is impatience; the third means it. */
 const SIGNALS_UNTIL_NOW = 3
 
+/** Marks listeners of this module, of whatever copy of it: two runs in one process have one each. */
+const OWN = Symbol.for('vitest-infra/uncaught-exception')
+
 /** The part of `process` that is needed here. */
-export type EndingProcess = Pick<NodeJS.Process, 'exit' | 'exitCode' | 'prependListener' | 'off' | 'listenerCount'>
+export type EndingProcess = Pick<
+  NodeJS.Process,
+  'exit' | 'exitCode' | 'prependListener' | 'off' | 'listeners' | 'version'
+> & { readonly stderr: { readonly isTTY?: boolean; write(text: string, done: () => void): unknown } }
 
 /**
  * Runs `cleanup` before the process ends: on a signal, on `process.exit()`, whoever calls it, and on an exception that
@@ -29,7 +37,7 @@ class HeldExit {
   readonly #exit: NodeJS.Process['exit']
   readonly #listeners = [
     ...(Object.keys(EXIT_CODES) as Signal[]).map((signal) => [signal, () => this.#onSignal(signal)] as const),
-    ['uncaughtException', (error: unknown) => this.#onException(error)] as const,
+    ['uncaughtException', Object.assign((error: unknown) => this.#onException(error), { [OWN]: true })] as const,
   ]
   #leaving = false
   #signals = 0
@@ -66,16 +74,26 @@ class HeldExit {
   }
 
   #onException(error: unknown): void {
-    // Where somebody else listens, it is for them to say whether the process goes on.
-    if (this.#target.listenerCount('uncaughtException') === 1) {
-      this.#leave(() => {
-        this.release()
-        // Thrown again, so that Node itself reports it and ends.
-        setImmediate(() => {
-          throw error
-        })
-      })
+    const listeners = this.#target.listeners('uncaughtException')
+    // If the user listens too, it is up to them whether the process goes on.
+    if (listeners.every((listener) => OWN in listener)) {
+      const isFirst = this.#listeners.some(([, listener]) => listener === listeners[0])
+      const printed = isFirst ? this.#print(error) : Promise.resolve()
+      this.#leave(() => void printed.then(() => this.#exit.call(this.#target, 1)))
     }
+  }
+
+  /**
+   * As Node prints it. To throw it again would have Node show the line of this file that throws, as if the fault were
+   * here.
+   */
+  #print(error: unknown): Promise<void> {
+    const { stderr, version } = this.#target
+    const text = inspect(error, { colors: stderr.isTTY ?? false })
+    const shown = error instanceof Error ? text : `Uncaught ${text}`
+    return new Promise((resolve) => {
+      stderr.write(`\n${shown}\n\nNode.js ${version}\n`, resolve)
+    })
   }
 
   #leave(end: () => void): void {

@@ -326,6 +326,6 @@ function stopFailed(
       provider === 'docker'
         ? `Remove what is left with: docker rm -fv ${labels.join(' ')}`
         : `End what is left: ${labels.join(', ')}`,
-    cause: failures,
+    cause: new AggregateError(failures.map(({ reason }) => reason)),
   })
 }

@@ -230,6 +230,7 @@ test('the main entry loads a handful of small files, and no package', () => {
   expect([...findReach(imports, 'index.ts', AT_RUN_TIME).keys()].toSorted()).toEqual([
     'errors.ts',
     'index.ts',
+    'node:util',
     'spec/infra-options.ts',
   ])
 })

@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { runInNewContext } from 'node:vm'
+import { ReplyError } from 'ioredis'
 import { expect, test } from 'vitest'
-import { InfraError, messageOf } from '../../src/errors.ts'
+import { InfraError, messageOf, plainError } from '../../src/errors.ts'
 import { isNode, partsOf, placeOf, readSources, type SourceFile, type SyntaxNode } from './support/source.ts'
 import { staticTexts } from './support/static-text.ts'
 
@@ -171,4 +173,76 @@ test.for([
   [null, 'null'],
 ] as const)('messageOf() tells what %s says', ([error, message]) => {
   expect(messageOf(error)).toBe(message)
+})
+
+const circular = new Error('circular')
+circular.cause = new Error('inner', { cause: circular })
+const crowd = new AggregateError([], '')
+crowd.errors.push(crowd, new Error('one'))
+const unreadable = new Proxy(
+  {},
+  {
+    get() {
+      throw new Error('no property')
+    },
+  },
+)
+
+/** Whatever a client, an engine or a user may throw, and what is left of it. */
+const THROWN = [
+  ['a reply of Redis', new ReplyError('NOPERM no'), { name: 'ReplyError', message: 'NOPERM no' }],
+  ['an abort', new DOMException('too slow', 'AbortError'), { name: 'AbortError', message: 'too slow', code: 20 }],
+  ['a timeout', AbortSignal.abort(new DOMException('late', 'TimeoutError')).reason, { name: 'TimeoutError' }],
+  ['a frozen error', Object.freeze(new TypeError('cold')), { name: 'TypeError', message: 'cold' }],
+  ['an error with a code', Object.assign(new Error('gone'), { code: 'ENOENT' }), { message: 'gone', code: 'ENOENT' }],
+  ['an error of another context', runInNewContext("new RangeError('far')"), { name: 'RangeError', message: 'far' }],
+  [
+    'a getter that throws',
+    Object.defineProperty(new Error('here'), 'name', {
+      get() {
+        throw new Error('no name')
+      },
+    }),
+    { name: 'Error', message: 'here' },
+  ],
+  ['an aggregate', new AggregateError([new Error('a'), 'b']), { name: 'AggregateError', message: 'a; b' }],
+  ['an aggregate in itself', crowd, { message: '; one', errors: [{ message: 'one' }] }],
+  ['a circle', circular, { message: 'circular', cause: { message: 'inner' } }],
+  ['text', 'no', { message: 'no' }],
+  ['an object', { answer: 42 }, { message: '{ answer: 42 }' }],
+  ['an object without a prototype', Object.create(null), { message: '[Object: null prototype] {}' }],
+  ['a symbol', Symbol('s'), { message: 'Symbol(s)' }],
+  ['a function', () => {}, { message: '[Function (anonymous)]' }],
+  ['something unreadable', unreadable, { name: 'Error', message: '{}' }],
+] as const
+
+test.for(THROWN)('plainError() makes %s an error that can be printed', ([, thrown, expected]) => {
+  const plain = plainError(thrown)
+  expect(Object.getPrototypeOf(plain)).toBe(Error.prototype)
+  expect(plain).toMatchObject({ stack: expect.any(String), ...expected })
+  for (let error: Error | undefined = plain; error; error = error.cause as Error | undefined) {
+    // What Vitest does to each cause before it prints it.
+    error.name = `Caused by: ${error.name}`
+  }
+  expect(plain.name).toMatch(/^Caused by: /)
+})
+
+test.for(THROWN)('InfraError has a cause that can be printed, for %s', ([, cause, expected]) => {
+  const error = new InfraError('INFRA_SEED_FAILED', { problem: 'Cannot a', remedy: 'Do b', cause })
+  expect(error.cause).toMatchObject(expected)
+  expect(Object.getPrototypeOf(error.cause)).toBe(Error.prototype)
+})
+
+test('plainError() cuts a chain of causes that does not end', () => {
+  const endless: object = {
+    message: 'again',
+    get cause() {
+      return Object.create(endless)
+    },
+  }
+  let depth = 0
+  for (let error: unknown = plainError(endless); error; error = (error as Error).cause) {
+    depth += 1
+  }
+  expect(depth).toBe(10)
 })

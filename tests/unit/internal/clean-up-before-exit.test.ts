@@ -9,6 +9,14 @@ class FakeProcess extends EventEmitter {
   exit = ((code) => {
     this.exits.push(code)
   }) as NodeJS.Process['exit']
+  readonly version = 'v1'
+  printed = ''
+  readonly stderr = {
+    write: (text: string, done: () => void) => {
+      this.printed += text
+      done()
+    },
+  }
 }
 
 function ignore(): void {}
@@ -148,18 +156,37 @@ test('cleanUpBeforeExit() exits with the code that a failing clean-up set, where
   expect(target.exits).toEqual([1])
 })
 
-test('cleanUpBeforeExit() throws an exception that nobody catches again, once cleanup is done', async () => {
+test('cleanUpBeforeExit() prints an exception that nobody catches as it is, and exits with 1 once cleanup is done', async () => {
   const { cleanup, finish } = createCleanup()
   const { target } = watch(cleanup)
-  const immediate = vi.spyOn(globalThis, 'setImmediate')
-  target.emit('uncaughtException', new Error('lost'))
-  expect(immediate).not.toHaveBeenCalled()
-  immediate.mockImplementation((() => {}) as never)
+  const error = new Error('lost')
+  target.emit('uncaughtException', error)
+  expect(target.printed).toBe(`\n${error.stack}\n\nNode.js v1\n`)
+  await vi.advanceTimersByTimeAsync(100)
+  expect(target.exits).toEqual([])
   finish()
   await vi.advanceTimersByTimeAsync(0)
-  expect(immediate.mock.calls[0]?.[0]).toThrow('lost')
-  expect(target.listenerCount('uncaughtException')).toBe(0)
-  immediate.mockRestore()
+  expect(target.exits).toEqual([1])
+})
+
+test('cleanUpBeforeExit() prints what was thrown and is no error', () => {
+  const { target } = watch(createCleanup().cleanup)
+  target.emit('uncaughtException', 'lost')
+  expect(target.printed).toBe("\nUncaught 'lost'\n\nNode.js v1\n")
+})
+
+// Two runs in one process, as with two Vitests of the API: each used to take the other for a listener of the user.
+test('cleanUpBeforeExit() ends a process that has two of them, and prints the exception once', async () => {
+  const [first, second] = [createCleanup(), createCleanup()]
+  const { target } = watch(first.cleanup)
+  cleanUpBeforeExit(target as object as EndingProcess, second.cleanup)
+  target.emit('uncaughtException', 'lost')
+  expect([first.calls(), second.calls()]).toEqual([1, 1])
+  expect(target.printed.match(/Uncaught/g)).toHaveLength(1)
+  first.finish()
+  second.finish()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(target.exits).toContain(1)
 })
 
 test('cleanUpBeforeExit() leaves an exception to somebody else who listens', () => {
