@@ -1,8 +1,9 @@
-import type { TestProject, Vitest } from 'vitest/node'
-import { InfraError, messageOf } from './errors.ts'
+import type { Reporter, TestProject, Vitest } from 'vitest/node'
+import type { StackFacts } from './environment/infra-facts.ts'
+import { InfraError, messageOf, plainError } from './errors.ts'
 import { systemClock } from './internal/clock.ts'
 import { cleanUpBeforeExit } from './internal/clean-up-before-exit.ts'
-import { readProject } from './read-project.ts'
+import { projectFiles, readProject } from './read-project.ts'
 import type { Report } from './report/events.ts'
 import { createReporter } from './report/reporter.ts'
 import { RunReport } from './report/run-report.ts'
@@ -10,14 +11,17 @@ import type { InfraOptions } from './spec/infra-options.ts'
 import { type ResolvedSpec, servicesOf } from './spec/resolve-spec.ts'
 import type { UpInfra } from './stack/start-infra.ts'
 import { describeEnvironment } from './stack/stack-facts.ts'
-import type { LeaseAccess } from './isolation/lease-protocol.ts'
+import type { LeaseAccess, Refusal } from './isolation/lease-protocol.ts'
 import { tellAroundRunEnd } from './vitest/around-run-end.ts'
 import { describeStackAtRest, isListing } from './vitest/at-rest.ts'
 import { InfraRun, type ProjectVariables } from './vitest/infra-run.ts'
+import { repeatGlobalSetups, wasSetUp } from './vitest/global-setups.ts'
 import { keepsModules } from './vitest/keeps-modules.ts'
-import { registry } from './vitest/registry.ts'
+import { PLUGIN_NAME, registry } from './vitest/registry.ts'
 import { runsAll } from './vitest/runs-all.ts'
 import { addSetupFile } from './vitest/setup-file-path.ts'
+import { settleTestEnv } from './vitest/test-env.ts'
+import { redisFiles, templateFiles, watchFiles } from './vitest/watched-files.ts'
 import { workerCount } from './vitest/worker-count.ts'
 import { workersEnded } from './vitest/workers-ended.ts'
 
@@ -32,7 +36,7 @@ export type { InfraOptions } from './spec/infra-options.ts'
  * export default createGlobalSetup({ postgres: { database: 'shop' } })
  */
 export function createGlobalSetup(options: InfraOptions = {}): (project: TestProject) => Promise<void> {
-  return (project) => setUp(project, options).catch(throwPlainly)
+  return (project) => setUp(project, options)
 }
 
 /** `globalSetup: ['vitest-infra/global-setup']`: the same as the plugin, configured by `infra.config.ts`. */
@@ -42,57 +46,177 @@ export default createGlobalSetup()
 function throwPlainly(error: unknown): never {
   if (error instanceof InfraError) {
     error.stack = `${error.name}: ${error.message}`
+    throw error
   }
-  throw error
+  throw plainError(error)
 }
 
 async function setUp(project: TestProject, options: InfraOptions): Promise<void> {
-  const { vitest, config } = project
-  const spec = await readProject({
-    directory: config.root,
-    defaultRoot: vitest.config.root,
-    options: registry().options.get(project) ?? options,
-    environment: process.env,
-  })
-  if (isListing(process.argv) || servicesOf(spec).length === 0) {
-    serveAtRest(project, spec)
+  const served = projectsServedBy(project)
+  if (served.length === 0) {
     return
   }
-  const run = ensureRun(vitest, spec)
-  const { facts, socket } = await run.up(spec)
-  run.environment.apply(describeEnvironment(spec, facts))
-  for (const served of projectsServedBy(project)) {
-    const variables = variablesOf(served, spec)
-    run.serve(served.name, variables)
-    served.provide('infra', { ...facts, env: variables(facts) })
-    served.provide('infra:lease', leaseAccessOf(served, spec, socket))
-    addSetupFile(served)
+  if (served.some((other) => hasTests(other) && wasSetUp(other))) {
+    await serve(project, { served, options })
+    return
   }
+  // Files of a project that has services may be part of a later run, at which Vitest does not set up the root again.
+  const { reporters } = project.vitest as unknown as { readonly reporters: Reporter[] }
+  const reporter: Reporter = {
+    async onTestRunStart(specifications) {
+      if (specifications.some((specification) => served.includes(specification.project))) {
+        reporters.splice(reporters.indexOf(reporter), 1)
+        await serve(project, { served, options })
+      }
+    },
+  }
+  reporters.push(reporter)
 }
 
 /** A global setup of the root config serves all projects, but those that have the plugin are served for themselves. */
 function projectsServedBy(project: TestProject): readonly TestProject[] {
+  if (!project.isRootProject()) {
+    return [project]
+  }
   const others = project.vitest.projects.filter((other) => other !== project && !registry().options.has(other))
-  return project.isRootProject() ? [project, ...others] : [project]
+  return hasTests(project) || others.length > 0 ? [project, ...others] : []
 }
 
-function serveAtRest(project: TestProject, spec: ResolvedSpec): void {
-  const facts = describeStackAtRest(spec)
-  for (const served of projectsServedBy(project)) {
-    served.provide('infra', { ...facts, env: variablesOf(served, spec)(facts) })
-    addSetupFile(served)
+/** The root project has tests of its own only where it is the one project. */
+function hasTests(project: TestProject): boolean {
+  return project.vitest.projects.includes(project)
+}
+
+interface VariablesContext {
+  readonly spec: ResolvedSpec
+  readonly facts: StackFacts
+  /** The values that this run has replaced in the environment of this process. */
+  readonly before: Readonly<Record<string, string | undefined>>
+  readonly tell: (line: string) => void
+}
+
+interface Serving {
+  readonly served: readonly TestProject[]
+  /** For a global setup that no plugin has added. */
+  readonly options: InfraOptions
+}
+
+async function serve(project: TestProject, { served, options }: Serving): Promise<void> {
+  const { vitest, config } = project
+  const place = { directory: config.root, defaultRoot: vitest.config.root }
+  const whileFailing = [watchFiles(vitest, projectFiles(place))]
+  try {
+    const spec = await readProject({
+      ...place,
+      options: registry().options.get(project) ?? optionsOfRoot(vitest) ?? options,
+      environment: process.env,
+    })
+    if (isListing(process.argv) || servicesOf(spec).length === 0) {
+      serveAtRest(served, spec)
+    } else {
+      watchFiles(vitest, templateFiles(spec))
+      whileFailing.push(watchFiles(vitest, redisFiles(spec)))
+      await serveFromStack(project, { served, spec })
+    }
+    provideFailure(served, undefined)
+    whileFailing.forEach((unwatch) => unwatch())
+  } catch (error) {
+    // Vitest sets up a project once, even if that failed.
+    repeatGlobalSetups(project)
+    if (!vitest.config.watch) {
+      throwPlainly(error)
+    }
+    // The tests fail, not the setup: at a rerun Vitest would exit, and after a first run it knows no files to run again.
+    provideFailure(served, error)
   }
 }
 
-/** What the user's `test.env` says stays the last word. */
-function variablesOf({ config, vitest }: TestProject, spec: ResolvedSpec): ProjectVariables {
-  return (facts) => ({ ...describeEnvironment(spec, facts), ...definedOnly({ ...vitest.config.env, ...config.env }) })
+/** What was said to `infra()` at the root, for projects that have it from there without having the plugin. */
+function optionsOfRoot({ vite }: Vitest): InfraOptions | undefined {
+  return vite.config.plugins.find(({ name }) => name === PLUGIN_NAME)?.api as InfraOptions | undefined
 }
 
-function definedOnly(variables: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(variables).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+function provideFailure(projects: readonly TestProject[], error: unknown): void {
+  for (const project of projects) {
+    project.provide('infra:failure', error === undefined ? undefined : describeFailure(error))
+    if (error !== undefined) {
+      addSetupFile(project)
+    }
+  }
+}
+
+function describeFailure(error: unknown): Refusal {
+  const { message, code } =
+    error instanceof InfraError
+      ? error
+      : new InfraError('INFRA_SERVICE_START', {
+          problem: `Cannot start the stack: ${messageOf(error)}`,
+          remedy: 'Correct what it names; the next run starts it again',
+        })
+  return { message, code }
+}
+
+async function serveFromStack(
+  project: TestProject,
+  { served, spec }: { served: readonly TestProject[]; spec: ResolvedSpec },
+): Promise<void> {
+  const { vitest } = project
+  const run = await ensureRun(project, spec)
+  const { facts, socket } = await run.up(spec)
+  run.environment.apply(describeEnvironment(spec, facts))
+  for (const other of served) {
+    registry().served.add(other)
+    const variables = variablesOf(other, { spec, facts, before: run.environment.before(), tell: run.tell })
+    run.serve(other.name, variables)
+    other.provide('infra', { ...facts, env: variables(facts) })
+    other.provide('infra:lease', leaseAccessOf(other, spec, socket))
+    addSetupFile(other)
+  }
+  const early = served.filter((other) => other !== project && [other.config.globalSetup].flat().length > 0)
+  early.forEach(({ name }) =>
+    run.tell(
+      `the global setup of project "${name}" ran without the variables: add infra() to the plugins of the project itself to have them there`,
+    ),
   )
+  shieldOthers(vitest, run)
+}
+
+/** Projects without services have none of the variables either, which their workers inherit from this process. */
+function shieldOthers({ projects, config }: Vitest, { environment }: InfraRun): void {
+  for (const project of projects.filter((other) => !registry().served.has(other))) {
+    const ownWord = Object.keys({ ...config.env, ...project.config.env })
+    const before = Object.entries(environment.before()).filter(([name]) => !ownWord.includes(name))
+    project.provide('infra:before', Object.fromEntries(before))
+    addSetupFile(project)
+  }
+}
+
+function serveAtRest(served: readonly TestProject[], spec: ResolvedSpec): void {
+  const facts = describeStackAtRest(spec)
+  for (const project of served) {
+    const variables = variablesOf(project, { spec, facts, before: {}, tell: () => {} })
+    project.provide('infra', { ...facts, env: variables(facts) })
+    // Not the one of the root project, which Vitest hands down.
+    project.provide('infra:lease', undefined)
+    addSetupFile(project)
+  }
+}
+
+/** The variables of a lease, and beside them what the user's `test.env` says; told once of what contradicts them. */
+function variablesOf(project: TestProject, { spec, facts, before, tell }: VariablesContext): ProjectVariables {
+  const { config, vitest, vite } = project
+  const { kept, lines } = settleTestEnv(
+    { ...vitest.config.env, ...config.env },
+    {
+      leased: describeEnvironment(spec, facts),
+      inherited: { ...process.env, ...before },
+      folders: [
+        ...new Set([spec.root, config.root, vitest.config.root, process.cwd(), vite.config.envDir || spec.root]),
+      ],
+    },
+  )
+  lines.forEach(tell)
+  return (given) => ({ ...describeEnvironment(spec, given), ...kept })
 }
 
 function leaseAccessOf(project: TestProject, spec: ResolvedSpec, socket: string): LeaseAccess {
@@ -107,18 +231,21 @@ function leaseAccessOf(project: TestProject, spec: ResolvedSpec, socket: string)
   }
 }
 
-/** In watch mode an edited migration or seed reruns the tests, on templates that were made anew. */
-function watchTemplates(vitest: Vitest, run: InfraRun, up: UpInfra): void {
+/** In watch mode a rerun is on templates that were made anew where their files have changed. */
+function refreshTemplates(vitest: Vitest, run: InfraRun, up: UpInfra): void {
   if (!vitest.config.watch) {
     return
   }
-  vitest.config.forceRerunTriggers.push(...up.templateFiles.flatMap((path) => [path, `${path}/**`]))
-  vitest.vite.watcher.add([...up.templateFiles])
   // Handlers outlive a restart of Vitest, and with it their run.
   vitest.onTestsRerun(async () => {
     if (!run.closed) {
       up.beginRerun()
-      await up.refresh()
+      const served = vitest.projects.filter((project) => registry().served.has(project))
+      // An error that left here would end Vitest.
+      await up.refresh().then(
+        () => provideFailure(served, undefined),
+        (error: unknown) => provideFailure(served, error),
+      )
     }
   })
 }
@@ -140,12 +267,22 @@ function tellOfRuns(vitest: Vitest, gathered: RunReport, up: UpInfra): void {
 }
 
 /** One stack per Vitest, taken down after its workers have ended. */
-function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
+async function ensureRun(project: TestProject, spec: ResolvedSpec): Promise<InfraRun> {
+  const { vitest } = project
   const { runs } = registry()
   const current = runs.get(vitest)
-  if (current && !current.closed) {
+  if (current?.serves(project)) {
     return current
   }
+  // One that failed leaves ports and names to the next one.
+  await current?.close().catch(() => {})
+  const run = startRun(vitest, spec)
+  run.serves(project)
+  runs.set(vitest, run)
+  return run
+}
+
+function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   const isShort = Boolean(vitest.config.silent) || Boolean(process.env['CI'])
   const gathered = new RunReport({ report: createReporter(process.stderr), isShort })
   const report: Report = (event) => {
@@ -163,12 +300,14 @@ function ensureRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
     report,
     clock: systemClock,
   })
-  runs.set(vitest, run)
   const onUp = (up: UpInfra) => {
-    watchTemplates(vitest, run, up)
+    refreshTemplates(vitest, run, up)
     tellOfRuns(vitest, gathered, up)
   }
-  void run.up(spec).then(onUp, () => {})
+  void run.up(spec).then(onUp, () => {
+    // The other projects of this round fail with it, too.
+    void vitest.waitForTestRunEnd().then(run.expire, run.expire)
+  })
   let closing: Promise<void> | undefined
   const close = () => {
     closing ??= run

@@ -3,7 +3,7 @@ import type {} from 'vitest/config'
 import type { Vite, VitestPluginContext } from 'vitest/node'
 import { entryFile } from './package-files.ts'
 import type { InfraOptions } from './spec/infra-options.ts'
-import { registry } from './vitest/registry.ts'
+import { PLUGIN_NAME, registry } from './vitest/registry.ts'
 import { addSetupFile } from './vitest/setup-file-path.ts'
 
 export type { InfraFacts } from './environment/infra-facts.ts'
@@ -21,14 +21,22 @@ const GLOBAL_SETUP = entryFile('global-setup')
  */
 export function infra(options: InfraOptions = {}): Vite.Plugin {
   return {
-    name: 'vitest-infra',
-    // Not config(): what it adds is lost for inline projects, and comes after the user's setup files.
+    name: PLUGIN_NAME,
+    api: options,
+    // At the root of projects that do not inherit its plugins, this is the only hook that Vitest calls; and it always runs
+    // the global setups of the root, by which those projects are served.
+    config(config) {
+      config.test = { ...config.test, globalSetup: withOwnFirst(config.test?.globalSetup) }
+    },
+    // Not config() alone: what that adds is lost for inline projects, and setup files come after those of the user.
     configureVitest({ project }: VitestPluginContext) {
-      const { config } = project
-      const others = [config.globalSetup].flat().filter((path) => path !== GLOBAL_SETUP)
-      config.globalSetup = [GLOBAL_SETUP, ...others]
+      project.config.globalSetup = withOwnFirst(project.config.globalSetup)
       registry().options.set(project, options)
       addSetupFile(project)
     },
   }
+}
+
+function withOwnFirst(globalSetup: string | string[] = []): string[] {
+  return [GLOBAL_SETUP, ...[globalSetup].flat().filter((path) => path !== GLOBAL_SETUP)]
 }

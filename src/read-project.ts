@@ -50,6 +50,16 @@ export async function readProject({
   })
 }
 
+/** The files that {@link readProject} reads, or would read if they were there. */
+export function projectFiles({
+  directory,
+  defaultRoot = directory,
+}: Pick<ReadProjectOptions, 'directory' | 'defaultRoot'>): readonly string[] {
+  const file = findConfig(directory, defaultRoot)
+  const root = file === undefined ? defaultRoot : dirname(file)
+  return [...CONFIG_FILES, '.env', '.env.example'].map((name) => join(root, name))
+}
+
 /**
  * Looks no further up than the repository: what lies above is not the project's. Where there is none, as in a copy inside
  * a container, no further than the package or, in a monorepo, the folder that Vitest runs in.

@@ -1,22 +1,47 @@
 // Runs in every worker, before the user's setup files and before a test file's imports.
 import { relative } from 'node:path'
 import { aroundAll, beforeEach, expect, inject } from 'vitest'
-import type {} from './environment/infra-facts.ts'
+import type { InfraFacts } from './environment/infra-facts.ts'
 import { setVariables } from './environment/set-variables.ts'
+import { InfraError } from './errors.ts'
 import { readDeclaredTemplate } from './isolation/declared-template.ts'
 import { currentLease, finishFile, leaseForFile } from './isolation/file-lease.ts'
+import { errorForAll } from './isolation/lease-client.ts'
 import type { LeaseAccess } from './isolation/lease-protocol.ts'
 import { tellFailures } from './isolation/tell-failures.ts'
 
 /** The main process answers within seconds; how long the user's own hooks may take says nothing about it. */
 const HOOK_TIMEOUT_MS = 30_000
 
-const access = inject('infra:lease') as LeaseAccess | undefined
+const failure = inject('infra:failure')
+if (failure) {
+  throw errorForAll(failure)
+}
+const access = inject('infra:lease')
+const before = inject('infra:before') as Readonly<Record<string, string | undefined>> | undefined
+const unleased = inject('infra') as InfraFacts | undefined
 if (access) {
   await beginFile(access)
-} else {
+} else if (before ?? unleased) {
   // A project without services; or `vitest list`, by which the file is imported, but will not run.
-  setVariables(process.env, inject('infra').env)
+  restore(before)
+  Object.assign(process.env, unleased?.env)
+} else {
+  throw new InfraError('INFRA_LEASE_FAILED', {
+    problem:
+      'Cannot give this file its services: the global setup of vitest-infra did not run for its project, or failed',
+    remedy: 'Start Vitest again; what kept the servers from starting was printed when they were to',
+  })
+}
+
+function restore(values: Readonly<Record<string, string | undefined>> = {}): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined) {
+      delete process.env[name]
+    } else {
+      process.env[name] = value
+    }
+  }
 }
 
 async function beginFile(lease: LeaseAccess): Promise<void> {

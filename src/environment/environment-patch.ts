@@ -18,6 +18,11 @@ export class EnvironmentPatch {
     setVariables(this.#target, variables)
   }
 
+  /** What the variables were; `undefined` for those that were not there. */
+  before(): Record<string, string | undefined> {
+    return Object.fromEntries(this.#before)
+  }
+
   restore(): void {
     for (const [name, value] of this.#before) {
       if (value === undefined) {

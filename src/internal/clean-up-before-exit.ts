@@ -37,7 +37,7 @@ class HeldExit {
   readonly #exit: NodeJS.Process['exit']
   readonly #listeners = [
     ...(Object.keys(EXIT_CODES) as Signal[]).map((signal) => [signal, () => this.#onSignal(signal)] as const),
-    ['uncaughtException', Object.assign((error: unknown) => this.#onException(error), { [OWN]: true })] as const,
+    ['uncaughtException', Object.assign((thrown: unknown) => this.#onException(thrown), { [OWN]: true })] as const,
   ]
   #leaving = false
   #signals = 0
@@ -73,12 +73,12 @@ class HeldExit {
     }
   }
 
-  #onException(error: unknown): void {
+  #onException(thrown: unknown): void {
     const listeners = this.#target.listeners('uncaughtException')
     // If the user listens too, it is up to them whether the process goes on.
     if (listeners.every((listener) => OWN in listener)) {
       const isFirst = this.#listeners.some(([, listener]) => listener === listeners[0])
-      const printed = isFirst ? this.#print(error) : Promise.resolve()
+      const printed = isFirst ? this.#print(thrown) : Promise.resolve()
       this.#leave(() => void printed.then(() => this.#exit.call(this.#target, 1)))
     }
   }
@@ -87,10 +87,10 @@ class HeldExit {
    * As Node prints it. To throw it again would have Node show the line of this file that throws, as if the fault were
    * here.
    */
-  #print(error: unknown): Promise<void> {
+  #print(thrown: unknown): Promise<void> {
     const { stderr, version } = this.#target
-    const text = inspect(error, { colors: stderr.isTTY ?? false })
-    const shown = error instanceof Error ? text : `Uncaught ${text}`
+    const text = inspect(thrown, { colors: stderr.isTTY ?? false })
+    const shown = thrown instanceof Error ? text : `Uncaught ${text}`
     return new Promise((resolve) => {
       stderr.write(`\n${shown}\n\nNode.js ${version}\n`, resolve)
     })

@@ -111,7 +111,7 @@ export class LeaseClient {
 
   #hear(message: LeaseAnswer | LossNotice): void {
     if ('lost' in message) {
-      this.#loss = lossOf(message.lost)
+      this.#loss = errorForAll(message.lost)
       this.#comesBack = message.comesBack
       this.#fail(this.#loss)
     } else {
@@ -149,8 +149,8 @@ function leaseRefused({ message, code }: Refusal): InfraError {
   })
 }
 
-/** Every test that comes has this error: without a trace they are all alike, and Vitest prints it once. */
-function lossOf(refusal: Refusal): InfraError {
+/** An error that every test that comes has: without a trace they are all alike, and Vitest prints it once. */
+export function errorForAll(refusal: Refusal): InfraError {
   const error = leaseRefused(refusal)
   error.stack = `${error.name}: ${error.message}`
   return error

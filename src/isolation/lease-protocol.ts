@@ -159,6 +159,10 @@ function parseMessage(line: string): object | undefined {
 
 declare module 'vitest' {
   interface ProvidedContext {
-    'infra:lease': LeaseAccess
+    'infra:lease': LeaseAccess | undefined
+    /** Why the project has no services, if their start failed. */
+    'infra:failure': Refusal | undefined
+    /** Of a project without services: the values from before the run of the variables that lead to those of others. */
+    'infra:before': Readonly<Record<string, string | undefined>>
   }
 }

@@ -12,15 +12,15 @@ export interface SeedPaths {
   readonly seeds?: readonly string[] | undefined
 }
 
+/** Where files are looked for if nothing is configured. */
+export const DEFAULT_SEED_FOLDERS = {
+  postgres: { migrations: 'fixtures/postgres/migrations', seeds: 'fixtures/postgres/seeds' },
+  redis: { seeds: 'fixtures/redis' },
+} as const
+
 const SOURCES = {
-  postgres: {
-    extension: '.sql',
-    folders: [
-      ['migrations', 'fixtures/postgres/migrations'],
-      ['seeds', 'fixtures/postgres/seeds'],
-    ],
-  },
-  redis: { extension: '.redis', folders: [['seeds', 'fixtures/redis']] },
+  postgres: { extension: '.sql', folders: DEFAULT_SEED_FOLDERS.postgres },
+  redis: { extension: '.redis', folders: DEFAULT_SEED_FOLDERS.redis },
 } as const
 
 /**
@@ -33,7 +33,7 @@ const SOURCES = {
 export function findSeedFiles(service: keyof typeof SOURCES, paths: SeedPaths): string[] {
   const { extension, folders } = SOURCES[service]
   const found = new Set<string>()
-  for (const [key, defaultFolder] of folders) {
+  for (const [key, defaultFolder] of Object.entries(folders) as ['migrations' | 'seeds', string][]) {
     for (const path of paths[key] ?? [defaultFolder]) {
       const absolute = resolve(paths.root, path)
       const files = existsSync(absolute) ? listFiles(absolute, { extension, above: [] }) : undefined

@@ -2,6 +2,7 @@ import { enableCompileCache } from 'node:module'
 import { EnvironmentPatch } from '../environment/environment-patch.ts'
 import type { StackFacts } from '../environment/infra-facts.ts'
 import { InfraError } from '../errors.ts'
+import type { Report } from '../report/events.ts'
 import type { ResolvedSpec } from '../spec/resolve-spec.ts'
 import type { StartContext, StartingInfra, UpInfra } from '../stack/start-infra.ts'
 
@@ -15,10 +16,17 @@ export class InfraRun {
   readonly #stackKey: string
   readonly #variables = new Map<string, ProjectVariables>()
   readonly #starting: Promise<StartingInfra>
-  #closed = false
+  /** The projects that were told of a start that failed. */
+  readonly #told = new WeakSet()
+  readonly #toldLines = new Set<string>()
+  readonly #report: Report
+  #failed = false
+  #expired = false
+  #closing: Promise<void> | undefined
 
   constructor(spec: ResolvedSpec, context: Omit<StartContext, 'variables'>) {
     this.environment = new EnvironmentPatch(context.environment)
+    this.#report = context.report
     this.#stackKey = stackKey(spec)
     const variables = (project: string, facts: StackFacts) => this.#variables.get(project)?.(facts) ?? {}
     // As Vite's command does: Testcontainers takes a third less time to load when it was compiled once.
@@ -27,6 +35,19 @@ export class InfraRun {
     this.#starting = import('../stack/start-infra.ts').then(({ startInfra }) =>
       startInfra(spec, { ...context, variables }),
     )
+    void this.#starting
+      .then(({ up }) => up)
+      .catch(() => {
+        this.#failed = true
+      })
+  }
+
+  /** Tells people one thing about the whole run, once. */
+  readonly tell = (line: string): void => {
+    if (!this.#toldLines.has(line)) {
+      this.#toldLines.add(line)
+      this.#report({ type: 'summary', line })
+    }
   }
 
   /** Has the leases of a project come with these variables. */
@@ -51,7 +72,22 @@ export class InfraRun {
 
   /** Whether {@link InfraRun.close} was called; a closed run serves nobody any more. */
   get closed(): boolean {
-    return this.#closed
+    return this.#closing !== undefined
+  }
+
+  /**
+   * Whether a project is to have the stack of this run, or the error that it failed with: all projects of one round of
+   * tests have the same one, and the next round starts a stack anew.
+   */
+  serves(project: object): boolean {
+    const isNew = !this.#told.has(project)
+    this.#told.add(project)
+    return this.#failed ? isNew && !this.#expired : !this.closed
+  }
+
+  /** To be called when the round of tests is over for which the stack was started. */
+  readonly expire = (): void => {
+    this.#expired = true
   }
 
   /** To be called before {@link InfraRun.close} at the end of a run that nobody has interrupted. */
@@ -61,10 +97,10 @@ export class InfraRun {
   }
 
   /** Takes the stack down, at whatever stage it is. */
-  async close(): Promise<void> {
-    this.#closed = true
+  close(): Promise<void> {
     this.environment.restore()
-    await (await this.#starting).stop()
+    this.#closing ??= this.#starting.then((starting) => starting.stop())
+    return this.#closing
   }
 }
 

@@ -2,12 +2,17 @@ import type { TestProject, Vitest } from 'vitest/node'
 import type { InfraOptions } from '../spec/infra-options.ts'
 import type { InfraRun } from './infra-run.ts'
 
+/** By which the global setup finds the plugin at the root of a run. */
+export const PLUGIN_NAME = 'vitest-infra'
+
 /** What the plugin and the global setup know together. */
 interface Registry {
   /** What was said to `infra()`, by project. */
   readonly options: WeakMap<TestProject, InfraOptions>
   /** The one run of each Vitest, however many of its projects ask for it. */
   readonly runs: WeakMap<Vitest, InfraRun>
+  /** The projects that have services. */
+  readonly served: WeakSet<TestProject>
 }
 
 const KEY = Symbol.for('vitest-infra/registry')
@@ -15,5 +20,5 @@ const KEY = Symbol.for('vitest-infra/registry')
 /** Kept on `globalThis`, because a package that is linked or imported by path is loaded twice in one process. */
 export function registry(): Registry {
   const holder = globalThis as { [KEY]?: Registry }
-  return (holder[KEY] ??= { options: new WeakMap(), runs: new WeakMap() })
+  return (holder[KEY] ??= { options: new WeakMap(), runs: new WeakMap(), served: new WeakSet() })
 }

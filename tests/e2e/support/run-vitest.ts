@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly consumer: Consumer
   /** @default ['run'] */
   readonly args?: readonly string[]
+  /** A program of the project, with its arguments, in place of Vitest's command. */
+  readonly program?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   /** Files that this run has instead of, or beside, those of the fixture project. */
   readonly files?: Readonly<Record<string, string>>
@@ -88,12 +90,13 @@ export class VitestRun {
 
   constructor(
     folder: string,
-    { consumer, args = ['run'], env = {}, terminal }: RunOptions,
+    { consumer, args = ['run'], program, env = {}, terminal }: RunOptions,
     created: readonly string[],
   ) {
     this.folder = folder
     const vitest = [process.execPath, join(consumer.folder, 'node_modules/vitest/vitest.mjs'), ...args, STABLE_OUTPUT]
-    const command = terminal ? ['script', '-qefc', vitest.map(quote).join(' '), '/dev/null'] : vitest
+    const words = program ? [process.execPath, ...program] : vitest
+    const command = terminal ? ['script', '-qefc', words.map(quote).join(' '), '/dev/null'] : words
     this.#child = spawn(command[0] as string, command.slice(1), {
       cwd: folder,
       env: { ...cleanEnvironment(), TMPDIR: join(folder, 'tmp'), ...env },

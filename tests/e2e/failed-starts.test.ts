@@ -1,0 +1,131 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, inject, test } from 'vitest'
+import { runVitest, startVitest } from './support/run-vitest.ts'
+
+/** Local processes, which start sooner than containers. */
+const EMBEDDED = { VITEST_INFRA_PROVIDER: 'embedded' }
+const WRONG = 'SET only-a-key'
+const REASON = "Cannot load fixtures/redis/one.redis:1: SET: ERR wrong number of arguments for 'set' command"
+
+/** Runs the tests by Vitest's own interface, as an editor does, and writes down how each round went. */
+const ROUNDS = `
+  import { writeFileSync } from 'node:fs'
+  import { createVitest } from 'vitest/node'
+  const vitest = await createVitest('test', { watch: process.argv[2] === 'watch' })
+  const say = (round) => (run) => run.then(
+    ({ testModules }) => console.log(round, JSON.stringify(testModules.map((module) => [module.state(), ...module.errors().map(({ message }) => message.split(':1')[0])]))),
+    ({ message }) => console.log(round, 'rejected', message.split(':1')[0]))
+  await say('first')(vitest.start())
+  const specifications = await vitest.globTestSpecifications()
+  await say('second')(vitest.runTestSpecifications(specifications))
+  writeFileSync('fixtures/redis/one.redis', 'SET key value')
+  await say('third')(vitest.runTestSpecifications(specifications))
+  await say('fourth')(vitest.rerunTestSpecifications(specifications))
+  await vitest.close()
+`
+
+const PLUGIN = `
+  import { infra } from 'vitest-infra/plugin'
+  export default { plugins: [infra({ services: ['redis'] })], test: { globalSetup: ['./own.ts'] } }`
+const FILES = {
+  'vitest.config.ts': PLUGIN,
+  'own.ts': "export default () => { console.log('own setup with', process.env.REDIS_URL?.slice(0, 8)) }",
+  'fixtures/redis/one.redis': WRONG,
+  'test/server.test.ts': `
+    import { Redis } from 'ioredis'
+    import { expect, test } from 'vitest'
+    test('seeded', async () => {
+      const redis = new Redis(process.env.REDIS_URL)
+      expect(await redis.get('key')).toBe('value')
+      redis.disconnect()
+    })`,
+}
+
+describe.each(inject('consumers'))('$name', (consumer) => {
+  test.for([
+    [
+      'run',
+      'first rejected Cannot load fixtures/redis/one.redis\n',
+      'second rejected Cannot load fixtures/redis/one.redis\n',
+    ],
+    [
+      'watch',
+      'first [["failed","Cannot load fixtures/redis/one.redis"]]',
+      'second [["failed","Cannot load fixtures/redis/one.redis"]]',
+    ],
+  ] as const)(
+    'by the interface of Vitest, each round after a failed start starts again: %s',
+    async ([mode, first, second]) => {
+      const run = await startVitest('inline-plugins', {
+        consumer,
+        env: EMBEDDED,
+        program: ['rounds.mjs', mode],
+        files: { ...FILES, 'rounds.mjs': ROUNDS },
+      })
+      const { stdout, stderr, exitCode } = await run.ended
+      expect(stdout).toContain(first)
+      expect(stdout).toContain(second)
+      expect(stdout).toContain('third [["passed"]]')
+      expect(stdout).toContain('fourth [["passed"]]')
+      // Not with a start that failed, and once with the one that did not.
+      expect(stdout.match(/own setup with .*/g)).toEqual(['own setup with redis://'])
+      expect(stdout + stderr).not.toContain('TypeError')
+      expect(exitCode).toBe(1)
+    },
+  )
+
+  test('in watch mode the file that kept the start from succeeding is watched', async () => {
+    const run = await startVitest('inline-plugins', {
+      consumer,
+      args: ['watch'],
+      terminal: true,
+      env: EMBEDDED,
+      files: FILES,
+    })
+    await run.said('Waiting for file changes')
+    expect(run.stdout).toContain(REASON)
+    // What another rerun fails with does not end Vitest either.
+    await run.write('test/server.test.ts', `${FILES['test/server.test.ts']}\n`)
+    await run.said(REASON, 2)
+    await run.write('fixtures/redis/one.redis', 'SET key value')
+    await run.said('1 passed')
+    run.type('q')
+    await run.ended
+    expect(run.stdout).not.toContain('TypeError')
+  })
+
+  test('in watch mode a configuration that cannot be loaded is watched', async () => {
+    const run = await startVitest('inline-plugins', {
+      consumer,
+      args: ['watch'],
+      terminal: true,
+      env: EMBEDDED,
+      files: { ...FILES, 'fixtures/redis/one.redis': 'SET key value', 'infra.config.ts': "throw new Error('not yet')" },
+    })
+    await run.said('not yet')
+    await run.said('Waiting for file changes')
+    await writeFile(join(run.folder, 'infra.config.ts'), 'export default {}')
+    await run.said('1 passed')
+    run.type('q')
+    await run.ended
+  })
+
+  test('a project whose global setup did not run fails with an error that says so', async () => {
+    const run = await runVitest('inline-plugins', {
+      consumer,
+      env: EMBEDDED,
+      files: {
+        ...FILES,
+        'vitest.config.ts': `
+          import { infra } from 'vitest-infra/plugin'
+          const without = { name: 'without', configureVitest({ project }) { project.config.globalSetup = [] } }
+          export default { plugins: [infra({ services: ['redis'] }), without] }`,
+      },
+    })
+    expect(run.stderr).toContain(
+      'InfraError: Cannot give this file its services: the global setup of vitest-infra did not run',
+    )
+    expect(run.exitCode).toBe(1)
+  })
+})

@@ -1,0 +1,117 @@
+import { describe, expect, inject, test } from 'vitest'
+import { sortedLines } from './support/plain.ts'
+import { runVitest } from './support/run-vitest.ts'
+
+/** Local processes, which start sooner than containers. */
+const EMBEDDED = { VITEST_INFRA_PROVIDER: 'embedded' }
+const POOLS = ['forks', 'threads', 'vmForks', 'vmThreads'] as const
+
+/** Says what a project's test sees: whether it leads to the Redis of this very file, and to which place else. */
+const seeing = (name: string) => `
+  import { inject, test } from 'vitest'
+  test('sees', () => {
+    const { REDIS_URL } = process.env
+    const own = REDIS_URL !== undefined && REDIS_URL === inject('infra')?.redis?.url
+    console.log('${name} sees', own ? 'its own' : REDIS_URL, process.env.REDIS_PORT === undefined)
+  })`
+const config = (body: string) => `
+  import { infra } from 'vitest-infra/plugin'
+  const redis = () => infra({ services: ['redis'] })
+  export default ${body}`
+const said = (stdout: string) =>
+  sortedLines(stdout)
+    .split('\n')
+    .filter((line) => / sees | setup with /.test(line))
+
+describe.each(inject('consumers'))('$name', (consumer) => {
+  test('the plugin at the root serves projects that do not inherit it, but for those that have said otherwise', async () => {
+    const files = {
+      'vitest.config.ts': config(
+        "{ plugins: [redis()], test: { projects: ['packages/*', { test: { name: 'inline', include: ['inline.test.ts'] } }] } }",
+      ),
+      'inline.test.ts': seeing('inline'),
+      'packages/plain/vitest.config.ts': "export default { test: { globalSetup: ['./setup.ts'] } }",
+      'packages/plain/setup.ts': "export default () => console.log('plain setup with', process.env.REDIS_URL)",
+      'packages/plain/plain.test.ts': seeing('plain'),
+      'packages/own/vitest.config.ts': config('{ plugins: [redis()] }'),
+      'packages/own/own.test.ts': seeing('own'),
+      'packages/out/vitest.config.ts': config('{ plugins: [infra({ services: [] })] }'),
+      'packages/out/out.test.ts': seeing('out'),
+    }
+    const run = await runVitest('mixed', { consumer, env: EMBEDDED, files })
+    expect(said(run.stdout)).toEqual([
+      'inline sees its own false',
+      'out sees undefined true',
+      'own sees its own false',
+      'plain sees its own false',
+      // Before that of the root, which Vitest runs last.
+      'plain setup with undefined',
+    ])
+    expect(run.stderr).toContain(
+      'infra  the global setup of project "plain" ran without the variables: add infra() to the plugins of the project itself to have them there\n',
+    )
+    expect(run.exitCode).toBe(0)
+
+    const alone = await runVitest('mixed', { consumer, env: EMBEDDED, files, args: ['run', 'out.test.ts'] })
+    expect(said(alone.stdout)).toEqual(['out sees undefined true'])
+    expect(alone).toMatchObject({ exitCode: 0, stderr: '' })
+  })
+
+  test.for(POOLS)(
+    'a project without services has no variables, beside others and alone, but those of the user: %s',
+    async (pool) => {
+      const files = {
+        'vitest.config.ts': config(`{ test: { pool: '${pool}', projects: [
+        { extends: true, plugins: [redis()], test: { name: 'served', include: ['served.test.ts'] } },
+        { extends: true, plugins: [infra({ services: [] })], test: { name: 'none', include: ['none.test.ts'] } },
+        { extends: true, test: { name: 'bare', include: ['bare.test.ts'] } },
+        { extends: true, test: { name: 'word', include: ['word.test.ts'], env: { REDIS_URL: 'redis://word' } } },
+      ] } }`),
+        'served.test.ts': seeing('served'),
+        'none.test.ts': seeing('none'),
+        'bare.test.ts': seeing('bare'),
+        'word.test.ts': seeing('word'),
+      }
+      const env = { ...EMBEDDED, REDIS_URL: 'redis://of-the-user' }
+      const run = await runVitest('mixed', { consumer, env, files })
+      const others = ['bare sees redis://of-the-user true', 'none sees redis://of-the-user true']
+      expect(said(run.stdout)).toEqual([...others, 'served sees its own false', 'word sees redis://word true'])
+      const alone = await runVitest('mixed', { consumer, env, files, args: ['run', 'bare.test.ts', 'none.test.ts'] })
+      expect(said(alone.stdout)).toEqual(others)
+    },
+  )
+
+  test('test.env that was loaded from an env file gives way to the lease, and what was written by hand stays', async () => {
+    const run = await runVitest('mixed', {
+      consumer,
+      env: EMBEDDED,
+      files: {
+        'vitest.config.ts': `
+          import { infra } from 'vitest-infra/plugin'
+          import { parseEnv } from 'node:util'
+          import { readFileSync } from 'node:fs'
+          const loaded = parseEnv(readFileSync('.env.local', 'utf8'))
+          export default { plugins: [infra({ services: ['redis'] })], test: {
+            include: ['one.test.ts'],
+            env: { ...loaded, REDIS_URL: 'redis://dev@localhost:6379/1', REDIS_HOST: 'redis://:secret@by-hand', OTHER: 'x' },
+          } }`,
+        '.env.local': 'REDIS_PORT=6379\nREDIS_URL=redis://dev@localhost:${REDIS_PORT}/1\nLOADED=y\n',
+        'one.test.ts': `
+          import { expect, inject, test } from 'vitest'
+          test('sees', () => {
+            const { redis, env } = inject('infra')
+            for (const seen of [process.env, env]) {
+              expect(seen).toMatchObject({ REDIS_URL: redis.url, REDIS_PORT: String(redis.port), LOADED: 'y', OTHER: 'x' })
+              expect(seen.REDIS_HOST).toBe('redis://:secret@by-hand')
+            }
+          })`,
+      },
+    })
+    expect(run.stdout).toContain('Tests  1 passed (1)')
+    const lines = run.stderr.split('\n').filter((line) => line.includes('test.env'))
+    expect(lines).toEqual([
+      'infra  test.env has REDIS_PORT, REDIS_URL as the environment or an env file does: tests get the values of their lease instead',
+      'infra  test.env sets REDIS_HOST to redis://:***@by-hand: tests use that instead of their lease',
+    ])
+  })
+})
