@@ -108,7 +108,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     await writeFile(join(run.folder, 'infra.config.ts'), 'export default {}')
     await run.said('1 passed')
     run.type('q')
-    await run.ended
+    expect((await run.ended).stdout).not.toContain('TypeError')
   })
 
   test('a project whose global setup did not run fails with an error that says so', async () => {
