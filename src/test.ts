@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { Client, Pool } from 'pg'
-import { inject, test as base } from 'vitest'
+import { inject, type RunnerTestCase, test as base } from 'vitest'
 import type { StackFacts } from './environment/infra-facts.ts'
 import { InfraError } from './errors.ts'
 import { type CurrentLease, currentLease, heldLease, leasesDatabase } from './isolation/file-lease.ts'
@@ -37,7 +37,7 @@ export interface TestTransaction {
 export interface InfraFixtures {
   /** The facts of this file's lease: where its own database and its own Redis are. */
   readonly infra: StackFacts
-  /** A fresh clone of the template, or one that is equal to it, for this test alone. */
+  /** A fresh clone of the template for this test alone. */
   readonly database: TestDatabase
   /** A client on this file's database, inside a transaction that is rolled back after the test. */
   readonly transaction: TestTransaction
@@ -63,8 +63,8 @@ export const test = base.extend<InfraFixtures>({
     await use((await requireLease()).lease.facts)
   },
   database: async ({ task }, use) => {
-    const openPool = await FixturePool.load(process.env)
-    const leased = await LeasedDatabase.take(await requireLease(), task.name)
+    const driver = await FixturePool.load(process.env)
+    const leased = await LeasedDatabase.take(await requireLease(), task)
     try {
       await use({
         get name() {
@@ -74,22 +74,29 @@ export const test = base.extend<InfraFixtures>({
           return leased.address.url
         },
         get pool() {
-          return leased.openPool(openPool)
+          return leased.openPool(driver)
         },
       })
     } finally {
-      await leased.give(task)
+      await leased.give()
     }
   },
-  transaction: async ({ infra }, use) => {
-    const transaction = await FixtureTransaction.begin(infra.postgres.url)
-    const { client } = transaction
-    await use({ client, nested: (work) => inSavepoint(client, work) })
-    await transaction.close()
+  // oxlint-disable-next-line no-empty-pattern
+  transaction: async ({}, use) => {
+    const { lease, transactions } = await requireLease()
+    await transactions.begin()
+    try {
+      const transaction = await FixtureTransaction.begin(lease.facts.postgres.url)
+      const { client } = transaction
+      await use({ client, nested: (work) => inSavepoint(client, work) })
+      await transaction.close()
+    } finally {
+      transactions.end()
+    }
   },
   redis: async ({ task }, use) => {
     const { Redis: RedisClient } = await import('ioredis')
-    await withTestRedis(task.name, async ({ facts }) => {
+    await withTestRedis(task, async ({ facts }) => {
       const client = new RedisClient(facts.redis.url)
       client.on('error', () => {})
       const ended = new Promise((resolve) => client.once('end', resolve))
@@ -140,12 +147,12 @@ function templateUndeclared(name: string, { access, lease }: Pick<CurrentLease, 
 }
 
 /** Leases a Redis for one test and gives it back however the test ends. */
-async function withTestRedis(name: string, work: (lease: Lease) => Promise<void>): Promise<void> {
+async function withTestRedis({ name, id }: Pick<RunnerTestCase, 'name' | 'id'>, work: (lease: Lease) => Promise<void>): Promise<void> {
   const { client, access, owner: file, lease: fileLease } = await requireLease()
   const owner = `${file} > ${name}`
   const { template, lease: beside } = fileLease
   const { project } = access
-  const request = { project, owner, span: 'test', wants: ['redis'], template, reuse: false, beside } as const
+  const request = { project, owner, test: id, span: 'test', wants: ['redis'], template, reuse: false, beside } as const
   const lease = await client.acquire(request)
   try {
     await work(lease)

@@ -1,16 +1,8 @@
 import { InfraError } from '../errors.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
-import type { Renewed } from './lease-protocol.ts'
 
 /** More than any worker count here could use at once; each ready clone costs its size in memory. */
 const MAX_TARGET = 16
-
-/** A database that is equal to its template. */
-export interface Clone {
-  readonly name: string
-  /** If it was in use before, and made equal again. */
-  readonly renewed?: Renewed | undefined
-}
 
 export interface DatabasePoolOptions {
   readonly admin: Pick<PostgresAdmin, 'createDatabase'>
@@ -27,9 +19,9 @@ export interface DatabasePoolOptions {
 /** Clones of one template, made ahead of those who will ask for them. */
 export class DatabasePool {
   readonly #options: DatabasePoolOptions
-  readonly #ready: Clone[] = []
+  readonly #ready: string[] = []
   readonly #used: string[] = []
-  readonly #waiting: PromiseWithResolvers<Clone>[] = []
+  readonly #waiting: PromiseWithResolvers<string>[] = []
   #target: number
   #made = 0
   #filling: Promise<void> | undefined
@@ -45,11 +37,10 @@ export class DatabasePool {
     return this.#options.template
   }
 
-  /** A clone that nobody else has: at once if one is ready, best of the kind wanted, else the next one made. */
-  take({ renewed: isRenewed } = { renewed: false }): Promise<Clone> {
-    const taken = Promise.withResolvers<Clone>()
-    const wanted = this.#ready.findIndex(({ renewed }) => isRenewed === (renewed !== undefined))
-    const [ready] = this.#ready.splice(Math.max(0, wanted), 1)
+  /** A clone that nobody else has: at once if one is ready, else the next one made. */
+  take(): Promise<string> {
+    const taken = Promise.withResolvers<string>()
+    const ready = this.#ready.shift()
     if (this.#closed) {
       taken.reject(poolClosed())
     } else if (ready === undefined) {
@@ -65,7 +56,7 @@ export class DatabasePool {
   }
 
   /** Takes a clone back that is as it was given; returns whether the pool has use for it. */
-  takeBack(clone: Clone): boolean {
+  takeBack(clone: string): boolean {
     const isWanted = !this.#closed && this.#ready.length < MAX_TARGET
     if (isWanted) {
       this.#hand(clone)
@@ -99,7 +90,7 @@ export class DatabasePool {
     this.#closed = true
     await this.#filling
     this.#waiting.splice(0).forEach(({ reject }) => reject(poolClosed()))
-    return [...this.#ready.splice(0).map(({ name }) => name), ...this.#used.splice(0)]
+    return [...this.#ready.splice(0), ...this.#used.splice(0)]
   }
 
   #isShort(): boolean {
@@ -120,15 +111,15 @@ export class DatabasePool {
     }
   }
 
-  async #makeClone(): Promise<Clone> {
+  async #makeClone(): Promise<string> {
     const { admin, template, prefix } = this.#options
     this.#made += 1
     const name = `${prefix}${this.#made}`
     await admin.createDatabase(name, template)
-    return { name }
+    return name
   }
 
-  #hand(clone: Clone): void {
+  #hand(clone: string): void {
     const next = this.#waiting.shift()
     if (next) {
       next.resolve(clone)

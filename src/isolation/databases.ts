@@ -1,11 +1,11 @@
 import type { Clock } from '../internal/clock.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import { DatabaseDropper } from './database-dropper.ts'
-import { type Clone, DatabasePool } from './database-pool.ts'
+import { DatabasePool } from './database-pool.ts'
 import type { FailureLog } from './failure-log.ts'
 import { type KeptDatabase, KeptDatabases } from './kept-databases.ts'
 import type { AcquireRequest, DatabaseSource, Parting, PostgresPlace } from './lease-broker.ts'
-import type { FailedTest, LogExcerpt, Renewed } from './lease-protocol.ts'
+import type { FailedTest, LogExcerpt } from './lease-protocol.ts'
 import type { Use } from './lease-use.ts'
 import type { TemplateSource } from './templates.ts'
 
@@ -37,18 +37,17 @@ const LEAVE_POLLS = 10
 /** Who was given a database connects to it at once, and is in more of a hurry than we are. */
 const BREATH_MS = 20
 
-type DatabaseRequest = Pick<AcquireRequest, 'template' | 'reuse'> & Partial<Pick<AcquireRequest, 'span'>>
+type DatabaseRequest = Pick<AcquireRequest, 'template' | 'reuse'>
 
 /** A database in somebody's hands. */
 interface Leased {
   readonly pool: DatabasePool
-  readonly clone: Clone
   readonly reuse: boolean
 }
 
 /**
  * Databases to lease: clones of templates, each for one lease. It is dropped afterwards, unless nobody has connected to
- * it, or its user has made it equal to a new clone again, or it is to be used as it is.
+ * it, or it is to be used as it is.
  */
 export class Databases implements DatabaseSource {
   /** Where it can be told whose use it was. */
@@ -91,12 +90,12 @@ export class Databases implements DatabaseSource {
     await pool.fill()
   }
 
-  async take({ template, reuse, span }: DatabaseRequest): Promise<string> {
+  async take({ template, reuse }: DatabaseRequest): Promise<string> {
     const pool = await this.#poolOf(template)
     const used = reuse ? pool.takeUsed() : undefined
-    const clone = used === undefined ? await pool.take({ renewed: span === 'test' }) : { name: used }
-    this.#leased.set(clone.name, { pool, clone, reuse })
-    return clone.name
+    const name = used ?? (await pool.take())
+    this.#leased.set(name, { pool, reuse })
+    return name
   }
 
   give(database: string, parting: Parting = { isUserGone: false }): void {
@@ -107,10 +106,6 @@ export class Databases implements DatabaseSource {
       const returning = this.#takeBack(database, leased, parting).finally(() => this.#returning.delete(returning))
       this.#returning.add(returning)
     }
-  }
-
-  renewedOf(database: string): Renewed | undefined {
-    return this.#leased.get(database)?.clone.renewed
   }
 
   async reset(database: string): Promise<void> {
@@ -156,21 +151,20 @@ export class Databases implements DatabaseSource {
     await this.#dropper.close()
   }
 
-  async #takeBack(name: string, leased: Leased | undefined, { renewed, isUserGone }: Parting): Promise<void> {
+  async #takeBack(name: string, leased: Leased | undefined, { isUserGone }: Parting): Promise<void> {
     await this.#breath()
-    // Of one that lives on, something may come later; unless it says that it was the only one who knew the address.
-    const isSure = renewed !== undefined || (isUserGone && leased?.reuse === false)
-    const clone = { name, renewed: renewed ?? leased?.clone.renewed }
-    const isBack = isSure && (await this.#isUntouched(clone)) && leased?.pool.takeBack(clone)
+    // Of one that lives on, something may come later.
+    const isSure = isUserGone && leased?.reuse === false
+    const isBack = isSure && (await this.#isUntouched(name)) && leased.pool.takeBack(name)
     if (!isBack) {
       this.#dropper.drop(name)
     }
   }
 
-  async #isUntouched({ name, renewed }: Clone): Promise<boolean> {
+  async #isUntouched(name: string): Promise<boolean> {
     const { admin, clock } = this.#options
     for (let count = 0; count < LEAVE_POLLS; count += 1) {
-      const use = await admin.useOf(name, renewed?.sessions ?? 0).catch(() => 'used')
+      const use = await admin.useOf(name).catch(() => 'used')
       if (use !== 'busy') {
         return use === 'none'
       }

@@ -1,6 +1,11 @@
 import { InfraError } from '../errors.ts'
+import { Turns } from '../internal/turns.ts'
 import { LeaseClient } from './lease-client.ts'
+import type { NextDatabase } from './next-database.ts'
 import type { Lease, LeaseAccess } from './lease-protocol.ts'
+
+/** Of tests that run at once, as many as a pool of pg has connections by default: a lease is reckoned with so many. */
+const TRANSACTIONS_AT_ONCE = 10
 
 /** What a worker remembers between files. */
 interface WorkerLease {
@@ -11,13 +16,10 @@ interface WorkerLease {
   lease: Lease | undefined
   /** Databases that tests of the file had to themselves and failed in, by the id of the test. */
   testDatabases: Map<string, string[]>
-  /** What tests of the file have left for the next ones. */
-  readonly spares: Spare[]
-}
-
-/** A lease of a test that is over. */
-interface Spare {
-  giveBack(): Promise<void>
+  /** The database of the file's next test, if it is being prepared. */
+  readonly next: NextDatabase[]
+  /** Connections of tests to the database of their file. */
+  readonly transactions: Turns
 }
 
 const KEY = Symbol.for('vitest-infra/worker-lease')
@@ -57,8 +59,8 @@ export async function finishFile(): Promise<void> {
   if (!current || current.access.lifetime === 'worker') {
     return
   }
-  const { access, client, owner, lease, spares } = current
-  await Promise.all(spares.splice(0).map((spare) => spare.giveBack()))
+  const { access, client, owner, lease, next } = current
+  await Promise.all(next.splice(0).map((database) => database.giveBack()))
   // A run that is being ended does not answer any more, which is no fault of the file.
   if (leasesDatabase(access)) {
     await client.finish(lease.lease, owner).catch(() => {})
@@ -84,7 +86,10 @@ export interface CurrentLease {
   readonly lease: Lease
   /** Databases that tests of the file had to themselves and failed in, by the id of the test. */
   readonly testDatabases: Map<string, string[]>
-  readonly spares: Spare[]
+  /** The database of the file's next test, if it is being prepared. */
+  readonly next: NextDatabase[]
+  /** Connections of tests to the database of their file. */
+  readonly transactions: Turns
 }
 
 /** What the file that is running was given, and what for. */
@@ -124,6 +129,7 @@ function workerLease(access: LeaseAccess, owner: string): WorkerLease {
     client: LeaseClient.open(access.socket),
     lease: undefined,
     testDatabases: new Map(),
-    spares: [],
+    next: [],
+    transactions: new Turns(TRANSACTIONS_AT_ONCE),
   })
 }

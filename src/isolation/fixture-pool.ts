@@ -1,27 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ClientBase, Pool, PoolClient } from 'pg'
-import type { KeptSession } from './kept-session.ts'
+import type { Client, ClientConfig, Pool, PoolClient } from 'pg'
+import { NextSession } from './next-session.ts'
 
 /** How long a query that nobody awaited may still take once its test is over. */
 const PATIENCE_MS = 500
 
 export interface FixturePoolOptions {
   readonly url: string
-  /** Whose sessions its clients use. */
-  readonly session: KeptSession
-  /** Done with each session before it is used. */
-  readonly onConnect: (client: ClientBase) => Promise<void>
+  /** For its first client, if it was opened ahead. */
+  readonly session: NextSession | undefined
   /** Told while clients that were never released are still connected, before they are cut off. */
   readonly onForgotten: () => Promise<void>
 }
 
 const APPLICATION_NAME = 'vitest-infra database'
 
-export type OpenFixturePool = (options: FixturePoolOptions) => FixturePool
+/** What opens pools, and sessions for pools that are yet to be opened. */
+export interface FixtureDriver {
+  openPool(options: FixturePoolOptions): FixturePool
+  openSession(url: string): Promise<NextSession>
+}
 
 /** The pool of a fixture, which ends even where the test forgot to give a client back. */
 export class FixturePool {
-  static #loading: Promise<OpenFixturePool> | undefined
+  static #loading: Promise<FixtureDriver> | undefined
   readonly pool: Pool
   readonly #options: FixturePoolOptions
   readonly #checkedOut = new Set<PoolClient>()
@@ -36,15 +38,20 @@ export class FixturePool {
   }
 
   /** Loads pg, once; a project that does not use it need not have it loaded. */
-  static load(environment: NodeJS.ProcessEnv): Promise<OpenFixturePool> {
-    return (FixturePool.#loading ??= import('pg').then(({ default: pg }) => (options) => {
-      const { url: connectionString, session, onConnect } = options
-      const stream = () => session.open(mannerOf(environment, pg.defaults))
-      // The types do not say so, but pg waits for onConnect.
-      const config = { connectionString, application_name: APPLICATION_NAME, stream, onConnect }
-      // oxlint-disable-next-line typescript/no-misused-promises
-      return new FixturePool(new pg.Pool(config), options)
-    }))
+  static load(environment: NodeJS.ProcessEnv): Promise<FixtureDriver> {
+    return (FixturePool.#loading ??= import('pg').then(({ default: pg }) => ({
+      openPool: (options) => {
+        let next = options.session
+        // pg-pool calls it with `new`, and so has what it returns.
+        const createClient = function (config: ClientConfig): Client {
+          const client = next?.take({ pg, environment })
+          next = undefined
+          return client ?? new pg.Client(config)
+        } as unknown as new () => Client
+        return new FixturePool(new pg.Pool({ ...configOf(options.url), Client: createClient }), options)
+      },
+      openSession: (url) => NextSession.open({ pg, config: configOf(url), environment }),
+    })))
   }
 
   async close(): Promise<void> {
@@ -61,8 +68,6 @@ export class FixturePool {
   }
 }
 
-/** What else a client tells a server as it connects, beside what it is told to. */
-function mannerOf(environment: NodeJS.ProcessEnv, defaults: object): string {
-  const { PGOPTIONS, PGREPLICATION, PGCLIENT_ENCODING } = environment
-  return JSON.stringify([PGOPTIONS, PGREPLICATION, PGCLIENT_ENCODING, defaults])
+function configOf(connectionString: string): ClientConfig {
+  return { connectionString, application_name: APPLICATION_NAME }
 }

@@ -10,7 +10,6 @@ import type {
   LeasedService,
   LeaseRequest,
   LogExcerpt,
-  Renewed,
   ServerAction,
 } from './lease-protocol.ts'
 import { type LeasedFile, LeaseUse, type Use, type UseFindings } from './lease-use.ts'
@@ -19,7 +18,7 @@ import { serviceExternal, serviceMissing, serviceShared } from './service-refuse
 
 export type AcquireRequest = Pick<
   LeaseRequest & { type: 'acquire' },
-  'project' | 'owner' | 'span' | 'wants' | 'template' | 'reuse' | 'beside'
+  'project' | 'owner' | 'span' | 'wants' | 'template' | 'reuse' | 'beside' | 'test' | 'isAhead'
 >
 
 /** In a suite that never closes its pools all files leave some; looking takes each of them this long. */
@@ -35,7 +34,6 @@ export type FailedRequest = Pick<LeaseRequest & { type: 'failed' }, 'owner' | 'k
 export interface Parting {
   /** Whether the process that used it has ended, so that nothing of it can come later. */
   readonly isUserGone: boolean
-  readonly renewed?: Renewed | undefined
 }
 
 /** Where leased things of one kind come from and go back to. */
@@ -60,8 +58,6 @@ export interface DatabaseSource extends LeaseSource<string> {
   sessionsOf(database: string): Promise<readonly string[]>
   /** Where it is, as far as that is not where the main one is. */
   addressOf?(database: string): PostgresPlace | undefined
-  /** What is known of it, if its last user made it equal to a new clone. */
-  renewedOf?(database: string): Renewed | undefined
   /** What the server's log says of each of these tests, which had this database. */
   logsOf?(database: string, tests: readonly FailedTest[]): Promise<readonly LogExcerpt[]>
   /** Has a leased database stay when it is given back. */
@@ -119,6 +115,7 @@ export interface ServiceControl {
 export class LeaseBroker {
   readonly #options: LeaseBrokerOptions
   readonly #held = new Map<number, Held>()
+  readonly #limited: LeaseQueue[] = []
   readonly #queues: Readonly<Record<LeasedService, LeaseQueue | undefined>>
   readonly #use: LeaseUse
   /** Those that are, or were before a server was lost. */
@@ -147,9 +144,11 @@ export class LeaseBroker {
   async acquire(request: AcquireRequest, worker: number): Promise<Lease> {
     const { clock, environment, onGranted } = this.#options
     const beganMs = clock.now()
-    const { owner, span, project, wants, beside } = request
-    const [held] = await Promise.all([this.#takePresent(request, { worker, owner, span }), this.#use.begin()])
-    onGranted(clock.now() - beganMs)
+    const { owner, span, test, project, wants, beside } = request
+    const [held] = await Promise.all([this.#takePresent(request, { worker, owner, span, test }), this.#use.begin()])
+    if (!request.isAhead) {
+      onGranted(clock.now() - beganMs)
+    }
     const lease = this.#nextLease++
     this.#held.set(lease, held)
     if (span === 'file') {
@@ -164,9 +163,28 @@ export class LeaseBroker {
       wants.forEach((service) => this.#use.markUsed(beside, service))
     }
     const facts = this.#describe(held)
-    const renewed = held.database === undefined ? undefined : held.sources.databases.renewedOf?.(held.database)
-    const env = environment(request.project, facts)
-    return { lease, template: request.template, facts, env, ...(renewed && { renewed }) }
+    return { lease, template: request.template, facts, env: environment(request.project, facts) }
+  }
+
+  /** Resolves when there is room for what was acquired ahead of a test, which begins then. */
+  async begin(lease: number, { owner, test }: Pick<Guest, 'owner' | 'test'>): Promise<void> {
+    const { clock, onGranted } = this.#options
+    const beganMs = clock.now()
+    const { guest: ahead } = this.#find(lease)
+    const guest = { ...ahead, owner, test }
+    await this.#queues.postgres?.enter(guest)
+    onGranted(clock.now() - beganMs)
+    const held = this.#held.get(lease)
+    if (held) {
+      this.#held.set(lease, { ...held, guest })
+    } else {
+      this.#queues.postgres?.leave(guest)
+    }
+  }
+
+  /** Gives up what a worker waits for that is gone. */
+  forget(worker: number): void {
+    this.#limited.forEach((queue) => queue.forget(worker))
   }
 
   /**
@@ -289,7 +307,7 @@ export class LeaseBroker {
   #openQueue(service: LeasedService): LeaseQueue | undefined {
     const { limits, clock, onWaiting } = this.#options
     const limit = limits[service]
-    return limit && new LeaseQueue({ service, limit, clock, onWaiting })
+    return limit && new LeaseQueue({ service, limit, clock, onWaiting, queues: this.#limited })
   }
 
   /** Takes again what was taken of a server that was lost meanwhile, or could not be for that reason. */
@@ -335,7 +353,7 @@ export class LeaseBroker {
     if (!request.wants.includes(service)) {
       return undefined
     }
-    await this.#queues[service]?.enter(guest)
+    await (request.isAhead ? undefined : this.#queues[service]?.enter(guest))
     try {
       return await source.take(request, request.beside === undefined ? undefined : this.#find(request.beside))
     } catch (error) {

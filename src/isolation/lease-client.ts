@@ -12,7 +12,6 @@ import {
   type LossNotice,
   readMessages,
   type Refusal,
-  type Renewed,
   type ServerAction,
 } from './lease-protocol.ts'
 
@@ -68,6 +67,11 @@ export class LeaseClient {
     return lease
   }
 
+  /** Says that the test begins for which something was acquired ahead; resolves when there is room for it. */
+  async begin(lease: number, owner: string, test: string): Promise<void> {
+    await this.#ask({ type: 'begin', lease, owner, test })
+  }
+
   /** Does something to the server of a lease; resolves when it is done, and the server answers if it is to. */
   async control(lease: number, service: LeasedService, action: ServerAction): Promise<void> {
     await this.#ask({ type: 'control', lease, service, action })
@@ -90,8 +94,8 @@ export class LeaseClient {
     return logs
   }
 
-  async release(lease: number, renewed?: Renewed): Promise<void> {
-    await this.#ask({ type: 'release', lease, ...(renewed && { renewed }) })
+  async release(lease: number): Promise<void> {
+    await this.#ask({ type: 'release', lease })
   }
 
   async #ask(request: Unnumbered<LeaseRequest>): Promise<Granted> {

@@ -40,6 +40,18 @@ export type LeaseRequest =
       readonly reuse: boolean
       /** For a test: the lease of its file, on whose server its database shall be. */
       readonly beside?: number
+      /** The id of the test, which tells it from others of the same name. */
+      readonly test?: string
+      /** Whether it is for a test that has not begun, and counts only once that does. */
+      readonly isAhead?: boolean
+    }
+  /** Said of what was acquired ahead when its test begins; answered as soon as there is room for it. */
+  | {
+      readonly id: number
+      readonly type: 'begin'
+      readonly lease: number
+      readonly owner: string
+      readonly test: string
     }
   /** Does something to the server of a lease. */
   | {
@@ -62,15 +74,7 @@ export type LeaseRequest =
       readonly keep: boolean
       readonly tests: readonly FailedTest[]
     }
-  | { readonly id: number; readonly type: 'release'; readonly lease: number; readonly renewed?: Renewed }
-
-/** Said of a database that its last user made equal to a new clone. */
-export interface Renewed {
-  /** How often somebody had connected to it by then. */
-  readonly sessions: number
-  /** What a worker needs to do it again; the main process only hands it on. */
-  readonly state: unknown
-}
+  | { readonly id: number; readonly type: 'release'; readonly lease: number }
 
 /** A test that failed, and where to look for what its server said. */
 export interface FailedTest {
@@ -100,8 +104,6 @@ export interface Lease {
   readonly template: string
   readonly facts: StackFacts
   readonly env: Readonly<Record<string, string>>
-  /** Of a database that was renewed before. */
-  readonly renewed?: Renewed
 }
 
 export type LeaseAnswer =

@@ -14,6 +14,8 @@ export interface Guest {
   readonly owner: string
   /** What is given back when the test has ended, or only with its file. */
   readonly span: 'file' | 'test'
+  /** The id of the test, if it is for one. */
+  readonly test?: string | undefined
 }
 
 /** A wait that a person should know of. */
@@ -31,6 +33,8 @@ export interface LeaseQueueOptions {
   readonly clock: Clock
   /** Told once of each shortage that lasts. */
   readonly onWaiting: (wait: LeaseWait) => void
+  /** All queues that a test may have to wait in, this one among them: it adds itself. */
+  readonly queues: LeaseQueue[]
 }
 
 interface Waiting {
@@ -42,11 +46,12 @@ interface Waiting {
 export class LeaseQueue {
   readonly #options: LeaseQueueOptions
   readonly #guests = new Set<Guest>()
-  readonly #waiting: Waiting[] = []
+  #waiting: Waiting[] = []
   #shortage: AbortController | undefined
 
   constructor(options: LeaseQueueOptions) {
     this.#options = options
+    options.queues.push(this)
   }
 
   /**
@@ -70,23 +75,44 @@ export class LeaseQueue {
     return place.promise
   }
 
+  /** Does nothing for somebody who has no place. */
   leave(guest: Guest): void {
-    this.#guests.delete(guest)
+    if (!this.#guests.delete(guest)) {
+      return
+    }
     const next = this.#waiting.shift()
     if (next) {
       this.#guests.add(next.guest)
       next.place.resolve()
     }
+    this.#endShortage()
+  }
+
+  /** Has nothing wait any more for a worker that is gone. */
+  forget(worker: number): void {
+    const gone = this.#waiting.filter(({ guest }) => guest.worker === worker)
+    this.#waiting = this.#waiting.filter((waiting) => !gone.includes(waiting))
+    gone.forEach(({ guest, place }) => place.reject(new Error(`The worker of ${guest.owner} has ended`)))
+    this.#endShortage()
+  }
+
+  #endShortage(): void {
     if (this.#waiting.length === 0) {
       this.#shortage?.abort()
       this.#shortage = undefined
     }
   }
 
-  /** A file gives its place back when its tests are done, and so not while one of them waits. */
+  /** A queue moves on as long as one of those who have a place waits nowhere, or only in queues that move on. */
   #isStuck(): boolean {
-    const waiting = new Set(this.#waiting.map(({ guest }) => guest.worker))
-    return [...this.#guests].every(({ span, worker }) => span === 'file' && waiting.has(worker))
+    for (let still: readonly LeaseQueue[] = this.#options.queues; ;) {
+      const waiting = still.flatMap((queue) => queue.#waiting.map(({ guest }) => guest))
+      const left = still.filter((queue) => [...queue.#guests].every((guest) => isHeldUp(guest, waiting)))
+      if (left.length === still.length) {
+        return left.includes(this)
+      }
+      still = left
+    }
   }
 
   #watch(): void {
@@ -117,4 +143,9 @@ export class LeaseQueue {
       service,
     })
   }
+}
+
+/** A file gives its place back when its tests are done, a test when it is: not while it waits for something else. */
+function isHeldUp({ span, worker, test }: Guest, waiting: readonly Guest[]): boolean {
+  return waiting.some((other) => other.worker === worker && (span === 'file' || (test !== undefined && other.test === test)))
 }

@@ -81,6 +81,7 @@ export class LeaseServer {
     socket.on('error', () => {})
     socket.on('close', () => {
       this.#conversations.delete(conversation)
+      broker.forget(conversation.worker)
       releaseAll(conversation)
     })
     if (this.#loss) {
@@ -130,6 +131,9 @@ async function perform(request: LeaseRequest, { worker, broker, leases }: Conver
     throw leaseUnknown(request.lease)
   }
   switch (request.type) {
+    case 'begin':
+      await broker.begin(request.lease, request)
+      break
     case 'control':
       await broker.control(request.lease, request)
       break
@@ -143,7 +147,7 @@ async function perform(request: LeaseRequest, { worker, broker, leases }: Conver
       return { logs: await broker.failed(request.lease, request) }
     case 'release':
       leases.delete(request.lease)
-      broker.release(request.lease, { isUserGone: false, renewed: request.renewed })
+      broker.release(request.lease, { isUserGone: false })
       break
     default:
       request satisfies never

@@ -20,8 +20,8 @@ const COUNTED_SINCE = 'pg_stat_get_bgwriter_stat_reset_time()::text'
 
 /** A database that somebody connected to, or that is not any more as CREATE DATABASE made it, seen from outside. */
 const SELECT_USE = `SELECT CASE
-    WHEN pg_stat_get_db_sessions(d.oid) <> $2 OR pg_stat_get_db_stat_reset_time(d.oid) IS NOT NULL
-      OR ${COUNTED_SINCE} IS DISTINCT FROM $3 OR d.datistemplate OR NOT d.datallowconn OR d.datconnlimit <> -1
+    WHEN pg_stat_get_db_sessions(d.oid) <> 0 OR pg_stat_get_db_stat_reset_time(d.oid) IS NOT NULL
+      OR ${COUNTED_SINCE} IS DISTINCT FROM $2 OR d.datistemplate OR NOT d.datallowconn OR d.datconnlimit <> -1
       OR d.datacl IS NOT NULL OR d.datdba <> current_user::regrole
       OR EXISTS (SELECT FROM pg_db_role_setting WHERE setdatabase = d.oid)
       OR EXISTS (SELECT FROM pg_shdescription WHERE objoid = d.oid)
@@ -186,16 +186,12 @@ export class PostgresAdmin {
   }
 
   /**
-   * What has become of a database to which somebody had connected so many times. The server's counters are exact for
-   * sessions that have ended; of a crash, which loses them, the time when they began to count tells.
+   * What has become of a database that nobody had connected to. The server's counters are exact for sessions that have
+   * ended; of a crash, which loses them, the time when they began to count tells.
    */
-  async useOf(database: string, sessions: number): Promise<'none' | 'busy' | 'used'> {
+  async useOf(database: string): Promise<'none' | 'busy' | 'used'> {
     const since = await (this.#countedSince ??= this.#readCountedSince())
-    const { rows } = await this.#asking.query<{ use: 'none' | 'busy' | 'used' }>(SELECT_USE, [
-      database,
-      sessions,
-      since,
-    ])
+    const { rows } = await this.#asking.query<{ use: 'none' | 'busy' | 'used' }>(SELECT_USE, [database, since])
     return rows[0]?.use ?? 'used'
   }
 

@@ -1,4 +1,4 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../src/internal/clock.ts'
 import { Databases } from '../../../src/isolation/databases.ts'
@@ -8,8 +8,7 @@ import { withPostgres } from '../../../src/services/postgres.ts'
 import { PostgresAdmin } from '../../../src/services/postgres-admin.ts'
 
 const { postgres } = inject('infra')
-const FOR_FILE = { template: 'default', reuse: false, span: 'file' } as const
-const FOR_TEST = { ...FOR_FILE, span: 'test' } as const
+const FOR_FILE = { template: 'default', reuse: false } as const
 const WORKER_ENDED: Parting = { isUserGone: true }
 
 let admin: PostgresAdmin
@@ -64,28 +63,4 @@ test('one whose worker lives on is dropped: something of the last file could sti
   const name = await databases.take(FOR_FILE)
   databases.give(name, { isUserGone: false })
   await expect.poll(() => isThere(name)).toBe(false)
-})
-
-test('one that was renewed is given to the next test, with what it needs to be renewed again', async () => {
-  const databases = createDatabases()
-  const name = await databases.take(FOR_TEST)
-  expect(databases.renewedOf(name)).toBeUndefined()
-  await query(name, 'SELECT 1')
-  const renewed = { sessions: 1, state: { anything: true } }
-  databases.give(name, { isUserGone: false, renewed })
-  await expect.poll(() => databases.take(FOR_TEST)).toBe(name)
-  expect(databases.renewedOf(name)).toEqual(renewed)
-})
-
-test('one that was renewed is dropped if somebody connected since, and waits for its last session to end', async () => {
-  const databases = createDatabases()
-  const [visited, left] = [await databases.take(FOR_TEST), await databases.take(FOR_TEST)]
-  await query(visited, 'SELECT 1')
-  databases.give(visited, { isUserGone: false, renewed: { sessions: 0, state: {} } })
-  await expect.poll(() => isThere(visited)).toBe(false)
-  const client = new pg.Client({ ...postgres, database: left })
-  await client.connect()
-  databases.give(left, { isUserGone: false, renewed: { sessions: 1, state: {} } })
-  await client.end()
-  await expect.poll(() => databases.take(FOR_TEST)).toBe(left)
 })

@@ -75,6 +75,95 @@ test('tests of one file wait for each other as long as one of them has what it n
   expect(await Promise.all(waiting)).toHaveLength(2)
 })
 
+test('what is leased ahead of a test has no place until the test begins', async () => {
+  const { open, databases } = await openLeasing(limitTo(2))
+  const [one, other] = [await open(), await open()]
+  await one.acquire(FILE)
+  const running = await one.acquire({ ...TEST, test: '1' })
+  const next = await one.acquire({ ...TEST, isAhead: true })
+  expect(databases.out.size).toBe(3)
+  const begun: string[] = []
+  const waiting = other.acquire({ ...FILE, owner: 'b.test.ts' }).then((lease) => {
+    begun.push('file')
+    return lease
+  })
+  const beginning = one.begin(next.lease, 'a.test.ts > two', '2').then(() => begun.push('two'))
+  await one.release(running.lease)
+  const file = await waiting
+  expect(begun).toEqual(['file'])
+  await other.release(file.lease)
+  await beginning
+  expect(begun).toEqual(['file', 'two'])
+})
+
+test('what is leased ahead and given back before its test begins makes no room that it did not have', async () => {
+  const { open, databases } = await openLeasing(limitTo(2))
+  const client = await open()
+  await client.acquire(FILE)
+  await client.acquire({ ...TEST, test: '1' })
+  const next = await client.acquire({ ...TEST, isAhead: true })
+  const granted: string[] = []
+  const waiting = client.acquire({ ...TEST, test: '2' }).then(() => granted.push('2'))
+  await client.release(next.lease)
+  // Answered after what the release would have set off.
+  await client.finish(1, FILE.owner)
+  expect([granted, databases.out.size]).toEqual([[], 2])
+  await client.release(2)
+  await waiting
+})
+
+test('nothing waits for a worker that is gone, and the next one in line is not held up by it', async () => {
+  const { dial, open, shortages } = await openLeasing(limitTo(1))
+  const client = await open()
+  const { lease } = await client.acquire(FILE)
+  const { socket, closed } = await dial()
+  socket.write(`${JSON.stringify({ id: 1, type: 'acquire', ...FILE, owner: 'gone.test.ts' })}\n`)
+  await vi.waitFor(() => expect(shortages).toMatchObject([{ owner: 'gone.test.ts' }]))
+  const waiting = (await open()).acquire({ ...FILE, owner: 'b.test.ts' })
+  socket.destroy()
+  await closed
+  await client.finish(lease, FILE.owner)
+  await client.release(lease)
+  // No database was taken for the one that is gone.
+  expect((await waiting).facts.postgres.database).toBe('db2')
+})
+
+test('of tests that wait for each other in two queues the last one fails, and the other goes on', async () => {
+  const redis = { count: 2, reason: 'two servers', remedy: 'Raise maxWorkers' }
+  const { open } = await openLeasing({ ...limitTo(2), redis })
+  const client = await open()
+  await client.acquire({ ...FILE, wants: ['postgres', 'redis'] })
+  const [one, two] = [
+    { ...TEST, test: '1' },
+    { ...TEST, owner: 'a.test.ts > two', test: '2' },
+  ]
+  await client.acquire(one)
+  const held = await client.acquire({ ...two, wants: ['redis'] })
+  const waiting = client.acquire({ ...one, wants: ['redis'] })
+  const refused = await catchInfraError(() => client.acquire(two))
+  expect(refused.code).toBe('INFRA_LEASE_LIMIT')
+  await client.release(held.lease)
+  expect(await waiting).toMatchObject({ template: 'default' })
+})
+
+test('a test that waits in one queue for a test that waits nowhere holds nobody up', async () => {
+  const redis = { count: 2, reason: 'two servers', remedy: 'Raise maxWorkers' }
+  const { open } = await openLeasing({ ...limitTo(2), redis })
+  const client = await open()
+  await client.acquire({ ...FILE, wants: ['postgres', 'redis'] })
+  await client.acquire({ ...TEST, test: '1' })
+  const other = await client.acquire({ ...TEST, test: '2', wants: ['redis'] })
+  const [redisOfOne, databaseOfThree] = [
+    client.acquire({ ...TEST, test: '1', wants: ['redis'] }),
+    client.acquire({ ...TEST, test: '3' }),
+  ]
+  await client.release(other.lease)
+  const { lease } = await redisOfOne
+  await client.release(lease)
+  await client.release(2)
+  expect(await databaseOfThree).toMatchObject({ template: 'default' })
+})
+
 test('what cannot be had leaves its place to the next', async () => {
   const { open, databases } = await openLeasing(limitTo(1))
   databases.gate = () => Promise.reject(new Error('disk full'))
