@@ -147,7 +147,10 @@ function templateUndeclared(name: string, { access, lease }: Pick<CurrentLease, 
 }
 
 /** Leases a Redis for one test and gives it back however the test ends. */
-async function withTestRedis({ name, id }: Pick<RunnerTestCase, 'name' | 'id'>, work: (lease: Lease) => Promise<void>): Promise<void> {
+async function withTestRedis(
+  { name, id }: Pick<RunnerTestCase, 'name' | 'id'>,
+  work: (lease: Lease) => Promise<void>,
+): Promise<void> {
   const { client, access, owner: file, lease: fileLease } = await requireLease()
   const owner = `${file} > ${name}`
   const { template, lease: beside } = fileLease

@@ -17,8 +17,8 @@ const APPLICATION_NAME = 'vitest-infra database'
 
 /** What opens pools, and sessions for pools that are yet to be opened. */
 export interface FixtureDriver {
-  openPool(options: FixturePoolOptions): FixturePool
-  openSession(url: string): Promise<NextSession>
+  readonly openPool: (options: FixturePoolOptions) => FixturePool
+  readonly openSession: (url: string) => Promise<NextSession>
 }
 
 /** The pool of a fixture, which ends even where the test forgot to give a client back. */

@@ -4,14 +4,7 @@ import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { LeaseLimit } from './lease-limit.ts'
 import type { KeptDatabase } from './kept-databases.ts'
-import type {
-  FailedTest,
-  Lease,
-  LeasedService,
-  LeaseRequest,
-  LogExcerpt,
-  ServerAction,
-} from './lease-protocol.ts'
+import type { FailedTest, Lease, LeasedService, LeaseRequest, LogExcerpt, ServerAction } from './lease-protocol.ts'
 import { type LeasedFile, LeaseUse, type Use, type UseFindings } from './lease-use.ts'
 import { type Guest, LeaseQueue, type LeaseWait } from './lease-queue.ts'
 import { serviceExternal, serviceMissing, serviceShared } from './service-refused.ts'

@@ -147,5 +147,7 @@ export class LeaseQueue {
 
 /** A file gives its place back when its tests are done, a test when it is: not while it waits for something else. */
 function isHeldUp({ span, worker, test }: Guest, waiting: readonly Guest[]): boolean {
-  return waiting.some((other) => other.worker === worker && (span === 'file' || (test !== undefined && other.test === test)))
+  return waiting.some(
+    (other) => other.worker === worker && (span === 'file' || (test !== undefined && other.test === test)),
+  )
 }

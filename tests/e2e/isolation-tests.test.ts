@@ -51,7 +51,7 @@ describe('the newest Vitest', () => {
 
   test('whatever a test does, the next one sees a database and a session that equal new ones in everything', async () => {
     const run = await runVitest('isolation-everything', { consumer })
-    expect(run.stdout + run.stderr).toContain('Tests  18 passed (18)')
+    expect(run.stdout + run.stderr).toContain('Tests  19 passed (19)')
     expect(run.exitCode).toBe(0)
   })
 
