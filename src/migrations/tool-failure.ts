@@ -1,6 +1,7 @@
 import { isAbsolute, relative } from 'node:path'
 import { InfraError } from '../errors.ts'
 import { type Credentials, redact } from '../internal/redact.ts'
+import { remedyForTaken } from '../seeds/already-there.ts'
 import type { ProgramEnd } from './await-end.ts'
 import type { Program, ProgramResult } from './run-program.ts'
 
@@ -20,7 +21,7 @@ export function describeToolFailure({ name, program, result, credentials }: Tool
   return new InfraError('INFRA_SEED_FAILED', {
     problem: `Cannot fill the template: ${end}`,
     detail: redact(`${renderCommand(program)}\n${output}`, credentials),
-    remedy: renderRemedy(result.end, program),
+    remedy: remedyForTaken(result.output) ?? renderRemedy(result.end, program),
     service: 'postgres',
     ...(result.end.type === 'not-started' ? { cause: result.end.error } : {}),
   })

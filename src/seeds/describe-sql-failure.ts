@@ -1,4 +1,5 @@
 import { type InfraError, messageOf } from '../errors.ts'
+import { remedyForTaken } from './already-there.ts'
 import { createSeedError } from './seed-error.ts'
 import type { SeedFile } from './seed-file.ts'
 import type { SqlStatement } from './sql-statements.ts'
@@ -21,6 +22,12 @@ const UNDEFINED_CODES = ['3F000', '42P01', '42703', '42883', '42704']
 // The connection, the resources, the operator, the system: not the statement. `severity` is translated, the code is not.
 const SERVER_TROUBLE = /^(?:08|53|57P|58|XX)/
 
+/** Whether an error of PostgreSQL's is about the server, and not about what it was asked to do. */
+export function isServerTrouble(error: unknown): boolean {
+  const { code } = (typeof error === 'object' && error !== null ? error : {}) as PostgresFailure
+  return typeof code === 'string' && code.length === 5 && SERVER_TROUBLE.test(code)
+}
+
 /** The error for a statement that PostgreSQL refused: the place, PostgreSQL's own words, the line, and what to do. */
 export function describeSqlFailure(error: unknown, statement: SqlStatement, file: SeedFile): InfraError {
   const failure: PostgresFailure = typeof error === 'object' && error !== null ? error : {}
@@ -32,7 +39,9 @@ export function describeSqlFailure(error: unknown, statement: SqlStatement, file
     line: before.length,
     reason: messageOf(error),
     detail: [...renderFields(failure), ...renderExcerpt(file.text, before.length, column)].join('\n'),
-    remedy: renderRemedy(failure, file.name),
+    remedy:
+      remedyForTaken(messageOf(error), { code: failure.code, statement: statement.text }) ??
+      renderRemedy(failure, file.name),
     service: 'postgres',
     cause: error,
   })

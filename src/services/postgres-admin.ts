@@ -2,10 +2,14 @@ import type { Pool, QueryResult } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import { openPostgres, openPostgresPool } from './postgres.ts'
-import { type PostgresSurvey, surveyPostgres } from './postgres-survey.ts'
+import { NO_OBJECTS, type PostgresSurvey, type ServerObjects, surveyPostgres } from './postgres-survey.ts'
 
 const MAINTENANCE_DATABASE = 'postgres'
+/** Somebody else has dropped it. */
+const MISSING_DATABASE = '3D000'
 const OBJECT_IN_USE = '55006'
+/** A template cannot be dropped before it is none. */
+const WRONG_OBJECT_TYPE = '42809'
 const WORKING_CONNECTIONS = 3
 /** One that makes and one that drops. */
 const SHARED_WORKING_CONNECTIONS = 2
@@ -159,7 +163,11 @@ export class PostgresAdmin {
   /** Drops a template that nobody is going to use any more, as {@link dropDatabase} does. */
   async dropTemplate(name: string, { force }: { force: boolean }): Promise<boolean> {
     this.#assertOurs(name)
-    await this.#working.query(`ALTER DATABASE ${quote(name)} IS_TEMPLATE false`)
+    await this.#working.query(`ALTER DATABASE ${quote(name)} IS_TEMPLATE false`).catch((error: unknown) => {
+      if (sqlState(error) !== MISSING_DATABASE) {
+        throw error
+      }
+    })
     return this.dropDatabase(name, { force })
   }
 
@@ -210,10 +218,20 @@ export class PostgresAdmin {
     }
   }
 
-  /** All that is there beside the main database. */
-  async survey(database: string): Promise<PostgresSurvey> {
+  /** The rows of a statement on the maintenance database. */
+  async query<T extends object>(statement: string): Promise<readonly T[]> {
+    const { rows } = await this.#working.query<T>(statement)
+    return rows
+  }
+
+  /** All that is there beside the main database and what is `known`. */
+  async survey(database: string, known: ServerObjects = NO_OBJECTS): Promise<PostgresSurvey> {
     const { user } = this.address
-    return surveyPostgres((text, values) => this.#asking.query<PostgresSurvey>(text, values), { database, user })
+    return surveyPostgres((text, values) => this.#asking.query<PostgresSurvey>(text, values), {
+      database,
+      user,
+      known,
+    })
   }
 
   /** The names under which sessions are connected to a database. */
@@ -265,6 +283,9 @@ export class PostgresAdmin {
     } catch (error) {
       if (sqlState(error) === OBJECT_IN_USE) {
         return false
+      }
+      if (sqlState(error) === WRONG_OBJECT_TYPE) {
+        return this.dropTemplate(name, { force })
       }
       throw error
     }

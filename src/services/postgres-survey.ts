@@ -1,5 +1,18 @@
 import type { QueryResult } from 'pg'
 
+/** What belongs to the whole server, by name, as far as a template's steps make it and can be rid of it. */
+export interface ServerObjects {
+  readonly roles: readonly string[]
+  readonly databases: readonly string[]
+  /** Those that `ALTER SYSTEM` has set. */
+  readonly settings: readonly string[]
+}
+
+export const NO_OBJECTS: ServerObjects = { roles: [], databases: [], settings: [] }
+
+/** Roles that were taken out of the way, and that something still belongs to. */
+export const ASIDE = 'vitest_infra_aside_'
+
 /** What is on a server that was up before. */
 export interface PostgresSurvey {
   /** All that belongs to the server and to no database of a run, condensed; empty: a server as it is when new. */
@@ -16,24 +29,33 @@ const OURS = '^vitest_infra_'
 const FIRST_ID = 16_384
 const BOOTSTRAP_ROLE = 10
 
+/** A role that was taken out of the way is known as well. */
+function isKnown(role: string): string {
+  return `(pg_get_userbyid(${role}) = ANY ($3::text[]) OR starts_with(pg_get_userbyid(${role}), '${ASIDE}'))`
+}
+
 /**
  * What tests or migrations can leave outside of the databases that are made anew: roles and their settings, `ALTER SYSTEM`,
  * tablespaces, slots, other databases, and objects in the maintenance database, which the question is asked in.
  */
 const STATE = `
   SELECT 'role ' || concat(role) FROM pg_authid role
-    WHERE oid >= ${FIRST_ID} OR oid = ${BOOTSTRAP_ROLE} AND (rolconnlimit <> -1 OR rolvaliduntil IS NOT NULL)
+    WHERE NOT ${isKnown('oid')} AND
+      (oid >= ${FIRST_ID} OR oid = ${BOOTSTRAP_ROLE} AND (rolconnlimit <> -1 OR rolvaliduntil IS NOT NULL))
   UNION ALL SELECT concat('member ', roleid, ' ', member) FROM pg_auth_members
-    WHERE roleid >= ${FIRST_ID} OR member >= ${FIRST_ID} OR member = ${BOOTSTRAP_ROLE}
+    WHERE (roleid >= ${FIRST_ID} OR member >= ${FIRST_ID} OR member = ${BOOTSTRAP_ROLE})
+      AND NOT ${isKnown('roleid')} AND NOT ${isKnown('member')}
   UNION ALL SELECT concat('setting of role ', setting) FROM pg_db_role_setting setting
-    WHERE setdatabase = 0 OR setdatabase IN (SELECT oid FROM pg_database WHERE datname IN ('postgres', 'template1'))
+    WHERE (setdatabase = 0 OR setdatabase IN (SELECT oid FROM pg_database WHERE datname IN ('postgres', 'template1')))
+      AND NOT ${isKnown('setrole')}
   UNION ALL SELECT concat('setting ', name, ' ', setting) FROM pg_file_settings
-    WHERE sourcefile = current_setting('data_directory') || '/postgresql.auto.conf'
+    WHERE sourcefile = current_setting('data_directory') || '/postgresql.auto.conf' AND name <> ALL ($5::text[])
   UNION ALL SELECT concat('tablespace ', spcname) FROM pg_tablespace WHERE oid >= ${FIRST_ID}
   UNION ALL SELECT concat('slot ', slot_name) FROM pg_replication_slots WHERE NOT temporary
   UNION ALL SELECT concat('origin ', roname) FROM pg_replication_origin
   UNION ALL SELECT concat('database ', datname) FROM pg_database
     WHERE datname NOT IN ('postgres', 'template0', 'template1', $1, $2) AND datname !~ '${OURS}'
+      AND datname <> ALL ($4::text[])
   UNION ALL SELECT concat('object ', catalog.oid) FROM (
     SELECT oid FROM pg_class UNION ALL SELECT oid FROM pg_namespace UNION ALL SELECT oid FROM pg_proc
     UNION ALL SELECT oid FROM pg_type UNION ALL SELECT oid FROM pg_extension
@@ -46,11 +68,11 @@ const SURVEY = `
     ARRAY(SELECT datname::text FROM pg_database WHERE datname ~ '${TEMPLATES}' ORDER BY oid) AS templates,
     ARRAY(SELECT datname::text FROM pg_database WHERE datname ~ '${OURS}' AND datname !~ '${TEMPLATES}') AS leftovers`
 
-/** Looks at a server as a whole, from its maintenance database, where `query` asks; `database` is the main one. */
+/** Looks at a server as a whole, from its maintenance database, where `query` asks; `database` is the main one. Of what is `known` its state says nothing. */
 export async function surveyPostgres(
-  query: (text: string, values: string[]) => Promise<QueryResult<PostgresSurvey>>,
-  { database, user }: { readonly database: string; readonly user: string },
+  query: (text: string, values: unknown[]) => Promise<QueryResult<PostgresSurvey>>,
+  { database, user, known }: { readonly database: string; readonly user: string; readonly known: ServerObjects },
 ): Promise<PostgresSurvey> {
-  const { rows } = await query(SURVEY, [database, user])
+  const { rows } = await query(SURVEY, [database, user, known.roles, known.databases, known.settings])
   return rows[0] ?? { state: '', templates: [], leftovers: [] }
 }

@@ -3,7 +3,7 @@ import type { PostgresPlace } from '../isolation/lease-broker.ts'
 import { connectionsOfRun, type LeaseLimit, limitSharedDatabases } from '../isolation/lease-limit.ts'
 import { planTemplates } from '../isolation/plan-templates.ts'
 import { sweepDatabases } from '../isolation/sweep-databases.ts'
-import type { TemplatePlan } from '../isolation/templates.ts'
+import { type TemplatePlan, type TemplateSource, unplannedTemplates } from '../isolation/templates.ts'
 import { definePostgres, loadPostgres, psqlCommand } from '../services/postgres.ts'
 import type { RunClaim } from '../services/run-claim.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
@@ -71,8 +71,18 @@ export class ExternalPostgresPart {
 
   async refresh(): Promise<void> {
     if (this.#prepared) {
+      const { databases, shared } = this.#prepared
+      await databases.useTemplates(this.#planAnew(shared))
+    }
+  }
+
+  /** Where something is missing, whoever wants a database is told until it is there again. */
+  #planAnew(shared: SharedPlace): TemplateSource {
+    try {
       this.#plans = planTemplates(this.#spec.templates, this.#context.root)
-      await this.#prepared.databases.useTemplates(this.#prepared.shared.createTemplates(this.#plans))
+      return shared.createTemplates(this.#plans)
+    } catch (reason) {
+      return unplannedTemplates(reason)
     }
   }
 

@@ -1,5 +1,6 @@
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { PostgresSurvey } from '../services/postgres-survey.ts'
+import { ServerWide } from '../services/server-wide.ts'
 
 /** For a server that is as it was when new; a note cannot be empty. */
 const NEW = 'new'
@@ -14,26 +15,56 @@ export interface Inheritance {
   readonly database: string
   /** The database of the default template, which may not be there. */
   readonly template: string
+  /** The databases of all templates that the run may want. */
+  readonly wanted: readonly string[]
   /** What the run before has noted. */
   readonly note: string
 }
 
+/** What an earlier run has left on a server. */
+export interface InheritedPostgres extends PostgresSurvey {
+  /** Whether something was dropped that templates of before have made, so that what was noted is not true any more. */
+  readonly isCleared: boolean
+}
+
 /**
  * What an earlier run has left on a server, if this one can do with it: tests of that run must not have changed what
- * belongs to no database, and where a template is still to be made, migrations of that run must not have either.
+ * belongs to no database, and where a template is still to be made, nothing may be there but what wanted templates made.
  */
-export async function inheritPostgres(admin: PostgresAdmin, inheritance: Inheritance): Promise<PostgresSurvey> {
-  const { database, template, note } = inheritance
-  const survey = await admin.survey(database)
-  const isNew = survey.state === ''
-  if (!isNew && (survey.state !== note || !survey.templates.includes(template))) {
-    throw new Error('roles, settings or other things that belong to no database were changed')
-  }
+export async function inheritPostgres(admin: PostgresAdmin, inheritance: Inheritance): Promise<InheritedPostgres> {
+  const survey = await inheritState(admin, inheritance)
+  const { database } = inheritance
   const { user } = admin.address
   if (user !== database && user !== admin.address.database) {
     await admin.dropDatabase(user, { force: true })
   }
   return survey
+}
+
+async function inheritState(
+  admin: PostgresAdmin,
+  { database, template, wanted, note }: Inheritance,
+): Promise<InheritedPostgres> {
+  const survey = await admin.survey(database)
+  if (survey.state === '') {
+    return { ...survey, isCleared: false }
+  }
+  if (survey.state !== note) {
+    throw stateChanged()
+  }
+  const { kept, isCleared } = await new ServerWide(admin).clear(wanted)
+  if (!isCleared && survey.templates.includes(template)) {
+    return { ...survey, isCleared }
+  }
+  const left = await admin.survey(database, kept)
+  if (left.state !== '') {
+    throw stateChanged()
+  }
+  return { ...left, isCleared }
+}
+
+function stateChanged(): Error {
+  return new Error('roles, settings or other things that belong to no database were changed')
 }
 
 /** Has a clone of the template take the place of the main database: the one that the run before has made for that, or a new one. */

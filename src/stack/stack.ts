@@ -7,6 +7,7 @@ import type { Clock } from '../internal/clock.ts'
 import type { Provider, StartedService } from '../providers/provider.ts'
 import type { Report } from '../report/events.ts'
 import type { Address, ServiceDefinition } from '../services/service.ts'
+import { isUsersFault } from './users-fault.ts'
 import { describeLoss, describeLostStart, type Loss, type LostService } from './service-lost.ts'
 
 /** Servers end behind us: long enough for the engine to refuse, too short for a person to notice. */
@@ -234,6 +235,11 @@ export class Stack {
     if (snapshot.kind !== 'restored' && snapshot.kind !== 'attached') {
       throw error
     }
+    if (await this.#isUsersFault(definition, started, error)) {
+      // It would fail on any other server, too; this one is as good as it was.
+      this.#inPreparation.delete(started)
+      throw error
+    }
     await started.stop()
     this.#forget(started)
     const told = { service: definition.service.name, reason: messageOf(error).split('\n')[0] ?? '' }
@@ -244,6 +250,20 @@ export class Stack {
     await snapshot.discard()
     report({ type: 'snapshot-discarded', ...told })
     return { ...definition, snapshot: undefined }
+  }
+
+  /** A server that still answers is not to blame for what files and functions of the user's do. */
+  async #isUsersFault(definition: ServiceDefinition, { address }: StartedService, error: unknown): Promise<boolean> {
+    if (!isUsersFault(error)) {
+      return false
+    }
+    const over = new AbortController()
+    const signal = AbortSignal.any([over.signal, this.#abort.signal])
+    const answer = definition.probe(address, signal).then(() => true)
+    const limit = this.#options.clock.sleep(ATTACHED_WINDOW_MS, signal).then(() => false)
+    return Promise.race([answer, limit])
+      .catch(() => false)
+      .finally(() => over.abort())
   }
 
   async #stopAll(): Promise<void> {

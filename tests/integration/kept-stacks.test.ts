@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
-import type { InfraOptions } from '../../src/spec/infra-options.ts'
+import type { InfraOptions, SeedContext, SeedStep } from '../../src/spec/infra-options.ts'
 import { ask, engine, Project, type Run } from '../support/snapshot-runs.ts'
 
 const KEPT: InfraOptions = { services: ['postgres', 'redis'], snapshot: false, keepAlive: '1m' }
@@ -164,6 +164,50 @@ test('a changed migration is run on the same server', async () => {
   expect(third.events).toContainEqual(expect.objectContaining({ type: 'template-ready', isNew: false }))
 })
 
+test('what a function without a key fills is made in each run, and what comes before it only once', async () => {
+  const project = await Project.create({ [MIGRATION]: 'CREATE TABLE users (id int)' })
+  let count = 10
+  const seeds = ({ pool }: SeedContext) => pool.query(`INSERT INTO users SELECT generate_series(1, ${count})`)
+  const options: InfraOptions = { services: ['postgres'], postgres: { seeds } }
+  const templates = (run: Run) =>
+    ask(run.postgres, "SELECT datname FROM pg_database WHERE datname ~ '_t_[0-9a-f]{24}$' ORDER BY oid")
+  const first = await leave(project, options, async (run) => {
+    expect(await ask(run.postgres, 'SELECT count(*)::int FROM users')).toEqual([10])
+  })
+  count = 20
+  const second = await project.start({ ...KEPT, ...options })
+  expect(second.containers).toEqual(first.containers)
+  expect(await ask(second.postgres, 'SELECT count(*)::int FROM users')).toEqual([20])
+  const [common] = await templates(second)
+  expect(common).toMatch(/^vitest_infra_t_/)
+  // The one of the run before goes with its other databases.
+  await expect
+    .poll(() => templates(second), PATIENCE)
+    .toEqual([common, expect.stringMatching(/^vitest_infra_[0-9a-f]{8}_t_/)])
+})
+
+test('what a function with a key fills is made once', async () => {
+  const project = await Project.create({ 'users.txt': 'ada' })
+  const users = (count: number): SeedStep => ({
+    name: 'users',
+    key: `${count} users`,
+    files: ['users.txt'],
+    run: ({ pool }) => pool.query(`CREATE TABLE users AS SELECT generate_series(1, ${count})`),
+  })
+  const isNew = ({ events }: Run) => events.flatMap((event) => (event.type === 'template-ready' ? [event.isNew] : []))
+  const count = (run: Run) => ask(run.postgres, 'SELECT count(*)::int FROM users')
+  const start = (seeds: SeedStep) =>
+    leave(project, { services: ['postgres'], postgres: { seeds } }, async (run) => {
+      counts.push(...(await count(run)))
+    })
+  const counts: unknown[] = []
+  const runs = [await start(users(10)), await start(users(10)), await start(users(20))]
+  await project.write('users.txt', 'grace')
+  runs.push(await start(users(20)))
+  expect(runs.map(isNew)).toEqual([[true], [false], [true], [true]])
+  expect(counts).toEqual([10, 10, 20, 20])
+})
+
 test('of many templates the newest stay', async () => {
   const project = await Project.create()
   const templates = (run: Run) =>
@@ -194,14 +238,53 @@ test.for([
   expect(await project.containers()).not.toContain(`/${first.containers['postgres']}`)
 })
 
-test('roles that a migration has made are the same for the next run, but not for another migration', async () => {
+test('roles and settings of a migration are the same for the next run, and make way for another migration', async () => {
+  const roles = 'SELECT rolname FROM pg_roles WHERE oid >= 16384 ORDER BY oid'
+  const project = await Project.create({
+    [MIGRATION]:
+      "CREATE ROLE reader; CREATE TABLE one (); GRANT SELECT ON one TO reader; ALTER SYSTEM SET work_mem = '7MB'",
+  })
+  const options: InfraOptions = { services: ['postgres'] }
+  const first = await leave(project, options)
+  const second = await leave(project, options)
+  expect(originsOf(second)).toEqual({ postgres: 'earlier run' })
+  await project.write(
+    MIGRATION,
+    'CREATE ROLE reader; CREATE ROLE writer; CREATE TABLE two (); GRANT SELECT ON two TO reader',
+  )
+  const third = await leave(project, options, async (run) => {
+    expect(await ask(run.postgres, roles)).toEqual(['reader', 'writer'])
+    expect(await ask(run.postgres, "SELECT has_table_privilege('reader', 'two', 'SELECT')")).toEqual([true])
+    expect(await ask(run.postgres, 'SHOW work_mem')).toEqual(['4MB'])
+  })
+  expect(originsOf(third)).toEqual({ postgres: 'earlier run' })
+  await project.write(MIGRATION, 'CREATE TABLE three ()')
+  const fourth = await leave(project, options, async (run) => {
+    await expect.poll(() => ask(run.postgres, roles), PATIENCE).toEqual([])
+  })
+  expect(fourth.containers).toEqual(first.containers)
+})
+
+test('a migration or seed that fails costs no server, and the next run goes on with it', async () => {
   const project = await Project.create({ [MIGRATION]: 'CREATE ROLE reader; CREATE TABLE one ()' })
-  const first = await leave(project, { services: ['postgres'] })
-  const second = await leave(project, { services: ['postgres'] })
-  expect(second.containers).toEqual(first.containers)
+  const first = await leave(project)
+  await project.write(MIGRATION, 'CREATE ROLE reader; CREATE ROLE writer; CREATE TABLE two; SELECT 1')
+  for (const run of [1, 2]) {
+    await expect(project.start(KEPT), `run ${run}`).rejects.toMatchObject({
+      code: 'INFRA_SEED_FAILED',
+      service: 'postgres',
+    })
+  }
   await project.write(MIGRATION, 'CREATE ROLE reader; CREATE TABLE two ()')
-  const third = await leave(project, { services: ['postgres'] })
-  expect(originsOf(third)).toEqual({ postgres: 'new' })
+  await project.write('fixtures/redis/1.redis', 'SETT page 1')
+  await expect(project.start(KEPT)).rejects.toMatchObject({ code: 'INFRA_SEED_FAILED', service: 'redis' })
+  await project.write('fixtures/redis/1.redis', 'SET page 1')
+  const last = await leave(project, {}, async (run) => {
+    expect(await ask(run.postgres, "SELECT relname FROM pg_class WHERE relname IN ('one', 'two')")).toEqual(['two'])
+    expect(await askRedis(run, (client) => client.get('page'))).toBe('1')
+  })
+  expect(originsOf(last)).toEqual(BOTH)
+  expect(last.containers).toEqual(first.containers)
 })
 
 test.for([

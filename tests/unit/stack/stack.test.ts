@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { InfraError } from '../../../src/errors.ts'
 import type { Provider, StartContext, StartedService } from '../../../src/providers/provider.ts'
 import type { InfraEvent } from '../../../src/report/events.ts'
 import type { ServiceDefinition } from '../../../src/services/service.ts'
@@ -493,6 +494,65 @@ test('Stack.start() replaces a server of an earlier run that cannot be prepared,
   expect(log).toEqual(['stop kept'])
   expect(events).toContainEqual({ type: 'service-replaced', service: 'postgres', reason: 'there are roles' })
   expect(events).toContainEqual(expect.objectContaining({ service: 'postgres', origin: 'new' }))
+})
+
+const SEED_FAILED = new InfraError('INFRA_SEED_FAILED', {
+  problem: 'Cannot load 1.sql:1: relation "nowhere" does not exist',
+  remedy: 'Correct 1.sql and run the tests again',
+  service: 'postgres',
+  cause: Object.assign(new Error('relation "nowhere" does not exist'), { code: '42P01' }),
+})
+
+test.for([
+  ['server of an earlier run', ATTACHED, 'leave'],
+  ['snapshot', { snapshot: { kind: 'restored', discard: async () => {} } }, 'stop kept'],
+] as const)('Stack.start() does not blame a %s for a seed that fails', async ([, given, outcome]) => {
+  const log: string[] = []
+  const {
+    stack,
+    events,
+    log: starts,
+  } = createStack({
+    postgres: { prepare: () => Promise.reject(SEED_FAILED) },
+    start: async ({ service }) => (service.name === 'postgres' ? keptService(log, given) : createStartedService()),
+  })
+  await expect(stack.start()).rejects.toBe(SEED_FAILED)
+  expect(log).toEqual([outcome])
+  expect(starts.filter((entry) => entry === 'start postgres')).toHaveLength(1)
+  expect(events.filter(({ type }) => type === 'service-replaced' || type === 'snapshot-discarded')).toEqual([])
+})
+
+test.for<[string, InfraError, () => Promise<string>]>([
+  ['a seed fails and the server answers no more', SEED_FAILED, () => Promise.reject(new Error('ECONNREFUSED'))],
+  [
+    'the disk is full',
+    new InfraError('INFRA_SEED_FAILED', {
+      problem: 'Cannot load 1.sql:1: No space left on device',
+      remedy: 'Correct it',
+      cause: new Error('wrapped', { cause: Object.assign(new Error('disk full'), { code: '53100' }) }),
+    }),
+    async () => '18.6',
+  ],
+])('Stack.start() replaces a server of an earlier run where %s', async ([, failure, answer]) => {
+  const log: string[] = []
+  let isPrepared = false
+  const { stack, events } = createStack({
+    start: async ({ service }) =>
+      service.name === 'redis' || isPrepared ? createStartedService() : keptService(log, ATTACHED),
+    postgres: {
+      // Of the server that comes in its place nothing is wrong.
+      probe: async () => (isPrepared && log.length === 0 ? answer() : '18.6'),
+      prepare: async ({ snapshot }) => {
+        if (snapshot.kind === 'attached') {
+          isPrepared = true
+          throw failure
+        }
+      },
+    },
+  })
+  await stack.start()
+  expect(log).toEqual(['stop kept'])
+  expect(events).toContainEqual(expect.objectContaining({ type: 'service-replaced', service: 'postgres' }))
 })
 
 test.for([

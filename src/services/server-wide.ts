@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto'
+import { type PostgresAdmin, quote } from './postgres-admin.ts'
+import { ASIDE, NO_OBJECTS, type ServerObjects } from './postgres-survey.ts'
+
+const LIST = `SELECT
+  ARRAY(SELECT rolname::text FROM pg_roles WHERE oid >= 16384 AND NOT starts_with(rolname, '${ASIDE}')) AS roles,
+  ARRAY(SELECT datname::text FROM pg_database WHERE datname !~ '^vitest_infra_' AND oid >= 16384) AS databases,
+  ARRAY(SELECT name FROM pg_file_settings
+    WHERE sourcefile = current_setting('data_directory') || '/postgresql.auto.conf') AS settings`
+
+/** Notes stand in the comments of templates' databases, which no clone has. */
+const NOTES = `SELECT datname AS name, shobj_description(oid, 'pg_database') AS note FROM pg_database
+  WHERE datname ~ '^vitest_infra_.*t_[0-9a-f]{24}$' AND shobj_description(oid, 'pg_database') LIKE '{"roles":%'`
+
+/**
+ * What templates make beside their databases, on a server that nobody else uses: roles, databases and settings, which
+ * outlive the template and are in the way of the next one that makes them.
+ */
+export class ServerWide {
+  readonly #admin: PostgresAdmin
+
+  constructor(admin: PostgresAdmin) {
+    this.#admin = admin
+  }
+
+  async list(): Promise<ServerObjects> {
+    const rows = await this.#admin.query<ServerObjects>(LIST)
+    return rows[0] ?? NO_OBJECTS
+  }
+
+  /** Writes down what the build of a template has made. */
+  async note(template: string, made: ServerObjects): Promise<void> {
+    if (!isNothing(made)) {
+      const note = JSON.stringify({ roles: made.roles, databases: made.databases, settings: made.settings })
+      await this.#admin.query(`COMMENT ON DATABASE ${quote(template)} IS '${note.replaceAll("'", "''")}'`)
+    }
+  }
+
+  /**
+   * Drops templates that are not wanted any more and have made something, and what only they have made.
+   *
+   * @returns what the others have made, and whether there was anything to drop
+   */
+  async clear(wanted: readonly string[]): Promise<{ kept: ServerObjects; isCleared: boolean }> {
+    const rows = await this.#admin.query<{ name: string; note: string }>(NOTES)
+    const notes = rows.map(({ name, note }) => ({ name, made: JSON.parse(note) as ServerObjects }))
+    const stale = notes.filter(({ name }) => !wanted.includes(name))
+    const kept = union(notes.filter(({ name }) => wanted.includes(name)).map(({ made }) => made))
+    for (const { name } of stale) {
+      await this.#admin.dropTemplate(name, { force: true })
+    }
+    await this.remove(without(union(stale.map(({ made }) => made)), kept))
+    return { kept, isCleared: stale.length > 0 }
+  }
+
+  async remove({ roles, databases, settings }: ServerObjects): Promise<void> {
+    for (const database of databases) {
+      await this.#admin.dropDatabase(database, { force: true })
+    }
+    for (const setting of settings) {
+      await this.#admin.query(`ALTER SYSTEM RESET ${setting.split('.').map(quote).join('.')}`)
+    }
+    if (settings.length > 0) {
+      await this.#admin.query('SELECT pg_reload_conf()')
+    }
+    for (const role of roles) {
+      // Databases that are still there may have something of it, and go on without its name.
+      const aside = `${ASIDE}${randomBytes(4).toString('hex')}`
+      await this.#admin.query(`ALTER ROLE ${quote(role)} RENAME TO ${quote(aside)}`).catch(() => {})
+    }
+    await this.#dropAside()
+  }
+
+  /** Those that nothing belongs to any more. */
+  async #dropAside(): Promise<void> {
+    const rows = await this.#admin.query<{ name: string }>(
+      `SELECT rolname AS name FROM pg_roles WHERE starts_with(rolname, '${ASIDE}')`,
+    )
+    for (const { name } of rows) {
+      await this.#admin.query(`DROP ROLE ${quote(name)}`).catch(() => {})
+    }
+  }
+}
+
+export function without(objects: ServerObjects, others: ServerObjects): ServerObjects {
+  return {
+    roles: objects.roles.filter((name) => !others.roles.includes(name)),
+    databases: objects.databases.filter((name) => !others.databases.includes(name)),
+    settings: objects.settings.filter((name) => !others.settings.includes(name)),
+  }
+}
+
+function union(all: readonly ServerObjects[]): ServerObjects {
+  return {
+    roles: [...new Set(all.flatMap(({ roles }) => roles))],
+    databases: [...new Set(all.flatMap(({ databases }) => databases))],
+    settings: [...new Set(all.flatMap(({ settings }) => settings))],
+  }
+}
+
+function isNothing({ roles, databases, settings }: ServerObjects): boolean {
+  return roles.length + databases.length + settings.length === 0
+}
