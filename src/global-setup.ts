@@ -24,6 +24,7 @@ import { settleTestEnv } from './vitest/test-env.ts'
 import { redisFiles, templateFiles, watchFiles } from './vitest/watched-files.ts'
 import { workerCount } from './vitest/worker-count.ts'
 import { workersEnded } from './vitest/workers-ended.ts'
+import { asFirstRead, placeInConfig, placeOfCall } from './vitest/written-options.ts'
 
 export type { InfraFacts } from './environment/infra-facts.ts'
 export type { InfraOptions } from './spec/infra-options.ts'
@@ -36,7 +37,8 @@ export type { InfraOptions } from './spec/infra-options.ts'
  * export default createGlobalSetup({ postgres: { database: 'shop' } })
  */
 export function createGlobalSetup(options: InfraOptions = {}): (project: TestProject) => Promise<void> {
-  return (project) => setUp(project, options)
+  const place = placeOfCall(createGlobalSetup)
+  return (project) => setUp(project, asFirstRead(project, place, options))
 }
 
 /** `globalSetup: ['vitest-infra/global-setup']`: the same as the plugin, configured by `infra.config.ts`. */
@@ -132,8 +134,10 @@ async function serve(project: TestProject, { served, options }: Serving): Promis
 }
 
 /** What was said to `infra()` at the root, for projects that have it from there without having the plugin. */
-function optionsOfRoot({ vite }: Vitest): InfraOptions | undefined {
-  return vite.config.plugins.find(({ name }) => name === PLUGIN_NAME)?.api as InfraOptions | undefined
+function optionsOfRoot(vitest: Vitest): InfraOptions | undefined {
+  const root = vitest.getRootProject()
+  const plugin = vitest.vite.config.plugins.find(({ name }) => name === PLUGIN_NAME)
+  return plugin && asFirstRead(root, placeInConfig(plugin, root), plugin.api as InfraOptions)
 }
 
 function provideFailure(projects: readonly TestProject[], error: unknown): void {

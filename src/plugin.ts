@@ -5,6 +5,7 @@ import { entryFile } from './package-files.ts'
 import type { InfraOptions } from './spec/infra-options.ts'
 import { PLUGIN_NAME, registry } from './vitest/registry.ts'
 import { addSetupFile } from './vitest/setup-file-path.ts'
+import { asFirstRead, placeInConfig } from './vitest/written-options.ts'
 
 export type { InfraFacts } from './environment/infra-facts.ts'
 export type { InfraOptions } from './spec/infra-options.ts'
@@ -20,7 +21,7 @@ const GLOBAL_SETUP = entryFile('global-setup')
  * export default defineConfig({ plugins: [infra()] })
  */
 export function infra(options: InfraOptions = {}): Vite.Plugin {
-  return {
+  const plugin: Vite.Plugin = {
     name: PLUGIN_NAME,
     api: options,
     // At the root of projects that do not inherit its plugins, this is the only hook that Vitest calls; and it always runs
@@ -31,10 +32,11 @@ export function infra(options: InfraOptions = {}): Vite.Plugin {
     // Not config() alone: what that adds is lost for inline projects, and setup files come after those of the user.
     configureVitest({ project }: VitestPluginContext) {
       project.config.globalSetup = withOwnFirst(project.config.globalSetup)
-      registry().options.set(project, options)
+      registry().options.set(project, asFirstRead(project, placeInConfig(plugin, project), options))
       addSetupFile(project)
     },
   }
+  return plugin
 }
 
 function withOwnFirst(globalSetup: string | string[] = []): string[] {

@@ -1,20 +1,22 @@
 import { createHash } from 'node:crypto'
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import { type PostgresAddress, libpqVariables, postgresUrl, postgresVariables } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
+import { remedyForTaken } from '../seeds/already-there.ts'
 import { findSeedFiles } from '../seeds/find-seed-files.ts'
 import { withPostgres, withPostgresPool } from '../services/postgres.ts'
 import { quote } from '../services/postgres-admin.ts'
 import type { Seed, SeedStep } from '../spec/infra-options.ts'
+import { identifyStep } from '../spec/identify-step.ts'
 import type { ResolvedTemplate } from '../spec/resolve-spec.ts'
-import { hashFiles } from './hash-files.ts'
+import { hashFiles, locateFile } from './hash-files.ts'
 import type { TemplatePlan } from './templates.ts'
 
 /** One thing that is done to a template, and what it depends on. */
 interface Step {
   readonly inputs: string
   readonly files: readonly string[]
-  /** Whether `inputs` is all that it depends on. */
+  /** Whether `inputs` is all that it depends on, in another process too. */
   readonly isRepeatable: boolean
   readonly run: (address: PostgresAddress) => Promise<void>
 }
@@ -25,7 +27,7 @@ interface Step {
  * @throws InfraError `INFRA_SEED_MISSING` when a configured path does not exist
  */
 export function planTemplates(templates: readonly ResolvedTemplate[], root: string): TemplatePlan[] {
-  const plans = templates.map((template) => planTemplate(template, root))
+  const plans = templates.flatMap((template) => planTemplate(template, root))
   // Each stands behind the one that it adds to.
   const repeatable = new Set<string | undefined>([undefined])
   return plans.map((plan) => {
@@ -37,13 +39,25 @@ export function planTemplates(templates: readonly ResolvedTemplate[], root: stri
   })
 }
 
-function planTemplate(template: ResolvedTemplate, root: string): TemplatePlan {
+/** What stands before the first function that nobody can know again becomes a template of its own: runs have it in common. */
+function planTemplate(template: ResolvedTemplate, root: string): TemplatePlan[] {
   const { name, from, extensions } = template
   const sources = [...planSource('migrations', template, root), ...planSource('seeds', template, root)]
   const steps = [...extensions.map(planExtension), ...sources]
+  const end = steps.findIndex((step) => !step.isRepeatable)
+  if (end <= 0) {
+    return [planSteps(steps, { name, from })]
+  }
+  const beginning = `${name}, without its functions`
+  return [
+    planSteps(steps.slice(0, end), { name: beginning, from, isBeginning: true }),
+    planSteps(steps.slice(end), { name, from: beginning }),
+  ]
+}
+
+function planSteps(steps: readonly Step[], place: Pick<TemplatePlan, 'name' | 'from' | 'isBeginning'>): TemplatePlan {
   return {
-    name,
-    from,
+    ...place,
     files: steps.flatMap(({ files }) => files),
     isEmpty: steps.length === 0,
     isRepeatable: steps.every((step) => step.isRepeatable),
@@ -70,11 +84,11 @@ function planSeed(key: 'migrations' | 'seeds', seed: Seed, root: string): Step[]
   if (typeof seed === 'string') {
     return planFiles(findSeedFiles('postgres', { root, migrations: [], seeds: [], [key]: [seed] }), root)
   }
-  const step = typeof seed === 'function' ? { name: seed.name || `a function of ${key}`, files: [], run: seed } : seed
-  const inputs = `${step.name} ${String(step.run)} ${hashFiles(step.files, root)}`
-  const files = step.files.map((file) => resolve(root, file))
-  // What else a function reads nobody knows, unless it names its files.
-  return [{ inputs, files, isRepeatable: files.length > 0, run: runStep(step, root) }]
+  const step: SeedStep =
+    typeof seed === 'function' ? { name: seed.name || `a function of ${key}`, files: [], run: seed } : seed
+  const inputs = `${identifyStep(step)} ${hashFiles(step.files, root)}`
+  const files = step.files.map((file) => locateFile(file, root))
+  return [{ inputs, files, isRepeatable: step.key !== undefined, run: runStep(step, root) }]
 }
 
 function planExtension(extension: string): Step {
@@ -128,7 +142,7 @@ function runStep(step: SeedStep, root: string): (address: PostgresAddress) => Pr
 function stepFailed({ name }: SeedStep, error: unknown): InfraError {
   return new InfraError('INFRA_SEED_FAILED', {
     problem: `Cannot fill the template: ${name} failed: ${messageOf(error)}`,
-    remedy: `Correct ${name} and run the tests again`,
+    remedy: remedyForTaken(messageOf(error)) ?? `Correct ${name} and run the tests again`,
     service: 'postgres',
     cause: error,
   })

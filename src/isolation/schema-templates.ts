@@ -6,7 +6,7 @@ import type { Report } from '../report/events.ts'
 import { listOutside } from '../services/objects-outside.ts'
 import { withPostgres } from '../services/postgres.ts'
 import type { SchemaAdmin } from '../services/schema-admin.ts'
-import { findPlan, type TemplatePlan, type TemplateSource } from './templates.ts'
+import { layersOf, type TemplatePlan, type TemplateSource } from './templates.ts'
 
 const MOST_OBJECTS_TOLD_OF = 3
 
@@ -31,7 +31,7 @@ export class SchemaTemplates implements TemplateSource {
   }
 
   async ensure(name: string): Promise<string> {
-    const layers = this.#layersOf(name)
+    const layers = layersOf(this.#options.plans, name)
     const identity = this.databaseOf(name)
     this.#options.admin.defineTemplate(identity, (address) => this.#fill(name, layers, address))
     return identity
@@ -39,7 +39,7 @@ export class SchemaTemplates implements TemplateSource {
 
   /** Another name for other steps, so that what was made of the ones before is known to be old. */
   databaseOf(name: string): string {
-    const inputs = this.#layersOf(name).map((layer) => layer.inputs)
+    const inputs = layersOf(this.#options.plans, name).map((layer) => layer.inputs)
     return `${name} ${createHash('sha256').update(inputs.join('\n')).digest('hex').slice(0, 24)}`
   }
 
@@ -58,12 +58,6 @@ export class SchemaTemplates implements TemplateSource {
     }
     this.#proved.add(name)
     report({ type: 'template-ready', template: name, isNew: true, elapsedMs: clock.now() - beganMs })
-  }
-
-  /** The lowest first. */
-  #layersOf(name: string): readonly TemplatePlan[] {
-    const plan = findPlan(this.#options.plans, name)
-    return plan.from === undefined ? [plan] : [...this.#layersOf(plan.from), plan]
   }
 }
 

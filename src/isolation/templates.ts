@@ -5,6 +5,8 @@ import type { Clock } from '../internal/clock.ts'
 import type { Report } from '../report/events.ts'
 import { templateUnknown } from '../spec/rules.ts'
 import { type PostgresAdmin, sqlState } from '../services/postgres-admin.ts'
+import type { ServerObjects } from '../services/postgres-survey.ts'
+import { type ServerWide, without } from '../services/server-wide.ts'
 
 const LEAVE_LIMIT_MS = 2_000
 const LEAVE_POLL_MS = 20
@@ -23,6 +25,8 @@ export interface TemplatePlan {
   readonly isEmpty: boolean
   /** Whether equal inputs are sure to make an equal template, in another run too. */
   readonly isRepeatable: boolean
+  /** Whether it is the beginning of the template on top of it, which nobody can ask for. */
+  readonly isBeginning?: boolean
   /** Fills the database there. */
   readonly build: (address: PostgresAddress) => Promise<void>
 }
@@ -32,8 +36,12 @@ export interface TemplatesOptions {
   readonly plans: readonly TemplatePlan[]
   /** A template is only good for the server that made it. */
   readonly serverVersion: string
+  /** Identifies the run in the names of templates that no other run can use. */
+  readonly runId: string
   readonly report: Report
   readonly clock: Clock
+  /** What steps make beside the database, on a server that is ours alone; none: it stays. */
+  readonly serverWide?: ServerWide
   /** Called before a template is looked for, where somebody might sweep it. */
   readonly hold?: (database: string) => Promise<void>
 }
@@ -51,17 +59,24 @@ export class Templates implements TemplateSource {
   readonly #admin: PostgresAdmin
   readonly #plans: readonly TemplatePlan[]
   readonly #serverVersion: string
+  readonly #runId: string
   readonly #report: Report
   readonly #clock: Clock
+  readonly #serverWide: ServerWide | undefined
   readonly #hold: TemplatesOptions['hold']
+  /** Builds that are under way; what two make at once could be of either. */
+  readonly #underWay = new Set<{ isAlone: boolean }>()
+  #clearing: Promise<unknown> | undefined
   readonly #ensured = new Map<string, Promise<string>>()
 
-  constructor({ admin, plans, serverVersion, report, clock, hold }: TemplatesOptions) {
+  constructor({ admin, plans, serverVersion, runId, report, clock, serverWide, hold }: TemplatesOptions) {
     this.#report = report
     this.#admin = admin
     this.#plans = plans
     this.#serverVersion = serverVersion
+    this.#runId = runId
     this.#clock = clock
+    this.#serverWide = serverWide
     this.#hold = hold
   }
 
@@ -79,19 +94,28 @@ export class Templates implements TemplateSource {
     return ensured
   }
 
-  /** The name of a template's database: its fingerprint over everything that went in, the server's version included. */
+  /**
+   * The name of a template's database: its fingerprint over everything that went in, the server's version included. One
+   * that another run could not know for its own bears the mark of this run, and goes with it.
+   */
   databaseOf(name: string): string {
-    return `vitest_infra_t_${this.#fingerprint(this.#planOf(name)).slice(0, 24)}`
+    const plan = this.#planOf(name)
+    const owner = plan.isRepeatable ? '' : `${this.#runId}_`
+    return `vitest_infra_${owner}t_${this.#fingerprint(plan).slice(0, 24)}`
   }
 
   async #ensure(plan: TemplatePlan): Promise<string> {
-    const source = plan.from === undefined ? undefined : await this.ensure(plan.from)
+    const from = plan.from === undefined ? undefined : this.#planOf(plan.from)
+    const askedMs = this.#clock.now()
+    const source = from && (await this.ensure(from.name))
+    const beganMs = from?.isBeginning ? askedMs : this.#clock.now()
     const database = this.databaseOf(plan.name)
-    const beganMs = this.#clock.now()
     await this.#hold?.(database)
     const isNew = await this.#build(plan, database, source)
     const elapsedMs = this.#clock.now() - beganMs
-    this.#report({ type: 'template-ready', template: plan.name, isNew, elapsedMs })
+    if (!plan.isBeginning) {
+      this.#report({ type: 'template-ready', template: plan.name, isNew, elapsedMs })
+    }
     return database
   }
 
@@ -105,18 +129,47 @@ export class Templates implements TemplateSource {
       if ((await this.#admin.templateState(database)) === 'sealed') {
         return false
       }
+      // What templates that are out of date have made would be in the way of this one.
+      await (this.#clearing ??= this.#clear())
       await this.#createAnew(database, source)
+      const build = { isAlone: this.#underWay.size === 0 }
+      this.#underWay.forEach((other) => (other.isAlone = false))
+      this.#underWay.add(build)
+      const before = await this.#serverWide?.list()
       try {
         await plan.build({ ...this.#admin.address, database })
         await this.#awaitNobody(plan.name, database)
+        await this.#noteMade(database, before)
         await this.#admin.sealTemplate(database)
       } catch (error) {
         // Nobody would ask for it again once its inputs are corrected. Not by force: this very process may be in it.
         await this.#admin.dropDatabase(database, { force: false }).catch(() => {})
+        if (build.isAlone) {
+          await this.#removeMade(before).catch(() => {})
+        }
         throw error
+      } finally {
+        this.#underWay.delete(build)
       }
       return true
     })
+  }
+
+  /** What stays all the same, the build that it is in the way of tells of. */
+  async #clear(): Promise<void> {
+    await this.#serverWide?.clear(this.#plans.map(({ name }) => this.databaseOf(name))).catch(() => {})
+  }
+
+  async #noteMade(database: string, before: ServerObjects | undefined): Promise<void> {
+    if (this.#serverWide && before) {
+      await this.#serverWide.note(database, without(await this.#serverWide.list(), before))
+    }
+  }
+
+  async #removeMade(before: ServerObjects | undefined): Promise<void> {
+    if (this.#serverWide && before) {
+      await this.#serverWide.remove(without(await this.#serverWide.list(), before))
+    }
   }
 
   /** The server goes on with the statement of a builder that was killed, so what it makes may appear between the two. */
@@ -163,16 +216,30 @@ export class Templates implements TemplateSource {
   }
 }
 
+/** Stands for templates that cannot be planned: whoever asks for one is told why. */
+export function unplannedTemplates(reason: unknown): TemplateSource {
+  return {
+    ensure: () => Promise.reject(reason as Error),
+    databaseOf: () => '',
+  }
+}
+
 /** The plan of a template; throws where nobody has defined it. */
 export function findPlan(plans: readonly TemplatePlan[], name: string): TemplatePlan {
   const plan = plans.find((known) => known.name === name)
   if (!plan) {
     throw templateUnknown(
       name,
-      plans.map((known) => known.name),
+      plans.flatMap((known) => (known.isBeginning ? [] : [known.name])),
     )
   }
   return plan
+}
+
+/** All that a template is made from, the lowest first. */
+export function layersOf(plans: readonly TemplatePlan[], name: string): readonly TemplatePlan[] {
+  const plan = findPlan(plans, name)
+  return plan.from === undefined ? [plan] : [...layersOf(plans, plan.from), plan]
 }
 
 /** Whether a database was there already, or turned out to be made by somebody else at the same time. */

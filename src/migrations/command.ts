@@ -2,7 +2,7 @@ import type { SeedStep } from '../spec/infra-options.ts'
 import { assertFilled } from './assert-filled.ts'
 import type { Host } from './await-end.ts'
 import { runTool } from './run-tool.ts'
-import { filesFrom, nameProcess, type ProcessOptions } from './tool-options.ts'
+import { filesFrom, keyOf, nameProcess, type ProcessOptions } from './tool-options.ts'
 
 /** Options of `command()`. */
 export interface CommandOptions extends ProcessOptions {
@@ -15,6 +15,7 @@ export function defineCommand(words: readonly [string, ...string[]], options: Co
   const name = nameProcess(words, options)
   return {
     name,
+    ...keyOf('command', { words, ...options }),
     files: filesFrom(options.cwd, ...options.files),
     async run(context) {
       await runTool({ name, command: words, options, context, host })

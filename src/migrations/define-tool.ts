@@ -3,7 +3,7 @@ import type { SeedContext, SeedStep } from '../spec/infra-options.ts'
 import { assertFilled } from './assert-filled.ts'
 import type { Host } from './await-end.ts'
 import { assertExists, runTool } from './run-tool.ts'
-import { filesFrom, nameProcess, type ToolOptions } from './tool-options.ts'
+import { filesFrom, keyOf, manifestOf, nameProcess, type ToolOptions } from './tool-options.ts'
 import { findScript } from './user-package.ts'
 
 /** A migration tool with a command line that an npm package brings. */
@@ -29,7 +29,8 @@ export function defineTool(tool: Tool, options: ToolOptions, host: Host): SeedSt
   const name = nameProcess([...nodeWords(nodeArgs), tool.bin, ...words], options)
   return {
     name,
-    files: filesFrom(cwd, tool.folder, ...(tool.files ?? []), ...files),
+    ...keyOf(tool.bin, { words, folder: tool.folder, ...options }),
+    files: filesFrom(cwd, manifestOf(tool.packageName), tool.folder, ...(tool.files ?? []), ...files),
     async run(context) {
       const directory = resolve(context.root, cwd ?? '.')
       const script = findScript(tool.packageName, tool.bin, directory)
@@ -42,7 +43,7 @@ export function defineTool(tool: Tool, options: ToolOptions, host: Host): SeedSt
   }
 }
 
-/** Arguments for Node change what a tool does, so they belong to its name. */
+/** As they stand on a command line. */
 export function nodeWords(nodeArgs: readonly string[]): string[] {
   return nodeArgs.length === 0 ? [] : ['node', ...nodeArgs]
 }

@@ -2,11 +2,13 @@ import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Pool } from 'pg'
 import { InfraError, messageOf } from '../errors.ts'
+import { remedyForTaken } from '../seeds/already-there.ts'
 import { describeSqlFailure } from '../seeds/describe-sql-failure.ts'
 import { readSeedFile } from '../seeds/seed-file.ts'
 import type { SeedStep } from '../spec/infra-options.ts'
 import { assertArguments } from './assert-arguments.ts'
 import { assertExists } from './run-tool.ts'
+import { filesFrom, manifestOf } from './tool-options.ts'
 import { assertInstalled, requireFrom } from './user-package.ts'
 
 /** Options of `drizzle()`. */
@@ -55,7 +57,8 @@ export function drizzle(options: DrizzleOptions = {}): SeedStep {
   const name = ['drizzle', schema, table].filter((word) => word !== undefined).join(' ')
   return {
     name,
-    files: [folder],
+    key: JSON.stringify(['drizzle', folder, schema, table]),
+    files: filesFrom(folder, '.', manifestOf('drizzle-orm')),
     async run({ pool, root }) {
       const migrationsFolder = resolve(root, folder)
       assertExists(migrationsFolder, { name, path: folder, root })
@@ -91,7 +94,7 @@ function describeFailure(error: unknown, folder: string): InfraError {
   const cause = error instanceof Error && error.cause !== undefined ? `\n${messageOf(error.cause)}` : ''
   return new InfraError('INFRA_SEED_FAILED', {
     problem: `Cannot migrate with drizzle: ${messageOf(error)}${cause}`,
-    remedy: `Correct the migrations in "${folder}" and run the tests again`,
+    remedy: remedyForTaken(cause) ?? `Correct the migrations in "${folder}" and run the tests again`,
     service: 'postgres',
     cause: error,
   })

@@ -6,7 +6,7 @@ import { assertFilled } from './assert-filled.ts'
 import { nodeWords } from './define-tool.ts'
 import type { Host } from './await-end.ts'
 import { assertExists, runTool } from './run-tool.ts'
-import { filesFrom, nameProcess, type NodeToolOptions } from './tool-options.ts'
+import { filesFrom, keyOf, manifestOf, nameProcess, type NodeToolOptions } from './tool-options.ts'
 import { assertInstalled } from './user-package.ts'
 
 /** Options of `kysely()`. */
@@ -28,7 +28,8 @@ export function defineKysely(given: KyselyOptions, host: Host): SeedStep {
   const name = nameProcess([...nodeWords(nodeArgs), 'kysely', ...settings], options)
   return {
     name,
-    files: filesFrom(cwd, folder, ...files),
+    ...keyOf('kysely', { folder, migrator, ...options }),
+    files: filesFrom(cwd, manifestOf('kysely'), folder, ...files),
     async run(context) {
       const directory = resolve(context.root, cwd ?? '.')
       const absolute = resolve(directory, folder)

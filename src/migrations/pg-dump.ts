@@ -38,6 +38,7 @@ export function pgDump(file: string, options: PgDumpOptions = {}): SeedStep {
   const { missingRoles = 'fail' } = options
   return {
     name: missingRoles === 'skip' ? `pg_dump ${file} without missing roles` : `pg_dump ${file}`,
+    key: JSON.stringify(['pgDump', file, missingRoles]),
     files: [file],
     async run({ pool, root }) {
       const path = resolve(root, file)

@@ -38,6 +38,7 @@ export function sqlFolder(folder: string, options: SqlFolderOptions = {}): SeedS
   const name = [`SQL of ${folder}`, convention, exclude && `without ${exclude}`].filter(Boolean).join(' ')
   return {
     name,
+    key: JSON.stringify(['sqlFolder', folder, convention, String(exclude)]),
     files: [folder],
     async run({ pool, root }) {
       const files = await readForward(folder, { root, convention, exclude })
@@ -60,7 +61,7 @@ interface Reading {
 async function readForward(folder: string, { root, convention, exclude }: Reading): Promise<SeedFile[]> {
   const rules: SqlConvention = SQL_CONVENTIONS[convention]
   const paths = findSeedFiles('postgres', { root, migrations: [folder], seeds: [] }).filter(
-    (path) => rules.isForward(basename(path)) && !exclude?.test(nameIn(resolve(root, folder), path)),
+    (path) => rules.isForward(basename(path)) && !(exclude && isExcluded(nameIn(resolve(root, folder), path), exclude)),
   )
   if (paths.length === 0) {
     throw createSeedError({
@@ -93,6 +94,11 @@ async function loadAll(client: PoolClient, files: readonly SeedFile[]): Promise<
   for (const file of files) {
     await loadSqlFile(client, file)
   }
+}
+
+/** Unlike `test()`, `search()` does not go on from where a pattern with the flag `g` or `y` matched before. */
+function isExcluded(name: string, exclude: RegExp): boolean {
+  return name.search(exclude) >= 0
 }
 
 function nameIn(folder: string, path: string): string {

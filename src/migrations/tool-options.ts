@@ -1,6 +1,15 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import type { SeedContext } from '../spec/infra-options.ts'
+import { libpqVariables, postgresUrl, postgresVariables } from '../environment/variable-set.ts'
+import type { SeedContext, SeedStep } from '../spec/infra-options.ts'
+
+const SOME_ADDRESS = { host: 'localhost', port: 5432, user: 'user', password: 'password', database: 'database' }
+
+/** A database as any other. */
+const SAMPLE = {
+  url: postgresUrl(SOME_ADDRESS),
+  env: { ...postgresVariables(SOME_ADDRESS), ...libpqVariables(SOME_ADDRESS) },
+}
 
 /** Variables for a tool, or a function that makes them of the database's own. */
 export type ToolEnvironment =
@@ -48,13 +57,29 @@ export function filesFrom(cwd = '.', ...files: readonly (string | undefined)[]):
   return files.flatMap((file) => (file === undefined ? [] : [join(cwd, file)]))
 }
 
+/** Tells the version of a package that the user's project has. */
+export function manifestOf(packageName: string): string {
+  return `node_modules/${packageName}/package.json`
+}
+
+/** What to call a process. */
+export function nameProcess(words: readonly string[], { cwd }: ProcessOptions): string {
+  return cwd === undefined ? words.join(' ') : `${words.join(' ')} in ${cwd}`
+}
+
 /**
- * What to call a process. A step's name is part of the fingerprint, so all that changes what it does stands in it;
- * variables as a digest, since some are secret.
+ * The key of a step: all that its caller chose, but for the time that it may take, and variables as a digest, since some
+ * are secret. Without one, where the variables cannot be known before there is a database.
  */
-export function nameProcess(words: readonly string[], { cwd, env }: ProcessOptions): string {
-  const place = cwd === undefined ? '' : ` in ${cwd}`
-  return `${words.join(' ')}${place}${env === undefined ? '' : ` with variables ${digest(env)}`}`
+export function keyOf(
+  tool: string,
+  { env, timeoutMs: _, ...options }: ProcessOptions & Readonly<Record<string, unknown>>,
+): Pick<SeedStep, 'key'> {
+  try {
+    return { key: JSON.stringify([tool, options, env === undefined ? '' : digest(env)]) }
+  } catch {
+    return {}
+  }
 }
 
 /** The variables of a process, over those of this one. */
@@ -65,7 +90,11 @@ export function environmentFor(
   return { ...env, ...(typeof given === 'function' ? given({ url, env }) : given) }
 }
 
+/** What a function closes over shows in what it returns. */
 function digest(env: ToolEnvironment): string {
-  const text = typeof env === 'function' ? String(env) : JSON.stringify(env)
-  return createHash('sha256').update(text).digest('hex').slice(0, 8)
+  const given = typeof env === 'function' ? env(SAMPLE) : env
+  const variables = Object.entries(given).toSorted(([left], [right]) => (left < right ? -1 : 1))
+  return createHash('sha256')
+    .update(JSON.stringify([variables, typeof env === 'function' ? String(env) : '']))
+    .digest('hex')
 }

@@ -75,14 +75,28 @@ export interface SeedContext {
   readonly root: string
 }
 
-/** Fills a database; its own text counts as its content. */
+/**
+ * Fills a database. Nobody else can see what it depends on, so it runs once in each run; a {@link SeedStep} with a `key`
+ * runs once for all of them.
+ */
 export type SeedFunction = (context: SeedContext) => unknown
 
 /** A function or a tool that fills a database. */
 export interface SeedStep {
   /** What to call it in a message. */
   readonly name: string
-  /** Files and folders that it reads: when one changes, the template is built anew. */
+  /**
+   * Stands for all that it depends on beside its own text and its files, such as `` `users ${count}` `` for a function that
+   * closes over `count`. Steps that agree in name, key, text and files make equal databases: later runs use what an
+   * earlier one has built.
+   *
+   * @default none: it runs once in each run
+   */
+  readonly key?: string
+  /**
+   * Files and folders that it reads: when one changes, the template is built anew. What is in `node_modules` is looked for
+   * as Node does, in the folders above, too.
+   */
   readonly files: readonly string[]
   readonly run: SeedFunction
 }
@@ -237,7 +251,7 @@ export interface InfraOptions {
   readonly template?: string
   /**
    * Whether PostgreSQL, initialised and with its templates, is kept as an image of the engine, from which the next run
-   * with the same inputs starts. What a function without `files` fills is made anew each time.
+   * with the same inputs starts. What a function fills that has no `key` is made anew each time.
    *
    * @default `VITEST_INFRA_SNAPSHOT` (`'on'` or `'off'`), else `true`, but `false` where `CI` is set
    */

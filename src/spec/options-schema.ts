@@ -23,7 +23,7 @@ import {
 const labels = record(filled, text)
 const paths = v.union([filled, v.array(filled)])
 
-const step = shape({ name: filled, files: v.array(filled), run: v.function() }, ['name', 'files', 'run'])
+const step = shape({ name: filled, key: filled, files: v.array(filled), run: v.function() }, ['name', 'files', 'run'])
 const seed = v.union([filled, v.function(), step], 'must be a path, a function or a step')
 const seeds = v.union([seed, v.array(seed)], 'must be a path, a function, a step, or a list of them')
 const sources = { extensions: v.array(name), migrations: seeds, seeds }

@@ -6,13 +6,14 @@ import { type LeaseLimit, limitDatabases } from '../isolation/lease-limit.ts'
 import { dropLeftovers } from '../isolation/leftovers.ts'
 import { planTemplates } from '../isolation/plan-templates.ts'
 import { PostgresServers } from '../isolation/postgres-servers.ts'
-import { type TemplatePlan, Templates } from '../isolation/templates.ts'
+import { layersOf, type TemplatePlan, Templates, unplannedTemplates } from '../isolation/templates.ts'
 import { redact } from '../internal/redact.ts'
 import { ensureUserDatabase, psqlCommand } from '../services/postgres.ts'
 import { PostgresAdmin } from '../services/postgres-admin.ts'
 import { createLogParser, LOG_LINE_PREFIX } from '../services/postgres-log.ts'
 import { copyPostgresData, sealPostgresCopy } from '../services/postgres-snapshot.ts'
 import type { PostgresSurvey } from '../services/postgres-survey.ts'
+import { ServerWide } from '../services/server-wide.ts'
 import type { HealthyServer, SnapshotUse } from '../services/service.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
 import { inheritPostgres, makeSpare, notePostgres, renewMain } from './inherited-postgres.ts'
@@ -60,6 +61,8 @@ export class PreparedPostgres {
   #servers: PostgresServers | undefined
   #taking: SnapshotTaking | undefined
   readonly #closing = new AbortController()
+  /** Why the templates could not be planned when they were looked at last. */
+  #unplanned: { readonly reason: unknown } | undefined
 
   private constructor(server: HealthyServer, admin: PostgresAdmin, { spec, plans, context }: PreparedPostgresOptions) {
     this.#spec = spec
@@ -67,9 +70,17 @@ export class PreparedPostgres {
     this.#context = context
     this.#server = server
     this.#admin = admin
-    const { report, clock } = context
+    const { runId, report, clock } = context
     this.#createTemplates = (given) =>
-      new Templates({ admin, plans: given, serverVersion: server.version, report, clock })
+      new Templates({
+        admin,
+        plans: given,
+        serverVersion: server.version,
+        runId,
+        report,
+        clock,
+        serverWide: new ServerWide(admin),
+      })
     this.#templates = this.#createTemplates(plans)
   }
 
@@ -83,14 +94,24 @@ export class PreparedPostgres {
     )
   }
 
-  /** Looks again at what the templates are made from; those that changed, and those on top of them, are made anew. */
+  /**
+   * Looks again at what the templates are made from; those that changed, and those on top of them, are made anew. Where
+   * something is missing, whoever wants a database is told until it is there again.
+   */
   async refresh(): Promise<void> {
-    const before = this.#plans.map(({ name }) => this.#templates.databaseOf(name))
-    this.#plans = planTemplates(this.#spec.templates, this.#context.root)
-    const templates = this.#createTemplates(this.#plans)
-    this.#templates = templates
-    await this.#databases?.useTemplates(templates)
-    if (this.#plans.some(({ name }, index) => templates.databaseOf(name) !== before[index])) {
+    const before = this.#unplanned ? [] : this.#wanted()
+    try {
+      this.#plans = planTemplates(this.#spec.templates, this.#context.root)
+      this.#unplanned = undefined
+    } catch (reason) {
+      this.#unplanned = { reason }
+      await this.#databases?.useTemplates(unplannedTemplates(reason))
+      await this.#servers?.renew()
+      return
+    }
+    this.#templates = this.#createTemplates(this.#plans)
+    await this.#databases?.useTemplates(this.#templates)
+    if (this.#wanted().some((database, index) => database !== before[index])) {
       await this.#servers?.renew()
     }
   }
@@ -131,8 +152,17 @@ export class PreparedPostgres {
     const templates = this.#templates
     const inherited =
       snapshot.kind === 'attached'
-        ? await inheritPostgres(admin, { database, template: templates.databaseOf(DEFAULT), note: snapshot.note })
+        ? await inheritPostgres(admin, {
+            database,
+            template: templates.databaseOf(DEFAULT),
+            wanted: this.#wanted(),
+            note: snapshot.note,
+          })
         : undefined
+    if (inherited?.isCleared) {
+      // Also if nothing comes of this run.
+      noteForNextRun?.(await notePostgres(admin, database))
+    }
     await ensureUserDatabase({ ...address, user, password, database })
     if (snapshot.kind === 'missing') {
       await this.#takeSnapshot(admin, templates, snapshot)
@@ -176,10 +206,10 @@ export class PreparedPostgres {
       await this.#context.clock.sleep(TIDYING_DELAY_MS, this.#closing.signal)
     }
     if (inherited) {
-      const wanted = this.#plans.map(({ name }) => this.#templates.databaseOf(name))
-      await dropLeftovers(this.#admin, inherited, wanted)
+      await dropLeftovers(this.#admin, inherited, this.#wanted())
     }
-    if (this.#spec.database !== this.#admin.address.database) {
+    // No other run could use one of a template that this run alone knows.
+    if (this.#spec.database !== this.#admin.address.database && this.#isRepeatable(DEFAULT)) {
       await makeSpare(this.#admin, template)
     }
   }
@@ -198,6 +228,9 @@ export class PreparedPostgres {
       address: { ...address, user, password, database: this.#spec.database },
       main,
       takeBase: async () => {
+        if (this.#unplanned) {
+          throw this.#unplanned.reason
+        }
         // One that cannot be built is told to the file that wants it, on whose server it is tried again.
         await Promise.allSettled(this.#plans.map(async ({ name }) => this.#templates.ensure(name)))
         await this.#admin.checkpoint()
@@ -205,7 +238,7 @@ export class PreparedPostgres {
       },
       // What they find is no news.
       createTemplates: (admin) =>
-        new Templates({ admin, plans: this.#plans, serverVersion: version, report: () => {}, clock }),
+        new Templates({ admin, plans: this.#plans, serverVersion: version, runId, report: () => {}, clock }),
       onDropped: (objects) => report({ type: 'objects-dropped', objects }),
     })
     await this.#servers.renew()
@@ -239,6 +272,11 @@ export class PreparedPostgres {
     }
   }
 
+  /** The databases of all templates. */
+  #wanted(): readonly string[] {
+    return this.#plans.map(({ name }) => this.#templates.databaseOf(name))
+  }
+
   #isRepeatable(template: string): boolean {
     return this.#plans.some(({ name, isRepeatable }) => name === template && isRepeatable)
   }
@@ -258,16 +296,15 @@ export class PreparedPostgres {
   /** As the image has created it: empty. A snapshot has it filled. */
   async #fillNew(admin: PostgresAdmin, template: string): Promise<void> {
     const { database } = this.#spec
+    const layers = layersOf(this.#plans, DEFAULT)
     if (database === admin.address.database) {
       // We are connected to it, so it cannot be replaced.
-      await this.#default?.build(admin.address)
-    } else if (!this.#default?.isEmpty) {
+      for (const layer of layers) {
+        await layer.build(admin.address)
+      }
+    } else if (!layers.every(({ isEmpty }) => isEmpty)) {
       await admin.dropDatabase(database, { force: true })
       await admin.createDatabase(database, template)
     }
-  }
-
-  get #default(): TemplatePlan | undefined {
-    return this.#plans.find(({ name }) => name === DEFAULT)
   }
 }

@@ -26,7 +26,7 @@ export async function openSharedDatabases(
         what: 'databases',
         remedy: `Have an administrator run: ALTER ROLE ${quote(user)} CREATEDB; or set postgres.isolation to 'schema', which needs schemas alone`,
       }),
-    createTemplates: (plans) => new Templates({ admin, plans, serverVersion, report, clock, hold }),
+    createTemplates: (plans) => new Templates({ admin, plans, serverVersion, runId, report, clock, hold }),
     reset: (name, template) => resetter.reset(name, template),
   }
 }

@@ -3,8 +3,12 @@ import { EnvironmentPatch } from '../environment/environment-patch.ts'
 import type { StackFacts } from '../environment/infra-facts.ts'
 import { InfraError } from '../errors.ts'
 import type { Report } from '../report/events.ts'
+import { identifyStep } from '../spec/identify-step.ts'
+import type { SeedFunction, SeedStep } from '../spec/infra-options.ts'
 import type { ResolvedSpec } from '../spec/resolve-spec.ts'
 import type { StartContext, StartingInfra, UpInfra } from '../stack/start-infra.ts'
+
+type StepIdentity = Omit<SeedStep, 'files'>
 
 /** The variables of one project, for what a file of it was given. */
 export type ProjectVariables = (facts: StackFacts) => Readonly<Record<string, string>>
@@ -13,7 +17,7 @@ export type ProjectVariables = (facts: StackFacts) => Readonly<Record<string, st
 export class InfraRun {
   /** The variables of this run in the main process. */
   readonly environment: EnvironmentPatch
-  readonly #stackKey: string
+  readonly #spec: ResolvedSpec
   readonly #variables = new Map<string, ProjectVariables>()
   readonly #starting: Promise<StartingInfra>
   /** The projects that were told of a start that failed. */
@@ -27,7 +31,7 @@ export class InfraRun {
   constructor(spec: ResolvedSpec, context: Omit<StartContext, 'variables'>) {
     this.environment = new EnvironmentPatch(context.environment)
     this.#report = context.report
-    this.#stackKey = stackKey(spec)
+    this.#spec = spec
     const variables = (project: string, facts: StackFacts) => this.#variables.get(project)?.(facts) ?? {}
     // As Vite's command does: Testcontainers takes a third less time to load when it was compiled once.
     enableCompileCache()
@@ -61,11 +65,8 @@ export class InfraRun {
    * @throws InfraError `INFRA_OPTIONS_CONFLICT` if `spec` asks for another stack than the run's first project did
    */
   async up(spec: ResolvedSpec): Promise<UpInfra> {
-    if (stackKey(spec) !== this.#stackKey) {
-      throw new InfraError('INFRA_OPTIONS_CONFLICT', {
-        problem: 'Cannot start the stack: two projects of this run ask for different ones',
-        remedy: 'Give infra() the same options in each project, or move them into one infra.config.ts at the root',
-      })
+    if (stackKey(spec) !== stackKey(this.#spec)) {
+      throw optionsConflict(this.#spec, spec)
     }
     return (await this.#starting).up
   }
@@ -104,9 +105,38 @@ export class InfraRun {
   }
 }
 
-/** Equal for specs that one stack can serve; how it is divided among files is each project's own affair. */
-function stackKey(spec: ResolvedSpec): string {
-  const { root, provider, startupTimeoutMs, snapshot, keepAliveMs, postgres, redis, custom } = spec
+/**
+ * Equal for specs that one stack can serve; how it is divided among files, and the names of variables, are each project's
+ * own affair.
+ */
+function stackKey(spec: ResolvedSpec, idOf: (step: StepIdentity) => string = identifyStep): string {
+  const { root, provider, startupTimeoutMs, snapshot, keepAliveMs, postgres, redis } = spec
+  const custom = spec.custom.map(({ env: _, ...server }) => server)
   const stack = { root, provider, startupTimeoutMs, snapshot, keepAliveMs, postgres, redis, custom }
-  return JSON.stringify(stack, (_key, value: unknown) => (typeof value === 'function' ? String(value) : value))
+  return JSON.stringify(stack, (_key, value: unknown) => {
+    if (typeof value === 'function') {
+      return idOf({ name: value.name, run: value as SeedFunction })
+    }
+    return isStep(value) ? { ...value, run: idOf(value) } : value
+  })
+}
+
+function isStep(value: unknown): value is SeedStep {
+  return typeof value === 'object' && value !== null && 'run' in value && typeof value.run === 'function'
+}
+
+function optionsConflict(one: ResolvedSpec, other: ResolvedSpec): InfraError {
+  const byText = ({ run }: StepIdentity) => String(run)
+  if (stackKey(one, byText) === stackKey(other, byText)) {
+    return new InfraError('INFRA_OPTIONS_CONFLICT', {
+      problem:
+        'Cannot start the stack: two projects of this run fill its databases with functions that look alike but are not the same, so that their values may differ',
+      remedy:
+        'Move the functions into one infra.config.ts at the root, or give each as a step with a key: { name, key, files, run }',
+    })
+  }
+  return new InfraError('INFRA_OPTIONS_CONFLICT', {
+    problem: 'Cannot start the stack: two projects of this run ask for different ones',
+    remedy: 'Give infra() the same options in each project, or move them into one infra.config.ts at the root',
+  })
 }

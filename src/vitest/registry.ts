@@ -9,6 +9,8 @@ export const PLUGIN_NAME = 'vitest-infra'
 interface Registry {
   /** What was said to `infra()`, by project. */
   readonly options: WeakMap<TestProject, InfraOptions>
+  /** What stands at a place of a file that Vitest reads more than once, by the server of its root. */
+  readonly written: WeakMap<object, Map<string, InfraOptions>>
   /** The one run of each Vitest, however many of its projects ask for it. */
   readonly runs: WeakMap<Vitest, InfraRun>
   /** The projects that have services. */
@@ -20,5 +22,10 @@ const KEY = Symbol.for('vitest-infra/registry')
 /** Kept on `globalThis`, because a package that is linked or imported by path is loaded twice in one process. */
 export function registry(): Registry {
   const holder = globalThis as { [KEY]?: Registry }
-  return (holder[KEY] ??= { options: new WeakMap(), runs: new WeakMap(), served: new WeakSet() })
+  return (holder[KEY] ??= {
+    options: new WeakMap(),
+    written: new WeakMap(),
+    runs: new WeakMap(),
+    served: new WeakSet(),
+  })
 }

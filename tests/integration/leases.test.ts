@@ -13,6 +13,7 @@ import { PostgresAdmin } from '../../src/services/postgres-admin.ts'
 import type { ProcessTask } from '../support/template-process.ts'
 
 const PROCESS = fileURLToPath(new URL('../support/template-process.ts', import.meta.url))
+const RUN_ID = Math.random().toString(16).slice(2, 10).padEnd(8, '0')
 const FRESH = { template: 'default', reuse: false } as const
 const USED = { template: 'default', reuse: true } as const
 
@@ -48,7 +49,7 @@ function planOfSql(sql: string, given: Partial<TemplatePlan> = {}): TemplatePlan
 
 function createTemplates(plans: readonly TemplatePlan[], events: InfraEvent[] = []): Templates {
   const report = (event: InfraEvent) => void events.push(event)
-  return new Templates({ admin, plans, serverVersion: postgres.version, report, clock: systemClock })
+  return new Templates({ admin, plans, serverVersion: postgres.version, runId: RUN_ID, report, clock: systemClock })
 }
 
 function createDatabases(plans: readonly TemplatePlan[], runId = Math.random().toString(16).slice(2, 10)): Databases {

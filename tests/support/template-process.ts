@@ -26,6 +26,7 @@ const templates = new Templates({
     { name: 'default', from: undefined, inputs: task.inputs, files: [], isEmpty: false, isRepeatable: true, build },
   ],
   serverVersion: '18',
+  runId: task.runId,
   report: (event) => say(event.type === 'template-ready' && event.isNew ? 'built' : 'found'),
   clock: systemClock,
 })

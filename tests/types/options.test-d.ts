@@ -1,5 +1,5 @@
 import { assertType, expectTypeOf, test } from 'vitest'
-import { defineInfra, type InfraOptions, type StackFacts } from 'vitest-infra'
+import { defineInfra, type InfraOptions, type SeedStep, type StackFacts } from 'vitest-infra'
 import { createGlobalSetup } from 'vitest-infra/global-setup'
 import { infra } from 'vitest-infra/plugin'
 import type { ServiceNamesIn } from '../../src/register.ts'
@@ -36,6 +36,16 @@ test('infra() takes every option', () => {
     snapshot: false,
     env: () => ({}),
   })
+})
+
+test('a step names its files, and may have a key', () => {
+  const run = async () => {}
+  assertType<SeedStep>({ name: 'users', files: [], run })
+  assertType<SeedStep>({ name: 'users', key: '10 users', files: ['users.txt'], run })
+  // @ts-expect-error: a key alone does not say which files are read
+  assertType<SeedStep>({ name: 'users', key: '10 users', run })
+  // @ts-expect-error: text, so that its equality is plain to see
+  assertType<SeedStep>({ name: 'users', key: 10, files: [], run })
 })
 
 test('infra() rejects options that do not exist', () => {

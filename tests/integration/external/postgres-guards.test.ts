@@ -3,6 +3,7 @@ import { postgresUrl } from '../../../src/environment/variable-set.ts'
 import { LeaseClient } from '../../../src/isolation/lease-client.ts'
 import { sweepDatabases } from '../../../src/isolation/sweep-databases.ts'
 import { withPostgres } from '../../../src/services/postgres.ts'
+import type { SeedContext } from '../../../src/spec/infra-options.ts'
 import {
   PASSWORD,
   type SomebodysServers,
@@ -52,6 +53,21 @@ test('a role that may not create databases is refused, with the command that let
   })
   await infra.stop()
   expect(await servers.look()).toEqual({ ...UNTOUCHED, roles: ['clerk', 'postgres', 'visitor'] })
+})
+
+test('what a function without a key fills is made in each run, and goes with it', async () => {
+  const root = `${import.meta.dirname}/../../..`
+  for (const count of [10, 20]) {
+    const seeds = ({ pool }: SeedContext) => pool.query(`CREATE TABLE users AS SELECT generate_series(1, ${count})`)
+    const options = { services: ['postgres'], postgres: { migrations: 'fixtures/postgres/migrations', seeds } } as const
+    const infra = startExternal(servers, options, { root })
+    const { facts } = await infra.up
+    expect(await ask('SELECT count(*)::int FROM users', facts.postgres.database)).toEqual([{ count }])
+    await infra.stop()
+    const { databases } = await servers.look()
+    expect(databases.filter((name) => /^vitest_infra_[0-9a-f]{8}_/.test(name))).toEqual([])
+  }
+  expect(withoutTemplates(await servers.look())).toEqual(UNTOUCHED)
 })
 
 test('a role that may is enough: it needs to be no superuser, and no template of one', async () => {

@@ -22,7 +22,14 @@ function createDatabases(): Databases {
   const inputs = `${expect.getState().currentTestName} ${process.pid} ${Math.random()}`
   const plan = { name: 'default', from: undefined, files: [], isEmpty: true, isRepeatable: true, inputs }
   const plans = [{ ...plan, build: async () => {} }]
-  const templates = new Templates({ admin, plans, serverVersion: '18', report: () => {}, clock: systemClock })
+  const templates = new Templates({
+    admin,
+    plans,
+    serverVersion: '18',
+    runId: '0badcafe',
+    report: () => {},
+    clock: systemClock,
+  })
   const runId = Math.random().toString(16).slice(2, 10)
   const databases = new Databases({ admin, templates, runId, target: 0, clock: systemClock, reset: async () => {} })
   onTestFinished(() => databases.close())

@@ -70,19 +70,25 @@ test('what extensions brought does not hide that a tool fills another database',
 test('an edited migration, another option and another variable each make another template', async () => {
   const root = copyProject('knex')
   const fingerprintOf = async (step = knex()) => (await planTemplate(step, root)).inputs
+  const sized = (size: string) => () => ({ SIZE: size })
   const first = await fingerprintOf()
   expect(await fingerprintOf(knex({ timeoutMs: 1 }))).toBe(first)
   const others = [
     await fingerprintOf(knex({ env: { SIZE: 'small' } })),
     await fingerprintOf(knex({ env: { SIZE: 'large' } })),
+    await fingerprintOf(knex({ env: sized('small') })),
+    await fingerprintOf(knex({ env: sized('large') })),
     await fingerprintOf(knex({ args: ['--env', 'test'] })),
     await fingerprintOf(knex({ nodeArgs: ['--conditions=test'] })),
     await fingerprintOf(knex({ folder: 'broken' })),
   ]
   writeFileSync(join(root, 'knexfile.js'), 'export default {}')
   others.push(await fingerprintOf())
+  mkdirSync(join(root, 'node_modules/knex'), { recursive: true })
+  writeFileSync(join(root, 'node_modules/knex/package.json'), '{ "version": "1.2.3" }')
+  others.push(await fingerprintOf())
   mkdirSync(join(root, 'migrations/below'))
   writeFileSync(join(root, 'migrations/below/3.js'), '')
   others.push(await fingerprintOf())
-  expect(new Set([first, ...others]).size).toBe(8)
+  expect(new Set([first, ...others]).size).toBe(others.length + 1)
 })

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { sqlFolder } from '../../../src/migrations.ts'
+import { createProject } from '../../unit/support/create-project.ts'
 import { buildTemplate, readTables } from './build-template.ts'
 
 const AUTHORS_AND_BOOKS = { authors: ['id', 'name'], books: ['id', 'author_id', 'title'] }
@@ -18,6 +19,21 @@ test('sqlFolder() runs what flyway would run, in order of versions', async () =>
   const client = await buildTemplate(sqlFolder('sql/flyway', { convention: 'flyway' }))
   expect(await readTables(client)).toEqual({ ...AUTHORS_AND_BOOKS, titles: ['title'] })
 })
+
+test.for(['g', 'y', 'gy', 'gi'])(
+  'sqlFolder() leaves out every file that a pattern with the flags %s names',
+  async (flags) => {
+    const drafts = Array.from({ length: 6 }, (_, index) => [
+      `db/draft_${index}.sql`,
+      `CREATE TABLE draft_${index} (id int)`,
+    ])
+    const root = createProject({ 'db/1.sql': 'CREATE TABLE kept (id int)', ...Object.fromEntries(drafts) })
+    const exclude = new RegExp('draft', flags)
+    exclude.lastIndex = 3
+    const client = await buildTemplate(sqlFolder('db', { exclude }), root)
+    expect(await readTables(client)).toEqual({ kept: ['id'] })
+  },
+)
 
 test('sqlFolder() counts lines from the top of the file', async () => {
   await expect(buildTemplate(sqlFolder('sql/dbmate', { convention: 'dbmate', exclude: /authors/ }))).rejects.toThrow(

@@ -56,8 +56,7 @@ const TOOLS: Record<string, Tool> = {
     tables: ['migrations'],
     broken: typeorm({ cwd: 'typeorm', dataSource, folder: 'src/broken', env: { MIGRATIONS: 'broken' } }),
     problem:
-      'Cannot fill the template: typeorm migration:run -d src/data-source.ts in typeorm with variables adedfade ' +
-      'ended with exit code 1',
+      'Cannot fill the template: typeorm migration:run -d src/data-source.ts in typeorm ' + 'ended with exit code 1',
     output: [/^query failed: ALTER TABLE nowhere/m, /^Error during migration run:$/m, /^QueryFailedError: relation/m],
   },
 }
