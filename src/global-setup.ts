@@ -2,6 +2,8 @@ import type { Reporter, TestProject, Vitest } from 'vitest/node'
 import type { StackFacts } from './environment/infra-facts.ts'
 import { InfraError, messageOf, plainError } from './errors.ts'
 import { systemClock } from './internal/clock.ts'
+import { withLetGo } from './internal/time-limit.ts'
+import { guardEnd } from './internal/guard-end.ts'
 import { cleanUpBeforeExit } from './internal/clean-up-before-exit.ts'
 import { projectFiles, readProject } from './read-project.ts'
 import type { Report } from './report/events.ts'
@@ -40,6 +42,9 @@ export function createGlobalSetup(options: InfraOptions = {}): (project: TestPro
   const place = placeOfCall(createGlobalSetup)
   return (project) => setUp(project, asFirstRead(project, place, options))
 }
+
+/** Of the time after which Vitest says "close timed out": what the end of a run may take. */
+const END_SHARE = 0.75
 
 /** `globalSetup: ['vitest-infra/global-setup']`: the same as the plugin, configured by `infra.config.ts`. */
 export default createGlobalSetup()
@@ -108,11 +113,12 @@ async function serve(project: TestProject, { served, options }: Serving): Promis
   const place = { directory: config.root, defaultRoot: vitest.config.root }
   const whileFailing = [watchFiles(vitest, projectFiles(place))]
   try {
+    const reading = guardEnd(process, () => reportEarlyEnd(createReporter(process.stderr), 'infra.config to load'))
     const spec = await readProject({
       ...place,
       options: registry().options.get(project) ?? optionsOfRoot(vitest) ?? options,
       environment: process.env,
-    })
+    }).finally(reading)
     if (isListing(process.argv) || servicesOf(spec).length === 0) {
       serveAtRest(served, spec)
     } else {
@@ -270,6 +276,21 @@ function tellOfRuns(vitest: Vitest, gathered: RunReport, up: UpInfra): void {
   })
 }
 
+function reportEarlyEnd(report: Report, awaited: string): void {
+  report({ type: 'ended-early', awaited })
+}
+
+/** What a run is waiting for, until it is over. */
+function watchStage(vitest: Vitest, run: InfraRun, spec: ResolvedSpec): () => string | undefined {
+  let awaited: (() => string) | undefined = () => run.awaits()
+  tellAroundRunEnd(vitest, { before: () => {}, after: () => (awaited = undefined) })
+  void run.up(spec).then(
+    () => (awaited &&= () => 'its tests'),
+    () => (awaited = undefined),
+  )
+  return () => awaited?.()
+}
+
 /** One stack per Vitest, taken down after its workers have ended. */
 async function ensureRun(project: TestProject, spec: ResolvedSpec): Promise<InfraRun> {
   const { vitest } = project
@@ -312,10 +333,11 @@ function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
     // The other projects of this round fail with it, too.
     void vitest.waitForTestRunEnd().then(run.expire, run.expire)
   })
+  const awaited = watchStage(vitest, run, spec)
   let closing: Promise<void> | undefined
-  const close = () => {
+  const close = (letGo: AbortSignal) => {
     closing ??= run
-      .close()
+      .close(letGo)
       .finally(() => gathered.close())
       .catch((error: unknown) => {
         report({ type: 'stop-failed', message: messageOf(error) })
@@ -323,12 +345,29 @@ function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
       })
     return closing
   }
-  const release = cleanUpBeforeExit(process, close)
+  const guarded = guardEnd(process, () => {
+    gathered.close()
+    reportEarlyEnd(report, closing ? 'the end of its servers' : (awaited() ?? 'Vitest to close'))
+  })
+  const endTimeoutMs = END_SHARE * vitest.config.teardownTimeout
+  const cleanUp = (endsWell: boolean) => {
+    const early = awaited()
+    // In watch mode whoever ends the process has seen what they wanted to see.
+    if (endsWell && !closing && early !== undefined && !vitest.config.watch) {
+      process.exitCode = 1
+      reportEarlyEnd(report, early)
+    }
+    return withLetGo(endTimeoutMs, close).finally(guarded)
+  }
+  const release = cleanUpBeforeExit(process, cleanUp)
   vitest.onClose(async () => {
     await workersEnded(vitest, systemClock)
-    await (closing ? undefined : run.settle())
-    await close()
+    await withLetGo(endTimeoutMs, async (letGo) => {
+      await (closing ? undefined : run.settle(letGo))
+      await close(letGo)
+    })
     release()
+    guarded()
   })
   return run
 }

@@ -4,11 +4,15 @@ import { pathToFileURL } from 'node:url'
 import { InfraError, messageOf } from './errors.ts'
 import { ownPassword } from './internal/own-password.ts'
 import { readTextIfPresent } from './internal/read-text.ts'
+import { TimeLimitError, withTimeLimit } from './internal/time-limit.ts'
 import { lineIn } from './internal/stack-line.ts'
 import { userFolder } from './internal/user-folder.ts'
 import { type InfraOptions, mergeOptions } from './spec/infra-options.ts'
 import { assertOptions } from './spec/options-schema.ts'
 import { type ResolvedSpec, resolveSpec } from './spec/resolve-spec.ts'
+
+/** Long enough for a secret that is fetched; what a run waits for without a word must come to an end. */
+const LOAD_TIMEOUT_MS = 30_000
 
 const CONFIG_FILES = ['infra.config.ts', 'infra.config.mts', 'infra.config.js', 'infra.config.mjs']
 
@@ -26,7 +30,7 @@ export interface ReadProjectOptions {
  * Reads what a project says of its stack, and settles it: the nearest `infra.config.*` from `directory` upward, under
  * `options`; and `.env` and `.env.example` beside it.
  *
- * @throws InfraError `INFRA_CONFIG_LOAD`, and all that `resolveSpec` throws
+ * @throws InfraError `INFRA_CONFIG_LOAD`, also for a file that is not loaded within 30 s, and all that `resolveSpec` throws
  */
 export async function readProject({
   directory,
@@ -105,10 +109,20 @@ async function importConfig(file: string): Promise<{ default?: unknown }> {
   try {
     // Node remembers what it imported, but a watched file changes.
     const version = statSync(file).mtimeMs
-    return (await import(`${pathToFileURL(file).href}?${version}`)) as { default?: unknown }
+    const load = () => import(`${pathToFileURL(file).href}?${version}`) as Promise<{ default?: unknown }>
+    return await withTimeLimit(LOAD_TIMEOUT_MS, load)
   } catch (error) {
-    throw configFailed(file, error)
+    throw error instanceof TimeLimitError ? configSilent(file, error) : configFailed(file, error)
   }
+}
+
+/** What it awaits at its top level may never come. */
+function configSilent(file: string, cause: TimeLimitError): InfraError {
+  return new InfraError('INFRA_CONFIG_LOAD', {
+    problem: `Cannot load ${file}: it is not loaded after ${LOAD_TIMEOUT_MS / 1_000} s, the limit`,
+    remedy: 'See what it, or a file that it imports, awaits at its top level; move work that takes long into a template',
+    cause,
+  })
 }
 
 function configFailed(file: string, error: unknown): InfraError {

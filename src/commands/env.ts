@@ -1,5 +1,6 @@
 import { messageOf, InfraError } from '../errors.ts'
 import { renderVariables, type VariableFormat } from '../environment/render-variables.ts'
+import { withTimeLimit } from '../internal/time-limit.ts'
 import { defineServices } from '../services/define-services.ts'
 import type { ServiceDefinition } from '../services/service.ts'
 import { describeEnvironment, describeStack } from '../stack/stack-facts.ts'
@@ -21,7 +22,7 @@ async function askService(stack: FoundStack, { service, probe }: ServiceDefiniti
   const { addressOf, container } = findService(stack, service.name)
   const address = addressOf(service.defaultPort)
   try {
-    const version = await probe(address, AbortSignal.timeout(PROBE_LIMIT_MS))
+    const version = await withTimeLimit(PROBE_LIMIT_MS, (signal) => probe(address, signal))
     return { name: service.name, address, version, state: 'healthy', container }
   } catch (error) {
     throw new InfraError('INFRA_NOT_UP', {

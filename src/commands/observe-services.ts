@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { ProviderName } from '../environment/infra-facts.ts'
 import { messageOf } from '../errors.ts'
 import { type ServiceState, stateAfter, transition } from '../health/service-state.ts'
+import { withTimeLimit } from '../internal/time-limit.ts'
 import { findKeptServices, type KeptService, type KeptServices } from '../providers/kept-services.ts'
 import type { ServiceStatus } from '../report/render-status.ts'
 import { defineServices } from '../services/define-services.ts'
@@ -32,7 +33,7 @@ async function observeThere({ service, probe }: ServiceDefinition, spec: Resolve
   const { name } = service
   const { host, port } = serverOf(spec, name) ?? { host: 'localhost', port: service.defaultPort }
   const at = new Date().toISOString()
-  const check = await probe({ host, port }, AbortSignal.timeout(PROBE_LIMIT_MS)).then(
+  const check = await withTimeLimit(PROBE_LIMIT_MS, (signal) => probe({ host, port }, signal)).then(
     (version) => ({ at, passed: true, output: version }),
     (error: unknown) => ({ at, passed: false, output: messageOf(error) }),
   )

@@ -2,6 +2,7 @@ import { InfraError, messageOf } from '../errors.ts'
 import { abortable } from '../internal/abortable.ts'
 import type { Clock } from '../internal/clock.ts'
 import { parseDurationMs } from '../internal/duration.ts'
+import { TimeLimitError, withTimeLimit } from '../internal/time-limit.ts'
 import type { HealthcheckResult, StartedService } from '../providers/provider.ts'
 import type { ServiceDefinition } from '../services/service.ts'
 import { type ServiceState, transition } from './service-state.ts'
@@ -82,9 +83,9 @@ async function probeOnce(
   started: StartedService,
   signal: AbortSignal,
 ): Promise<{ version?: string; reason?: string }> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)])
+  const probe = (limit: AbortSignal) => definition.probe(started.address, limit)
   try {
-    return { version: await abortable(definition.probe(started.address, limit), limit) }
+    return { version: await withTimeLimit(PROBE_TIMEOUT_MS, probe, signal) }
   } catch (error) {
     signal.throwIfAborted()
     return { reason: messageOf(error) }
@@ -94,11 +95,10 @@ async function probeOnce(
 /** A check that does not end within its own timeout has failed. */
 async function checkOnce({ definition, started, signal }: GateOptions): Promise<HealthcheckResult> {
   const timeoutMs = parseDurationMs(definition.service.healthcheck.timeout, 'healthcheck.timeout')
-  const timeout = AbortSignal.timeout(timeoutMs)
   try {
-    return await abortable(started.runHealthcheck(), AbortSignal.any([signal, timeout]))
+    return await withTimeLimit(timeoutMs, () => started.runHealthcheck(), signal)
   } catch (error) {
-    if (!timeout.aborted || signal.aborted) {
+    if (!(error instanceof TimeLimitError)) {
       throw error
     }
     return { passed: false, output: `no answer within ${timeoutMs} ms` }
@@ -131,7 +131,7 @@ async function unhealthy({ definition, started, windowMs }: GateOptions, state: 
 }
 
 async function evidence(started: StartedService, results: Results): Promise<string> {
-  const log = await abortable(started.logTail(LOG_LINES), AbortSignal.timeout(LOG_TIMEOUT_MS)).catch(
+  const log = await withTimeLimit(LOG_TIMEOUT_MS, () => started.logTail(LOG_LINES)).catch(
     (error: unknown) => `(its log cannot be read: ${messageOf(error)})`,
   )
   return [

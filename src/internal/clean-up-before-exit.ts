@@ -16,6 +16,9 @@ export type EndingProcess = Pick<
   'exit' | 'exitCode' | 'prependListener' | 'off' | 'listeners' | 'version'
 > & { readonly stderr: { readonly isTTY?: boolean; write(text: string, done: () => void): unknown } }
 
+/** @param endsWell whether nothing says yet that something went wrong */
+export type Cleanup = (endsWell: boolean) => Promise<unknown>
+
 /**
  * Runs `cleanup` before the process ends: on a signal, on `process.exit()`, whoever calls it, and on an exception that
  * nobody catches.
@@ -26,14 +29,14 @@ export type EndingProcess = Pick<
  *
  * @returns a function after which the process ends as it did before
  */
-export function cleanUpBeforeExit(target: EndingProcess, cleanup: () => Promise<unknown>): () => void {
+export function cleanUpBeforeExit(target: EndingProcess, cleanup: Cleanup): () => void {
   const held = new HeldExit(target, cleanup)
   return () => held.release()
 }
 
 class HeldExit {
   readonly #target: EndingProcess
-  readonly #cleanup: () => Promise<unknown>
+  readonly #cleanup: Cleanup
   readonly #exit: NodeJS.Process['exit']
   readonly #listeners = [
     ...(Object.keys(EXIT_CODES) as Signal[]).map((signal) => [signal, () => this.#onSignal(signal)] as const),
@@ -42,7 +45,7 @@ class HeldExit {
   #leaving = false
   #signals = 0
 
-  constructor(target: EndingProcess, cleanup: () => Promise<unknown>) {
+  constructor(target: EndingProcess, cleanup: Cleanup) {
     this.#target = target
     this.#cleanup = cleanup
     this.#exit = target.exit
@@ -59,7 +62,7 @@ class HeldExit {
 
   readonly #onExit = (code: number | string | null | undefined = this.#target.exitCode): void => {
     // Where there was no code, a clean-up that failed has set one.
-    this.#leave(() => this.#exit.call(this.#target, code || this.#target.exitCode))
+    this.#leave(() => this.#exit.call(this.#target, code || this.#target.exitCode), !code)
   }
 
   #onSignal(signal: Signal): void {
@@ -96,11 +99,11 @@ class HeldExit {
     })
   }
 
-  #leave(end: () => void): void {
+  #leave(end: () => void, endsWell = false): void {
     if (!this.#leaving) {
       this.#leaving = true
       setTimeout(end, LIMIT_MS)
-      void this.#cleanup().then(end, end)
+      void this.#cleanup(endsWell).then(end, end)
     }
   }
 }

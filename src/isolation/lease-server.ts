@@ -36,7 +36,7 @@ export class LeaseServer {
 
   static async open(broker: LeaseBroker): Promise<LeaseServer> {
     // A folder of mode 0700 keeps other users of this machine out.
-    const folder = process.platform === 'win32' ? undefined : await mkdtemp(join(tmpdir(), SOCKET_FOLDER))
+    const folder = process.platform === 'win32' ? undefined : await makeFolder(join(tmpdir(), SOCKET_FOLDER))
     const path = folder ? join(folder, SOCKET_NAME) : `\\\\.\\pipe\\vitest-infra-${randomBytes(8).toString('hex')}`
     const server = createServer((socket) => leaseServer.#serve(socket, broker))
     const leaseServer = new LeaseServer(server, path, folder)
@@ -88,6 +88,18 @@ export class LeaseServer {
       socket.write(encodeMessage(this.#loss))
     }
     readMessages(socket, (message) => void converse(message as LeaseRequest, conversation))
+  }
+}
+
+async function makeFolder(prefix: string): Promise<string> {
+  try {
+    return await mkdtemp(prefix)
+  } catch (error) {
+    throw new InfraError('INFRA_LEASE_FAILED', {
+      problem: `Cannot make a folder for the socket on which tests lease: ${messageOf(error)}`,
+      remedy: 'Set TMPDIR to a folder that this process may write to, or unset it',
+      cause: error,
+    })
   }
 }
 

@@ -30,7 +30,7 @@ async function sweepFolder(folder: string): Promise<void> {
 async function isDead(path: string): Promise<boolean> {
   const socket = connect(path)
   try {
-    await once(socket.unref(), 'connect')
+    await once(socket, 'connect')
     return false
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'

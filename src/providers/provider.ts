@@ -43,13 +43,18 @@ export interface StartedService {
   logTail(count: number, sinceMs?: number): Promise<string>
   /** Of a server that may outlive its run. */
   readonly keeping?: Keeping | undefined
-  /** Ends the server and removes all that was made for it. Calling it again does nothing. */
-  stop(): Promise<void>
+  /**
+   * Ends the server and removes all that was made for it, and holds this process until that is done. Once `letGo` aborts,
+   * it resolves at once, and what is left is done without this process, which may end. Calling it again does nothing.
+   */
+  stop(letGo?: AbortSignal): Promise<void>
 }
 
 export interface StartContext {
   readonly report: Report
   readonly signal: AbortSignal
+  /** How long a service may take to start, in milliseconds. */
+  readonly startupTimeoutMs: number
   /** Called when there is time for other work, since all that is left is to wait for somebody's answer. */
   readonly onWaiting?: (() => void) | undefined
 }
@@ -61,6 +66,6 @@ export interface Provider {
   readonly description: string
   /** Starts one server; when it rejects, nothing of it is left. */
   start(definition: ServiceDefinition, context: StartContext): Promise<StartedService>
-  /** Removes what runs that are over have left behind; never anything of a run that lives. */
-  sweep(): Promise<void>
+  /** Removes what runs that are over have left behind, until the signal; never anything of a run that lives. */
+  sweep(signal: AbortSignal): Promise<void>
 }

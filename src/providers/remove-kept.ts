@@ -13,6 +13,6 @@ import { removeContainer } from './docker/remove-container.ts'
 export async function removeKept(environment: Record<string, string | undefined>, root: string): Promise<number> {
   const engine = await findEngine(searchHere(environment))
   const containers = await new EngineApi(engine).listContainers(labelOfRoot(root))
-  await Promise.all(containers.map(({ Id }) => removeContainer(engine, Id, { isAwaited: true })))
+  await Promise.all(containers.map(({ Id }) => removeContainer(engine, Id)))
   return containers.length
 }

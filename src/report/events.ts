@@ -82,6 +82,8 @@ export type InfraEvent =
   /** A line about the whole of a run. */
   | { readonly type: 'summary'; readonly line: string }
   | { readonly type: 'stop-failed'; readonly message: string }
+  /** The process ends before what somebody waits for has come. */
+  | { readonly type: 'ended-early'; readonly awaited: string }
 
 export type EventOf<Type extends InfraEvent['type']> = Extract<InfraEvent, { readonly type: Type }>
 

@@ -92,6 +92,8 @@ export function renderEvent(event: InfraEvent): string {
       return event.line
     case 'stop-failed':
       return event.message
+    case 'ended-early':
+      return `this process ends while vitest-infra waits for ${event.awaited}: the run is not complete, so it fails with exit code 1`
     default:
       return event satisfies never
   }

@@ -1,5 +1,6 @@
 import { type EventEmitter, once } from 'node:events'
 import { connect } from 'node:net'
+import { TimeLimitError, withTimeLimit } from '../internal/time-limit.ts'
 import type { ResolvedCustom } from '../spec/custom-services.ts'
 import type { Address, ServiceDefinition } from './service.ts'
 
@@ -33,14 +34,13 @@ async function probePort({ host, port }: Address, signal: AbortSignal): Promise<
 }
 
 async function endsWithin(socket: EventEmitter, ms: number): Promise<boolean> {
-  const limit = AbortSignal.timeout(ms)
   try {
-    await once(socket, 'end', { signal: limit })
+    await withTimeLimit(ms, (signal) => once(socket, 'end', { signal }))
     return true
   } catch (error) {
-    if (!limit.aborted) {
-      throw error
+    if (error instanceof TimeLimitError) {
+      return false
     }
-    return false
+    throw error
   }
 }

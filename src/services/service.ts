@@ -45,11 +45,13 @@ export type SnapshotUse =
   /** It came from one, which `discard()` throws away. */
   | { readonly kind: 'restored'; readonly discard: () => Promise<void> }
   /** There is none yet: what is put into `folder`, where the server runs, becomes one by `keep()`, whole or not at all. */
-  | {
-      readonly kind: 'missing'
-      readonly folder: string
-      readonly keep: (signal: AbortSignal) => Promise<void>
-    }
+  | { readonly kind: 'missing'; readonly folder: string; readonly keep: KeepSnapshot }
+
+/**
+ * Begins with nothing more once `signal` aborts, and removes what it made. `letGo` says that nobody waits for that any
+ * more: it settles at once, whatever it is waiting for, and nothing of it holds this process.
+ */
+export type KeepSnapshot = (signal: AbortSignal, letGo: AbortSignal) => Promise<void>
 
 /** A server that the health gate admitted. */
 export interface HealthyServer {

@@ -93,14 +93,14 @@ export class ExternalPostgresPart {
     return place.schema === undefined ? command : `PGOPTIONS='-c search_path=${place.schema}' ${command}`
   }
 
-  async settle(): Promise<void> {}
+  async settle(_letGo: AbortSignal): Promise<void> {}
 
   load(): Promise<void> {
     return loadPostgres()
   }
 
   /** Waits for room no longer; when the leases are back, drops what the run has made, but for templates, which are for all. */
-  close(leasesBack: Promise<void>): Promise<void> {
+  close(leasesBack: Promise<void>, _letGo?: AbortSignal): Promise<void> {
     this.#abort.abort()
     this.#closing ??= leasesBack.then(() => this.#close())
     return this.#closing

@@ -51,7 +51,7 @@ export class ExternalRedisPart {
   }
 
   /** Waits for a database no longer, and, when the leases are back, empties all of the run's and lets others have them. */
-  async close(leasesBack: Promise<void>): Promise<void> {
+  async close(leasesBack: Promise<void>, _letGo?: AbortSignal): Promise<void> {
     this.#closing.abort()
     await leasesBack
     await this.#leases?.settle()

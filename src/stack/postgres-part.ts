@@ -64,12 +64,12 @@ export class PostgresPart {
   }
 
   /** Waits for what the next run will be glad of, but not for long. */
-  async settle(): Promise<void> {
-    await this.#prepared?.settle()
+  async settle(letGo: AbortSignal): Promise<void> {
+    await this.#prepared?.settle(letGo)
   }
 
-  async close(): Promise<void> {
-    await this.#prepared?.close()
+  async close(_leasesBack: Promise<void>, letGo?: AbortSignal): Promise<void> {
+    await this.#prepared?.close(letGo)
   }
 
   /** Loads what is needed once there is a server, which takes as long as finding one that is up. */

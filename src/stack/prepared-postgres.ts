@@ -14,7 +14,7 @@ import { createLogParser, LOG_LINE_PREFIX } from '../services/postgres-log.ts'
 import { copyPostgresData, sealPostgresCopy } from '../services/postgres-snapshot.ts'
 import type { PostgresSurvey } from '../services/postgres-survey.ts'
 import { ServerWide } from '../services/server-wide.ts'
-import type { HealthyServer, SnapshotUse } from '../services/service.ts'
+import type { HealthyServer, KeepSnapshot, SnapshotUse } from '../services/service.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
 import { inheritPostgres, makeSpare, notePostgres, renewMain } from './inherited-postgres.ts'
 import { type PartContext, readyServers } from './part-context.ts'
@@ -133,13 +133,14 @@ export class PreparedPostgres {
   }
 
   /** Waits for what the next run will be glad of, but not for long. */
-  async settle(): Promise<void> {
-    await this.#taking?.settle(SNAPSHOT_PATIENCE_MS)
+  async settle(letGo: AbortSignal): Promise<void> {
+    await this.#taking?.settle(SNAPSHOT_PATIENCE_MS, letGo)
   }
 
-  async close(): Promise<void> {
+  /** Waits until nothing of it is left, but for a snapshot no longer than until `letGo` aborts. */
+  async close(letGo?: AbortSignal): Promise<void> {
     this.#closing.abort()
-    await this.#taking?.end()
+    await this.#taking?.end(letGo)
     await Promise.all([this.#servers?.close(), this.#admin.close()])
   }
 
@@ -253,10 +254,10 @@ export class PreparedPostgres {
     const copying = this.#buildRepeatable(templates).then(() => copyPostgresData(admin.address, folder))
     // The run does without it; why, is told at its end.
     await copying.catch(() => {})
-    const take = async (signal: AbortSignal) => {
+    const take: KeepSnapshot = async (...signals) => {
       await copying
       await sealPostgresCopy(admin.address, folder)
-      await keep(signal)
+      await keep(...signals)
     }
     this.#taking = new SnapshotTaking(take, { service: 'postgres', report, clock })
   }

@@ -1,6 +1,8 @@
 import { messageOf } from '../errors.ts'
+import { unlessLetGo } from '../internal/abortable.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { Report } from '../report/events.ts'
+import type { KeepSnapshot } from '../services/service.ts'
 
 export interface SnapshotTakingOptions {
   readonly service: string
@@ -12,34 +14,44 @@ export interface SnapshotTakingOptions {
 export class SnapshotTaking {
   readonly #options: SnapshotTakingOptions
   readonly #abort = new AbortController()
+  readonly #letGo = new AbortController()
   readonly #outcome: Promise<() => void>
 
-  constructor(take: (signal: AbortSignal) => Promise<void>, options: SnapshotTakingOptions) {
+  constructor(take: KeepSnapshot, options: SnapshotTakingOptions) {
     this.#options = options
     this.#outcome = this.#take(take)
   }
 
-  /** Resolves when it is taken or cannot be, or after `limitMs`. */
-  async settle(limitMs: number): Promise<void> {
+  /** Resolves when it is taken or cannot be, after `limitMs`, or once `letGo` aborts. */
+  async settle(limitMs: number, letGo: AbortSignal): Promise<void> {
     const settled = new AbortController()
-    const limit = this.#options.clock.sleep(limitMs, settled.signal).catch(() => {})
+    const limit = this.#options.clock.sleep(limitMs, AbortSignal.any([settled.signal, letGo])).catch(() => {})
     await Promise.race([this.#outcome, limit])
     settled.abort()
   }
 
-  /** Gives it up unless it is taken, waits until nothing of it is left, and tells what became of it. */
-  async end(): Promise<void> {
+  /**
+   * Gives it up unless it is taken, waits until nothing of it is left, but no longer than until `letGo` aborts, and tells
+   * what became of it.
+   */
+  async end(letGo?: AbortSignal): Promise<void> {
     this.#abort.abort()
-    const tell = await this.#outcome
-    tell()
+    const tell = await (letGo ? unlessLetGo(this.#outcome, letGo) : this.#outcome)
+    if (tell) {
+      tell()
+      return
+    }
+    this.#letGo.abort()
+    const { report, service } = this.#options
+    report({ type: 'snapshot-failed', service, reason: 'it was not ready when the run had to end' })
   }
 
   /** What became of it is told at the end, when the tests have said what they had to say. */
-  async #take(take: (signal: AbortSignal) => Promise<void>): Promise<() => void> {
+  async #take(take: KeepSnapshot): Promise<() => void> {
     const { service, report, clock } = this.#options
     const beganMs = clock.now()
     try {
-      await take(this.#abort.signal)
+      await take(this.#abort.signal, this.#letGo.signal)
       const elapsedMs = clock.now() - beganMs
       return () => report({ type: 'snapshot-taken', service, elapsedMs })
     } catch (error) {

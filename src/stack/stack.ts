@@ -13,7 +13,7 @@ import { describeLoss, describeLostStart, type Loss, type LostService } from './
 /** Servers end behind us: long enough for the engine to refuse, too short for a person to notice. */
 const STOP_PATIENCE_MS = 30
 /** With a port of its own choice, the next run wants the same one. */
-const PINNED_PATIENCE_MS = 10_000
+const PINNED_PATIENCE_MS = 5_000
 /** A server that has only to start is up in a second; one that is not is sooner made anew. */
 const RESTORED_WINDOW_MS = 20_000
 /** One that is up already answers at once. */
@@ -90,12 +90,17 @@ export class Stack {
     return [...this.#ready].some(({ keeping }) => keeping)
   }
 
+  /** The services that are not ready yet. */
+  get missing(): readonly string[] {
+    return this.#options.definitions.map(({ service }) => service.name).filter((name) => !this.#services.has(name))
+  }
+
   /**
    * Ends a start in flight and removes every service, but those that stay for the next run; tries all of them before it
-   * reports a failure.
+   * reports a failure. What is not removed soon, or by the time that `letGo` aborts, is left to the engine.
    */
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stopAll().catch((error: unknown) => {
+  stop(letGo?: AbortSignal): Promise<void> {
+    this.#stopping ??= this.#stopAll(letGo).catch((error: unknown) => {
       this.#stopping = undefined
       throw error
     })
@@ -119,11 +124,12 @@ export class Stack {
   }
 
   async #startOne(definition: ServiceDefinition): Promise<void> {
-    const { provider, report, clock } = this.#options
+    const { provider, report, clock, startupTimeoutMs } = this.#options
     const { signal } = this.#abort
     try {
       const beganMs = clock.now()
-      const started = await provider.start(definition, { report, signal, onWaiting: () => this.#onWaiting() })
+      const onWaiting = () => this.#onWaiting()
+      const started = await provider.start(definition, { report, signal, startupTimeoutMs, onWaiting })
       this.#started.push(started)
       await this.#makeReady(definition, started, beganMs).catch(async (error: unknown) => {
         signal.throwIfAborted()
@@ -266,25 +272,26 @@ export class Stack {
       .finally(() => over.abort())
   }
 
-  async #stopAll(): Promise<void> {
+  async #stopAll(letGo?: AbortSignal): Promise<void> {
     this.#abort.abort(startAborted())
     // At once, since a migration that is running ends with its server; then what came up meanwhile.
-    const [removed] = await Promise.allSettled([this.#removeAll(), this.#starting])
+    const [removed] = await Promise.allSettled([this.#removeAll(letGo), this.#starting])
     if (removed.status === 'rejected') {
       throw removed.reason
     }
-    await this.#removeAll()
+    await this.#removeAll(letGo)
   }
 
   /** Throws what fails at once; what fails when nobody waits any more is reported, should this process live to see it. */
-  async #removeAll(): Promise<void> {
+  async #removeAll(letGo?: AbortSignal): Promise<void> {
     const services = this.#started.splice(0)
     if (services.length === 0) {
       return
     }
     const kept = services.filter((service) => this.#isKept(service))
     await Promise.all(kept.map(async ({ keeping }) => keeping?.leave()))
-    await this.#waitAWhile(this.#remove(services.filter((service) => !kept.includes(service))))
+    const removed = services.filter((service) => !kept.includes(service))
+    await this.#waitAWhile((over) => this.#remove(removed, over), letGo)
   }
 
   /** One that is new has to be whole. */
@@ -294,8 +301,8 @@ export class Stack {
     return service.keeping !== undefined && (isWhole || isUntouched)
   }
 
-  async #remove(services: readonly StartedService[]): Promise<void> {
-    const results = await Promise.all(services.map((service) => removeOne(service)))
+  async #remove(services: readonly StartedService[], letGo: AbortSignal): Promise<void> {
+    const results = await Promise.all(services.map((service) => removeOne(service, letGo)))
     const failures = results.filter((result) => result !== undefined)
     if (failures.length > 0) {
       this.#started.push(...failures.map(({ service }) => service))
@@ -303,24 +310,30 @@ export class Stack {
     }
   }
 
-  async #waitAWhile(removed: Promise<void>): Promise<void> {
+  /** The signal that `remove` gets says that nobody waits for it any more. */
+  async #waitAWhile(remove: (over: AbortSignal) => Promise<void>, letGo?: AbortSignal): Promise<void> {
     const { definitions, clock, report } = this.#options
     const isPinned = definitions.some(({ hostPort }) => hostPort !== undefined)
     const settled = new AbortController()
-    const over = clock.sleep(isPinned ? PINNED_PATIENCE_MS : STOP_PATIENCE_MS, settled.signal).then(
-      () => 'over' as const,
-      () => 'settled' as const,
-    )
-    const outcome = await Promise.race([removed, over]).finally(() => settled.abort())
-    if (outcome === 'over') {
+    const patience = letGo ? AbortSignal.any([settled.signal, letGo]) : settled.signal
+    const over = clock.sleep(isPinned ? PINNED_PATIENCE_MS : STOP_PATIENCE_MS, patience).catch(() => {})
+    const overdue = new AbortController()
+    let isRemoved = false
+    const removed = remove(overdue.signal).finally(() => (isRemoved = true))
+    await Promise.race([removed, over]).finally(() => settled.abort())
+    if (!isRemoved) {
+      overdue.abort()
       removed.catch((error: unknown) => report({ type: 'stop-failed', message: messageOf(error) }))
     }
   }
 }
 
-async function removeOne(service: StartedService): Promise<{ service: StartedService; reason: unknown } | undefined> {
+async function removeOne(
+  service: StartedService,
+  letGo: AbortSignal,
+): Promise<{ service: StartedService; reason: unknown } | undefined> {
   try {
-    await service.stop()
+    await service.stop(letGo)
   } catch (reason) {
     return { service, reason }
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { StackFacts } from '../environment/infra-facts.ts'
 import { InfraError, messageOf } from '../errors.ts'
+import { unlessLetGo } from '../internal/abortable.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { LeaseBroker, LeaseSources } from '../isolation/lease-broker.ts'
 import type { UseFindings } from '../isolation/lease-use.ts'
@@ -52,8 +53,11 @@ export interface UpInfra {
   refresh(): Promise<void>
   /** Says that the tests have run; and whether all that there are have, and passed. */
   endTests(outcome: { readonly isWhole: boolean }): void
-  /** Waits for what is done behind the tests for the next run, and reports what was found out about this one. */
-  settle(): Promise<void>
+  /**
+   * Waits for what is done in the background for the next run, and reports what was found out about this one; no longer
+   * than until `letGo` aborts.
+   */
+  settle(letGo: AbortSignal): Promise<void>
   /** Whether the stack is still there when the tests have run. */
   readonly livesOn: boolean
   /** The databases of tests that failed which can still be looked into, and how. */
@@ -64,23 +68,35 @@ export interface UpInfra {
 export interface StartingInfra {
   /** Resolves when every service is healthy and seeded; rejects with what kept it from that, nothing left behind. */
   readonly up: Promise<UpInfra>
-  /** Takes everything down, at whatever stage it is. */
-  stop(): Promise<void>
+  /** What a start waits for. */
+  awaits(): string
+  /**
+   * Takes everything down, at whatever stage it is, and waits for it until `letGo` aborts.
+   *
+   * @throws InfraError `INFRA_STOP_FAILED`, also if `letGo` aborts first
+   */
+  stop(letGo?: AbortSignal): Promise<void>
 }
 
 /** Brings up what a spec asks for. */
 export function startInfra(spec: ResolvedSpec, context: StartContext): StartingInfra {
   const abort = new AbortController()
   const opening = openParts(spec, context)
+  let opened: Parts | undefined
   const up = opening.then((parts) => {
+    opened = parts
     abort.signal.throwIfAborted()
-    return bringUp(spec, parts, context)
+    return bringUp(spec, parts, { ...context, signal: abort.signal })
   })
   return {
     up,
-    async stop() {
+    awaits: () => describeAwaited(opened),
+    async stop(letGo = new AbortController().signal) {
       abort.abort(startAborted())
-      const parts = await opening.catch(() => undefined)
+      const parts = await unlessLetGo(
+        opening.catch(() => undefined),
+        letGo,
+      )
       const closing = up.then(
         ({ server, statistics }) => {
           const summary = statistics.summarize()
@@ -91,13 +107,16 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
         },
         () => {},
       )
-      const closed = [parts?.redis?.close(closing), parts?.postgres?.close(closing)]
+      const closed = [parts?.redis?.close(closing, letGo), parts?.postgres?.close(closing, letGo)]
       if (parts?.stack.livesOn) {
         // The next run may come as soon as it is let go of.
-        await Promise.allSettled([closing, ...closed])
+        await unlessLetGo(Promise.allSettled([closing, ...closed]), letGo)
       }
       // All of them settle before a failure leaves, so that none of it is left unhandled.
-      const outcomes = await Promise.allSettled([parts?.stack.stop(), closing, ...closed])
+      const outcomes = await unlessLetGo(Promise.allSettled([parts?.stack.stop(letGo), closing, ...closed]), letGo)
+      if (!outcomes) {
+        throw notEnded(parts)
+      }
       for (const outcome of outcomes) {
         if (outcome.status === 'rejected') {
           throw outcome.reason
@@ -105,6 +124,18 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
       }
     },
   }
+}
+
+function describeAwaited(parts: Parts | undefined): string {
+  const missing = parts?.stack.missing ?? []
+  return missing.length > 0 ? `the start of ${missing.join(' and ')}` : 'the start of the stack'
+}
+
+function notEnded(parts: Parts | undefined): InfraError {
+  return new InfraError('INFRA_STOP_FAILED', {
+    problem: `Cannot stop the stack in the time that a run has for its end${parts ? '' : ': its start cannot be held up'}`,
+    remedy: "Raise teardownTimeout in Vitest's configuration; what is left of the stack ends with this process",
+  })
 }
 
 interface Parts {
@@ -211,13 +242,13 @@ function reportUse({ strayed, unused, sharing }: UseFindings, { spec, isWhole, r
   }
 }
 
-async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) {
+async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext & { readonly signal: AbortSignal }) {
   const { variables, clock, report, onMoved } = context
   const { stack, provider, postgres, redis } = parts
   const services = await stack.start()
   const livesOn = context.livesOn || stack.livesOn
   // Behind the tests, who have no need of it. What cannot be removed now is tried again by the next run.
-  void provider.sweep().catch(() => {})
+  void provider.sweep(context.signal).catch(() => {})
   const { LeaseBroker, noSource } = await import('../isolation/lease-broker.ts')
   const { LeaseServer: Server } = await import('../isolation/lease-server.ts')
   const statistics = new LeaseStatistics()
@@ -253,9 +284,11 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext) 
       isWhole = outcome.isWhole
       void broker.endRun()
     },
-    settle: async () => {
-      const [use] = await Promise.all([broker.findUse(), postgres?.settle()])
-      reportUse(use, { spec, isWhole, report })
+    settle: async (letGo: AbortSignal) => {
+      const [use] = await Promise.all([unlessLetGo(broker.findUse(), letGo), postgres?.settle(letGo)])
+      if (use) {
+        reportUse(use, { spec, isWhole, report })
+      }
     },
     kept: () =>
       broker.kept().map(({ owner, database }) => ({ owner, command: postgres?.commandFor(database) ?? database })),

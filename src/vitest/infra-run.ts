@@ -2,6 +2,7 @@ import { enableCompileCache } from 'node:module'
 import { EnvironmentPatch } from '../environment/environment-patch.ts'
 import type { StackFacts } from '../environment/infra-facts.ts'
 import { InfraError } from '../errors.ts'
+import { unlessLetGo } from '../internal/abortable.ts'
 import type { Report } from '../report/events.ts'
 import { identifyStep } from '../spec/identify-step.ts'
 import type { SeedFunction, SeedStep } from '../spec/infra-options.ts'
@@ -26,6 +27,7 @@ export class InfraRun {
   readonly #report: Report
   #failed = false
   #expired = false
+  #awaits = () => 'the start of the stack'
   #closing: Promise<void> | undefined
 
   constructor(spec: ResolvedSpec, context: Omit<StartContext, 'variables'>) {
@@ -36,9 +38,11 @@ export class InfraRun {
     // As Vite's command does: Testcontainers takes a third less time to load when it was compiled once.
     enableCompileCache()
     // Loaded here and not above, so that a run without test files loads none of it.
-    this.#starting = import('../stack/start-infra.ts').then(({ startInfra }) =>
-      startInfra(spec, { ...context, variables }),
-    )
+    this.#starting = import('../stack/start-infra.ts').then(({ startInfra }) => {
+      const starting = startInfra(spec, { ...context, variables })
+      this.#awaits = starting.awaits
+      return starting
+    })
     void this.#starting
       .then(({ up }) => up)
       .catch(() => {
@@ -71,6 +75,11 @@ export class InfraRun {
     return (await this.#starting).up
   }
 
+  /** What the start waits for. */
+  awaits(): string {
+    return this.#awaits()
+  }
+
   /** Whether {@link InfraRun.close} was called; a closed run serves nobody any more. */
   get closed(): boolean {
     return this.#closing !== undefined
@@ -92,15 +101,15 @@ export class InfraRun {
   }
 
   /** To be called before {@link InfraRun.close} at the end of a run that nobody has interrupted. */
-  async settle(): Promise<void> {
-    const up = await (await this.#starting).up.catch(() => undefined)
-    await up?.settle()
+  async settle(letGo: AbortSignal): Promise<void> {
+    const up = (await this.#starting).up.catch(() => undefined)
+    await (await unlessLetGo(up, letGo))?.settle(letGo)
   }
 
-  /** Takes the stack down, at whatever stage it is. */
-  close(): Promise<void> {
+  /** Takes the stack down, at whatever stage it is, and waits for it until `letGo` aborts. */
+  close(letGo?: AbortSignal): Promise<void> {
     this.environment.restore()
-    this.#closing ??= this.#starting.then((starting) => starting.stop())
+    this.#closing ??= this.#starting.then((starting) => starting.stop(letGo))
     return this.#closing
   }
 }

@@ -86,7 +86,7 @@ test('sweep() removes what a run on this machine left, and nothing else', async 
     'of another machine': await create(REDIS, elsewhere),
     'that nobody is said to own': await create(REDIS, { 'vitest-infra.service': 'redis' }),
   }
-  await sweep(dockerode, engine)
+  await sweep(engine)
   const left = await Promise.all(
     Object.entries(containers).map(async ([name, container]) => ((await exists(container)) ? [name] : [])),
   )

@@ -189,6 +189,28 @@ test('the environment, exit and signals of the process stay in entries', () => {
   expect(imports.filter(({ to }) => /^(?:node:)?process$/.test(to)).map(show)).toEqual([])
 })
 
+/** What lets this process end, and why nobody awaits it. */
+const LET_GO = {
+  'isolation/lease-client.ts': 'an idle connection of a worker; held while an answer is awaited',
+  'isolation/lease-server.ts': 'idle connections of workers, which hold the run themselves',
+  'isolation/kept-session.ts': 'a session that waits for the next test',
+  'providers/embedded/keeper.ts': 'held while an answer is awaited',
+  'providers/embedded/lifeline.ts': 'a shell that outlives its process on purpose',
+  'providers/docker/engine-request.ts': 'once whoever asked has let go of the request',
+  'providers/docker/lifeline.ts': 'a connection whose end is what it is for',
+  'providers/docker/container-ending.ts': 'events, which are awaited beside a timer',
+  'providers/docker/start-guard.ts': 'a process that outlives this one on purpose',
+}
+
+// Node ends with 0 where all that somebody waits for is such a handle: a run would be green without a test.
+test('nothing that lets the process end is to be awaited', () => {
+  const unrefs = sources.filter(({ text }) => /\.unref\b|ref: false/.test(text)).map(({ path }) => path)
+  expect(unrefs.toSorted()).toEqual(Object.keys(LET_GO).toSorted())
+  // Its timer is such a handle, too: withTimeLimit() has one that holds.
+  const timeouts = sources.filter(({ text }) => /(?<!`)AbortSignal\.timeout\(/.test(text)).map(({ path }) => path)
+  expect(timeouts).toEqual([])
+})
+
 test.for(['setup-file.ts', 'test.ts'])('the process wall: a worker that imports %s gets no stack', (entry) => {
   const forbidden = /^(?:providers\/|stack\/|(?:testcontainers|@testcontainers\/[^/]+|dockerode)(?:\/|$)|vitest\/node$)/
   expect(findBreaches(entry, (module) => forbidden.test(module))).toEqual([])

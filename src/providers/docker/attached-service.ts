@@ -60,8 +60,9 @@ export class AttachedService implements StartedService {
 
   async status(): Promise<ServerStatus> {
     const { api, details } = this.#options
-    const { State } = (await api.inspectContainer(details.Id)) ?? {}
-    return State?.Running ? { running: true } : ENDED
+    // An engine that does not answer once may do so the next time.
+    const isRunning = (known: ContainerDetails | undefined) => known?.State.Running ?? false
+    return (await api.inspectContainer(details.Id).then(isRunning, () => true)) ? { running: true } : ENDED
   }
 
   logTail(count: number, sinceMs = 0): Promise<string> {
@@ -70,10 +71,10 @@ export class AttachedService implements StartedService {
     return api.readLog(details.Id, { count, since: Math.floor(sinceMs / 1000) })
   }
 
-  stop(): Promise<void> {
+  stop(letGo?: AbortSignal): Promise<void> {
     this.#siblings.close()
     this.#options.lifeline.end()
-    return removeContainer(this.#options.engine, this.#options.details.Id)
+    return removeContainer(this.#options.engine, this.#options.details.Id, letGo)
   }
 
   async #leave(): Promise<void> {

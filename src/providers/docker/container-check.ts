@@ -33,6 +33,7 @@ export interface ContainerCheckOptions {
 export class ContainerCheck {
   readonly #options: ContainerCheckOptions
   readonly #freeBytes: Promise<number | undefined>
+  readonly #closed = new AbortController()
   #next: Promise<ArmedCheck> | undefined
 
   /** For a container that runs. */
@@ -64,6 +65,8 @@ export class ContainerCheck {
 
   /** For when nobody is going to ask any more. */
   close(): void {
+    // The engine may take longer to begin with it than this process stays.
+    this.#closed.abort()
     void this.#next?.then(
       (check) => check.close(),
       () => {},
@@ -77,7 +80,7 @@ export class ContainerCheck {
 
   #arm(): Promise<ArmedCheck> {
     const { api, id, command, folder } = this.#options
-    const stream = api.exec(id, { command: ['sh', '-c', CHECK, 'sh', command, folder] })
+    const stream = api.exec(id, { command: ['sh', '-c', CHECK, 'sh', command, folder], signal: this.#closed.signal })
     const arming = stream.then((opened) => new ArmedCheck(opened))
     // Who asks is told.
     arming.catch(() => {})

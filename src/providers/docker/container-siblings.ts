@@ -141,7 +141,7 @@ export class ContainerSiblings {
   readonly #options: ContainerSiblingsOptions
   readonly #told: PromiseWithResolvers<void>[] = []
   #supervisor: Promise<Duplex> | undefined
-  #closed = false
+  readonly #closed = new AbortController()
 
   constructor(definition: ServiceDefinition, options: ContainerSiblingsOptions) {
     this.#definition = definition
@@ -163,7 +163,7 @@ export class ContainerSiblings {
   }
 
   close(): void {
-    this.#closed = true
+    this.#closed.abort()
     void this.#supervisor?.then(
       (stream) => stream.destroy(),
       () => {},
@@ -210,10 +210,11 @@ export class ContainerSiblings {
     const stream = await api.exec(id, {
       command: ['sh', '-c', SUPERVISOR, 'sh', folder, base, prepare, endSignal, ...command],
       user: siblings?.user,
+      signal: this.#closed.signal,
     })
     stream.on('error', () => {}).on('close', () => this.#giveUp())
     onLines(stream, (failure) => this.#settle(failure))
-    if (this.#closed) {
+    if (this.#closed.signal.aborted) {
       stream.destroy()
     }
     return stream

@@ -1,8 +1,22 @@
 import type { ContainerRuntimeClient } from 'testcontainers'
+import { InfraError, messageOf } from '../../errors.ts'
+import { withTimeLimit } from '../../internal/time-limit.ts'
+import type { ServiceDefinition } from '../../services/service.ts'
 import type { Provider } from '../provider.ts'
 import { attachService } from './attach.ts'
+import type { Engine } from './find-engine.ts'
 import type { DockerProviderOptions } from './start-container.ts'
 import { StartGuard } from './start-guard.ts'
+
+function engineFailed({ service }: ServiceDefinition, error: unknown, { product, host }: Engine): InfraError {
+  return new InfraError('INFRA_SERVICE_START', {
+    problem: `Cannot start service "${service.name}": ${product} at ${host} did not do what it was asked for: ${messageOf(error)}`,
+    remedy: 'Look at the engine with: docker info; if it is only slow, raise startupTimeoutMs or VITEST_INFRA_STARTUP_TIMEOUT_MS',
+    service: service.name,
+    provider: 'docker',
+    cause: error,
+  })
+}
 
 /** Obtains services as containers: those that an earlier run has left up, else new ones through Testcontainers. */
 export function createDockerProvider(options: DockerProviderOptions): Provider {
@@ -18,22 +32,27 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
     name: 'docker',
     description: `${engine.product} at ${engine.host} (${engine.source})`,
     async start(definition, context) {
-      const attached = await attachService(definition, { ...options, ...context })
-      if (attached) {
-        return attached
+      try {
+        const attached = await attachService(definition, { ...options, ...context })
+        if (attached) {
+          return attached
+        }
+        client ??= withTimeLimit(context.startupTimeoutMs, connect).catch((error: unknown) => {
+          client = undefined
+          throw error
+        })
+        const [{ startContainer }, connected] = await Promise.all([import('./start-container.ts'), client])
+        return await startContainer(definition, { ...options, ...context, guard, client: connected })
+      } catch (error) {
+        context.signal.throwIfAborted()
+        throw error instanceof InfraError ? error : engineFailed(definition, error, engine)
       }
-      client ??= connect().catch((error: unknown) => {
-        client = undefined
-        throw error
-      })
-      const [{ startContainer }, connected] = await Promise.all([import('./start-container.ts'), client])
-      return startContainer(definition, { ...options, ...context, guard, client: connected })
     },
-    async sweep() {
-      const { container } = (await client) ?? {}
-      if (container) {
+    async sweep(signal) {
+      // Where nothing was started, all was up before: a run that is short on purpose.
+      if (await client) {
         const { sweep } = await import('./sweep.ts')
-        await sweep(container.dockerode, engine)
+        await sweep(engine, signal)
       }
     },
   }

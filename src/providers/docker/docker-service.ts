@@ -88,10 +88,8 @@ export class DockerService implements StartedService {
       const { State } = await this.#container.inspect()
       return State.Running ? { running: true } : await this.#ending.status()
     } catch (error) {
-      if (isGone(error)) {
-        return this.#ending.status()
-      }
-      throw error
+      // An engine that does not answer once may do so the next time.
+      return isGone(error) ? this.#ending.status() : { running: true }
     }
   }
 
@@ -99,12 +97,12 @@ export class DockerService implements StartedService {
     return sinceMs === undefined ? this.#output.tail(count) : this.#readLog(count, sinceMs)
   }
 
-  stop(): Promise<void> {
+  stop(letGo?: AbortSignal): Promise<void> {
     this.#check.close()
     this.#siblings.close()
     this.#ending.close()
     this.#lifeline.end()
-    this.#stopping ??= removeContainer(this.#engine, this.#container.id).catch((error: unknown) => {
+    this.#stopping ??= removeContainer(this.#engine, this.#container.id, letGo).catch((error: unknown) => {
       this.#stopping = undefined
       throw error
     })

@@ -1,6 +1,6 @@
 import { messageOf } from '../../errors.ts'
 import type { Report } from '../../report/events.ts'
-import type { ServiceDefinition, SnapshotDefinition, SnapshotUse } from '../../services/service.ts'
+import type { KeepSnapshot, ServiceDefinition, SnapshotDefinition, SnapshotUse } from '../../services/service.ts'
 import type { Container, Dockerode } from './dockerode-types.ts'
 import type { Engine } from './find-engine.ts'
 import { COPY_FOLDER, keepSnapshot, SNAPSHOT_FOLDER } from './keep-snapshot.ts'
@@ -82,15 +82,15 @@ export class DockerSnapshot {
   useOf(container: Container, { isRestored }: { readonly isRestored: boolean }): SnapshotUse {
     return isRestored
       ? { kind: 'restored', discard: () => this.#discard() }
-      : { kind: 'missing', folder: COPY_FOLDER, keep: (signal) => this.#keep(container, signal) }
+      : { kind: 'missing', folder: COPY_FOLDER, keep: (...signals) => this.#keep(container, ...signals) }
   }
 
-  async #keep(container: Container, signal: AbortSignal): Promise<void> {
+  async #keep(container: Container, ...signals: Parameters<KeepSnapshot>): Promise<void> {
     const { dockerode, engine, guard, image, name, labels } = this.#options
     const identity = this.#identity
     const { volumes } = image
     const options = { dockerode, engine, guard, container, identity, name: `${name}-snapshot`, labels, volumes }
-    await keepSnapshot(options, signal)
+    await keepSnapshot(options, ...signals)
   }
 
   /** Takes its name away at least: servers of other runs may be running from it. */

@@ -129,7 +129,8 @@ export class EngineApi {
   /** A container's whole log, multiplexed, and what it will log until the signal. */
   async followLog(id: string, signal?: AbortSignal): Promise<IncomingMessage> {
     const path = `/containers/${id}/logs?stdout=1&stderr=1&follow=1`
-    return requestEngine(this.#address, { path, tlsDirectory: this.#engine.tlsDirectory, signal })
+    // It may be silent for hours.
+    return requestEngine(this.#address, { path, tlsDirectory: this.#engine.tlsDirectory, signal, timeoutMs: 0 })
   }
 
   /** Starts a program in a container; it has the stream for its input and, multiplexed, its output. */

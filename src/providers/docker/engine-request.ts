@@ -4,6 +4,7 @@ import { request as requestHttps } from 'node:https'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { timeLimitError } from '../../internal/time-limit.ts'
 import type { EngineAddress } from './engine-address.ts'
 import { ProbeError } from './probe-error.ts'
 
@@ -16,18 +17,27 @@ export interface EngineRequest {
   /** Holds `ca.pem`, `cert.pem` and `key.pem`; without it the request is plain HTTP. */
   readonly tlsDirectory?: string | undefined
   readonly signal?: AbortSignal | undefined
-  /** Whether this process may end while the answer is outstanding. */
-  readonly unref?: boolean
+  /**
+   * Holds this process until the answer is there or this aborts. Then nobody may wait for the answer any more: this process
+   * may end before it comes, and the engine carries out the request all the same.
+   */
+  readonly letGo?: AbortSignal | undefined
+  /**
+   * How long the engine may be silent.
+   *
+   * @default 30 s
+   */
+  readonly timeoutMs?: number
 }
+
+/** Far longer than a busy engine takes for anything that a run asks of it; a run must not wait for ever. */
+const ANSWER_TIMEOUT_MS = 30_000
 
 /** Sends one request to the engine's API, over a connection of its own. */
 export async function requestEngine(address: EngineAddress, request: EngineRequest): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   const sent = await send(address, request)
   sent.on('response', resolve).on('error', reject)
-  if (request.unref) {
-    sent.on('socket', (socket) => socket.unref())
-  }
   return promise
 }
 
@@ -36,6 +46,7 @@ export async function upgradeEngine(address: EngineAddress, request: EngineReque
   const { promise, resolve, reject } = Promise.withResolvers<Socket>()
   const sent = await send(address, request, { connection: 'Upgrade', upgrade: 'tcp' })
   sent.on('error', reject).on('upgrade', (_response, socket: Socket, head) => {
+    socket.setTimeout(0)
     socket.unshift(head)
     resolve(socket)
   })
@@ -50,7 +61,7 @@ export function refused({ statusCode = 0 }: IncomingMessage, body: string): Erro
 
 async function send(
   address: EngineAddress,
-  { method = 'GET', path, body, tlsDirectory, signal }: EngineRequest,
+  { method = 'GET', path, body, tlsDirectory, signal, letGo, timeoutMs = ANSWER_TIMEOUT_MS }: EngineRequest,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<ClientRequest> {
   const tls = tlsDirectory === undefined ? undefined : await readTlsFiles(tlsDirectory)
@@ -65,6 +76,13 @@ async function send(
     ...tls,
   }
   const sent = tls ? requestHttps(options) : requestHttp(options)
+  sent.setTimeout(timeoutMs, () => sent.destroy(timeLimitError(timeoutMs)))
+  sent.on('socket', (socket) => {
+    if (letGo?.aborted) {
+      socket.unref()
+    }
+    letGo?.addEventListener('abort', () => socket.unref(), { once: true })
+  })
   sent.end(payload)
   return sent
 }

@@ -19,7 +19,8 @@ export async function evictKept(
   for (const { Id } of await api.listContainers(labelOfRoot(root))) {
     const details = await api.inspectContainer(Id)
     if (details && isOn(details, port)) {
-      const welcome = await Lifeline.visit({ api, id: Id, hold: { run: runId } }, { folder: '/' })
+      // One that cannot be talked to is not ours to remove: its port is taken, and by whom is told.
+      const welcome = await Lifeline.visit({ api, id: Id, hold: { run: runId } }, { folder: '/' }).catch(() => undefined)
       if (welcome) {
         welcome.lifeline.end()
         await removeContainer(engine, Id)

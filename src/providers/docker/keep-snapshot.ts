@@ -34,23 +34,26 @@ const LIVES_AS_LONG_AS_WE = { Entrypoint: ['cat'], Cmd: [], ...OPEN_INPUT }
  * Makes an image of the copy that lies in {@link COPY_FOLDER}. It is made from a container of its own: an image of the
  * server's would hold the password, since engines keep the whole environment in it, and whatever else was written there.
  */
-export async function keepSnapshot(options: KeepOptions, signal: AbortSignal): Promise<void> {
+export async function keepSnapshot(options: KeepOptions, signal: AbortSignal, letGo: AbortSignal): Promise<void> {
   const { dockerode, engine, guard, identity } = options
   signal.throwIfAborted()
-  const container = await guard.during(() => startEmpty(options))
+  const container = await guard.during(() => startEmpty(options, letGo))
   try {
-    await copyFolder(options.container, container, signal)
+    await copyFolder(options.container, container, AbortSignal.any([signal, letGo]))
     signal.throwIfAborted()
-    // Not to be aborted: of a container that is removed meanwhile, the engine makes an image that lacks files.
-    await commit(container, identity)
+    await commit({ dockerode, container, identity }, letGo)
   } finally {
-    await removeContainer(engine, container.id)
+    await removeContainer(engine, container.id, letGo)
   }
-  await new SnapshotImages(dockerode).removeOld(identity.root)
+  await new SnapshotImages(dockerode).removeOld(identity.root, letGo)
 }
 
-async function startEmpty({ dockerode, engine, identity, name, labels, volumes }: KeepOptions): Promise<Container> {
+async function startEmpty(
+  { dockerode, engine, identity, name, labels, volumes }: KeepOptions,
+  letGo: AbortSignal,
+): Promise<Container> {
   const container = await dockerode.createContainer({
+    abortSignal: letGo,
     name,
     Image: identity.image,
     Labels: labels,
@@ -58,12 +61,12 @@ async function startEmpty({ dockerode, engine, identity, name, labels, volumes }
     ...LIVES_AS_LONG_AS_WE,
   })
   try {
-    const stream = await attach(container)
+    const stream = await attach(container, letGo)
     stream.on('error', () => {})
-    await container.start()
+    await container.start({ abortSignal: letGo })
     return container
   } catch (error) {
-    await removeContainer(engine, container.id)
+    await removeContainer(engine, container.id, letGo)
     throw error
   }
 }
@@ -79,8 +82,21 @@ async function copyFolder(from: Container, to: Container, signal: AbortSignal): 
   await read
 }
 
-async function commit(container: Container, identity: SnapshotIdentity): Promise<void> {
-  const [repo, tag] = SnapshotImages.nameOf(identity).split(':')
+interface Commit {
+  readonly dockerode: Dockerode
+  readonly container: Container
+  readonly identity: SnapshotIdentity
+}
+
+/**
+ * The image gets its name when it is whole: of a container that ends meanwhile, as with a run that cannot wait any longer,
+ * the engine makes an image that lacks files. One without a name is removed by a later run.
+ */
+async function commit({ dockerode, container, identity }: Commit, abortSignal: AbortSignal): Promise<void> {
   const Labels = SnapshotImages.labelsOf(identity)
-  await container.commit({ _query: { container: container.id, repo, tag, pause: false }, _body: { Labels } })
+  const query = { container: container.id, pause: false }
+  const { Id } = (await container.commit({ abortSignal, _query: query, _body: { Labels } })) as { Id: string }
+  abortSignal.throwIfAborted()
+  const [repo = '', tag = ''] = SnapshotImages.nameOf(identity).split(':')
+  await dockerode.getImage(Id).tag({ abortSignal, repo, tag })
 }

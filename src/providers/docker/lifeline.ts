@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { abortable } from '../../internal/abortable.ts'
+import { withTimeLimit } from '../../internal/time-limit.ts'
 import { onLines } from './demultiplex.ts'
 import type { EngineApi } from './engine-api.ts'
 import { freeBytesOf } from './free-bytes.ts'
@@ -42,7 +42,7 @@ export class Lifeline {
   #holders = 1
   readonly #left = Promise.withResolvers<void>()
   readonly #gone = Promise.withResolvers<void>()
-  #ended = false
+  readonly #ended = new AbortController()
 
   /** For a stream that leads to the input of a container with a tied entrypoint, or of one more holder. */
   constructor(stream: Duplex, options: LifelineOptions) {
@@ -57,9 +57,9 @@ export class Lifeline {
     { folder, onWaiting }: { readonly folder: string; readonly onWaiting?: (() => void) | undefined },
   ): Promise<Welcome | undefined> {
     const { api, id, hold } = options
-    const signal = AbortSignal.timeout(ANSWER_LIMIT_MS)
-    const stream = await api.exec(id, { command: holderCommand(hold.run, hold, folder), signal, onWaiting })
-    const answer = await readAnswer(stream, signal)
+    const command = holderCommand(hold.run, hold, folder)
+    const stream = await withTimeLimit(ANSWER_LIMIT_MS, (signal) => api.exec(id, { command, signal, onWaiting }))
+    const answer = await withTimeLimit(ANSWER_LIMIT_MS, () => readAnswer(stream)).catch(() => undefined)
     if (!answer) {
       stream.destroy()
       return undefined
@@ -75,13 +75,13 @@ export class Lifeline {
 
   /** Tells the server to end at once. */
   end(): void {
-    this.#ended = true
+    this.#ended.abort()
     this.#stream.end(WORDS.end)
   }
 
   /** Lets go of the server, which stays for the next run as long as its grace period allows. */
   async leave(): Promise<void> {
-    this.#ended = true
+    this.#ended.abort()
     this.#stream.write(WORDS.leave)
     // A word that is followed by the end of the connection may be lost.
     // The timer holds this process, which nothing else may do by then, and has to let go of it.
@@ -113,14 +113,15 @@ export class Lifeline {
   /** The old connection is gone, and with it the input of the holder in the container; a new holder takes over. */
   async #takeOver(): Promise<void> {
     const { api, id, hold } = this.#options
-    while (!this.#ended) {
+    const { signal } = this.#ended
+    while (!signal.aborted) {
       try {
         if (this.#holders > 1) {
           // It may be that another run has it by now, and always will.
           await sleep(RETRY_MS, undefined, { ref: false })
         }
         this.#holders += 1
-        this.#hold(await api.exec(id, { command: holderCommand(`${hold.run}${this.#holders}`, hold) }))
+        this.#hold(await api.exec(id, { command: holderCommand(`${hold.run}${this.#holders}`, hold), signal }))
         return
       } catch (error) {
         if (isGone(error) && !(await this.#isThere())) {
@@ -143,7 +144,7 @@ export class Lifeline {
 }
 
 /** The two lines of a holder's answer; undefined where there is none. */
-async function readAnswer(stream: Duplex, signal: AbortSignal): Promise<readonly [string, string] | undefined> {
+async function readAnswer(stream: Duplex): Promise<readonly [string, string] | undefined> {
   const lines: string[] = []
   const answered = Promise.withResolvers<void>()
   onLines(stream.on('error', answered.resolve).on('close', answered.resolve), (line) => {
@@ -152,7 +153,7 @@ async function readAnswer(stream: Duplex, signal: AbortSignal): Promise<readonly
       answered.resolve()
     }
   })
-  await abortable(answered.promise, signal).catch(() => {})
+  await answered.promise
   const [note, room] = lines
   return note === undefined || room === undefined ? undefined : [note, room]
 }

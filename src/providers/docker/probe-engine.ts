@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { TimeLimitError, withTimeLimit } from '../../internal/time-limit.ts'
 import type { EngineAddress } from './engine-address.ts'
 import { requestEngine } from './engine-request.ts'
 import { ProbeError } from './probe-error.ts'
@@ -54,13 +55,15 @@ interface Answer {
 }
 
 async function ask(address: EngineAddress, path: string, options: EngineRequestOptions): Promise<Answer> {
-  const deadline = AbortSignal.timeout(REQUEST_TIMEOUT_MS)
-  const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline
-  try {
-    const response = await requestEngine(address, { path, tlsDirectory: options.tlsDirectory, signal })
+  const { tlsDirectory, signal: outer } = options
+  const request = async (signal: AbortSignal) => {
+    const response = await requestEngine(address, { path, tlsDirectory, signal })
     return { headers: response.headers, body: await bodyOf(response) }
+  }
+  try {
+    return await withTimeLimit(REQUEST_TIMEOUT_MS, request, outer)
   } catch (error) {
-    throw deadline.aborted ? ProbeError.silent(REQUEST_TIMEOUT_MS, error) : ProbeError.from(error)
+    throw error instanceof TimeLimitError ? ProbeError.silent(REQUEST_TIMEOUT_MS, error) : ProbeError.from(error)
   }
 }
 

@@ -64,12 +64,12 @@ export class SnapshotImages {
   }
 
   /** Removes the oldest of a project's, and those whose name went to a newer one. */
-  async removeOld(root: string): Promise<void> {
-    const images = await this.#list(`${PROJECT_LABEL}=${digest(root)}`)
+  async removeOld(root: string, signal: AbortSignal): Promise<void> {
+    const images = await this.#list(`${PROJECT_LABEL}=${digest(root)}`, signal)
     const newestFirst = images.filter(isNamed).toSorted((left, right) => createdAt(right) - createdAt(left))
     const nameless = images.filter((image) => !isNamed(image) && Date.now() - createdAt(image) > NAMING_LIMIT_MS)
     for (const { Id } of [...newestFirst.slice(KEPT), ...nameless]) {
-      await this.remove(Id)
+      await this.remove(Id, { signal })
     }
   }
 
@@ -82,9 +82,12 @@ export class SnapshotImages {
   }
 
   /** Returns whether it is gone; one that a container runs from stays. */
-  async remove(name: string, { force = false } = {}): Promise<boolean> {
+  async remove(
+    name: string,
+    { force = false, signal }: { readonly force?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<boolean> {
     try {
-      await this.#dockerode.getImage(name).remove({ force })
+      await this.#dockerode.getImage(name).remove({ force, ...(signal && { abortSignal: signal }) })
       return true
     } catch (error) {
       const { statusCode } = error as { statusCode?: number }
@@ -95,8 +98,8 @@ export class SnapshotImages {
     }
   }
 
-  async #list(label: string): Promise<ImageInfo[]> {
-    return this.#dockerode.listImages({ filters: { label: [label] } })
+  async #list(label: string, abortSignal?: AbortSignal): Promise<ImageInfo[]> {
+    return this.#dockerode.listImages({ filters: { label: [label] }, ...(abortSignal && { abortSignal }) })
   }
 }
 

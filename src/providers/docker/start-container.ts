@@ -1,13 +1,14 @@
 import { basename } from 'node:path'
 import type { ContainerRuntimeClient } from 'testcontainers'
 import { InfraError, messageOf } from '../../errors.ts'
+import { withTimeLimit } from '../../internal/time-limit.ts'
 import { assertPortFree } from '../port-holder.ts'
 import type { ServiceDefinition } from '../../services/service.ts'
 import type { StartContext, StartedService } from '../provider.ts'
 import { DockerService } from './docker-service.ts'
 import { type ContainerSource, type ImageFacts, openSnapshot } from './docker-snapshot.ts'
 import { EngineApi, plainName } from './engine-api.ts'
-import { findEngineHost } from './engine-host.ts'
+import { type EngineHost, findEngineHost } from './engine-host.ts'
 import { evictKept } from './evict-kept.ts'
 import type { Engine } from './find-engine.ts'
 import { keptLabels, RUN_LABEL, SERVICE_LABEL } from './kept-labels.ts'
@@ -40,13 +41,29 @@ export async function startContainer(
   definition: ServiceDefinition,
   context: ContainerContext,
 ): Promise<StartedService> {
-  const { client, engine, guard, report, signal, onWaiting, root, runId, keepAliveMs } = context
-  const { service } = definition
-  const { host, bindAddress } = await findEngineHost(client)
-  if (host === 'localhost') {
-    await assertPinnedPortFree(definition, bindAddress, context)
+  const { client, report, signal, startupTimeoutMs } = context
+  const place = await findEngineHost(client)
+  if (place.host === 'localhost') {
+    await assertPinnedPortFree(definition, place.bindAddress, context)
   }
-  const image = await readImage(client, await ensureImage({ client, image: service.image, report, signal }))
+  // A pull takes as long as it takes, and tells how far it has come.
+  const image = await ensureImage({ client, image: definition.service.image, report, signal })
+  const starting = startFrom(image, definition, { ...context, ...place })
+  return withTimeLimit(startupTimeoutMs, () => starting).catch((error: unknown) => {
+    // It may come up all the same; where it failed, nothing of it is left.
+    void starting.then((started) => started.stop()).catch(() => {})
+    throw error
+  })
+}
+
+async function startFrom(
+  imageName: string,
+  definition: ServiceDefinition,
+  context: ContainerContext & EngineHost,
+): Promise<StartedService> {
+  const { client, engine, guard, report, signal, onWaiting, root, runId, keepAliveMs, host, bindAddress } = context
+  const { service } = definition
+  const image = await readImage(client, imageName)
   const [{ describeContainer }, labels] = await Promise.all([import('./containers.ts'), labelsOf(definition, context)])
   signal.throwIfAborted()
   const { dockerode } = client.container
@@ -114,7 +131,7 @@ async function assertPinnedPortFree(
     return
   }
   // The port may be held by the container of a run that was killed.
-  await sweep(client.container.dockerode, engine)
+  await sweep(engine)
   await evictKept(hostPort, { engine, root, runId })
   await assertPortFree({
     host,

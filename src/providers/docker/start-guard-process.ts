@@ -27,5 +27,5 @@ while (performance.now() < overMs) {
 async function removeNotStarted(): Promise<void> {
   const containers = await new EngineApi(engine).listContainers({ [RUN_LABEL]: run })
   const created = containers.filter(({ State }) => State === 'created')
-  await Promise.all(created.map(({ Id }) => removeContainer(engine, Id, { isAwaited: true })))
+  await Promise.all(created.map(({ Id }) => removeContainer(engine, Id)))
 }

@@ -1,4 +1,4 @@
-import type { Dockerode } from './dockerode-types.ts'
+import { EngineApi } from './engine-api.ts'
 import type { Engine } from './find-engine.ts'
 import { findPlace, isOwnerGone, OUTLIVED_PLACE_LABEL, PLACE_LABEL } from './owner.ts'
 import { removeContainer } from './remove-container.ts'
@@ -8,20 +8,21 @@ import { removeContainer } from './remove-container.ts'
  * their run was killed. Only of runs on this machine, since only their processes can be asked whether they live; and not
  * those that are to outlive their run, if they ever ran.
  */
-export async function sweep(dockerode: Dockerode, engine: Engine): Promise<void> {
+export async function sweep(engine: Engine, signal?: AbortSignal): Promise<void> {
   const place = await findPlace()
   if (place === undefined) {
     return
   }
-  const labelled = (label: string) => ({ label: [`${label}=${place}`] })
-  const lists = await Promise.all([
-    dockerode.listContainers({ all: true, filters: labelled(PLACE_LABEL) }),
-    dockerode.listContainers({ all: true, filters: { ...labelled(OUTLIVED_PLACE_LABEL), status: ['created'] } }),
+  const api = new EngineApi(engine)
+  const [own, outlived] = await Promise.all([
+    api.listContainers({ [PLACE_LABEL]: place }, signal),
+    api.listContainers({ [OUTLIVED_PLACE_LABEL]: place }, signal),
   ])
+  const neverRan = outlived.filter(({ State }) => State === 'created')
   await Promise.all(
-    lists.flat().map(async ({ Id, Labels }) => {
+    [...own, ...neverRan].map(async ({ Id, Labels }) => {
       if (await isOwnerGone(Labels)) {
-        await removeContainer(engine, Id)
+        await removeContainer(engine, Id, signal)
       }
     }),
   )

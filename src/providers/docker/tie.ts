@@ -41,7 +41,8 @@ export function endedService(label: string, host: string, { output, ending }: Ti
 }
 
 /** Holds the input of a container open; what it prints comes along. */
-export async function attach(container: Container): Promise<Duplex> {
-  const stream = await container.attach({ hijack: true, stream: true, stdin: true, stdout: true, stderr: true })
+export async function attach(container: Container, abortSignal?: AbortSignal): Promise<Duplex> {
+  const streams = { stream: true, stdin: true, stdout: true, stderr: true }
+  const stream = await container.attach({ hijack: true, ...streams, ...(abortSignal && { abortSignal }) })
   return stream as Duplex
 }

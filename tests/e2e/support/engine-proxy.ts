@@ -71,7 +71,7 @@ export class EngineProxy {
     this.#sockets.add(client)
     client.on('error', () => {})
     await this.#frozen
-    const upstream = connect(this.#target)
+    const upstream = connect('socketPath' in this.#target ? { path: this.#target.socketPath } : this.#target)
     this.#sockets.add(upstream)
     client.on('close', () => upstream.destroy())
     upstream.on('error', () => {}).on('close', () => client.destroy())
@@ -79,9 +79,10 @@ export class EngineProxy {
   }
 }
 
-type Target = { path: string } | { host: string; port: number }
+export type Target = { socketPath: string } | { host: string; port: number }
 
-async function engineTarget(): Promise<Target> {
+/** Where the real engine listens. */
+export async function engineTarget(): Promise<Target> {
   const { socketPath, host, port } = (await engine()).modem as { socketPath?: string; host?: string; port?: string }
-  return socketPath ? { path: socketPath } : { host: host ?? '', port: Number(port) }
+  return socketPath ? { socketPath } : { host: host ?? '', port: Number(port) }
 }

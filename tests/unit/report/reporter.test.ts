@@ -108,6 +108,12 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
     ],
     [{ type: 'template-ready', template: 'orders', isNew: false, elapsedMs: 9 }, 'template "orders" found in 0.01 s'],
   ],
+  'ended-early': [
+    [
+      { type: 'ended-early', awaited: 'the start of redis' },
+      'this process ends while vitest-infra waits for the start of redis: the run is not complete, so it fails with exit code 1',
+    ],
+  ],
   'leases-summary': [
     [
       { type: 'leases-summary', count: 120, medianMs: 1.04, p95Ms: 14.96 },

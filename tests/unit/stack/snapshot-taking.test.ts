@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest'
 import type { InfraEvent } from '../../../src/report/events.ts'
+import type { KeepSnapshot } from '../../../src/services/service.ts'
 import { SnapshotTaking } from '../../../src/stack/snapshot-taking.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
-function begin(take: (signal: AbortSignal) => Promise<void>): { taking: SnapshotTaking; events: InfraEvent[] } {
+const NEVER = new AbortController().signal
+
+function begin(take: KeepSnapshot): { taking: SnapshotTaking; events: InfraEvent[] } {
   const events: InfraEvent[] = []
   const options = { service: 'postgres', report: (event: InfraEvent) => events.push(event), clock: new FakeClock() }
   return { taking: new SnapshotTaking(take, options), events }
@@ -40,9 +43,9 @@ test('SnapshotTaking tells why there is none', async () => {
 test('SnapshotTaking.settle() waits for what comes in time, and for nothing else', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   const { taking, events } = begin(() => promise)
-  await taking.settle(5_000)
+  await taking.settle(5_000, NEVER)
   resolve()
-  await taking.settle(5_000)
+  await taking.settle(5_000, NEVER)
   await taking.end()
   expect(events).toHaveLength(1)
 })

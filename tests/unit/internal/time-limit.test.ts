@@ -1,0 +1,49 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { TimeLimitError, withLetGo, withTimeLimit } from '../../../src/internal/time-limit.ts'
+
+const run = promisify(execFile)
+const MODULE = new URL('../../../src/internal/time-limit.ts', import.meta.url).href
+
+test('withTimeLimit() settles as the work does', async () => {
+  expect(await withTimeLimit(1_000, async () => 'done')).toBe('done')
+  await expect(withTimeLimit(1_000, () => Promise.reject(new Error('no')))).rejects.toThrow('no')
+})
+
+test('withTimeLimit() aborts the work at the limit, and says how long that was', async () => {
+  let signal: AbortSignal | undefined
+  const work = (given: AbortSignal) => {
+    signal = given
+    return new Promise<never>(() => {})
+  }
+  await expect(withTimeLimit(20, work)).rejects.toThrow(new TimeLimitError('no answer within 20 ms'))
+  expect(signal?.aborted).toBe(true)
+})
+
+test('withTimeLimit() rejects with the reason of the outer signal', async () => {
+  const outer = new AbortController()
+  const waiting = withTimeLimit(60_000, () => new Promise<never>(() => {}), outer.signal)
+  outer.abort(new Error('the run ended'))
+  await expect(waiting).rejects.toThrow('the run ended')
+})
+
+// With AbortSignal.timeout() Node ends with 13, or in a process that awaits nothing at its top level, with 0.
+test('withTimeLimit() keeps the process alive until the time is over', async () => {
+  const script = `
+    const { withTimeLimit } = await import('${MODULE}')
+    void withTimeLimit(50, () => new Promise(() => {})).catch((error) => console.log(error.message))`
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', script])
+  expect(stdout).toBe('no answer within 50 ms\n')
+})
+
+test('withLetGo() aborts at the limit, and not when the work is done before', async () => {
+  const [early, late] = await Promise.all([
+    withLetGo(60_000, async (letGo) => letGo),
+    withLetGo(20, async (letGo) => {
+      await new Promise((resolve) => letGo.addEventListener('abort', resolve))
+      return letGo
+    }),
+  ])
+  expect([early.aborted, late.aborted]).toEqual([false, true])
+})
