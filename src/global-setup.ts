@@ -185,7 +185,7 @@ async function serveFromStack(
   const early = served.filter((other) => other !== project && [other.config.globalSetup].flat().length > 0)
   early.forEach(({ name }) =>
     run.tell(
-      `the global setup of project "${name}" ran without the variables: add infra() to the plugins of the project itself to have them there`,
+      `project "${name}" has a global setup of its own, which runs before the one of the root: add infra() to its plugins to have the variables there`,
     ),
   )
   shieldOthers(vitest, run)

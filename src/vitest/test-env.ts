@@ -36,7 +36,9 @@ export function settleTestEnv(testEnv: Variables, { leased, inherited, folders }
   const set = Object.entries(testEnv).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
   const differs = ([name, value]: readonly [string, string]) => leased[name] !== value || OF_LEASE.includes(name)
   const rivals = set.filter(([name]) => name in leased)
-  const sources = rivals.some(differs) ? [inherited, ...folders.flatMap((folder) => readEnvFiles(folder, inherited))] : []
+  const sources = rivals.some(differs)
+    ? [inherited, ...folders.flatMap((folder) => readEnvFiles(folder, inherited))]
+    : []
   const isLoaded = ([name, value]: readonly [string, string]) => sources.some((source) => source[name] === value)
   const loaded = rivals.filter(isLoaded)
   const written = rivals.filter((entry) => differs(entry) && !isLoaded(entry))
@@ -72,7 +74,7 @@ function readEnvFiles(folder: string, inherited: Variables): Variables[] {
     const values: Variables = parseEnv(readFileSync(path, 'utf8'))
     const expanded = Object.entries(values).map(([name, value = '']) => [
       name,
-      expand(value, { ...values, ...inherited }),
+      expand(value, (key) => inherited[key] ?? values[key]),
     ])
     return [values, Object.fromEntries(expanded) as Variables]
   })
@@ -92,12 +94,12 @@ const REFERENCE = /(?<!\\)\$(?:\{(\w+)(?::?-([^}]*))?\}|(\w+))/g
 const MAX_NESTING = 5
 
 /** As Vite does it: `$NAME`, `${NAME}` and `${NAME:-default}`. */
-function expand(value: string, variables: Variables): string {
+function expand(value: string, valueOf: (name: string) => string | undefined): string {
   let text = value
   for (let round = 0; round < MAX_NESTING && text.includes('$'); round += 1) {
     text = text.replaceAll(
       REFERENCE,
-      (_whole, braced?: string, fallback?: string, bare?: string) => variables[braced ?? bare ?? ''] || fallback || '',
+      (_whole, braced?: string, fallback?: string, bare?: string) => valueOf(braced ?? bare ?? '') || fallback || '',
     )
   }
   return text.replaceAll('\\$', '$')

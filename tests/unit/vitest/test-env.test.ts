@@ -31,10 +31,13 @@ test.for([
   ['.env', 'DATABASE_URL=postgres://me:pw@localhost/dev'],
   ['.env.local', 'export DATABASE_URL="postgres://me:pw@localhost/dev"'],
   ['.env.test', 'PW=pw\nDATABASE_URL=postgres://me:$PW@localhost/dev'],
+  ['.env.port', 'POSTGRES_PORT=pw\nDATABASE_URL=postgres://me:${POSTGRES_PORT}@localhost/dev'],
   ['.env.production.local', 'DATABASE_URL=postgres://me:${PW:-pw}@localhost/dev'],
 ] as const)('settleTestEnv() gives a variable of %s to the lease', async ([file, text]) => {
   await writeFile(join(folder, file), text)
-  expect(settle({ DATABASE_URL: 'postgres://me:pw@localhost/dev', OTHER: 'x' })).toEqual({
+  // As with a variable that the run itself has set in its process.
+  const inherited = { POSTGRES_PORT: undefined }
+  expect(settle({ DATABASE_URL: 'postgres://me:pw@localhost/dev', OTHER: 'x' }, inherited)).toEqual({
     kept: { OTHER: 'x' },
     lines: [
       'test.env has DATABASE_URL as the environment or an env file does: tests get the values of their lease instead',
