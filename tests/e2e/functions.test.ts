@@ -2,6 +2,9 @@ import { describe, expect, inject, test } from 'vitest'
 import { errorMessage } from './support/plain.ts'
 import { runVitest } from './support/run-vitest.ts'
 
+/** Nothing here is about the engine, and local processes start sooner. */
+const env = { VITEST_INFRA_PROVIDER: 'embedded' }
+
 /** Functions of one text, which differ in what they close over. */
 const FUNCTIONS = `
   const users = (count) => async ({ pool }) => {
@@ -59,7 +62,7 @@ test('functions of one text that close over other values make templates of their
     [`test/${kind}-big.test.ts`, countingTest(`${kind}Big`, (index + 1) * 10)],
   ])
   const files = { 'vitest.config.ts': config, ...Object.fromEntries(tests) }
-  const run = await runVitest('external', { consumer: inject('consumer'), files })
+  const run = await runVitest('external', { consumer: inject('consumer'), env, files })
   expect(run.stdout).toContain('Test Files  10 passed (10)')
   expect(run.exitCode).toBe(0)
 })
@@ -76,6 +79,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       export default { test: { projects: [project('one', 1), project('two', 10)] } }`
     const run = await runVitest('external', {
       consumer,
+      env,
       files: { 'vitest.config.ts': config, 'test/users.test.ts': COUNTING },
     })
     expect(errorMessage(run.stderr)).toMatchInlineSnapshot(`
@@ -94,11 +98,12 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       }`
     const run = await runVitest('external', {
       consumer,
+      env,
       files: { 'vitest.config.ts': config, 'test/users.test.ts': COUNTING },
     })
     expect(run.stderr).not.toContain('Error')
     expect(usersIn(run.stdout)).toEqual(['users 7', 'users 7'])
-    expect(run).toMatchObject({ exitCode: 0, created: ['postgres'] })
+    expect(run).toMatchObject({ exitCode: 0, created: [] })
   })
 
   test('projects share the functions of one global setup, and of one infra.config.ts', async () => {
@@ -110,6 +115,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       }`
     const own = await runVitest('external', {
       consumer,
+      env,
       files: {
         'vitest.config.ts': config('./setup.ts'),
         'setup.ts': `import { createGlobalSetup } from 'vitest-infra/global-setup'
@@ -120,9 +126,10 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     })
     expect(own.stderr).not.toContain('Error')
     expect(usersIn(own.stdout)).toEqual(['users 8', 'users 8'])
-    expect(own).toMatchObject({ exitCode: 0, created: ['postgres'] })
+    expect(own).toMatchObject({ exitCode: 0, created: [] })
     const common = await runVitest('external', {
       consumer,
+      env,
       files: {
         'vitest.config.ts': config('vitest-infra/global-setup'),
         'infra.config.mjs': `${FUNCTIONS}
@@ -131,6 +138,6 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       },
     })
     expect(usersIn(common.stdout)).toEqual(['users 9', 'users 9'])
-    expect(common).toMatchObject({ exitCode: 0, created: ['postgres'] })
+    expect(common).toMatchObject({ exitCode: 0, created: [] })
   })
 })

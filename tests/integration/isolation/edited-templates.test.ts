@@ -7,6 +7,7 @@ import { type SomebodysServers, startSomebodysServers } from '../../support/some
 import { createProject } from '../../unit/support/create-project.ts'
 import { connect, startPostgresStack, valuesOf } from './postgres-support.ts'
 
+const OURS: InfraOptions = { provider: 'embedded' }
 const ROLES = 'SELECT rolname FROM pg_roles WHERE oid >= 16384 ORDER BY oid'
 const TABLES = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
 
@@ -44,7 +45,7 @@ async function watch(options: InfraOptions, first: string) {
 test('an edited migration makes its roles, databases and settings anew, on a server of ours', async () => {
   const make = `CREATE ROLE app LOGIN; CREATE DATABASE analytics; ALTER SYSTEM SET work_mem = '7MB';
     SELECT pg_reload_conf(); CREATE TABLE one (); GRANT SELECT ON one TO app;`
-  const run = await watch({}, make)
+  const run = await watch(OURS, make)
   const held = await run.lease()
   expect(await valuesOf(held, ROLES)).toEqual(['app'])
 
@@ -80,7 +81,7 @@ test('an edited migration makes its roles, databases and settings anew, on a ser
 })
 
 test.for<[string, () => InfraOptions]>([
-  ['of ours', () => ({})],
+  ['of ours', () => OURS],
   ['that is there already', () => ({ provider: 'external', external: servers.external })],
 ])('a migration that goes missing is told to every file until it is back, on a server %s', async ([, options]) => {
   const run = await watch(options(), 'CREATE TABLE one ()')
