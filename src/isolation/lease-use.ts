@@ -54,7 +54,7 @@ interface OpenFile {
 interface Window {
   readonly look: Look
   readonly before: number
-  readonly common: Counts
+  readonly common: Promise<Counts>
 }
 
 /** Notices files that connect to something else than what they leased, by what servers count. */
@@ -200,6 +200,7 @@ class ServiceUse {
   #isKnown = true
   #isUsed = false
   #files = 0
+  #looking: Promise<void> = Promise.resolve()
 
   constructor(common: Look) {
     this.#common = common
@@ -241,7 +242,8 @@ class ServiceUse {
 
   begin(look: Look, before: number): Window {
     this.#files += 1
-    return { look, before, common: this.#latest }
+    // A worker of a vm pool gives back what its last file had, and begins the next one at once.
+    return { look, before, common: this.#looking.then(() => this.#latest) }
   }
 
   /** On what others, such as a reset, have connected to before; nothing where that cannot be counted. */
@@ -261,8 +263,9 @@ class ServiceUse {
       // A test may have stopped its server, too.
       return
     }
-    await this.#try(async () => {
-      const { look, before, common } = window
+    this.#looking = this.#try(async () => {
+      const { look, before } = window
+      const common = await window.common
       const use = await look()
       this.#note(use)
       this.#isUsed ||= use.connections !== before
@@ -271,6 +274,7 @@ class ServiceUse {
         this.#stray.set(owner, used)
       }
     })
+    await this.#looking
   }
 
   #note({ common, others = 0 }: Use): void {

@@ -44,6 +44,17 @@ test('a file that did not use its lease is named if the common database was used
   })
 })
 
+// In vm pools, a worker gives a lease back and asks for the next one in one go.
+test('what a file used is not laid at the door of the one that begins while it is looked at', async () => {
+  const { use, file, count } = await openUse()
+  await use.begin()
+  use.add(1, file('stray'))
+  count('app')
+  void use.end(1)
+  use.add(2, file('unit'))
+  expect((await use.finish()).strayed).toEqual([{ service: 'postgres', owners: ['stray'], common: ['app'] }])
+})
+
 test('what is used before the first file and after the last one is not counted', async () => {
   const { use, file, count } = await openUse()
   count('app')
