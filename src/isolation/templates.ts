@@ -219,13 +219,13 @@ export class Templates implements TemplateSource {
 /** Stands for templates that cannot be planned: whoever asks for one is told why. */
 export function unplannedTemplates(reason: unknown): TemplateSource {
   return {
-    ensure: () => Promise.reject(reason as Error),
+    ensure: () => Promise.reject(reason),
     databaseOf: () => '',
   }
 }
 
 /** The plan of a template; throws where nobody has defined it. */
-export function findPlan(plans: readonly TemplatePlan[], name: string): TemplatePlan {
+function findPlan(plans: readonly TemplatePlan[], name: string): TemplatePlan {
   const plan = plans.find((known) => known.name === name)
   if (!plan) {
     throw templateUnknown(

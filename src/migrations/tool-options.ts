@@ -73,7 +73,7 @@ export function nameProcess(words: readonly string[], { cwd }: ProcessOptions): 
  */
 export function keyOf(
   tool: string,
-  { env, timeoutMs: _, ...options }: ProcessOptions & Readonly<Record<string, unknown>>,
+  { env, timeoutMs: _timeoutMs, ...options }: ProcessOptions & Readonly<Record<string, unknown>>,
 ): Pick<SeedStep, 'key'> {
   try {
     return { key: JSON.stringify([tool, options, env === undefined ? '' : digest(env)]) }

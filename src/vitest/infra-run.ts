@@ -120,7 +120,7 @@ export class InfraRun {
  */
 function stackKey(spec: ResolvedSpec, idOf: (step: StepIdentity) => string = identifyStep): string {
   const { root, provider, startupTimeoutMs, snapshot, keepAliveMs, postgres, redis } = spec
-  const custom = spec.custom.map(({ env: _, ...server }) => server)
+  const custom = spec.custom.map(({ env: _env, ...server }) => server)
   const stack = { root, provider, startupTimeoutMs, snapshot, keepAliveMs, postgres, redis, custom }
   return JSON.stringify(stack, (_key, value: unknown) => {
     if (typeof value === 'function') {
@@ -134,9 +134,12 @@ function isStep(value: unknown): value is SeedStep {
   return typeof value === 'object' && value !== null && 'run' in value && typeof value.run === 'function'
 }
 
+function textOf({ run }: StepIdentity): string {
+  return String(run)
+}
+
 function optionsConflict(one: ResolvedSpec, other: ResolvedSpec): InfraError {
-  const byText = ({ run }: StepIdentity) => String(run)
-  if (stackKey(one, byText) === stackKey(other, byText)) {
+  if (stackKey(one, textOf) === stackKey(other, textOf)) {
     return new InfraError('INFRA_OPTIONS_CONFLICT', {
       problem:
         'Cannot start the stack: two projects of this run fill its databases with functions that look alike but are not the same, so that their values may differ',

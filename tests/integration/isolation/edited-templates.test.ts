@@ -64,7 +64,7 @@ test('an edited migration makes its roles, databases and settings anew, on a ser
     await run.refresh()
   }
   await run.edit(`${make} CREATE ROLE other;`)
-  expect(await valuesOf(await run.lease(), `${ROLES.replace('ORDER', "AND rolname !~ '^vitest' ORDER")}`)).toEqual([
+  expect(await valuesOf(await run.lease(), ROLES.replace('ORDER', "AND rolname !~ '^vitest' ORDER"))).toEqual([
     'app',
     'other',
   ])
