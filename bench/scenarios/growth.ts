@@ -23,7 +23,7 @@ export const growth: Scenario = {
     (extent === 'full' ? SIZES : QUICK).map((size) => ({
       name: describe(size),
       measures,
-      contenders: [suiteContender('fresh', size), suiteContender('shared', size)],
+      contenders: (['fresh', 'reset', 'shared'] as const).map((way) => suiteContender(way, size)),
     })),
 }
 

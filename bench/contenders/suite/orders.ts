@@ -17,10 +17,17 @@ export interface SuiteSize {
 /** At least one for each of the most workers that are tried. */
 const FILES = 8
 
-/** `fresh`: each test its own database. `shared`: all tests on one, in which everything stays. */
-export type DatabasePerTest = 'fresh' | 'shared'
+/**
+ * `fresh`: each test a clone. `reset`: the database of the file, emptied after each test, and new sessions for each.
+ * `shared`: all tests on one, in which everything stays.
+ */
+export type DatabasePerTest = 'fresh' | 'reset' | 'shared'
 
-const NAMES = { fresh: 'vitest-infra, a fresh database per test', shared: 'one shared dirty database' } as const
+const NAMES = {
+  fresh: 'vitest-infra, a fresh database per test',
+  reset: 'the database of the file, TRUNCATE and a new pool per test',
+  shared: 'one shared dirty database',
+} as const
 
 /** The suite of the project `orders`, made as long as it should be. */
 export function suiteContender(way: DatabasePerTest, { tests, workers }: SuiteSize): Contender {
