@@ -56,7 +56,9 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       files: { 'infra.config.ts': "export default { services: ['redis'] }", 'fixtures/redis/wrong.redis': 'SET only' },
     })
     const { stderr, exitCode } = await run.ended
-    expect(errorMessage(stderr)).toMatch(/^Cannot load fixtures\/redis\/wrong\.redis:1: SET: ERR wrong number of arguments/)
+    expect(errorMessage(stderr)).toMatch(
+      /^Cannot load fixtures\/redis\/wrong\.redis:1: SET: ERR wrong number of arguments/,
+    )
     expect(stderr).toContain("Caused by: ReplyError: ERR wrong number of arguments for 'set' command")
     expect(run.stdout).toContain(summary)
     expect(exitCode).toBe(1)
