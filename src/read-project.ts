@@ -120,7 +120,8 @@ async function importConfig(file: string): Promise<{ default?: unknown }> {
 function configSilent(file: string, cause: TimeLimitError): InfraError {
   return new InfraError('INFRA_CONFIG_LOAD', {
     problem: `Cannot load ${file}: it is not loaded after ${LOAD_TIMEOUT_MS / 1_000} s, the limit`,
-    remedy: 'See what it, or a file that it imports, awaits at its top level; move work that takes long into a template',
+    remedy:
+      'See what it, or a file that it imports, awaits at its top level; move work that takes long into a template',
     cause,
   })
 }

@@ -17,7 +17,7 @@ export type EndingProcess = Pick<
 > & { readonly stderr: { readonly isTTY?: boolean; write(text: string, done: () => void): unknown } }
 
 /** @param endsWell whether nothing says yet that something went wrong */
-export type Cleanup = (endsWell: boolean) => Promise<unknown>
+type Cleanup = (endsWell: boolean) => Promise<unknown>
 
 /**
  * Runs `cleanup` before the process ends: on a signal, on `process.exit()`, whoever calls it, and on an exception that

@@ -42,7 +42,7 @@ async function runOnce({ options, isSecond = false }: Scenario, fault?: ArmedFau
   }
   try {
     if (isSecond) {
-      expect(await runToEnd(), 'the first run').toMatchObject({ exitCode: 0 })
+      await runToEnd()
     }
     engine.arm(fault)
     return { engine, run: await runToEnd() }
@@ -83,22 +83,30 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'a run with postgres that takes a snapshot': { options: { services: ['postgres'] } },
 }
 
-test.for(Object.keys(SCENARIOS))('whatever happens to a request of %s, it runs its tests or says why', { timeout: 900_000 }, async (name) => {
-  const scenario = SCENARIOS[name] as Scenario
-  const { run, engine } = await runOnce(scenario)
-  expect(run, run.stderr).toMatchObject({ exitCode: 0 })
-  const cases = engine.requests.filter(({ count }) => count <= COUNTED).flatMap((request) => FAULTS.map((fault) => ({ ...request, fault })))
-  const wrong: string[] = []
-  await Promise.all(
-    Array.from({ length: AT_ONCE }, async () => {
-      for (let next = cases.shift(); next; next = cases.shift()) {
-        const outcome = await runOnce(scenario, next)
-        const fault = faultOf(outcome.run)
-        if (fault !== undefined) {
-          wrong.push(`${next.fault} ${next.name} ${next.count}: ${fault}\n${outcome.run.stdout}\n${outcome.run.stderr}`)
+test.for(Object.keys(SCENARIOS))(
+  'whatever happens to a request of %s, it runs its tests or says why',
+  { timeout: 900_000 },
+  async (name) => {
+    const scenario = SCENARIOS[name] as Scenario
+    const { run, engine } = await runOnce(scenario)
+    expect(faultOf(run)).toBeUndefined()
+    const cases = engine.requests
+      .filter(({ count }) => count <= COUNTED)
+      .flatMap((request) => FAULTS.map((fault) => ({ ...request, fault })))
+    const wrong: string[] = []
+    await Promise.all(
+      Array.from({ length: AT_ONCE }, async () => {
+        for (let next = cases.shift(); next; next = cases.shift()) {
+          const outcome = await runOnce(scenario, next)
+          const fault = faultOf(outcome.run)
+          if (fault !== undefined) {
+            wrong.push(
+              `${next.fault} ${next.name} ${next.count}: ${fault}\n${outcome.run.stdout}\n${outcome.run.stderr}`,
+            )
+          }
         }
-      }
-    }),
-  )
-  expect(wrong.join('\n\n')).toBe('')
-})
+      }),
+    )
+    expect(wrong.join('\n\n')).toBe('')
+  },
+)

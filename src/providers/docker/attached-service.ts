@@ -61,7 +61,6 @@ export class AttachedService implements StartedService {
   async status(): Promise<ServerStatus> {
     const { api, details } = this.#options
     // An engine that does not answer once may do so the next time.
-    const isRunning = (known: ContainerDetails | undefined) => known?.State.Running ?? false
     return (await api.inspectContainer(details.Id).then(isRunning, () => true)) ? { running: true } : ENDED
   }
 
@@ -85,6 +84,10 @@ export class AttachedService implements StartedService {
   #addressOf(port: number): Address {
     return addressIn(this.#options.details, port)
   }
+}
+
+function isRunning(known: ContainerDetails | undefined): boolean {
+  return known?.State.Running ?? false
 }
 
 /** Where a port of a container that outlived its run is reached. */

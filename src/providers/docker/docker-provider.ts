@@ -11,7 +11,8 @@ import { StartGuard } from './start-guard.ts'
 function engineFailed({ service }: ServiceDefinition, error: unknown, { product, host }: Engine): InfraError {
   return new InfraError('INFRA_SERVICE_START', {
     problem: `Cannot start service "${service.name}": ${product} at ${host} did not do what it was asked for: ${messageOf(error)}`,
-    remedy: 'Look at the engine with: docker info; if it is only slow, raise startupTimeoutMs or VITEST_INFRA_STARTUP_TIMEOUT_MS',
+    remedy:
+      'Look at the engine with: docker info; if it is only slow, raise startupTimeoutMs or VITEST_INFRA_STARTUP_TIMEOUT_MS',
     service: service.name,
     provider: 'docker',
     cause: error,

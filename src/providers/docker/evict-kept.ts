@@ -20,7 +20,9 @@ export async function evictKept(
     const details = await api.inspectContainer(Id)
     if (details && isOn(details, port)) {
       // One that cannot be talked to is not ours to remove: its port is taken, and by whom is told.
-      const welcome = await Lifeline.visit({ api, id: Id, hold: { run: runId } }, { folder: '/' }).catch(() => undefined)
+      const welcome = await Lifeline.visit({ api, id: Id, hold: { run: runId } }, { folder: '/' }).catch(
+        () => undefined,
+      )
       if (welcome) {
         welcome.lifeline.end()
         await removeContainer(engine, Id)

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { tmpdir } from 'node:os'
+import { parse } from 'node:path'
 import { forkBeside } from '../fork-beside.ts'
 import type { EngineAccess } from './find-engine.ts'
 
@@ -47,8 +48,8 @@ export class StartGuard {
     const keys = engine.tlsDirectory === undefined ? [] : [engine.tlsDirectory]
     const child = forkBeside(ENTRY, [runId, engine.host, ...keys], {
       environment: { ...environment, NODE_OPTIONS: '' },
-      // A folder that nobody wants to remove.
-      cwd: tmpdir(),
+      // A folder that nobody wants to remove, and that is there whatever TMPDIR says.
+      cwd: parse(tmpdir()).root,
     })
     // Without it, such a container stays until the next run; that is no reason to fail.
     child.on('error', () => {}).unref()

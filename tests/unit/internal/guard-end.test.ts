@@ -29,7 +29,11 @@ test.for([
   ['it is released', 'setTimeout(release, 1)', 0],
   ['it is released before process.exit()', 'release(); process.exit()', 0],
   ['the process ends with a code of its own', 'process.exit(3)', 3],
-  ['a signal ends it', 'process.on("SIGTERM", () => process.exit(143)); process.kill(process.pid, "SIGTERM"); setTimeout(() => {}, 60_000)', 143],
+  [
+    'a signal ends it',
+    'process.on("SIGTERM", () => process.exit(143)); process.kill(process.pid, "SIGTERM"); setTimeout(() => {}, 60_000)',
+    143,
+  ],
 ] as const)('guardEnd() says nothing where %s', async ([, script, code]) => {
   expect(await run(script)).toEqual({ code, stdout: '' })
 })
