@@ -37,7 +37,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   test('a migration that fails on a server of an earlier run', async () => {
     const options: InfraOptions = { ...KEPT, services: ['postgres'] }
     const first = await keep(options, { consumer })
-    const files = { 'fixtures/postgres/2_broken.sql': 'CREATE TABLE broken (' }
+    const files = { 'fixtures/postgres/migrations/2_broken.sql': 'CREATE TABLE broken (' }
     const { exitCode, stderr } = await (await start(options, { consumer, files, after: first })).ended
     expect(errorMessage(stderr)).toContain('2_broken.sql')
     expect(exitCode).toBe(1)
@@ -148,7 +148,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
 
   test('the closing lines of a run whose snapshot takes long', async () => {
     const files = {
-      'fixtures/postgres/2_large.sql': `
+      'fixtures/postgres/migrations/2_large.sql': `
         CREATE TABLE large AS
           SELECT string_agg(md5(random()::text), '') AS noise FROM generate_series(1, 1_500_000) AS row GROUP BY row % 3000`,
     }
