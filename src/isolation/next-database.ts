@@ -1,12 +1,19 @@
-import type { CurrentLease } from './file-lease.ts'
 import type { LeaseClient } from './lease-client.ts'
-import type { Lease } from './lease-protocol.ts'
+import type { Lease, LeaseAccess } from './lease-protocol.ts'
 import type { NextSession } from './next-session.ts'
 
 /** A database and, if it could be opened, a session for its first client. */
 export interface OpenedDatabase {
   readonly lease: Lease
   readonly session: NextSession | undefined
+}
+
+/** The file whose tests are running, and what it has leased. */
+export interface RunningFile {
+  readonly client: LeaseClient
+  readonly access: LeaseAccess
+  readonly owner: string
+  readonly lease: Lease
 }
 
 /**
@@ -23,8 +30,8 @@ export class NextDatabase {
     this.#opened = opened.catch(() => undefined)
   }
 
-  static prepare(held: CurrentLease, openSession: (url: string) => Promise<NextSession>): NextDatabase {
-    return new NextDatabase(held.client, open(held, openSession))
+  static prepare(file: RunningFile, openSession: (url: string) => Promise<NextSession>): NextDatabase {
+    return new NextDatabase(file.client, open(file, openSession))
   }
 
   /** Waits until there is room for it; resolves to nothing if one has to be acquired instead. */
@@ -59,7 +66,7 @@ export class NextDatabase {
 }
 
 async function open(
-  { client, access, owner, lease: file }: CurrentLease,
+  { client, access, owner, lease: file }: RunningFile,
   openSession: (url: string) => Promise<NextSession>,
 ): Promise<OpenedDatabase> {
   const { project } = access

@@ -40,7 +40,7 @@ export class InfraRun {
     // Loaded here and not above, so that a run without test files loads none of it.
     this.#starting = import('../stack/start-infra.ts').then(({ startInfra }) => {
       const starting = startInfra(spec, { ...context, variables })
-      this.#awaits = starting.awaits
+      this.#awaits = () => starting.awaits()
       return starting
     })
     void this.#starting

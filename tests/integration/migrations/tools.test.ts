@@ -55,8 +55,7 @@ const TOOLS: Record<string, Tool> = {
     working: typeorm({ cwd: 'typeorm', dataSource, folder: 'src/migrations' }),
     tables: ['migrations'],
     broken: typeorm({ cwd: 'typeorm', dataSource, folder: 'src/broken', env: { MIGRATIONS: 'broken' } }),
-    problem:
-      'Cannot fill the template: typeorm migration:run -d src/data-source.ts in typeorm ' + 'ended with exit code 1',
+    problem: 'Cannot fill the template: typeorm migration:run -d src/data-source.ts in typeorm ended with exit code 1',
     output: [/^query failed: ALTER TABLE nowhere/m, /^Error during migration run:$/m, /^QueryFailedError: relation/m],
   },
 }

@@ -35,16 +35,19 @@ async function useAndReset(): Promise<void> {
 /** The same tests, each on a fresh database, or on one that is reset, or all on the one that the file is given. */
 export function testsOfOrders(file: string, count: number): void {
   const names = Array.from({ length: count }, (_, index) => `order ${index}`)
-  if (process.env.BENCH === 'fresh') {
-    for (const name of names) {
-      infra(name, ({ database }) => useOrders(database.pool, 'barbara@example.com'))
-    }
-    return
+  switch (process.env.BENCH) {
+    case 'fresh':
+      names.forEach((name) => infra(name, ({ database }) => useOrders(database.pool, 'barbara@example.com')))
+      break
+    case 'reset':
+      names.forEach((name) => plain(name, useAndReset))
+      break
+    default:
+      testsOnShared(file, names)
   }
-  if (process.env.BENCH === 'reset') {
-    names.forEach((name) => plain(name, useAndReset))
-    return
-  }
+}
+
+function testsOnShared(file: string, names: readonly string[]): void {
   const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
   afterAll(() => pool.end())
   for (const [index, name] of names.entries()) {
