@@ -66,14 +66,16 @@ describe.each(inject('consumers'))('$name', (consumer) => {
 
   // The message crosses the socket between main process and worker.
   test('a worker prints an error of the main process whole', async () => {
-    const env = `() => {
-      if (calls++ > 1) throw new AggregateError([new ReplyError('NOPERM'), new DOMException('late', 'AbortError')])
+    // What leads to the main server is set, and what leads to a lease fails.
+    const env = `({ redis }) => {
+      main ??= redis.url
+      if (redis.url !== main) throw new AggregateError([new ReplyError('NOPERM'), new DOMException('late', 'AbortError')])
       return {}
     }`
     const run = await startVitest('endings', {
       consumer,
       files: {
-        'infra.config.ts': `import { ReplyError } from 'ioredis'\nlet calls = 0\nexport default { env: ${env} }`,
+        'infra.config.ts': `import { ReplyError } from 'ioredis'\nlet main\nexport default { env: ${env} }`,
       },
     })
     const { stderr, exitCode } = await run.ended
