@@ -1,5 +1,5 @@
 // Kills runs, workers and servers at random, and leases:
-// npm run faults -- [FILTER …] [--seed N] [--count N] [--leases N] [--runs N]
+// npm run faults -- [FILTER …] [--seed N] [--count N] [--leases N] [--runs N] [--requests N]
 // Behind all that, the engine is restarted under runs, where it is this clone's own. A filter names files of tests/faults,
 // such as random-kills, and leaves out all else.
 import { spawnSync } from 'node:child_process'
@@ -12,9 +12,10 @@ const { values, positionals } = parseArgs({
     count: { type: 'string', default: '100' },
     leases: { type: 'string', default: '1000' },
     runs: { type: 'string', default: '50' },
+    requests: { type: 'string', default: 'Infinity' },
   },
 })
-const { seed, count, leases, runs } = values
+const { seed, count, leases, runs, requests } = values
 const ALONE = 'tests/faults/alone'
 
 function runFaults(files: readonly string[], variables: Readonly<Record<string, string>>): number {
@@ -36,6 +37,7 @@ process.exitCode = runFaults(positionals.length > 0 ? positionals : ['tests/faul
   FAULTS_COUNT: count,
   FAULTS_LEASES: leases,
   FAULTS_RUNS: runs,
+  FAULTS_REQUESTS: requests,
 })
 if (positionals.length === 0 && isEngineOurs()) {
   process.exitCode ||= runFaults([ALONE], { FAULTS_ALONE: 'yes' })

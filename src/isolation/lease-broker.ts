@@ -291,7 +291,9 @@ export class LeaseBroker {
     this.#held.delete(lease)
     const looking = this.#use.end(lease)
     if (looking) {
-      void looking.then(() => this.#give(held, parting))
+      // At once: whoever waits for a place must not seem to wait for one that nobody will give back.
+      this.#leaveQueues(held)
+      void looking.then(() => this.#giveBack(held, parting))
     } else {
       this.#give(held, parting)
     }
@@ -369,13 +371,25 @@ export class LeaseBroker {
     }
   }
 
-  #give({ guest, database, redis, sources }: Held, parting: Parting): void {
+  #give(held: Held, parting: Parting): void {
+    this.#giveBack(held, parting)
+    this.#leaveQueues(held)
+  }
+
+  #giveBack({ database, redis, sources }: Held, parting: Parting): void {
     if (database !== undefined) {
       sources.databases.give(database, parting)
-      this.#queues.postgres?.leave(guest)
     }
     if (redis) {
       sources.redises.give(redis, parting)
+    }
+  }
+
+  #leaveQueues({ guest, database, redis }: Held): void {
+    if (database !== undefined) {
+      this.#queues.postgres?.leave(guest)
+    }
+    if (redis) {
       this.#queues.redis?.leave(guest)
     }
   }
