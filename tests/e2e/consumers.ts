@@ -26,6 +26,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** One for each supported Vitest, for what depends on how Vitest does it. */
     consumers: readonly Consumer[]
+    /** The same with `TEST_ALL=yes`, else the newest alone: for what was tried with all, and takes long. */
+    consumersInTurn: readonly Consumer[]
     /** The one with the newest Vitest, for what none can change. */
     consumer: Consumer
   }
@@ -47,6 +49,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   shared.users += 1
   const consumers = await shared.making
   project.provide('consumers', [...consumers])
+  project.provide('consumersInTurn', process.env['TEST_ALL'] ? [...consumers] : [consumers[0]])
   project.provide('consumer', consumers[0])
   return async () => {
     shared.users -= 1

@@ -35,7 +35,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-describe.each(inject('consumers'))('$name', (consumer) => {
+describe.each(inject('consumersInTurn'))('$name', (consumer) => {
   test('a URL that names no database leads to the lease, for files in parallel', async () => {
     const run = await runVitest(PROJECT, { consumer, args: ['run', 'nameless'] })
     expect(run.stdout).toContain('Tests  3 passed (3)')

@@ -23,7 +23,7 @@ const said = (stdout: string) =>
     .split('\n')
     .filter((line) => / sees /.test(line))
 
-describe.each(inject('consumers'))('$name', (consumer) => {
+describe.each(inject('consumersInTurn'))('$name', (consumer) => {
   test('the plugin at the root serves projects that do not inherit it, but for those that have said otherwise', async () => {
     const files = {
       'vitest.config.ts': config(

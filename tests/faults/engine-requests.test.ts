@@ -9,7 +9,7 @@ import { createRandom } from './support/random.ts'
 
 /** `npm run faults` sets both, and tries every request; in `npm test` a few of each scenario show that it works. */
 const SEED = Number(process.env['FAULTS_SEED'] ?? 1)
-const REQUESTS = Number(process.env['FAULTS_REQUESTS'] ?? 4)
+const REQUESTS = Number(process.env['FAULTS_REQUESTS'] ?? 2)
 
 const FAULTS: readonly Fault[] = ['refuse', 'cut', 'delay']
 /** Some are sent over and over, until their answer is the one that is hoped for. */
