@@ -2,7 +2,7 @@ import type { Clock } from '../internal/clock.ts'
 import type { LeasedService } from './lease-protocol.ts'
 
 /** Longer than a busy server takes; one that does not answer says nothing about its use. */
-const ANSWER_TIMEOUT_MS = 5_000
+const ANSWER_TIMEOUT_MS = 10_000
 
 /** Numbers that only grow, by the names of what they count the use of. */
 export type Counts = ReadonlyMap<string, number>
