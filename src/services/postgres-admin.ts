@@ -37,11 +37,13 @@ const SELECT_USE = `SELECT CASE
   FROM pg_database d WHERE d.datname = $1`
 
 /**
- * How often somebody has connected to a database, and to each that is not of a run. Of the one that we are connected to
- * ourselves, what somebody has written there: we write nothing.
+ * How often somebody has connected to a database, and for how long clients have had statements run in each that is not of
+ * a run: connections to those do not count, since the server's healthcheck connects, too. Of the database that we are
+ * connected to ourselves, what somebody has written there: we write nothing.
  */
 const SELECT_CONNECTIONS = `SELECT datname AS name, datname = $1 AS leased,
     datname = current_database() AS ours, pg_stat_get_db_sessions(oid) AS sessions,
+    pg_stat_get_db_active_time(oid) AS "activeMs",
     pg_stat_get_db_tuples_inserted(oid) + pg_stat_get_db_tuples_updated(oid) + pg_stat_get_db_tuples_deleted(oid) AS writes
   FROM pg_database WHERE datname = $1 OR NOT starts_with(datname, 'vitest_infra_')`
 
@@ -53,13 +55,14 @@ interface CountedDatabase {
   readonly leased: boolean | null
   readonly ours: boolean
   readonly sessions: string
+  readonly activeMs: number
   readonly writes: string
 }
 
 export interface DatabaseUse {
   /** To the database that was asked for; NaN where there is none. */
   readonly connections: number
-  /** Of each that is no run's: connections, or, where we connect ourselves, rows written. */
+  /** Of each that is no run's: milliseconds in which statements of clients ran, or, where we connect ourselves, rows written. */
   readonly common: ReadonlyMap<string, number>
   /** Connections to where we connect, less those of our pools. */
   readonly others: number
@@ -209,7 +212,7 @@ export class PostgresAdmin {
     const leased = rows.find((row) => row.leased)
     const common = rows
       .filter((row) => row !== leased)
-      .map(({ name, ours, sessions, writes }) => [name, Number(ours ? writes : sessions)] as const)
+      .map(({ name, ours, activeMs, writes }) => [name, Number(ours ? writes : activeMs)] as const)
     const visited = rows.find(({ ours }) => ours)
     return {
       connections: Number(leased?.sessions),

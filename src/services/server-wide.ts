@@ -68,11 +68,11 @@ export class ServerWide {
       const aside = `${ASIDE}${randomBytes(4).toString('hex')}`
       await this.#admin.query(`ALTER ROLE ${quote(role)} RENAME TO ${quote(aside)}`).catch(() => {})
     }
-    await this.#dropAside()
+    await this.dropAside()
   }
 
-  /** Those that nothing belongs to any more. */
-  async #dropAside(): Promise<void> {
+  /** Drops the roles that were taken out of the way and that nothing belongs to any more. */
+  async dropAside(): Promise<void> {
     const rows = await this.#admin.query<{ name: string }>(
       `SELECT rolname AS name FROM pg_roles WHERE starts_with(rolname, '${ASIDE}')`,
     )

@@ -52,6 +52,7 @@ export class PreparedPostgres {
   readonly #spec: ResolvedPostgres
   #plans: readonly TemplatePlan[]
   readonly #context: PartContext
+  readonly #serverWide: ServerWide
   readonly #server: HealthyServer
   readonly #admin: PostgresAdmin
   readonly #createTemplates: (plans: readonly TemplatePlan[]) => Templates
@@ -70,6 +71,7 @@ export class PreparedPostgres {
     this.#context = context
     this.#server = server
     this.#admin = admin
+    this.#serverWide = new ServerWide(admin)
     const { runId, report, clock } = context
     this.#createTemplates = (given) =>
       new Templates({
@@ -79,7 +81,7 @@ export class PreparedPostgres {
         runId,
         report,
         clock,
-        serverWide: new ServerWide(admin),
+        serverWide: this.#serverWide,
       })
     this.#templates = this.#createTemplates(plans)
   }
@@ -208,6 +210,8 @@ export class PreparedPostgres {
     }
     if (inherited) {
       await dropLeftovers(this.#admin, inherited, this.#wanted())
+      // Databases that are gone by now may have been the last to have something of them.
+      await this.#serverWide.dropAside()
     }
     // No other run could use one of a template that this run alone knows.
     if (this.#spec.database !== this.#admin.address.database && this.#isRepeatable(DEFAULT)) {

@@ -8,7 +8,7 @@ function leaksIn(stderr: string): string {
   return sortedLines(stderr.match(/^infra {2}\S+ left .*$/gm)?.join('\n') ?? '')
 }
 
-describe.each(inject('consumers'))('$name', (consumer) => {
+describe.each(inject('consumersInTurn'))('$name', (consumer) => {
   test.for([
     ['--pool=forks'],
     ['--pool=threads'],

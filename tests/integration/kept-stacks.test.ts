@@ -253,7 +253,8 @@ test('roles and settings of a migration are the same for the next run, and make 
     'CREATE ROLE reader; CREATE ROLE writer; CREATE TABLE two (); GRANT SELECT ON two TO reader',
   )
   const third = await leave(project, options, async (run) => {
-    expect(await ask(run.postgres, roles)).toEqual(['reader', 'writer'])
+    // A role of before that something still belongs to is renamed, and dropped with that.
+    await expect.poll(() => ask(run.postgres, roles), PATIENCE).toEqual(['reader', 'writer'])
     expect(await ask(run.postgres, "SELECT has_table_privilege('reader', 'two', 'SELECT')")).toEqual([true])
     expect(await ask(run.postgres, 'SHOW work_mem')).toEqual(['4MB'])
   })
@@ -378,12 +379,4 @@ test.for<[string, InfraOptions]>([
     const scratch = "SELECT relname FROM pg_class WHERE relname = 'scratch'"
     expect(await ask({ ...run.postgres, database: user }, scratch)).toEqual([])
   })
-})
-
-test('a migration that fails leaves no server, and its error is told', async () => {
-  const project = await Project.create()
-  await leave(project, { services: ['postgres'] })
-  await project.write(MIGRATION, 'CREATE TABLE')
-  await expect(project.start({ ...KEPT, services: ['postgres'] })).rejects.toThrow(/syntax error/)
-  await expect.poll(() => project.containers(), PATIENCE).toEqual([])
 })
