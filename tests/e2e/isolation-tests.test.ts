@@ -37,8 +37,9 @@ describe.each(inject('consumersInTurn'))('$name', (consumer) => {
   test.for(poolsOf(consumer))(
     'each test has a clone and a session of its own, opened while the test before it runs, in %s',
     async (pool) => {
-      const run = await runVitest('isolation-next', { consumer, args: ['run', `--pool=${pool}`] })
-      expect(run.stdout).toContain('Tests  24 passed (24)')
+      const run = await startVitest('isolation-next', { consumer, args: ['run', `--pool=${pool}`] })
+      expect((await run.ended).stdout).toContain('Tests  24 passed (24)')
+      // As it was printed: names of databases are alike in the text that is the same every time.
       const uses = readUses(run.stdout)
       expect(new Set(uses.map(({ database }) => database)).size).toBe(24)
       expect(new Set(uses.map(({ session }) => session)).size).toBe(24)
