@@ -70,7 +70,7 @@ export class InfraError extends Error {
   }
 }
 
-/** Longer chains of causes are cut; nobody reads that far. */
+/** Longer chains of causes are cut. */
 const MAX_DEPTH = 10
 
 /**

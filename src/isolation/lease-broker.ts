@@ -291,7 +291,7 @@ export class LeaseBroker {
     this.#held.delete(lease)
     const looking = this.#use.end(lease)
     if (looking) {
-      // At once: whoever waits for a place must not seem to wait for one that nobody will give back.
+      // At once: otherwise a request that waits for this place would be refused as one that waits in vain.
       this.#leaveQueues(held)
       void looking.then(() => this.#giveBack(held, parting))
     } else {

@@ -75,7 +75,7 @@ export class LeaseQueue {
     return place.promise
   }
 
-  /** Does nothing for somebody who has no place. */
+  /** Does nothing for a guest without a place. */
   leave(guest: Guest): void {
     if (!this.#guests.delete(guest)) {
       return

@@ -38,7 +38,7 @@ export interface UseFindings {
     readonly owners: readonly string[]
     readonly common: readonly string[]
   }[]
-  /** Services to which nobody connected. */
+  /** Services without a connection. */
   readonly unused: readonly LeasedService[]
   /** Projects whose files use the main database, and those beside them; in a run of several projects. */
   readonly sharing: readonly string[]

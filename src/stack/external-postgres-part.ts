@@ -52,10 +52,6 @@ export class ExternalPostgresPart {
     return new ExternalPostgresPart(spec, planTemplates(spec.templates, context.root), context)
   }
 
-  get files(): readonly string[] {
-    return this.#plans.flatMap(({ files }) => files)
-  }
-
   get databases(): Databases | undefined {
     return this.#prepared?.databases
   }

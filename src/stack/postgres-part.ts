@@ -33,11 +33,6 @@ export class PostgresPart {
     return new PostgresPart(spec, planTemplates(spec.templates, context.root), context)
   }
 
-  /** Everything that the templates are made from. */
-  get files(): readonly string[] {
-    return this.#plans.flatMap(({ files }) => files)
-  }
-
   /** Looks again at what the templates are made from; those that changed, and those on top of them, are made anew. */
   async refresh(): Promise<void> {
     await this.#prepared?.refresh()

@@ -45,8 +45,6 @@ export interface UpInfra {
   readonly services: readonly ReadyService[]
   /** Path of the socket on which workers lease. */
   readonly socket: string
-  /** Files and folders that the templates are made from. */
-  readonly templateFiles: readonly string[]
   /** Says that the tests are about to run again. */
   beginRerun(): void
   /** Looks again at what the templates are made from. */
@@ -277,7 +275,6 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext &
     services,
     livesOn,
     socket: server.path,
-    templateFiles: postgres?.files ?? [],
     beginRerun: () => broker.beginRerun(),
     refresh: async () => postgres?.refresh(),
     endTests(outcome: { readonly isWhole: boolean }) {
