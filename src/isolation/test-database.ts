@@ -60,7 +60,9 @@ export class TestDatabase {
   /** Closes the pool; the database is kept for people where its test failed, or given back. */
   async give(): Promise<void> {
     try {
-      await Promise.all([this.#pool?.close(), this.#session?.close()])
+      await this.#pool?.close()
+      // Not before the pool: it may have the session, and waits for queries that still run in it.
+      await this.#session?.close()
     } finally {
       const { result, fails } = this.#task
       await (result?.state === 'fail' && !fails ? this.#keep() : undefined)

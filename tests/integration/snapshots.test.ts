@@ -230,7 +230,7 @@ test('two runs at once take the same snapshot without disturbing each other', as
   const idle = async () => [(await project.snapshots()).length, (await project.containers()).length]
   await expect.poll(idle, { timeout: 30_000 }).toEqual([1, 2])
   await Promise.all(runs.map((run) => run.stop()))
-  expect(runs.map(({ events }) => events.some(({ type }) => type === 'snapshot-failed'))).toEqual([false, false])
+  expect(runs.flatMap(({ events }) => events.filter(({ type }) => type === 'snapshot-failed'))).toEqual([])
   expect((await project.start()).isRestored).toBe(true)
 })
 
