@@ -3,19 +3,10 @@ import { join } from 'node:path'
 import { expect, inject, test } from 'vitest'
 import type { InfraOptions } from '../../src/spec/infra-options.ts'
 import { removeContainersOf } from '../e2e/support/containers.ts'
-import { type ArmedFault, type Fault, FaultyEngine } from '../e2e/support/engine-faults.ts'
+import { type ArmedFault, FaultyEngine } from '../e2e/support/engine-faults.ts'
 import { type EndedRun, VitestRun } from '../e2e/support/run-vitest.ts'
-import { createRandom } from './support/random.ts'
+import { mistakeOf, tryRequests } from './support/request-table.ts'
 
-/** `npm run faults` sets both, and tries every request; in `npm test` a few of each scenario show that it works. */
-const SEED = Number(process.env['FAULTS_SEED'] ?? 1)
-const REQUESTS = Number(process.env['FAULTS_REQUESTS'] ?? 2)
-
-const FAULTS: readonly Fault[] = ['refuse', 'cut', 'delay']
-/** Some are sent over and over, until their answer is the one that is hoped for. */
-const COUNTED = 2
-/** A run that waits for an engine takes no time of this machine; one that does not takes all of a core. */
-const AT_ONCE = 4
 const PROJECT = 'engine-faults'
 const consumer = inject('consumer')
 let folders = 0
@@ -59,25 +50,6 @@ async function runOnce({ options, isSecond = false }: Scenario, fault?: ArmedFau
   }
 }
 
-/** What is wrong with how a run ended; undefined if nothing is. */
-function faultOf({ exitCode, stdout, stderr }: EndedRun): string | undefined {
-  const output = stdout + stderr
-  const hasRun = /^ +Tests +.*\b(?:passed|failed)\b/m.test(stdout)
-  if (output.includes('close timed out')) {
-    return 'Vitest had to end it'
-  }
-  if (/TypeError|AggregateError/.test(output)) {
-    return 'an error that says nothing'
-  }
-  if (exitCode === 0) {
-    return hasRun && /healthy after/.test(stderr) ? undefined : 'green without its tests, or without its last lines'
-  }
-  if (exitCode !== 1) {
-    return `exit code ${exitCode}`
-  }
-  return hasRun || /InfraError: Cannot /.test(stderr) ? undefined : 'red without saying why'
-}
-
 const keepAlive = '2m'
 const snapshot = false
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -94,27 +66,7 @@ test.for(Object.keys(SCENARIOS))(
   async (name) => {
     const scenario = SCENARIOS[name] as Scenario
     const { run, engine } = await runOnce(scenario)
-    expect(faultOf(run)).toBeUndefined()
-    const random = createRandom(SEED)
-    const cases = engine.requests
-      .filter(({ count }) => count <= COUNTED)
-      .flatMap((request) => FAULTS.map((fault) => ({ ...request, fault, rank: random() })))
-      .toSorted((left, right) => left.rank - right.rank)
-      .slice(0, REQUESTS)
-    const wrong: string[] = []
-    await Promise.all(
-      Array.from({ length: AT_ONCE }, async () => {
-        for (let next = cases.shift(); next; next = cases.shift()) {
-          const outcome = await runOnce(scenario, next)
-          const fault = faultOf(outcome.run)
-          if (fault !== undefined) {
-            wrong.push(
-              `${next.fault} ${next.name} ${next.count}: ${fault}\n${outcome.run.stdout}\n${outcome.run.stderr}`,
-            )
-          }
-        }
-      }),
-    )
-    expect(wrong.join('\n\n')).toBe('')
+    expect(mistakeOf(run)).toBeUndefined()
+    expect(await tryRequests(engine.requests, async (fault) => (await runOnce(scenario, fault)).run)).toBe('')
   },
 )

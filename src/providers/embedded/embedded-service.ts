@@ -1,9 +1,10 @@
 import { rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
+import { unlessLetGo } from '../../internal/abortable.ts'
 import { exitCodeOf } from '../../internal/exit-code.ts'
 import type { Address, SiblingServer } from '../../services/service.ts'
 import type { HealthcheckResult, ServerEnding, ServerStatus, StartedService } from '../provider.ts'
-import type { KeptProgram } from './keeper.ts'
+import type { Keeper, KeptProgram } from './keeper.ts'
 import type { Ending } from './keeper-protocol.ts'
 import { type LocalProgram, readLogTail } from './local-program.ts'
 import type { LocalSibling } from './local-siblings.ts'
@@ -11,6 +12,7 @@ import type { LocalSibling } from './local-siblings.ts'
 export interface EmbeddedServiceOptions {
   readonly name: string
   readonly port: number
+  readonly keeper: Keeper
   readonly server: KeptProgram
   readonly program: LocalProgram
   readonly siblings: readonly LocalSibling[]
@@ -90,12 +92,15 @@ export class EmbeddedService implements StartedService {
     return readLogTail(this.#options.log, count, sinceMs)
   }
 
-  stop(): Promise<void> {
+  async stop(letGo?: AbortSignal): Promise<void> {
     this.#stopping ??= this.#stop().catch((error: unknown) => {
       this.#stopping = undefined
       throw error
     })
-    return this.#stopping
+    await (letGo ? unlessLetGo(this.#stopping, letGo) : this.#stopping)
+    if (letGo?.aborted) {
+      this.#options.keeper.detach()
+    }
   }
 
   async #stop(): Promise<void> {

@@ -36,6 +36,7 @@ export class Keeper {
   readonly #endings = new Map<number, PromiseWithResolvers<Ending>>()
   #requests = 0
   #waiting = 0
+  #isDetached = false
 
   private constructor(child: ChildProcess, folder: string) {
     this.#process = child
@@ -87,13 +88,22 @@ export class Keeper {
   /** Resolves when all that it started has ended, and its folder is gone. */
   async close(): Promise<void> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
-      this.#process.ref()
+      if (!this.#isDetached) {
+        this.#process.ref()
+      }
       const over = once(this.#process, 'exit')
       if (this.#process.connected) {
         this.#process.disconnect()
       }
       await over
     }
+  }
+
+  /** From now on nothing that it is asked keeps this process alive: it ends what it started once this process is gone. */
+  detach(): void {
+    this.#isDetached = true
+    this.#process.unref()
+    this.#process.channel?.unref()
   }
 
   async #ask(request: KeeperRequest): Promise<unknown> {
@@ -127,7 +137,9 @@ export class Keeper {
   /** The keeper keeps this process alive while somebody waits for it, and only then. */
   async #waitFor<T>(outcome: Promise<T>): Promise<T> {
     this.#waiting += 1
-    this.#process.channel?.ref()
+    if (!this.#isDetached) {
+      this.#process.channel?.ref()
+    }
     try {
       return await outcome
     } finally {

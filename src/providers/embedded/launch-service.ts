@@ -62,7 +62,7 @@ export async function launchService(definition: ServiceDefinition, context: Laun
         }),
     )
     const { log, data } = launch
-    return new EmbeddedService({ name, port, server, program, siblings, folder, data, log, onStopped })
+    return new EmbeddedService({ name, port, keeper, server, program, siblings, folder, data, log, onStopped })
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw error

@@ -43,7 +43,7 @@ export async function awaitListening(
     if (await canConnect(port)) {
       return 'listening'
     }
-    await Promise.race([program.whenEnded(), new Promise((resolve) => setTimeout(resolve, POLL_MS))])
+    await Promise.race([program.ended, new Promise((resolve) => setTimeout(resolve, POLL_MS))])
   }
   return 'silent'
 }

@@ -92,7 +92,7 @@ export class LocalSibling implements SiblingServer {
       await running?.interrupt()
       const patience = new AbortController()
       const over = sleep(STOP_PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => {})
-      await Promise.race([running?.whenEnded(), over]).finally(() => patience.abort())
+      await Promise.race([running?.ended, over]).finally(() => patience.abort())
       await running?.end()
     }
   }

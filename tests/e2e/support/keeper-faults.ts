@@ -1,0 +1,88 @@
+import { cp, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ArmedFault, RequestName } from './engine-faults.ts'
+
+const KEEPER = 'node_modules/vitest-infra/dist/providers/embedded/keeper-process'
+/** Where the process that starts local servers notes what it was asked. */
+const NOTES = 'keeper-requests'
+
+/** Longer than Vitest waits for a run to close. */
+const DELAY_MS = 12_000
+
+/**
+ * Stands before the module of the process that starts local servers. What that process is asked and what it says at its
+ * start are its requests, as is the end of the connection to it.
+ */
+const PRELUDE = `
+import { appendFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const { armed, notes, delayMs } = JSON.parse(CONFIGURATION)
+const counts = new Map()
+
+function strike(name) {
+  const count = (counts.get(name) ?? 0) + 1
+  counts.set(name, count)
+  appendFileSync(notes, JSON.stringify({ name, count }) + '\\n')
+  return armed?.name === name && armed.count === count ? armed.fault : undefined
+}
+
+function cut() {
+  process.kill(process.pid, 'SIGKILL')
+}
+
+const emit = process.emit.bind(process)
+process.emit = (event, ...values) => {
+  if (event !== 'message' && event !== 'disconnect') {
+    return emit(event, ...values)
+  }
+  const fault = strike(event === 'message' ? values[0].request.verb : event)
+  if (fault === 'cut') {
+    cut()
+  } else if (fault === 'refuse' && event === 'message') {
+    process.send({ type: 'refusal', id: values[0].id, message: 'refused by the test' })
+  } else if (fault === 'delay') {
+    void sleep(delayMs).then(() => emit(event, ...values))
+  } else {
+    emit(event, ...values)
+  }
+  return true
+}
+
+const send = process.send.bind(process)
+process.send = (message, ...rest) => {
+  const fault = message.type === 'ready' ? strike('ready') : undefined
+  if (fault === 'cut') {
+    cut()
+  } else if (fault === 'refuse') {
+    send({ type: 'failed', message: 'refused by the test' }, ...rest)
+  } else if (fault === 'delay') {
+    void sleep(delayMs).then(() => send(message, ...rest))
+  } else {
+    send(message, ...rest)
+  }
+  return true
+}
+`
+
+/** Gives a project a package of its own whose local servers are started by a process that something can be done to. */
+export async function installFaultyKeeper(folder: string, armed?: ArmedFault): Promise<void> {
+  await cp(join(folder, '../node_modules/vitest-infra'), join(folder, 'node_modules/vitest-infra'), { recursive: true })
+  const configuration = JSON.stringify({ armed, notes: join(folder, NOTES), delayMs: DELAY_MS })
+  const prelude = PRELUDE.replace('CONFIGURATION', () => JSON.stringify(configuration))
+  await rename(join(folder, `${KEEPER}.js`), join(folder, `${KEEPER}-itself.js`))
+  await writeFile(join(folder, `${KEEPER}-prelude.js`), prelude)
+  await writeFile(
+    join(folder, `${KEEPER}.js`),
+    "import './keeper-process-prelude.js'\nawait import('./keeper-process-itself.js')\n",
+  )
+}
+
+/** What the process that starts local servers was asked in a project's last run. */
+export async function keeperRequests(folder: string): Promise<readonly RequestName[]> {
+  const notes = await readFile(join(folder, NOTES), 'utf8')
+  return notes
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as RequestName)
+}

@@ -1,0 +1,47 @@
+import { cp, mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, inject, test } from 'vitest'
+import type { InfraOptions } from '../../src/spec/infra-options.ts'
+import type { ArmedFault, RequestName } from '../e2e/support/engine-faults.ts'
+import { installFaultyKeeper, keeperRequests } from '../e2e/support/keeper-faults.ts'
+import { type EndedRun, VitestRun } from '../e2e/support/run-vitest.ts'
+import { mistakeOf, tryRequests } from './support/request-table.ts'
+
+const PROJECT = 'engine-faults'
+const consumer = inject('consumer')
+let folders = 0
+
+interface Outcome {
+  readonly run: EndedRun
+  readonly requests: readonly RequestName[]
+}
+
+/** A run of the project on local servers, whose starter something is done to. */
+async function runOnce(options: InfraOptions, fault?: ArmedFault): Promise<Outcome> {
+  const folder = join(consumer.folder, `${PROJECT}-local-${(folders += 1)}`)
+  await cp(join(consumer.folder, PROJECT), folder, { recursive: true })
+  await mkdir(join(folder, 'tmp'))
+  await installFaultyKeeper(folder, fault)
+  const env = { VITEST_INFRA_PROVIDER: 'embedded', OPTIONS: JSON.stringify(options) }
+  const run = new VitestRun(folder, { consumer, env }, [])
+  try {
+    return { run: await run.ended, requests: await keeperRequests(folder) }
+  } finally {
+    await run.kill()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+test.for([['redis'], ['postgres', 'redis']] as const)(
+  'whatever happens to a request for local servers of a run with %s, it runs its tests or says why',
+  { timeout: 3_600_000 },
+  async (services) => {
+    const options = { services: [...services] }
+    const { run, requests } = await runOnce(options)
+    expect(mistakeOf(run)).toBeUndefined()
+    expect(requests.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['ready', 'reserve', 'start', 'disconnect']),
+    )
+    expect(await tryRequests(requests, async (fault) => (await runOnce(options, fault)).run)).toBe('')
+  },
+)
