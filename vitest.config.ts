@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { infra } from 'vitest-infra/plugin'
 import { defineConfig } from 'vitest/config'
 import { SummaryReporter } from './tests/support/summary-reporter.ts'
@@ -5,6 +6,8 @@ import { SummaryReporter } from './tests/support/summary-reporter.ts'
 export default defineConfig({
   test: {
     reporters: ['default', new SummaryReporter()],
+    // Most tests wait for servers: two of them keep two cores busy, where Vitest's own default would be one worker.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         // Some start processes, which a busy machine takes its time for.

@@ -44,6 +44,7 @@ class HeldExit {
   ]
   #leaving = false
   #signals = 0
+  #hasThrown = false
 
   constructor(target: EndingProcess, cleanup: Cleanup) {
     this.#target = target
@@ -77,9 +78,14 @@ class HeldExit {
   }
 
   #onException(thrown: unknown): void {
+    // The first one ends the process. Printing it where nobody reads any more throws another one, and so would that one's.
+    if (this.#hasThrown) {
+      return
+    }
     const listeners = this.#target.listeners('uncaughtException')
     // If the user listens too, it is up to them whether the process goes on.
     if (listeners.every((listener) => OWN in listener)) {
+      this.#hasThrown = true
       const isFirst = this.#listeners.some(([, listener]) => listener === listeners[0])
       const printed = isFirst ? this.#print(thrown) : Promise.resolve()
       this.#leave(() => void printed.then(() => this.#exit.call(this.#target, 1)))

@@ -24,10 +24,8 @@ export interface Consumer {
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** One for each supported Vitest, for what depends on how Vitest does it. */
+    /** With `TEST_ALL=yes` one for each supported Vitest, else the newest alone: for what depends on how Vitest does it. */
     consumers: readonly Consumer[]
-    /** The same with `TEST_ALL=yes`, else the newest alone: for what was tried with all, and takes long. */
-    consumersInTurn: readonly Consumer[]
     /** The one with the newest Vitest, for what none can change. */
     consumer: Consumer
   }
@@ -42,14 +40,13 @@ interface Shared {
 
 const KEY = Symbol.for('vitest-infra/consumers')
 
-/** Makes a consumer of every supported Vitest, once for all projects of this suite. */
+/** Makes a consumer of every Vitest to test with, once for all projects of this suite. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const holder = globalThis as { [KEY]?: Shared }
   const shared = (holder[KEY] ??= makeConsumers())
   shared.users += 1
   const consumers = await shared.making
   project.provide('consumers', [...consumers])
-  project.provide('consumersInTurn', process.env['TEST_ALL'] ? [...consumers] : [consumers[0]])
   project.provide('consumer', consumers[0])
   return async () => {
     shared.users -= 1
@@ -77,7 +74,8 @@ async function makeFolder(): Promise<string> {
 /** As a user would: from the tarball, with npm. */
 async function installAll(folder: string): Promise<readonly [Consumer, ...Consumer[]]> {
   const tarball = await pack(folder)
-  return Promise.all([install(folder, tarball, 5), install(folder, tarball, 4)])
+  const older = process.env['TEST_ALL'] ? [install(folder, tarball, 4)] : []
+  return Promise.all([install(folder, tarball, 5), ...older])
 }
 
 /** Built anew into a folder of its own: `dist` may be stale, or just be written by somebody else. */

@@ -32,7 +32,7 @@ const CAUSES = [
   'Caused by: ReplyError: round',
 ]
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   /** What Vitest 5 says at the end of a run without tests; Vitest 4 says nothing. */
   const summary = consumer.vitestMajor === 5 ? 'Tests  no tests' : ''
 

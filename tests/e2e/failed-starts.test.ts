@@ -45,7 +45,7 @@ const FILES = {
     })`,
 }
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   test.for([
     ['run', 'first Cannot load fixtures/redis/one.redis', 'second Cannot load fixtures/redis/one.redis'],
     [

@@ -67,7 +67,7 @@ test('functions of one text that close over other values make templates of their
   expect(run.exitCode).toBe(0)
 })
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   test('projects whose functions look alike and differ are an error that says what to do', async () => {
     const config = `import { infra } from 'vitest-infra/plugin'
       ${FUNCTIONS}

@@ -9,7 +9,7 @@ const STACKS = {
   'logical databases of one Redis': { redis: { isolation: 'database', args: ['--databases', '4'] } },
 }
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   test.for(Object.entries(STACKS))('more tests at once than there is room for pass, with %s', async ([, options]) => {
     const run = await runVitest('isolation-concurrent', { consumer, env: { INFRA_OPTIONS: JSON.stringify(options) } })
     expect(run.stdout + run.stderr).toContain('Tests  40 passed (40)')

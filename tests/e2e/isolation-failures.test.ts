@@ -23,7 +23,7 @@ function logIn(stderr: string, test: string): readonly string[] {
   )
 }
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   const options = poolOptionsOf(consumer)
 
   test.for(options)("a failed test has its database's lines of the log, and no other has, with %s", async (option) => {

@@ -2,7 +2,7 @@ import { describe, expect, inject, test } from 'vitest'
 import { poolOptionsOf } from './support/pools.ts'
 import { runVitest } from './support/run-vitest.ts'
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   const choices = poolOptionsOf(consumer)
 
   test.for(choices)("fixtures compose with the user's, and clean up whatever happened, with %s", async (choice) => {

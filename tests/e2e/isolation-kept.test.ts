@@ -37,7 +37,7 @@ function type(command: string, sql: string): Promise<string> {
   )
 }
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   test('in watch mode the databases of a failed test stay until the rerun, and can be opened as it says', async () => {
     const run = await startVitest('failures', {
       consumer,

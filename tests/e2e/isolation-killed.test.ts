@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, inject, test } from 'vitest'
 import { startVitest } from './support/run-vitest.ts'
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   test.for(['forks', 'vmForks'])(
     'a worker that is killed gives its leases back, and the run goes on, in %s',
     async (pool) => {

@@ -19,7 +19,7 @@ function projects(options: Record<string, object>, test: object): string {
     export default { test: { projects: [${inline.join()}] } }`
 }
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   test.for(poolsOf(consumer))(
     "isolation: 'worker' has the files of a worker share, one after the other, in %s",
     async (pool) => {

@@ -45,7 +45,7 @@ test.for(POOLS)('every file has a server of its own, like new, in %s', async (po
   expect(run).toMatchObject({ exitCode: 0, created: ['postgres'] })
 })
 
-test.for(['forks', 'vmThreads'])(
+test.for(['forks', 'vmThreads'].filter((pool) => POOLS.includes(pool)))(
   "with isolation: 'worker' the files of a worker share its server in %s",
   async (pool) => {
     const files = config({ isolation: 'worker' }, { pool, fileParallelism: false })
@@ -63,7 +63,7 @@ test('a worker that keeps modules keeps its server, which is reset between files
   expect(run.exitCode).toBe(0)
 })
 
-test.for(['forks', 'vmForks'])(
+test.for(['forks', 'vmForks'].filter((pool) => POOLS.includes(pool)))(
   'a killed worker gives its server back, which is like new again, in %s',
   async (pool) => {
     const files = { 'test/killed.test.ts': KILLED, 'test/6.test.ts': LIKE_IT, 'test/7.test.ts': LIKE_IT }

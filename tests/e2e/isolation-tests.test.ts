@@ -26,7 +26,7 @@ function readUses(stdout: string): Use[] {
 
 const NOTHING_LEFT = 'Databases with traces of a test: []'
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   test.for(poolsOf(consumer))('200 tests have a fresh database each and leave none behind in %s', async (pool) => {
     const run = await runVitest('isolation-tests', { consumer, args: ['run', `--pool=${pool}`] })
     expect(run.stdout).toContain('Tests  200 passed (200)')

@@ -34,7 +34,7 @@ const BENCHMARKS = {
     })`,
 }
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   test.for(poolsOf(consumer))('files by the dozen see only their own in %s', async (pool) => {
     const count = pool === 'forks' && consumer.vitestMajor === 5 ? FILES : FEWER_FILES
     const run = await runVitest('isolation', { consumer, args: ['run', `--pool=${pool}`], files: worlds(count) })

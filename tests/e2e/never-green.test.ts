@@ -33,7 +33,7 @@ async function portOf({ project }: VitestRun, service: string, port: number): Pr
   return Number(found?.NetworkSettings.Ports[`${port}/tcp`]?.[0]?.HostPort)
 }
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   test('a migration that fails on a server of an earlier run', async () => {
     const options: InfraOptions = { ...KEPT, services: ['postgres'] }
     const first = await keep(options, { consumer })

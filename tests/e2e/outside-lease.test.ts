@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
 import { describe, expect, inject, test } from 'vitest'
 import { sortedLines } from './support/plain.ts'
+import { poolOptionsOf } from './support/pools.ts'
 import { type EndedRun, runVitest } from './support/run-vitest.ts'
 
 const PROJECT = 'outside-lease'
@@ -35,7 +36,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   test('a URL that names no database leads to the lease, for files in parallel', async () => {
     const run = await runVitest(PROJECT, { consumer, args: ['run', 'nameless'] })
     expect(run.stdout).toContain('Tests  3 passed (3)')
@@ -51,10 +52,10 @@ describe.each(inject('consumersInTurn'))('$name', (consumer) => {
 
 const consumer = inject('consumer')
 
-test.for([['--pool=threads'], ['--pool=vmForks'], ['--pool=vmThreads'], ['--no-isolate']])(
+test.for(poolOptionsOf(consumer).filter((option) => option !== '--pool=forks'))(
   'files whose database name is fixed are named with %s',
-  async ([option]) => {
-    expect(findings(await runVitest(PROJECT, { consumer, args: [...SERIAL, option as string] }))).toBe(FIXED)
+  async (option) => {
+    expect(findings(await runVitest(PROJECT, { consumer, args: [...SERIAL, option] }))).toBe(FIXED)
   },
 )
 

@@ -10,7 +10,7 @@ async function kill(run: VitestRun, service: string): Promise<void> {
   await (await containerOf(run.project, service)).kill()
 }
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   test.for(['postgres', 'redis'])(
     'the end of %s during tests is told once, and fails what is left',
     async (service) => {

@@ -1,15 +1,10 @@
 import { expect, inject, test } from 'vitest'
+import { POOLS } from './support/pools.ts'
 import { runVitest } from './support/run-vitest.ts'
 
 const consumer = inject('consumer')
 
-const CHOICES = [
-  ['--pool=forks'],
-  ['--pool=threads'],
-  ['--pool=vmForks'],
-  ['--pool=vmThreads'],
-  ['--no-isolate', '--maxWorkers=1'],
-]
+const CHOICES = [...POOLS.map((pool) => [`--pool=${pool}`]), ['--no-isolate', '--maxWorkers=1']]
 
 const REFUSED = (service: string) => `
   import { expect } from 'vitest'

@@ -1,10 +1,10 @@
 import { describe, expect, inject, test } from 'vitest'
 import { sortedLines } from './support/plain.ts'
+import { POOLS } from './support/pools.ts'
 import { runVitest } from './support/run-vitest.ts'
 
 /** Local processes, which start sooner than containers. */
 const EMBEDDED = { VITEST_INFRA_PROVIDER: 'embedded' }
-const POOLS = ['forks', 'threads', 'vmForks', 'vmThreads'] as const
 
 /** Says what a project's test sees: whether it leads to the Redis of this very file, and to which place else. */
 const seeing = (name: string) => `
@@ -23,7 +23,7 @@ const said = (stdout: string) =>
     .split('\n')
     .filter((line) => / sees /.test(line))
 
-describe.each(inject('consumersInTurn'))('$name', (consumer) => {
+describe.each(inject('consumers'))('$name', (consumer) => {
   test('the plugin at the root serves projects that do not inherit it, but for those that have said otherwise', async () => {
     const files = {
       'vitest.config.ts': config(

@@ -1,6 +1,7 @@
 import type { Consumer } from '../consumers.ts'
 
-export const POOLS = ['forks', 'threads', 'vmForks', 'vmThreads']
+/** The pools to try: all of them with `TEST_ALL=yes`, else Vitest's default. */
+export const POOLS = process.env['TEST_ALL'] ? ['forks', 'threads', 'vmForks', 'vmThreads'] : ['forks']
 
 /** Those to try a Vitest in: of an older one the pool that is its default, and the one that is most unlike it. */
 export function poolsOf({ vitestMajor }: Consumer): readonly string[] {

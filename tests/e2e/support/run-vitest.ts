@@ -133,6 +133,12 @@ export class VitestRun {
     this.#child.kill(signal)
   }
 
+  /** Reads nothing more of what it prints, as `head` does. */
+  closeOutput(): void {
+    this.#child.stdout?.destroy()
+    this.#child.stderr?.destroy()
+  }
+
   /** Types into the terminal. */
   type(keys: string): void {
     this.#child.stdin?.write(keys)
