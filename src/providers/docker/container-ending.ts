@@ -23,7 +23,7 @@ export class ContainerEnding {
     events.on('error', () => {})
     createInterface(events)
       .on('error', () => {})
-      .on('line', (line) => this.#note(JSON.parse(line) as EngineEvent))
+      .on('line', (line) => this.#note(readEvent(line)))
   }
 
   /** For a container that was not started yet. */
@@ -52,9 +52,18 @@ export class ContainerEnding {
   #note({ Action, Actor }: EngineEvent): void {
     if (Action === 'oom') {
       this.#outOfMemory = true
-    } else {
+    } else if (Action !== undefined) {
       const exitCode = Number(Actor?.Attributes?.exitCode)
       this.#ended.resolve({ running: false, exitCode, outOfMemory: this.#outOfMemory })
     }
+  }
+}
+
+/** A connection that breaks may break in the middle of an event. */
+function readEvent(line: string): EngineEvent {
+  try {
+    return JSON.parse(line) as EngineEvent
+  } catch {
+    return {}
   }
 }

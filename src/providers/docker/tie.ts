@@ -20,7 +20,14 @@ export const OPEN_INPUT = { OpenStdin: true, StdinOnce: true, AttachStdin: true 
 /** Ties a container with a tied entrypoint to this process before it is started, so that it never runs untied. */
 export async function tie(dockerode: Dockerode, options: LifelineOptions): Promise<Tied> {
   const container = dockerode.getContainer(options.id)
-  const [stream, ending] = await Promise.all([attach(container), ContainerEnding.watch(dockerode, options.id)])
+  const attaching = attach(container)
+  const watching = ContainerEnding.watch(dockerode, options.id)
+  const [stream, ending] = await Promise.all([attaching, watching]).catch((error: unknown) => {
+    // The connection of the other one would hold this process.
+    void attaching.then((open) => open.destroy()).catch(() => {})
+    void watching.then((open) => open.close()).catch(() => {})
+    throw error
+  })
   return { container, output: new ContainerOutput(stream), lifeline: new Lifeline(stream, options), ending }
 }
 

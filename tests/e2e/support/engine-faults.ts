@@ -116,7 +116,13 @@ export class FaultyEngine {
       incoming.pipe(sent)
     } else {
       // In one piece, as it came: an engine may answer before it has read a body, and close.
-      sent.end(await buffer(incoming))
+      const body = await buffer(incoming).catch(() => undefined)
+      if (body) {
+        sent.end(body)
+      } else {
+        // It was cut off by who sent it.
+        sent.destroy()
+      }
     }
   }
 
