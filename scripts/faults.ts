@@ -1,6 +1,7 @@
 // Kills runs, workers and servers at random, and leases:
 // npm run faults -- [FILTER …] [--seed N] [--count N] [--leases N] [--runs N] [--requests N]
-// Behind all that, the engine is restarted under runs, where it is this clone's own. A filter names files of tests/faults,
+// [--only 'refuse GET /events 1']
+// With --only, of the requests that something is done to, those alone whose name it is a part of. Behind all that, the engine is restarted under runs, where it is this clone's own. A filter names files of tests/faults,
 // such as random-kills, and leaves out all else.
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
@@ -13,9 +14,10 @@ const { values, positionals } = parseArgs({
     leases: { type: 'string', default: '1000' },
     runs: { type: 'string', default: '50' },
     requests: { type: 'string', default: 'Infinity' },
+    only: { type: 'string', default: '' },
   },
 })
-const { seed, count, leases, runs, requests } = values
+const { seed, count, leases, runs, requests, only } = values
 const ALONE = 'tests/faults/alone'
 
 function runFaults(files: readonly string[], variables: Readonly<Record<string, string>>): number {
@@ -38,6 +40,7 @@ process.exitCode = runFaults(positionals.length > 0 ? positionals : ['tests/faul
   FAULTS_LEASES: leases,
   FAULTS_RUNS: runs,
   FAULTS_REQUESTS: requests,
+  FAULTS_ONLY: only,
 })
 if (positionals.length === 0 && isEngineOurs()) {
   process.exitCode ||= runFaults([ALONE], { FAULTS_ALONE: 'yes' })
