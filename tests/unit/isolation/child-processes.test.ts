@@ -12,6 +12,6 @@ test('runningChildren() has the processes that run, however often they are watch
   child.kill('SIGKILL')
   await once(child, 'exit')
   expect(runningChildren()).toEqual([])
-  await once(spawn('no-such-program'), 'error')
+  await once(spawn(`${import.meta.dirname}/none`), 'error')
   expect(runningChildren()).toEqual([])
 })
