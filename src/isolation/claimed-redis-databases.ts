@@ -1,8 +1,10 @@
 import type { RedisAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
+import { countClientsOf } from '../services/redis-admin.ts'
 import type { RedisClaims } from '../services/redis-claims.ts'
-import type { AcquireRequest, LeaseSource } from './lease-broker.ts'
+import type { AcquireRequest, LeaseSource, Parting } from './lease-broker.ts'
+import { countLeft, untilNoneIsLeft } from './left-clients.ts'
 import { UsedDatabases } from './used-databases.ts'
 
 const POLL_MS = 100
@@ -17,6 +19,8 @@ export interface ClaimedRedisDatabasesOptions {
   readonly clock: Clock
   /** Told when the run has to wait before its tests. */
   readonly onWaiting: (reason: string) => void
+  /** Told once of each lease whose clients stay when it is over. */
+  readonly onVisited: (owner: string) => void
   /** Ends all waiting. */
   readonly signal: AbortSignal
 }
@@ -62,9 +66,12 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     return this.#addressOf(await this.#used.take(reuse, () => this.#takeFresh()))
   }
 
-  give({ database = 0 }: RedisAddress): void {
+  give({ database = 0 }: RedisAddress, parting: Parting): void {
     if (!this.#used.keep(database)) {
-      this.#putBack(database)
+      const releasing: Promise<void> = this.#takeBack(database, parting).finally(() =>
+        this.#releasing.delete(releasing),
+      )
+      this.#releasing.add(releasing)
     }
   }
 
@@ -73,9 +80,36 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     await this.#options.seed(address)
   }
 
-  /** Resolves when all that was given back is empty. */
+  /** Resolves when all that was given back is empty, or known to be still in use. */
   async settle(): Promise<void> {
-    await Promise.allSettled([...this.#releasing, ...this.#free])
+    while (this.#releasing.size > 0) {
+      await Promise.allSettled(this.#releasing)
+    }
+    await Promise.allSettled(this.#free)
+  }
+
+  /** Keeps it from everybody, other runs too, while clients of its lease are connected to it. */
+  async #takeBack(database: number, parting: Parting): Promise<void> {
+    const { clock, onVisited } = this.#options
+    if (await countLeft({ count: () => this.#countClients(database), clock }, parting)) {
+      onVisited(parting.owner ?? '')
+      void this.#putBackLater(database)
+    } else {
+      this.#putBack(database)
+    }
+  }
+
+  async #putBackLater(database: number): Promise<void> {
+    const { clock, signal } = this.#options
+    await untilNoneIsLeft({ count: () => this.#countClients(database), clock }, signal)
+    // At the end of a run all that it has claimed is released.
+    if (!signal.aborted) {
+      this.#putBack(database)
+    }
+  }
+
+  #countClients(database: number): Promise<number | undefined> {
+    return countClientsOf(this.#addressOf(database))
   }
 
   async #takeFresh(): Promise<number> {
@@ -95,6 +129,11 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
   async #find(): Promise<number | undefined> {
     const free = this.#free.shift()
     const [claimed] = free ? [await free] : await this.#options.claims.claim(1)
+    if (claimed !== undefined && (await this.#countClients(claimed))) {
+      // Of a run before this one, since its keys are gone.
+      void this.#putBackLater(claimed)
+      return undefined
+    }
     const used = claimed === undefined ? this.#used.giveUp() : undefined
     if (used !== undefined) {
       await this.#options.claims.flush(used)
@@ -143,8 +182,9 @@ async function untilThere<T>(
 
 function noneFree(count: number, patienceMs: number): InfraError {
   return new InfraError('INFRA_LEASE_LIMIT', {
-    problem: `Cannot lease a database of Redis: all ${count} have been claimed by runs, or have held somebody's keys, for ${patienceMs / 1000} s`,
-    remedy: 'Give the server more (databases in redis.conf), empty those that nobody needs, or lower maxWorkers',
+    problem: `Cannot lease a database of Redis: all ${count} have been claimed by runs, have held somebody's keys, or had clients of files that are over, for ${patienceMs / 1000} s`,
+    remedy:
+      'Close clients and queues in afterAll, give the server more (databases in redis.conf), empty those that nobody needs, or lower maxWorkers',
     service: 'redis',
     provider: 'external',
   })

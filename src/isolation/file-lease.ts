@@ -1,5 +1,6 @@
 import { InfraError } from '../errors.ts'
 import { Turns } from '../internal/turns.ts'
+import { runningChildren, watchChildren } from './child-processes.ts'
 import { LeaseClient } from './lease-client.ts'
 import type { NextDatabase } from './next-database.ts'
 import type { Lease, LeaseAccess } from './lease-protocol.ts'
@@ -31,6 +32,7 @@ type Holder = { [KEY]?: WorkerLease }
  */
 export async function leaseForFile(access: LeaseAccess, owner: string, declared?: string): Promise<Lease> {
   const worker = workerLease(access, owner)
+  watchChildren()
   const client = await worker.client
   const { lease } = worker
   const { project, wants, reuse } = access
@@ -62,8 +64,9 @@ export async function finishFile(): Promise<void> {
   const { access, client, owner, lease, next } = current
   await Promise.all(next.splice(0).map((database) => database.giveBack()))
   // A run that is being ended does not answer any more, which is no fault of the file.
-  if (leasesDatabase(access)) {
-    await client.finish(lease.lease, owner).catch(() => {})
+  const processes = runningChildren()
+  if (leasesDatabase(access) || processes.length > 0) {
+    await client.finish(lease.lease, owner, processes).catch(() => {})
   }
   if (access.reuse) {
     // Not when the worker has ended: the next one begins before that.

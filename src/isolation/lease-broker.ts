@@ -27,6 +27,10 @@ export type FailedRequest = Pick<LeaseRequest & { type: 'failed' }, 'owner' | 'k
 export interface Parting {
   /** Whether the process that used it has ended, so that nothing of it can come later. */
   readonly isUserGone: boolean
+  /** The file, or the file and the test, that had it; for people. */
+  readonly owner?: string
+  /** Processes that it has started and that run when it ends. */
+  readonly processes?: readonly number[]
 }
 
 /** Where leased things of one kind come from and go back to. */
@@ -109,6 +113,8 @@ export class LeaseBroker {
   readonly #options: LeaseBrokerOptions
   readonly #held = new Map<number, Held>()
   readonly #limited: LeaseQueue[] = []
+  /** Those that a file that is over has left running. */
+  readonly #processes = new WeakMap<Guest, readonly number[]>()
   readonly #queues: Readonly<Record<LeasedService, LeaseQueue | undefined>>
   readonly #use: LeaseUse
   /** Those that are, or were before a server was lost. */
@@ -229,8 +235,9 @@ export class LeaseBroker {
     })
   }
 
-  async finish(lease: number, owner: string): Promise<void> {
-    const { database, sources } = this.#find(lease)
+  async finish(lease: number, owner: string, processes: readonly number[] = []): Promise<void> {
+    const { database, sources, guest } = this.#find(lease)
+    this.#processes.set(guest, processes)
     const isWanted = database !== undefined && this.#toldOf < MOST_FILES_TOLD_OF
     const sessions = isWanted ? await this.#sessionsLeft(database, sources) : []
     if (sessions.length > 0) {
@@ -376,7 +383,8 @@ export class LeaseBroker {
     this.#leaveQueues(held)
   }
 
-  #giveBack({ database, redis, sources }: Held, parting: Parting): void {
+  #giveBack({ guest, database, redis, sources }: Held, how: Parting): void {
+    const parting = { ...how, owner: guest.owner, processes: this.#processes.get(guest) ?? [] }
     if (database !== undefined) {
       sources.databases.give(database, parting)
     }

@@ -81,8 +81,8 @@ export class LeaseClient {
     await this.#ask({ type: 'reset', lease, owner })
   }
 
-  async finish(lease: number, owner: string): Promise<void> {
-    await this.#ask({ type: 'finish', lease, owner })
+  async finish(lease: number, owner: string, processes: readonly number[] = []): Promise<void> {
+    await this.#ask({ type: 'finish', lease, owner, processes })
   }
 
   /** Says that tests failed in what was leased; resolves to what the server's log has of them. */

@@ -63,7 +63,14 @@ export type LeaseRequest =
     }
   | { readonly id: number; readonly type: 'reset'; readonly lease: number; readonly owner: string }
   /** Said by a file that is over while its worker lives, so that what it left open can be seen. */
-  | { readonly id: number; readonly type: 'finish'; readonly lease: number; readonly owner: string }
+  | {
+      readonly id: number
+      readonly type: 'finish'
+      readonly lease: number
+      readonly owner: string
+      /** Processes that it has started and that still run. */
+      readonly processes?: readonly number[]
+    }
   /** Said of a lease whose tests failed, before it is released; the answer has the log of each of `tests`. */
   | {
       readonly id: number

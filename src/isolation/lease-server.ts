@@ -153,7 +153,7 @@ async function perform(request: LeaseRequest, { worker, broker, leases }: Conver
       await broker.reset(request.lease, request.owner)
       break
     case 'finish':
-      await broker.finish(request.lease, request.owner)
+      await broker.finish(request.lease, request.owner, request.processes)
       break
     case 'failed':
       return { logs: await broker.failed(request.lease, request) }

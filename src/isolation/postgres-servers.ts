@@ -59,7 +59,7 @@ export class PostgresServers implements DatabaseSource {
       clock,
       startupTimeoutMs,
       answers: (address) => answersPostgres({ ...options.address, ...address }),
-      prepare: ({ address }) => this.#open(address),
+      prepare: (address) => this.#open(address),
       notStarted,
     })
   }
@@ -86,7 +86,7 @@ export class PostgresServers implements DatabaseSource {
       databases.give(database)
     }
     if (isFiles && address) {
-      this.#pool.give(address)
+      this.#pool.give(address, { isUserGone: false })
     }
   }
 
@@ -127,7 +127,7 @@ export class PostgresServers implements DatabaseSource {
     try {
       return await this.#lease(request, { address, isFiles: true })
     } catch (error) {
-      this.#pool.give(address)
+      this.#pool.give(address, { isUserGone: true })
       throw error
     }
   }

@@ -1,8 +1,11 @@
 import type { RedisAddress } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
+import type { Clock } from '../internal/clock.ts'
 import { withRedis } from '../services/redis.ts'
+import { countClientsOf } from '../services/redis-admin.ts'
 import type { Address } from '../services/service.ts'
-import type { AcquireRequest, LeaseSource } from './lease-broker.ts'
+import type { AcquireRequest, LeaseSource, Parting } from './lease-broker.ts'
+import { countLeft, untilNoneIsLeft } from './left-clients.ts'
 import { UsedDatabases } from './used-databases.ts'
 
 export interface RedisDatabasesOptions {
@@ -13,6 +16,9 @@ export interface RedisDatabasesOptions {
   readonly target: number
   /** Loads what every lease begins with. */
   readonly seed: (address: RedisAddress) => Promise<void>
+  readonly clock: Clock
+  /** Told once of each lease whose clients stay when it is over. */
+  readonly onVisited: (owner: string) => void
 }
 
 /** A database that nobody has, and its being made ready, if that has begun. */
@@ -27,10 +33,12 @@ interface Free {
  */
 export class RedisDatabases implements LeaseSource<RedisAddress> {
   readonly #options: RedisDatabasesOptions
-  /** The one that has rested longest comes first: a client that somebody forgot may still write into its own. */
+  /** The one that has rested longest comes first: a client that somebody forgot may come back to its own. */
   readonly #free: Free[]
   readonly #used = new UsedDatabases()
   readonly #waiting: PromiseWithResolvers<Free>[] = []
+  readonly #settling = new Set<Promise<void>>()
+  readonly #closing = new AbortController()
 
   constructor(options: RedisDatabasesOptions) {
     this.#options = options
@@ -43,12 +51,20 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     return this.#addressOf(await this.#used.take(reuse, () => this.#takeFresh()))
   }
 
-  give({ database = 0 }: RedisAddress): void {
+  give({ database = 0 }: RedisAddress, parting: Parting): void {
     if (!this.#used.keep(database)) {
-      const free = { database }
-      void this.#prepare(free).catch(() => {})
-      this.#offer(free)
+      const settling: Promise<void> = this.#takeBack(database, parting).finally(() => this.#settling.delete(settling))
+      this.#settling.add(settling)
     }
+  }
+
+  /** Resolves when it is known who left clients behind. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#settling)
+  }
+
+  close(): void {
+    this.#closing.abort()
   }
 
   async reset(address: RedisAddress): Promise<void> {
@@ -69,6 +85,25 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
       throw error
     }
     return free.database
+  }
+
+  async #takeBack(database: number, parting: Parting): Promise<void> {
+    const { clock, onVisited } = this.#options
+    const look = { count: () => countClientsOf(this.#addressOf(database)), clock }
+    if (await countLeft(look, parting)) {
+      onVisited(parting.owner ?? '')
+      void untilNoneIsLeft(look, this.#closing.signal).then(() => this.#release(database))
+    } else {
+      this.#release(database)
+    }
+  }
+
+  #release(database: number): void {
+    if (!this.#closing.signal.aborted) {
+      const free = { database }
+      void this.#prepare(free).catch(() => {})
+      this.#offer(free)
+    }
   }
 
   #takeUsed(): Free | undefined {

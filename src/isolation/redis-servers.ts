@@ -1,10 +1,21 @@
+import { randomBytes } from 'node:crypto'
 import { InfraError, messageOf } from '../errors.ts'
-import { answersPing, countCommands, countConnections, type RedisState, resetRedis } from '../services/redis-admin.ts'
-import type { Address, SiblingServer } from '../services/service.ts'
-import type { AcquireRequest, LeaseSource } from './lease-broker.ts'
+import {
+  answersPing,
+  countCommands,
+  countConnections,
+  countVisitors,
+  forgetVisitors,
+  readRedisState,
+  type RedisState,
+  resetRedis,
+} from '../services/redis-admin.ts'
+import type { Address } from '../services/service.ts'
+import { Door } from './door.ts'
+import type { AcquireRequest, LeaseSource, Parting } from './lease-broker.ts'
 import type { ServerAction } from './lease-protocol.ts'
 import type { Use } from './lease-use.ts'
-import { type PooledServers, ServerPool } from './server-pool.ts'
+import { type Lock, type PooledServers, ServerPool } from './server-pool.ts'
 
 /** What the summary calls the server that nobody leases. */
 const MAIN = 'main'
@@ -18,6 +29,8 @@ export interface RedisServersOptions extends PooledServers {
   readonly seed: (address: Address) => Promise<void>
   /** Told of a server whose users are cut off, since it could not be reset in any other way. */
   readonly onReplaced: (reason: string) => void
+  /** Told once of each lease whose clients come to its server when it is over. */
+  readonly onVisited: (owner: string) => void
 }
 
 /**
@@ -29,38 +42,42 @@ export class RedisServers implements LeaseSource<Address> {
   readonly #pool: ServerPool
   /** Connections of our own to each server, by its port. */
   readonly #own = new Map<number, number>()
+  /** What those start with that have a password, by the port of their door. */
+  readonly #lockedStates = new Map<number, RedisState>()
 
   constructor(options: RedisServersOptions) {
-    const { siblings, target, clock, startupTimeoutMs, seed } = options
+    const { siblings, target, clock, startupTimeoutMs, onVisited } = options
     this.#options = options
-    const prepare = async ({ address }: SiblingServer) => {
-      await seed(address)
-      this.#own.set(address.port, await countConnections(address))
-    }
     this.#pool = new ServerPool({
       siblings,
       target,
       clock,
       startupTimeoutMs,
       answers: answersPing,
-      prepare,
+      prepare: (address, { isLocked }) => this.#prepare(address, isLocked),
       notStarted,
+      guard: { count: countVisitors, forget: forgetVisitors, lock: lockRedis, onVisited },
     })
   }
 
-  take({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<Address> {
-    return this.#pool.take({ reuse })
+  async take({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<Address> {
+    const address = await this.#pool.take({ reuse })
+    if (!this.#own.has(address.port)) {
+      this.#own.set(address.port, await countConnections(address))
+    }
+    return address
   }
 
-  give(address: Address): void {
-    this.#pool.give(address)
+  give(address: Address, parting: Parting): void {
+    this.#lockedStates.delete(address.port)
+    this.#pool.give(address, parting)
   }
 
   /** Clients stay connected, unless a test has locked us out: then its process is replaced, too. */
   async reset(address: Address): Promise<void> {
     const { state, seed, onReplaced } = this.#options
     try {
-      await resetRedis(address, state)
+      await resetRedis(address, this.#lockedStates.get(address.port) ?? state)
       await seed(address)
     } catch (error) {
       onReplaced(messageOf(error))
@@ -88,9 +105,30 @@ export class RedisServers implements LeaseSource<Address> {
     this.#pool.fill()
   }
 
+  /** Resolves when it is known who left clients behind. */
+  settle(): Promise<void> {
+    return this.#pool.settle()
+  }
+
   close(): void {
     this.#pool.close()
   }
+
+  async #prepare(address: Address, isLocked: boolean): Promise<void> {
+    if (isLocked) {
+      this.#lockedStates.set(address.port, await readRedisState(address))
+    }
+    await this.#options.seed(address)
+    // Counted when it is leased, and we have looked at it for the last time.
+    this.#own.delete(address.port)
+  }
+}
+
+/** Has a Redis ask everybody for a password but those who come through the door. */
+async function lockRedis(address: Address): Promise<Lock> {
+  const password = randomBytes(16).toString('hex')
+  const door = await Door.open(address, { request: `AUTH ${password}\r\n`, reply: '+OK\r\n' })
+  return { door, words: ['--requirepass', password] }
 }
 
 function notStarted({ host, port }: Address, error: unknown): InfraError {

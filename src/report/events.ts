@@ -66,6 +66,8 @@ export type InfraEvent =
     }
   /** Projects that use the main database, in a run of several. */
   | { readonly type: 'main-shared'; readonly projects: readonly string[] }
+  /** Clients of a file or test that is over still come to its Redis. */
+  | { readonly type: 'clients-left'; readonly owner: string }
   /** Of a file that is over: what it made and the database's template does not have. */
   | { readonly type: 'objects-dropped'; readonly objects: readonly string[] }
   /** A server whose users lost their connections, because it could not be reset in any other way. */

@@ -82,6 +82,8 @@ export function renderEvent(event: InfraEvent): string {
       return renderUnusedService(event)
     case 'main-shared':
       return `${countNamed(event.projects, 'project')} ${event.projects.length === 1 ? 'uses' : 'use'} the main database and the main Redis for all files (isolation: 'shared')`
+    case 'clients-left':
+      return `${event.owner} left a client of its Redis behind, perhaps in a process of its own; no other file is given that Redis while it is there: close clients and queues in afterAll, and end processes`
     case 'objects-dropped':
       return `dropped between two files, as the template does not have it: ${listSome(event.objects, OBJECTS_LISTED)}`
     case 'server-replaced':

@@ -38,6 +38,7 @@ export class RunReport {
       case 'lease-unused':
       case 'main-shared':
       case 'service-unused':
+      case 'clients-left':
       case 'objects-dropped':
       case 'server-replaced':
         this.#notices.push(event)

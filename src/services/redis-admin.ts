@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
 import type { Redis } from 'ioredis'
+import type { RedisAddress } from '../environment/variable-set.ts'
 import { withRedis } from './redis.ts'
-import type { Address } from './service.ts'
+import type { Address, Visitors } from './service.ts'
 
 const ANSWER_TIMEOUT_MS = 1_000
 const RESET_TIMEOUT_MS = 2_000
@@ -25,14 +26,17 @@ export interface RedisState {
 }
 
 /** Whether a Redis answers at all; an error reply, such as one that asks for a password, is an answer too. */
-export async function answersPing(address: Address): Promise<boolean> {
-  return (await ask(address, 'PING')) !== undefined
+export function answersPing(address: Address): Promise<boolean> {
+  return ask(address, 'PING', () => true).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** How many connections a server has accepted since its process began, this one too; NaN where it does not say. */
 export async function countConnections(address: Address): Promise<number> {
   // Nothing sets this number back, as CONFIG RESETSTAT does with that of INFO.
-  return Number(/^:(\d+)\r/.exec((await ask(address, 'CLIENT ID')) ?? '')?.[1])
+  return Number(/^:(\d+)\r/.exec(await ask(address, 'CLIENT ID', (text) => text.includes('\n')).catch(() => ''))?.[1])
 }
 
 /** How many commands a server was given, but for those by which it is only looked at. */
@@ -42,19 +46,55 @@ export async function countCommands(address: Address): Promise<number> {
   return calls.reduce((sum, [, name = '', count]) => sum + (LOOKS.has(name) ? 0 : Number(count)), 0)
 }
 
-/** The first that a server answers to a command of one line; undefined where it does not. */
-function ask({ host, port }: Address, command: string): Promise<string | undefined> {
-  const { promise, resolve } = Promise.withResolvers<string | undefined>()
+/**
+ * Clients of a Redis other than the one that asks; counted since `forgetVisitors`. Rejects if the server does not answer
+ * or refuses.
+ */
+export async function countVisitors(address: Address): Promise<Visitors> {
+  const figures = [/^connected_clients:(\d+)\r$/m, /^total_connections_received:(\d+)\r$/m]
+  // The section of variable length comes first, so that it is complete when the others are.
+  const command = ['commandstats', 'clients', 'stats'].map((section) => `INFO ${section}`).join('\r\n')
+  const reply = await ask(address, command, (text) => figures.every((figure) => figure.test(text)))
+  const [connected = 0, received = 0] = figures.map((figure) => Number(figure.exec(reply)?.[1]))
+  const kills = Number(/^cmdstat_client\|kill:calls=(\d+)/m.exec(reply)?.[1] ?? 0)
+  return { connected: connected - 1, received: received - 1, kills }
+}
+
+/** Makes a Redis count its clients from now on. */
+export async function forgetVisitors(address: Address): Promise<void> {
+  await ask(address, 'CONFIG RESETSTAT', (text) => text.includes('\n'))
+}
+
+/** Loads no client and knows no password: it is asked at each lease. */
+function ask({ host, port }: Address, command: string, isWhole: (reply: string) => boolean): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
   const socket = connect({ host, port })
-  socket.setTimeout(ANSWER_TIMEOUT_MS, () => resolve(undefined))
-  socket.once('data', (data) => resolve(data.toString()))
+  const give = (text: string, isOver: boolean) =>
+    isOver ? resolve(text) : text.startsWith('-') && reject(new Error(text.trim()))
+  let reply = ''
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    reply += text
+    give(reply, isWhole(reply))
+  })
+  socket.setTimeout(ANSWER_TIMEOUT_MS, () => reject(new Error(`no answer within ${ANSWER_TIMEOUT_MS} ms`)))
   // An engine's proxy accepts before anyone listens behind it, and closes again.
-  socket.once('error', () => resolve(undefined)).once('close', () => resolve(undefined))
+  socket.once('error', reject).once('close', () => reject(new Error('the connection was closed')))
   socket.write(`${command}\r\n`)
   return promise.finally(() => socket.destroy())
 }
 
-export async function readRedisState(address: Address): Promise<RedisState> {
+/** How many are connected to a logical database, beside who asks; undefined where that may not be asked. */
+export async function countClientsOf(address: RedisAddress): Promise<number | undefined> {
+  return withRedis(address, async (client) => {
+    const [own, list] = await Promise.all([client.client('ID'), client.client('LIST')])
+    const others = String(list)
+      .split('\n')
+      .filter((line) => !line.startsWith(`id=${own} `))
+    return others.filter((line) => line.includes(` db=${address.database ?? 0} `)).length
+  }).catch(() => undefined)
+}
+
+export async function readRedisState(address: RedisAddress): Promise<RedisState> {
   return withRedis(address, async (client) => ({
     configuration: await readConfiguration(client),
     users: await readUsers(client),
@@ -73,7 +113,7 @@ export function digestRedisState({ configuration, users }: RedisState): string {
  *
  * Rejects when the server is not to be had: it is gone, frozen, paused, on another port, or asks us for a password.
  */
-export async function resetRedis(address: Address, state: RedisState): Promise<void> {
+export async function resetRedis(address: RedisAddress, state: RedisState): Promise<void> {
   await withRedis(address, (client) => restore(client, state), { timeoutMs: RESET_TIMEOUT_MS })
 }
 

@@ -6,6 +6,16 @@ export interface Address {
   readonly port: number
 }
 
+/** Who came to a server, beside who asks. */
+export interface Visitors {
+  /** How many are connected. */
+  readonly connected: number
+  /** How many connections there were since they were counted anew. */
+  readonly received: number
+  /** How often a client had the server close connections since then. */
+  readonly kills: number
+}
+
 /** Further server processes beside a service's first one, in the same place, each on a port of its own. */
 export interface Siblings {
   readonly count: number
@@ -95,8 +105,11 @@ export interface ServiceDefinition {
 /** One of a service's siblings: not running until it is started for the first time. */
 export interface SiblingServer {
   readonly address: Address
-  /** Ends its process, if there is one, and starts a new one, which may not answer yet when this resolves. */
-  restart(): Promise<void>
+  /**
+   * Ends its process, if there is one, and starts a new one, which may not answer yet when this resolves; with further
+   * arguments, none of which has a space in it, until it is started anew.
+   */
+  restart(words?: readonly string[]): Promise<void>
   /** Ends its process at once and removes its data, until it is started anew. */
   end(): Promise<void>
   control(action: SiblingAction): Promise<void>

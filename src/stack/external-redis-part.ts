@@ -50,6 +50,11 @@ export class ExternalRedisPart {
     return loadRedis()
   }
 
+  /** Resolves when it is known of all leases that are over whether clients of theirs are left. */
+  async settle(): Promise<void> {
+    await this.#leases?.settle()
+  }
+
   /** Waits for a database no longer, and, when the leases are back, empties all of the run's and lets others have them. */
   async close(leasesBack: Promise<void>, _letGo?: AbortSignal): Promise<void> {
     this.#closing.abort()
@@ -76,6 +81,7 @@ export class ExternalRedisPart {
       seed,
       clock,
       onWaiting: (reason) => report({ type: 'room-waiting', service: 'redis', reason }),
+      onVisited: (owner) => report({ type: 'clients-left', owner }),
       signal: this.#closing.signal,
     })
     if (this.#files.length > 0) {

@@ -47,10 +47,13 @@ export class RedisPart {
     return undefined
   }
 
+  /** Resolves when it is known of all leases that are over whether clients of theirs are left. */
+  async settle(): Promise<void> {
+    await this.#leases?.settle()
+  }
+
   close(): void {
-    if (this.#leases && 'close' in this.#leases) {
-      this.#leases.close()
-    }
+    this.#leases?.close()
   }
 
   /** Loads what is needed once there is a server, which takes as long as finding one that is up. */
@@ -104,6 +107,7 @@ export class RedisPart {
       state,
       seed: (sibling) => this.#seed(sibling),
       onReplaced: (reason) => report({ type: 'server-replaced', service: 'redis', reason }),
+      onVisited: (owner) => this.#tellVisited(owner),
     })
     servers.fill()
     return servers
@@ -119,7 +123,13 @@ export class RedisPart {
       count,
       target: this.#context.workers + 1,
       seed: (database) => this.#seed(database),
+      clock: this.#context.clock,
+      onVisited: (owner) => this.#tellVisited(owner),
     })
+  }
+
+  #tellVisited(owner: string): void {
+    this.#context.report({ type: 'clients-left', owner })
   }
 
   async #seed(address: RedisAddress): Promise<void> {

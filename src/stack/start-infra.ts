@@ -282,7 +282,11 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext &
       void broker.endRun()
     },
     settle: async (letGo: AbortSignal) => {
-      const [use] = await Promise.all([unlessLetGo(broker.findUse(), letGo), postgres?.settle(letGo)])
+      const [use] = await Promise.all([
+        unlessLetGo(broker.findUse(), letGo),
+        postgres?.settle(letGo),
+        unlessLetGo(redis?.settle() ?? Promise.resolve(), letGo),
+      ])
       if (use) {
         reportUse(use, { spec, isWhole, report })
       }

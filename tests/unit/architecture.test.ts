@@ -170,8 +170,10 @@ test('console stays in report', () => {
 
 test('the environment, exit and signals of the process stay in entries', () => {
   const harmless = ['platform', 'pid', 'getuid']
-  // It keeps a worker's lease on `process`, the one object that vm pools do not renew, and asks nothing of it.
-  const holder = 'isolation/file-lease.ts'
+  // They keep something on `process`, the one object that vm pools do not renew, and ask nothing of it.
+  const holders = ['isolation/file-lease.ts', 'isolation/child-processes.ts']
+  // It asks whether processes run, and sends no signal.
+  const asking = 'isolation/running-processes.ts'
   // It is a process of its own, and these are its parts.
   const keeper = ['keeper-process.ts', 'kept-programs.ts', 'process-children.ts', 'run-folder.ts'].map(
     (file) => `providers/embedded/${file}`,
@@ -179,10 +181,10 @@ test('the environment, exit and signals of the process stay in entries', () => {
   // So is this.
   const guard = 'providers/docker/start-guard-process.ts'
   const uses = sources
-    .filter(({ path }) => ![...entries, ...keeper, guard].includes(path))
+    .filter(({ path }) => ![...entries, ...keeper, guard, asking].includes(path))
     .flatMap((file) =>
       findGlobalReferences(file, ['process']).filter(({ property }) =>
-        property === undefined ? file.path !== holder : !harmless.includes(property),
+        property === undefined ? !holders.includes(file.path) : !harmless.includes(property),
       ),
     )
   expect(uses).toEqual([])
@@ -191,6 +193,7 @@ test('the environment, exit and signals of the process stay in entries', () => {
 
 /** What lets this process end, and why nobody awaits it. */
 const LET_GO = {
+  'isolation/door.ts': 'a port for clients of tests, and their connections; nothing in this process waits for them',
   'isolation/lease-client.ts': 'an idle connection of a worker; held while an answer is awaited',
   'isolation/lease-server.ts': 'idle connections of workers, which hold the run themselves',
   'isolation/next-session.ts': 'a session that waits for the next test, and holds the process from then on',

@@ -96,7 +96,7 @@ launch() {
   eval "pid_$port=$!"
 }
 try() { output=$( (eval "$1") </dev/null 2>&1) || said="\${output:-it failed without a word}"; }
-while read -r verb port; do
+while read -r verb port words; do
   folder="$root/$port" said=
   eval "pid=\\\${pid_$port:-}"
   case $verb in
@@ -107,10 +107,11 @@ while read -r verb port; do
       rm -rf "\${folder:?}"
       mkdir -m 777 "$folder"
       try "$folder_script"
-      launch "$@"
+      eval "words_$port=\\$words"
+      launch "$@" $words
       ports="$ports $port"
       ;;
-    start) end; launch "$@" ;;
+    start) end; eval "words=\\\${words_$port:-}"; launch "$@" $words ;;
     stop) stop ;;
     pause) pause ;;
     resume) resume ;;
@@ -151,7 +152,7 @@ export class ContainerSiblings {
   servers(addressOf: (port: number) => Address): readonly SiblingServer[] {
     return siblingPortsOf(this.#definition).map((port) => ({
       address: addressOf(port),
-      restart: () => this.#tell('renew', port),
+      restart: (words: readonly string[] = []) => this.#tell('renew', port, words),
       end: () => this.#tell('end', port),
       control: (action: SiblingAction) => this.#tell(action, port),
     }))
@@ -171,14 +172,18 @@ export class ContainerSiblings {
   }
 
   /** Resolves when it is done: whoever asks the port before is answered by the process that was there before. */
-  async #tell(verb: SiblingAction | 'base' | 'renew' | 'end', port: number): Promise<void> {
+  async #tell(
+    verb: SiblingAction | 'base' | 'renew' | 'end',
+    port: number,
+    words: readonly string[] = [],
+  ): Promise<void> {
     const supervisor = await this.#open()
     const done = Promise.withResolvers<void>()
     this.#told.push(done)
     if (supervisor.destroyed) {
       this.#giveUp()
     } else {
-      supervisor.write(`${verb} ${port}\n`)
+      supervisor.write(`${[verb, port, ...words].join(' ')}\n`)
     }
     return done.promise
   }

@@ -44,7 +44,7 @@ export class EmbeddedService implements StartedService {
     // Plain objects, so that whoever uses them may add to copies of them.
     this.siblings = siblings.map((sibling) => ({
       address: sibling.address,
-      restart: () => sibling.restart(),
+      restart: (words) => sibling.restart(words),
       end: () => sibling.end(),
       control: (action) => sibling.control(action),
     }))

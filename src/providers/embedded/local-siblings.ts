@@ -30,6 +30,7 @@ export class LocalSibling implements SiblingServer {
   readonly #data: string
   readonly #log: string
   #running: KeptProgram | undefined
+  #words: readonly string[] = []
   #last: Promise<void> = Promise.resolve()
   #closed = false
 
@@ -41,8 +42,9 @@ export class LocalSibling implements SiblingServer {
     this.#log = join(folder, `${port}.log`)
   }
 
-  restart(): Promise<void> {
+  restart(words: readonly string[] = []): Promise<void> {
     return this.#inTurn(async () => {
+      this.#words = words
       await this.#running?.end()
       await this.#renewData()
       await this.#start()
@@ -116,7 +118,7 @@ export class LocalSibling implements SiblingServer {
     const { file, account, endSignal } = program
     this.#running = await keeper.start({
       file,
-      args: program.siblingArguments(words),
+      args: program.siblingArguments([...words, ...this.#words]),
       environment,
       folder: this.#data,
       log: this.#log,

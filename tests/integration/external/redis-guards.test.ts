@@ -10,6 +10,7 @@ import { openRedis, withRedis } from '../../../src/services/redis.ts'
 import { type SomebodysServers, startSomebodysServers, UNTOUCHED } from '../../support/somebodys-servers.ts'
 import { claimRedis, startExternal } from './external-support.ts'
 
+const PARTING = { isUserGone: false, owner: 'a.test.ts' }
 const LEASE = { project: '', owner: 'a', span: 'file', wants: ['redis'], template: 'default', reuse: false } as const
 
 let servers: SomebodysServers
@@ -100,16 +101,49 @@ test('a database that is used again stays as it was for who wants that, and is e
     seed: async () => {},
     clock: systemClock,
     onWaiting: () => {},
+    onVisited: () => {},
     signal: new AbortController().signal,
   })
   await others.claim(2)
   const first = await databases.take({ reuse: true })
   await withRedis(first, (client) => client.set('mine', 1))
-  databases.give(first)
+  databases.give(first, PARTING)
   expect(await databases.take({ reuse: true })).toEqual(first)
   expect(await withRedis(first, (client) => client.get('mine'))).toBe('1')
-  databases.give(first)
+  databases.give(first, PARTING)
   expect(await databases.take({ reuse: false })).toEqual(first)
+  expect(await withRedis(first, (client) => client.dbsize())).toBe(0)
+})
+
+test('a database with a client of an earlier lease is given to nobody, in this run and in others', async () => {
+  const [claims, others] = [await claimRedis(servers), await claimRedis(servers)]
+  const visited: string[] = []
+  const closing = new AbortController()
+  const databases = await ClaimedRedisDatabases.open({
+    address: servers.redis,
+    claims,
+    seed: async () => {},
+    clock: systemClock,
+    onWaiting: () => {},
+    onVisited: (owner) => visited.push(owner),
+    signal: closing.signal,
+  })
+  onTestFinished(() => closing.abort())
+  const first = await databases.take({ reuse: false })
+  const left = await openRedis(first, 'left')
+  onTestFinished(() => left.disconnect())
+  await left.set('stray', 1)
+  databases.give(first, PARTING)
+  await databases.settle()
+  expect(visited).toEqual(['a.test.ts'])
+  // Of four, the run holds the main one as well.
+  const second = await databases.take({ reuse: false })
+  const [third = 0] = await others.claim(1)
+  expect(await others.claim(1)).toEqual([])
+  expect(new Set([databases.main.database, first.database, second.database, third]).size).toBe(4)
+  const next = databases.take({ reuse: false })
+  left.disconnect()
+  expect(await next).toEqual(first)
   expect(await withRedis(first, (client) => client.dbsize())).toBe(0)
 })
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { LeaseClient } from '../../../src/isolation/lease-client.ts'
 import { connect, type PostgresStack, startPostgresStack, valuesOf } from './postgres-support.ts'
 
@@ -233,4 +233,20 @@ test('edited sources reach the servers: those that nobody holds, and those that 
     expect(await valuesOf(await connect(lease), 'SELECT n FROM notes')).toEqual([3, 4])
   }
   expect(builtTemplates()).toEqual(['default', 'reference', 'reference'])
+})
+
+test('a pool that a file has left does not come to the data of the file that has its port next', async () => {
+  const first = await stack.lease()
+  const pool = new pg.Pool({ connectionString: first.facts.postgres.url, max: 1 }).on('error', () => {})
+  onTestFinished(() => pool.end())
+  await pool.query('SELECT 1')
+  await stack.leases.release(first.lease)
+  let next = await stack.lease()
+  while (next.facts.postgres.port !== first.facts.postgres.port) {
+    await stack.leases.release(next.lease)
+    next = await stack.lease()
+  }
+  await (await connect(next)).query('INSERT INTO notes VALUES (7)')
+  await expect(pool.query('SELECT n FROM notes')).rejects.toThrow(/^database ".*" does not exist$|terminated/)
+  await expect(pool.query('SELECT n FROM notes')).rejects.toThrow(/^database ".*" does not exist$/)
 })

@@ -1,22 +1,35 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { systemClock } from '../../../src/internal/clock.ts'
 import { RedisDatabases } from '../../../src/isolation/redis-databases.ts'
 import { withRedis } from '../../../src/services/redis.ts'
 import { openRedis, type RedisStack, startRedisStack } from './redis-support.ts'
 
 const FRESH = { reuse: false }
 const USED = { reuse: true }
+const PARTING = { isUserGone: false, owner: 'a.test.ts' }
 
 let stack: RedisStack
+let visited: string[] = []
 
 beforeAll(async () => {
   stack = await startRedisStack({ isolation: 'database' }, `${import.meta.dirname}/../../..`)
 }, 60_000)
 afterAll(() => stack.stop())
+beforeEach(() => void (visited = []))
 
 /** A few databases of the same server; no test uses those of the stack beside them. */
 function openDatabases(count: number, seed: (database: number) => Promise<void> = async () => {}): RedisDatabases {
   const { host, port } = stack.main
-  return new RedisDatabases({ address: { host, port }, count, target: 1, seed: ({ database = 0 }) => seed(database) })
+  const databases = new RedisDatabases({
+    address: { host, port },
+    count,
+    target: 1,
+    seed: ({ database = 0 }) => seed(database),
+    clock: systemClock,
+    onVisited: (owner) => visited.push(owner),
+  })
+  onTestFinished(() => databases.close())
+  return databases
 }
 
 test('forty leases of logical databases see their own keys and the seeds', async () => {
@@ -60,11 +73,33 @@ test('a lease is reset without a look at the others', async () => {
 test('RedisDatabases has who comes late wait for a database, and empties it first', async () => {
   const databases = openDatabases(3)
   const [first, second] = [await databases.take(FRESH), await databases.take(FRESH)]
-  await openRedis({ ...stack.main, ...first }).set('a', 1)
+  const client = openRedis({ ...stack.main, ...first })
+  await client.set('a', 1)
+  await client.quit()
   const third = databases.take(FRESH)
-  databases.give(first)
+  databases.give(first, PARTING)
 
   expect(second).not.toEqual(first)
+  expect(await third).toEqual(first)
+  expect(await openRedis({ ...stack.main, ...first }).dbsize()).toBe(0)
+})
+
+test('RedisDatabases gives one to nobody while a client of an earlier lease is in it, and tells whose', async () => {
+  const databases = openDatabases(3)
+  const [first, second] = [await databases.take(FRESH), await databases.take(FRESH)]
+  const left = openRedis({ ...stack.main, ...first })
+  await left.set('a', 1)
+  databases.give(first, PARTING)
+  databases.give(second, { ...PARTING, owner: 'b.test.ts' })
+  expect(await databases.take(FRESH)).toEqual(second)
+  await databases.settle()
+  expect(visited).toEqual(['a.test.ts'])
+  const third = databases.take(FRESH)
+  await left.set('stray', 1)
+  // A client that is cut off comes back.
+  await openRedis(stack.main).client('KILL', 'ID', await left.client('ID'))
+  await left.set('stray', 2)
+  left.disconnect()
   expect(await third).toEqual(first)
   expect(await openRedis({ ...stack.main, ...first }).dbsize()).toBe(0)
 })
@@ -73,11 +108,11 @@ test('RedisDatabases gives one out again as it was left, to who wants that', asy
   const databases = openDatabases(3)
   const first = await databases.take(USED)
   await openRedis({ ...stack.main, ...first }).set('a', 1)
-  databases.give(first)
+  databases.give(first, PARTING)
 
   expect(await databases.take(USED)).toEqual(first)
   expect(await openRedis({ ...stack.main, ...first }).get('a')).toBe('1')
-  databases.give(first)
+  databases.give(first, PARTING)
   await databases.take(FRESH)
   expect(await databases.take(FRESH)).toEqual(first)
   expect(await openRedis({ ...stack.main, ...first }).exists('a')).toBe(0)

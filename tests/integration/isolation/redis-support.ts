@@ -5,13 +5,15 @@ import { systemClock } from '../../../src/internal/clock.ts'
 import { LeaseClient } from '../../../src/isolation/lease-client.ts'
 import type { Lease } from '../../../src/isolation/lease-protocol.ts'
 import type { InfraEvent } from '../../../src/report/events.ts'
-import type { RedisOptions as RedisSpec } from '../../../src/spec/infra-options.ts'
+import type { InfraOptions, RedisOptions as RedisSpec } from '../../../src/spec/infra-options.ts'
 import { resolveSpec } from '../../../src/spec/resolve-spec.ts'
 import { startInfra } from '../../../src/stack/start-infra.ts'
 
 /** A stack whose Redises a test leases as a worker does. */
 export interface RedisStack {
   readonly leases: LeaseClient
+  /** Path of the socket on which workers lease. */
+  readonly socket: string
   readonly events: readonly InfraEvent[]
   readonly main: RedisFacts
   /** Where its servers run, if that is a container. */
@@ -21,8 +23,15 @@ export interface RedisStack {
   stop(): Promise<void>
 }
 
-export async function startRedisStack(redis: RedisSpec = {}, root = import.meta.dirname): Promise<RedisStack> {
-  const spec = resolveSpec({ services: ['redis'], redis }, { root, source: 'the test', environment: { process: {} } })
+export async function startRedisStack(
+  redis: RedisSpec = {},
+  root = import.meta.dirname,
+  options: InfraOptions = {},
+): Promise<RedisStack> {
+  const spec = resolveSpec(
+    { services: ['redis'], redis, ...options },
+    { root, source: 'the test', environment: { process: {} } },
+  )
   const events: InfraEvent[] = []
   const starting = startInfra(spec, {
     environment: process.env,
@@ -35,6 +44,7 @@ export async function startRedisStack(redis: RedisSpec = {}, root = import.meta.
   const leases = await LeaseClient.open(socket)
   return {
     leases,
+    socket,
     events,
     main: facts.redis,
     container: services[0]?.container ?? '',
@@ -65,6 +75,11 @@ export function openRedis({ host, port, database = 0 }: RedisFacts, options: Red
 /** What identifies a server process. */
 export async function runIdOf(client: Redis): Promise<string> {
   return /^run_id:(\w+)/m.exec(await client.info('server'))?.[1] ?? ''
+}
+
+/** The same but for what keeps clients of earlier leases out of a server. */
+export function withoutPassword({ configuration, users: _users, ...rest }: Record<string, unknown>) {
+  return { ...rest, configuration: { ...(configuration as Record<string, string>), requirepass: '' } }
 }
 
 /** All that a test can change in a server and that is not a connection's. */

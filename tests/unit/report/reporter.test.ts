@@ -180,6 +180,12 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
       'a.test.ts left 1 connection open: "api" (1)',
     ],
   ],
+  'clients-left': [
+    [
+      { type: 'clients-left', owner: 'a.test.ts' },
+      'a.test.ts left a client of its Redis behind, perhaps in a process of its own; no other file is given that Redis while it is there: close clients and queues in afterAll, and end processes',
+    ],
+  ],
   'objects-dropped': [
     [
       { type: 'objects-dropped', objects: ['table public.a', 'type public.b'] },

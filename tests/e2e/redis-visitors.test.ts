@@ -1,0 +1,20 @@
+import { describe, expect, inject, test } from 'vitest'
+import { poolsOf } from './support/pools.ts'
+import { runVitest } from './support/run-vitest.ts'
+
+/** Those that it says left a client behind. */
+function namedIn(stderr: string): string[] {
+  return [...stderr.matchAll(/^infra {2}(\S+) left a client of its Redis behind/gm)].map(([, file = '']) => file).sort()
+}
+
+describe.each(inject('consumers'))('$name', (consumer) => {
+  test.for(poolsOf(consumer))(
+    'what a file leaves behind does not come to the Redis of another one, in %s',
+    async (pool) => {
+      const run = await runVitest('redis-visitors', { consumer, args: ['run', `--pool=${pool}`] })
+      expect(run.stdout).toContain('Tests  6 passed (6)')
+      expect(namedIn(run.stderr)).toContain('test/1.test.ts')
+      expect(run.exitCode).toBe(0)
+    },
+  )
+})
