@@ -39,6 +39,7 @@ export class RunReport {
       case 'main-shared':
       case 'service-unused':
       case 'objects-dropped':
+      case 'statements-late':
       case 'server-replaced':
         this.#notices.push(event)
         break

@@ -2,6 +2,7 @@ import type { PostgresAddress } from '../../environment/variable-set.ts'
 import { type CatalogState, readCatalogs } from './catalog-state.ts'
 import { type ForeignKey, readForeignKeys } from './foreign-keys.ts'
 import { countLargeObjects } from './large-objects.ts'
+import { readPlannerStatistics, type StatisticsByKey } from './planner-statistics.ts'
 import { type OpenPristine, withResetClient } from './reset-client.ts'
 import type { RowCount, Since } from './rows-written.ts'
 import { readSchemaObjects, type SchemaObjects } from './schema-objects.ts'
@@ -17,6 +18,7 @@ export interface TemplateContent {
   readonly foreignKeys: readonly ForeignKey[]
   readonly sequences: readonly SequenceState[]
   readonly largeObjects: readonly RowCount[]
+  readonly statistics: StatisticsByKey
 }
 
 /** A clone of a template that nobody but us knows, so that it tells what the template holds. */
@@ -47,6 +49,7 @@ export class PristineCopy {
         foreignKeys: await readForeignKeys(client),
         sequences: await readSequences(client),
         largeObjects: await countLargeObjects(client, since),
+        statistics: await readPlannerStatistics(client, since),
       }
     })
     return new PristineCopy(content, open)

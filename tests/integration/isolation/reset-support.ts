@@ -12,7 +12,7 @@ export interface ResetLab {
   readonly pristine: pg.Client
   /** Opens a further session on the database, which is closed for you. */
   connect(options?: pg.ClientConfig): Promise<pg.Client>
-  reset(options?: { waitMs: number }): Promise<ResetOutcome>
+  reset(options?: { waitMs?: number; idleMs?: number }): Promise<ResetOutcome>
 }
 
 /** Makes a template with `sql` on a server and clones it; everything is gone after the test. */
@@ -52,9 +52,10 @@ export async function openResetLab(sql: string, postgres = inject('infra').postg
     client: await open({ database }),
     pristine: await open({ database: untouched }),
     connect: (options) => open({ database, ...options }),
-    async reset({ waitMs } = { waitMs: 5_000 }) {
+    async reset({ waitMs = 5_000, idleMs = 0 } = {}) {
       const address = { ...postgres, database }
-      const outcome = await resetDatabase({ address, pristine: pristineCopy, mark, clock: systemClock, waitMs })
+      const use = { file: 'test/file.test.ts', idleMs }
+      const outcome = await resetDatabase({ address, pristine: pristineCopy, mark, clock: systemClock, waitMs, use })
       ;({ mark } = outcome)
       return outcome
     },
