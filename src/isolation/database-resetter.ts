@@ -4,7 +4,7 @@ import type { Report } from '../report/events.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { LastUse } from './lease-broker.ts'
 import { PristineCopy } from './reset/pristine-copy.ts'
-import { resetDatabase, type ResetMark, type ResetOutcome } from './reset-database.ts'
+import { resetDatabase, type ResetMark, type ResetOptions, type ResetOutcome } from './reset-database.ts'
 
 /** Longer than any query that a test fires and forgets. */
 const WAIT_MS = 5_000
@@ -31,7 +31,7 @@ export class DatabaseResetter {
   /** Makes `database` what it was as a new clone of `template`; see {@link resetDatabase}. */
   async reset(database: string, template: string, use: LastUse): Promise<void> {
     const isFirst = !this.#marks.has(database)
-    const { dropped, late } = await this.#reset(database, template, use)
+    const { dropped, late } = await this.#reset(database, template, { use, isClone: true })
     this.#reportDropped(use.file, dropped)
     const news = late.filter(({ session, query }) => this.#isNews(`${database} ${session} ${query}`))
     if (news.length > 0) {
@@ -42,17 +42,21 @@ export class DatabaseResetter {
   /** Does so with the main database, in which an earlier run has left what it did. */
   async resetMain(database: string, template: string): Promise<void> {
     const file = 'an earlier run'
-    const { dropped } = await this.#reset(database, template, { file, idleMs: 0 })
+    const { dropped } = await this.#reset(database, template, { use: { file, idleMs: 0 }, isClone: false })
     this.#reportDropped(file, dropped)
   }
 
-  async #reset(database: string, template: string, use: LastUse): Promise<ResetOutcome> {
+  async #reset(
+    database: string,
+    template: string,
+    given: Pick<ResetOptions, 'use' | 'isClone'>,
+  ): Promise<ResetOutcome> {
     const { admin, clock } = this.#options
     try {
       const pristine = await this.#pristineOf(template)
       const mark = this.#marks.get(database) ?? pristine.content
       const address = { ...admin.address, database }
-      const outcome = await resetDatabase({ address, pristine, mark, clock, waitMs: WAIT_MS, use })
+      const outcome = await resetDatabase({ address, pristine, mark, clock, waitMs: WAIT_MS, ...given })
       this.#marks.set(database, outcome.mark)
       return outcome
     } catch (error) {

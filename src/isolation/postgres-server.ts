@@ -41,8 +41,9 @@ export class PostgresServer {
       clock,
       countUse: (database) => admin.countUse(database),
       reset: async (database, template, use) => {
-        await resetter.reset(database, template, use)
+        // First: with a role goes what it was granted in the database.
         await this.#reset(database, use.file)
+        await resetter.reset(database, template, use)
       },
     })
   }

@@ -2,7 +2,7 @@ import type { Client } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { LastUse } from './lease-broker.ts'
-import { type CatalogState, readCatalogs } from './reset/catalog-state.ts'
+import { type CatalogState, isSameState, readCatalogs } from './reset/catalog-state.ts'
 import { copyRows } from './reset/copy-rows.ts'
 import { restoreLargeObjects } from './reset/large-objects.ts'
 import { type LateStatement, readLateStatements } from './reset/late-statements.ts'
@@ -12,14 +12,14 @@ import { restorePlannerStatistics } from './reset/planner-statistics.ts'
 import type { PristineCopy } from './reset/pristine-copy.ts'
 import { withResetClient } from './reset/reset-client.ts'
 import { restoreSchema } from './reset/restore-schema.ts'
-import type { Since } from './reset/rows-written.ts'
+import { EVERYTHING, type Since } from './reset/rows-written.ts'
 import { restoreSequences } from './reset/sequences.ts'
 import { findWritten, type StoredRelation } from './reset/stored-relations.ts'
 
 /** What is known of a database that equals its template. */
 export interface ResetMark {
   readonly since: Since
-  readonly catalogs: CatalogState
+  readonly state: CatalogState
 }
 
 export interface ResetOptions {
@@ -32,6 +32,8 @@ export interface ResetOptions {
   /** How long to wait for a transaction that somebody left open, and for a lock. */
   readonly waitMs: number
   readonly use: LastUse
+  /** Whether it was cloned from the template; otherwise nothing is known of its rows but what they are. */
+  readonly isClone: boolean
 }
 
 export interface ResetOutcome {
@@ -73,18 +75,20 @@ export async function resetDatabase(options: ResetOptions): Promise<ResetOutcome
 }
 
 async function restoreAll(client: Client, options: ResetOptions, from: string): Promise<Omit<ResetOutcome, 'late'>> {
-  const { address, pristine, mark } = options
+  const { address, pristine, mark, use, isClone } = options
   const { relations, sequences, largeObjects, statistics } = pristine.content
-  const catalogs = await readCatalogs(client, mark.since)
-  const isAltered = catalogs.isWritten || catalogs.sums !== mark.catalogs.sums
-  const wanted = { database: address.database, openPristine: pristine.open }
-  const dropped = isAltered ? await restoreSchema(client, { ...wanted, objects: await pristine.objects() }) : []
-  await restoreRows(client, pristine, await findWritten(client, relations, mark.since))
+  // Before the schema: what was said about those that are gone is gone with them.
   await restoreLargeObjects(client, { counts: largeObjects, openPristine: pristine.open, since: mark.since })
+  const catalogs = pristine.content.catalogs.filter(({ isShared }) => isClone || !isShared)
+  const isAltered = !isClone || !isSameState(mark.state, await readCatalogs(client, catalogs, mark.since))
+  const wanted = { catalogs, pristine, since: isClone ? pristine.content.since : EVERYTHING }
+  const { database } = address
+  const dropped = isAltered ? await restoreSchema(client, { ...wanted, database, file: use.file }) : []
+  await restoreRows(client, pristine, await findWritten(client, relations, mark.since))
   await restoreSequences(client, sequences)
   await restorePlannerStatistics(client, statistics, mark.since)
   const since: Since = { from, own: await ownTransaction(client) }
-  return { dropped, mark: { since, catalogs: isAltered ? await readCatalogs(client, since) : mark.catalogs } }
+  return { dropped, mark: { since, state: isAltered ? await readCatalogs(client, catalogs, since) : mark.state } }
 }
 
 async function restoreRows(client: Client, pristine: PristineCopy, written: readonly StoredRelation[]): Promise<void> {

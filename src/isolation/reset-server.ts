@@ -5,6 +5,8 @@ import { readServerState, type ServerState } from './reset/server-state.ts'
 
 /** Databases of ours come and go by themselves. */
 const OWN_DATABASE = /^vitest_infra_/
+/** How long to wait for a transaction that somebody left open. */
+const LOCK_MS = 5_000
 
 /**
  * Removes what tests have left in a server beside its databases, while its users stay connected: replication slots,
@@ -14,6 +16,7 @@ const OWN_DATABASE = /^vitest_infra_/
  * @throws InfraError `INFRA_LEASE_FAILED` if a role was altered or dropped, or a setting changed with a restart
  */
 export async function resetServer(client: Client, wanted: ServerState, file: string): Promise<void> {
+  await client.query(`SET lock_timeout = ${LOCK_MS}`)
   await dropSlots(client)
   const current = await readServerState(client)
   await restoreSettings(client, current.settings, wanted.settings)
