@@ -220,7 +220,7 @@ const UNDONE = [
     'table column public.users.name',
     'ALTER TABLE users ALTER name SET NOT NULL',
   ],
-  ['ALTER TABLE users SET UNLOGGED', 'table public.users', 'ALTER TABLE users SET LOGGED'],
+  ['ALTER TABLE logs_25 SET UNLOGGED', 'table public.logs_25', 'ALTER TABLE logs_25 SET LOGGED'],
   [
     "ALTER PUBLICATION news SET (publish = 'insert')",
     'publication news',
