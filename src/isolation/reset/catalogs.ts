@@ -21,8 +21,9 @@ export interface Catalog {
   readonly nameKey: readonly string[]
 }
 
-/** What they hold are rows, which are restored as such, and what ANALYZE has found in them. */
+/** What they hold are rows, which are restored as such, what ANALYZE has found in them, and what extensions began with. */
 const OF_ROWS = [
+  'pg_init_privs',
   'pg_largeobject',
   'pg_largeobject_metadata',
   'pg_statistic',

@@ -40,6 +40,7 @@ export interface WantedSchema {
  */
 export async function restoreSchema(client: Client, wanted: WantedSchema): Promise<readonly string[]> {
   const { pristine } = wanted
+  await restorePublic(client, pristine)
   const found = await compareDefinitions(client, pristine, wanted)
   const roots = await findAdded(client, found, wanted)
   const statements = roots.toSorted((one, other) => rankOf(one) - rankOf(other)).flatMap(dropStatement)
@@ -52,6 +53,23 @@ export async function restoreSchema(client: Client, wanted: WantedSchema): Promi
   }
   return roots.filter(({ type }) => DROPPABLE.includes(type) || type.startsWith('table ')).map(nameOf)
 }
+
+/** Tests like to drop and create the schema "public": it then lacks what the first one was given. */
+async function restorePublic(client: Client, pristine: PristineCopy): Promise<void> {
+  const read = async (from: Client) => (await from.query<{ oid: string; statements: string }>(SELECT_PUBLIC)).rows[0]
+  const [present, before] = [await read(client), await pristine.open(read)]
+  if (present && before && present.oid !== before.oid) {
+    await client.query(before.statements)
+  }
+}
+
+const SELECT_PUBLIC = `
+  SELECT oid::text AS oid, concat_ws('; ', format('ALTER SCHEMA public OWNER TO %I', pg_get_userbyid(nspowner)),
+    format('COMMENT ON SCHEMA public IS %L', obj_description(oid, 'pg_namespace')), 'REVOKE ALL ON SCHEMA public FROM PUBLIC',
+    (SELECT string_agg(format('GRANT %s ON SCHEMA public TO %s', privilege_type,
+        CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END), '; ')
+      FROM aclexplode(coalesce(nspacl, acldefault('n', nspowner))))) AS statements
+  FROM pg_namespace WHERE nspname = 'public'`
 
 /** Objects that the template does not have; those that go with another one are left out. */
 async function findAdded(

@@ -226,7 +226,11 @@ const UNDONE = [
     'publication news',
     "ALTER PUBLICATION news SET (publish = 'insert, update, delete, truncate')",
   ],
-  ['ALTER TYPE mood OWNER TO pg_database_owner', 'type public.mood (owner)', 'ALTER TYPE mood OWNER TO SESSION_USER'],
+  [
+    'ALTER TYPE mood OWNER TO pg_database_owner',
+    'type public.mood (owner, privileges)',
+    'ALTER TYPE mood OWNER TO SESSION_USER',
+  ],
 ] as const
 
 test(
