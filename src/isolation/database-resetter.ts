@@ -1,8 +1,10 @@
 import { InfraError, messageOf } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
+import type { Report } from '../report/events.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
+import type { LastUse } from './lease-broker.ts'
 import { PristineCopy } from './reset/pristine-copy.ts'
-import { resetDatabase, type ResetMark } from './reset-database.ts'
+import { resetDatabase, type ResetMark, type ResetOptions, type ResetOutcome } from './reset-database.ts'
 
 /** Longer than any query that a test fires and forgets. */
 const WAIT_MS = 5_000
@@ -12,8 +14,7 @@ export interface DatabaseResetterOptions {
   /** What the names of the run's databases begin with. */
   readonly prefix: string
   readonly clock: Clock
-  /** Told what somebody made and a reset dropped, the first time that it is dropped in the run. */
-  readonly onDropped: (objects: readonly string[]) => void
+  readonly report: Report
 }
 
 /** Resets databases that their users stay connected to, with one untouched clone of each template to compare them with. */
@@ -21,37 +22,60 @@ export class DatabaseResetter {
   readonly #options: DatabaseResetterOptions
   readonly #pristine = new Map<string, Promise<PristineCopy>>()
   readonly #marks = new Map<string, ResetMark>()
-  readonly #dropped = new Set<string>()
+  readonly #reported = new Set<string>()
 
   constructor(options: DatabaseResetterOptions) {
     this.#options = options
   }
 
   /** Makes `database` what it was as a new clone of `template`; see {@link resetDatabase}. */
-  async reset(database: string, template: string): Promise<void> {
+  async reset(database: string, template: string, use: LastUse): Promise<void> {
+    const isFirst = !this.#marks.has(database)
+    const { dropped, late } = await this.#reset(database, template, { use, isClone: true })
+    this.#reportDropped(use.file, dropped)
+    const news = late.filter(({ session, query }) => this.#isNews(`${database} ${session} ${query}`))
+    if (news.length > 0) {
+      this.#options.report({ type: 'statements-late', file: use.file, isFirst, statements: news })
+    }
+  }
+
+  /** Does so with the main database, in which an earlier run has left what it did. */
+  async resetMain(database: string, template: string): Promise<void> {
+    const file = 'an earlier run'
+    const { dropped } = await this.#reset(database, template, { use: { file, idleMs: 0 }, isClone: false })
+    this.#reportDropped(file, dropped)
+  }
+
+  async #reset(
+    database: string,
+    template: string,
+    given: Pick<ResetOptions, 'use' | 'isClone'>,
+  ): Promise<ResetOutcome> {
+    const { admin, clock } = this.#options
     try {
-      await this.#reset(database, template)
+      const pristine = await this.#pristineOf(template)
+      const mark = this.#marks.get(database) ?? pristine.content
+      const address = { ...admin.address, database }
+      const outcome = await resetDatabase({ address, pristine, mark, clock, waitMs: WAIT_MS, ...given })
+      this.#marks.set(database, outcome.mark)
+      return outcome
     } catch (error) {
       throw error instanceof InfraError ? error : resetFailed(database, error)
     }
   }
 
-  async #reset(database: string, template: string): Promise<void> {
-    const { admin, clock } = this.#options
-    const pristine = await this.#pristineOf(template)
-    const mark = this.#marks.get(database) ?? pristine.content
-    const address = { ...admin.address, database }
-    const outcome = await resetDatabase({ address, pristine, mark, clock, waitMs: WAIT_MS })
-    this.#marks.set(database, outcome.mark)
-    this.#tell(outcome.dropped)
+  #reportDropped(file: string, dropped: readonly string[]): void {
+    const objects = dropped.filter((object) => this.#isNews(object))
+    if (objects.length > 0) {
+      this.#options.report({ type: 'objects-dropped', file, objects })
+    }
   }
 
-  #tell(dropped: readonly string[]): void {
-    const news = dropped.filter((object) => !this.#dropped.has(object))
-    if (news.length > 0) {
-      news.forEach((object) => this.#dropped.add(object))
-      this.#options.onDropped(news)
-    }
+  /** Whether it was not reported yet in this run. */
+  #isNews(text: string): boolean {
+    const isNews = !this.#reported.has(text)
+    this.#reported.add(text)
+    return isNews
   }
 
   #pristineOf(template: string): Promise<PristineCopy> {

@@ -4,13 +4,16 @@ import { DatabaseDropper } from './database-dropper.ts'
 import { DatabasePool } from './database-pool.ts'
 import type { FailureLog } from './failure-log.ts'
 import { type KeptDatabase, KeptDatabases } from './kept-databases.ts'
-import type { AcquireRequest, DatabaseSource, Parting, PostgresPlace } from './lease-broker.ts'
+import type { AcquireRequest, DatabaseSource, LastUse, Parting, PostgresPlace } from './lease-broker.ts'
 import type { FailedTest, LogExcerpt } from './lease-protocol.ts'
 import type { Use } from './lease-use.ts'
 import type { TemplateSource } from './templates.ts'
 
 /** What makes and drops them; whether they are whole databases is its own affair. */
 export type DatabaseAdmin = Pick<PostgresAdmin, 'createDatabase' | 'dropDatabase' | 'sessionsOf' | 'useOf'>
+
+/** Makes a database that somebody stays connected to what it was as a clone of a template, given by its database. */
+export type DatabaseReset = (database: string, template: string, use: LastUse) => Promise<void>
 
 export interface DatabasesOptions {
   readonly admin: DatabaseAdmin
@@ -20,8 +23,7 @@ export interface DatabasesOptions {
   /** How many clones of a template to keep ready. */
   readonly target: number
   readonly clock: Clock
-  /** Makes a database that somebody stays connected to what it was as a clone of a template, given by its database. */
-  readonly reset: (database: string, template: string) => Promise<void>
+  readonly reset: DatabaseReset
   /** What the server's log says; none: nothing. */
   readonly log?: FailureLog
   /** Where one is, beside what is true of them all; none: it is a database of that name. */
@@ -108,10 +110,10 @@ export class Databases implements DatabaseSource {
     }
   }
 
-  async reset(database: string): Promise<void> {
+  async reset(database: string, use: LastUse): Promise<void> {
     const leased = this.#leased.get(database)
     if (leased) {
-      await this.#options.reset(database, leased.pool.template)
+      await this.#options.reset(database, leased.pool.template, use)
     }
   }
 

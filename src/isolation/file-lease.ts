@@ -13,6 +13,8 @@ interface WorkerLease {
   /** Of the file that is running. */
   access: LeaseAccess
   owner: string
+  /** When the file was over, by `performance.now()`. */
+  endedMs: number | undefined
   readonly client: Promise<LeaseClient>
   lease: Lease | undefined
   /** Databases that tests of the file had to themselves and failed in, by the id of the test. */
@@ -34,13 +36,14 @@ export async function leaseForFile(access: LeaseAccess, owner: string, declared?
   const worker = workerLease(access, owner)
   watchChildren()
   const client = await worker.client
-  const { lease } = worker
+  const { lease, endedMs } = worker
+  worker.endedMs = undefined
   const { project, wants, reuse } = access
   // Nobody chooses what the main database was made of.
   const template = leasesDatabase(access) ? (declared ?? access.template) : access.template
   if (lease && access.lifetime === 'worker') {
     assertSameTemplate(lease, template, owner)
-    await (reuse ? undefined : client.reset(lease.lease, owner))
+    await (reuse ? undefined : client.reset(lease.lease, owner, endedMs && performance.now() - endedMs))
     return lease
   }
   // Not above: modules that a worker keeps know nothing but what is gone.
@@ -56,6 +59,10 @@ export async function leaseForFile(access: LeaseAccess, owner: string, declared?
 
 /** Says that the file is over: connections it leaves open are noticed, and what is used again is given back at once. */
 export async function finishFile(): Promise<void> {
+  const worker = (process as Holder)[KEY]
+  if (worker) {
+    worker.endedMs = performance.now()
+  }
   const current = await currentLease()
   // A worker that keeps the user's modules keeps their connections, too, and is right to.
   if (!current || current.access.lifetime === 'worker') {
@@ -129,6 +136,7 @@ function workerLease(access: LeaseAccess, owner: string): WorkerLease {
   return (holder[KEY] = {
     access,
     owner,
+    endedMs: undefined,
     client: LeaseClient.open(access.socket),
     lease: undefined,
     testDatabases: new Map(),

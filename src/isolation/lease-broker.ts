@@ -33,6 +33,14 @@ export interface Parting {
   readonly processes?: readonly number[]
 }
 
+/** How something was used that is reset for the next file. */
+export interface LastUse {
+  /** The file. */
+  readonly file: string
+  /** How long ago its tests and hooks were over, in milliseconds. */
+  readonly idleMs: number
+}
+
 /** Where leased things of one kind come from and go back to. */
 export interface LeaseSource<T> {
   /** Something that nobody else has, as soon as there is one; `beside` is what the file of a test holds. */
@@ -40,7 +48,7 @@ export interface LeaseSource<T> {
   /** Takes it back; what its last user left is removed behind the tests. */
   give(item: T, parting: Parting): void
   /** Empties it while its user stays connected. */
-  reset(item: T): Promise<void>
+  reset(item: T, use: LastUse): Promise<void>
   /** Does something to its server; only where nobody else uses that. */
   control?(item: T, action: ServerAction): Promise<void>
   /** How it and what all share was used so far; without it, only the latter. None: it cannot be told whose use it was. */
@@ -115,6 +123,8 @@ export class LeaseBroker {
   readonly #limited: LeaseQueue[] = []
   /** Those that a file that is over has left running. */
   readonly #processes = new WeakMap<Guest, readonly number[]>()
+  /** Which file has what was reset for it, by lease. */
+  readonly #files = new Map<number, string>()
   readonly #queues: Readonly<Record<LeasedService, LeaseQueue | undefined>>
   readonly #use: LeaseUse
   /** Those that are, or were before a server was lost. */
@@ -223,16 +233,22 @@ export class LeaseBroker {
     }
   }
 
-  /** Makes what was leased new, for the file `owner`. */
-  async reset(lease: number, owner: string): Promise<void> {
-    const { database, redis, sources } = this.#find(lease)
+  /** Makes what was leased new, for the file `owner`; the one before has been over for `idleMs`. */
+  async reset(lease: number, { owner, idleMs }: { owner: string; idleMs: number }): Promise<void> {
+    const { database, redis, sources, guest } = this.#find(lease)
     const { databases, redises } = sources
+    const use = { file: this.#files.get(lease) ?? guest.owner, idleMs }
     await this.#use.hand(lease, {
       owner,
       reset: async () => {
-        await Promise.all([database !== undefined && databases.reset(database), redis && redises.reset(redis)])
+        await Promise.all([
+          database !== undefined && databases.reset(database, use),
+          redis && redises.reset(redis, use),
+        ])
       },
     })
+    // Not before: a reset that fails does so for every file to come, because of the one that was the last to have it.
+    this.#files.set(lease, owner)
   }
 
   async finish(lease: number, owner: string, processes: readonly number[] = []): Promise<void> {
@@ -296,6 +312,7 @@ export class LeaseBroker {
   release(lease: number, parting: Parting): void {
     const held = this.#find(lease)
     this.#held.delete(lease)
+    this.#files.delete(lease)
     const looking = this.#use.end(lease)
     if (looking) {
       // At once: otherwise a request that waits for this place would be refused as one that waits in vain.

@@ -77,8 +77,9 @@ export class LeaseClient {
     await this.#ask({ type: 'control', lease, service, action })
   }
 
-  async reset(lease: number, owner: string): Promise<void> {
-    await this.#ask({ type: 'reset', lease, owner })
+  /** Makes what was leased new for the file `owner`; the one before has been over for `idleMs`. */
+  async reset(lease: number, owner: string, idleMs = 0): Promise<void> {
+    await this.#ask({ type: 'reset', lease, owner, idleMs })
   }
 
   async finish(lease: number, owner: string, processes: readonly number[] = []): Promise<void> {

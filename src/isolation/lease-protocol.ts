@@ -61,7 +61,14 @@ export type LeaseRequest =
       readonly service: LeasedService
       readonly action: ServerAction
     }
-  | { readonly id: number; readonly type: 'reset'; readonly lease: number; readonly owner: string }
+  | {
+      readonly id: number
+      readonly type: 'reset'
+      readonly lease: number
+      readonly owner: string
+      /** How long the file before has been over. */
+      readonly idleMs: number
+    }
   /** Said by a file that is over while its worker lives, so that what it left open can be seen. */
   | {
       readonly id: number

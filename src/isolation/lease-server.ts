@@ -150,7 +150,7 @@ async function perform(request: LeaseRequest, { worker, broker, leases }: Conver
       await broker.control(request.lease, request)
       break
     case 'reset':
-      await broker.reset(request.lease, request.owner)
+      await broker.reset(request.lease, request)
       break
     case 'finish':
       await broker.finish(request.lease, request.owner, request.processes)

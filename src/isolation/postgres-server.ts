@@ -2,6 +2,7 @@ import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import { withPostgres } from '../services/postgres.ts'
+import type { Report } from '../report/events.ts'
 import { PostgresAdmin } from '../services/postgres-admin.ts'
 import { DatabaseResetter } from './database-resetter.ts'
 import { Databases } from './databases.ts'
@@ -16,8 +17,7 @@ export interface PostgresServerOptions {
   readonly id: string
   readonly createTemplates: (admin: PostgresAdmin) => Templates
   readonly clock: Clock
-  /** Told what somebody made and a reset dropped. */
-  readonly onDropped: (objects: readonly string[]) => void
+  readonly report: Report
 }
 
 /** A PostgreSQL server that one lease has for itself, while its process lasts. */
@@ -28,10 +28,10 @@ export class PostgresServer {
   readonly #state: ServerState
 
   private constructor(options: PostgresServerOptions, admin: PostgresAdmin, state: ServerState) {
-    const { id, clock, createTemplates, onDropped } = options
+    const { id, clock, createTemplates, report } = options
     this.#admin = admin
     this.#state = state
-    const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${id}_`, clock, onDropped })
+    const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${id}_`, clock, report })
     this.databases = new Databases({
       admin,
       templates: createTemplates(admin),
@@ -40,9 +40,10 @@ export class PostgresServer {
       target: 1,
       clock,
       countUse: (database) => admin.countUse(database),
-      reset: async (database, template) => {
-        await resetter.reset(database, template)
-        await this.#reset(database)
+      reset: async (database, template, use) => {
+        // First: with a role goes what it was granted in the database.
+        await this.#reset(database, use.file)
+        await resetter.reset(database, template, use)
       },
     })
   }
@@ -57,9 +58,9 @@ export class PostgresServer {
     await this.#admin.close()
   }
 
-  async #reset(database: string): Promise<void> {
+  async #reset(database: string, file: string): Promise<void> {
     try {
-      await withPostgres({ ...this.#admin.address, database }, (client) => resetServer(client, this.#state))
+      await withPostgres({ ...this.#admin.address, database }, (client) => resetServer(client, this.#state, file))
     } catch (error) {
       throw error instanceof InfraError ? error : notReset(error)
     }

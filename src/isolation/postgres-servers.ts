@@ -1,10 +1,11 @@
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
+import type { Report } from '../report/events.ts'
 import { answersPostgres } from '../services/postgres.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { Address, SiblingServer } from '../services/service.ts'
 import type { Databases } from './databases.ts'
-import type { AcquireRequest, DatabaseSource, Held } from './lease-broker.ts'
+import type { AcquireRequest, DatabaseSource, Held, LastUse } from './lease-broker.ts'
 import type { ServerAction } from './lease-protocol.ts'
 import { PostgresServer } from './postgres-server.ts'
 import type { Counts, Use } from './lease-use.ts'
@@ -23,8 +24,7 @@ export interface PostgresServersOptions extends PooledServers {
   /** Builds the templates and takes the copy of the main server that every other one starts as. */
   readonly takeBase: () => Promise<void>
   readonly createTemplates: (admin: PostgresAdmin) => Templates
-  /** Told what somebody made and a reset dropped. */
-  readonly onDropped: (objects: readonly string[]) => void
+  readonly report: Report
 }
 
 /** A database in somebody's hands, and where it is: on the main server, where none is named. */
@@ -90,8 +90,8 @@ export class PostgresServers implements DatabaseSource {
     }
   }
 
-  async reset(database: string): Promise<void> {
-    await this.#find(database).databases.reset(database)
+  async reset(database: string, use: LastUse): Promise<void> {
+    await this.#find(database).databases.reset(database, use)
   }
 
   sessionsOf(database: string): Promise<readonly string[]> {
@@ -147,7 +147,7 @@ export class PostgresServers implements DatabaseSource {
 
   /** A process that was just replaced, and all we know of the one before it. */
   async #open(address: Address): Promise<void> {
-    const { runId, clock, createTemplates, onDropped } = this.#options
+    const { runId, clock, createTemplates, report } = this.#options
     void this.#running.get(address.port)?.close()
     this.#serverCount += 1
     const server = await PostgresServer.open({
@@ -155,7 +155,7 @@ export class PostgresServers implements DatabaseSource {
       id: `${runId}_s${this.#serverCount}`,
       createTemplates,
       clock,
-      onDropped,
+      report,
     })
     this.#running.set(address.port, server)
     await server.databases.warm(USUAL_TEMPLATE)

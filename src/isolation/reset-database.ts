@@ -1,22 +1,25 @@
 import type { Client } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import type { Clock } from '../internal/clock.ts'
-import { type CatalogState, readCatalogs } from './reset/catalog-state.ts'
+import type { LastUse } from './lease-broker.ts'
+import { type CatalogState, isSameState, readCatalogs } from './reset/catalog-state.ts'
 import { copyRows } from './reset/copy-rows.ts'
 import { restoreLargeObjects } from './reset/large-objects.ts'
+import { type LateStatement, readLateStatements } from './reset/late-statements.ts'
 import { awaitTransactions, explainFailure } from './reset/open-transactions.ts'
 import { planEmptying } from './reset/plan-emptying.ts'
+import { restorePlannerStatistics } from './reset/planner-statistics.ts'
 import type { PristineCopy } from './reset/pristine-copy.ts'
 import { withResetClient } from './reset/reset-client.ts'
 import { restoreSchema } from './reset/restore-schema.ts'
-import type { Since } from './reset/rows-written.ts'
+import { EVERYTHING, type Since } from './reset/rows-written.ts'
 import { restoreSequences } from './reset/sequences.ts'
 import { findWritten, type StoredRelation } from './reset/stored-relations.ts'
 
 /** What is known of a database that equals its template. */
 export interface ResetMark {
   readonly since: Since
-  readonly catalogs: CatalogState
+  readonly state: CatalogState
 }
 
 export interface ResetOptions {
@@ -28,17 +31,22 @@ export interface ResetOptions {
   readonly clock: Clock
   /** How long to wait for a transaction that somebody left open, and for a lock. */
   readonly waitMs: number
+  readonly use: LastUse
+  /** Whether it was cloned from the template; otherwise nothing is known of its rows but what they are. */
+  readonly isClone: boolean
 }
 
 export interface ResetOutcome {
   readonly mark: ResetMark
   /** What the template does not have and was dropped, such as `table public.scratch`. */
   readonly dropped: readonly string[]
+  /** What was sent between the end of the file and that of the reset, and may be sent after that, too. */
+  readonly late: readonly LateStatement[]
 }
 
 /**
  * Makes the content of a database that of its template again while its users stay connected: rows, sequences,
- * materialised views and large objects. What was not written is not touched, and nothing is added that a user could
+ * materialised views, large objects, and what the planner knows of them. What was not written is not touched, and nothing is added that a user could
  * see. Tables, types, functions and whatever else the template lacks are dropped.
  *
  * Left as they are: what belongs to a session (temporary tables, settings, prepared statements, advisory locks) or to
@@ -48,7 +56,8 @@ export interface ResetOutcome {
  * or dropped; nothing is changed then
  */
 export async function resetDatabase(options: ResetOptions): Promise<ResetOutcome> {
-  const { address, clock, waitMs } = options
+  const { address, clock, waitMs, use } = options
+  const beganMs = clock.now()
   const { database } = address
   return withResetClient(address, { lockTimeoutMs: waitMs }, async (client) => {
     const from = await awaitTransactions(client, { database, clock, waitMs })
@@ -57,7 +66,7 @@ export async function resetDatabase(options: ResetOptions): Promise<ResetOutcome
       await client.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE')
       const outcome = await restoreAll(client, options, from)
       await client.query('COMMIT')
-      return outcome
+      return { ...outcome, late: await readLateStatements(client, use.idleMs + clock.now() - beganMs) }
     } catch (error) {
       await client.query('ROLLBACK').catch(() => {})
       throw await explainFailure(client, database, error)
@@ -65,18 +74,21 @@ export async function resetDatabase(options: ResetOptions): Promise<ResetOutcome
   })
 }
 
-async function restoreAll(client: Client, options: ResetOptions, from: string): Promise<ResetOutcome> {
-  const { address, pristine, mark } = options
-  const { relations, sequences, largeObjects } = pristine.content
-  const catalogs = await readCatalogs(client, mark.since)
-  const isAltered = catalogs.isWritten || catalogs.sums !== mark.catalogs.sums
-  const wanted = { database: address.database, openPristine: pristine.open }
-  const dropped = isAltered ? await restoreSchema(client, { ...wanted, objects: await pristine.objects() }) : []
-  await restoreRows(client, pristine, await findWritten(client, relations, mark.since))
+async function restoreAll(client: Client, options: ResetOptions, from: string): Promise<Omit<ResetOutcome, 'late'>> {
+  const { address, pristine, mark, use, isClone } = options
+  const { relations, sequences, largeObjects, statistics } = pristine.content
+  // Before the schema: what was said about those that are gone is gone with them.
   await restoreLargeObjects(client, { counts: largeObjects, openPristine: pristine.open, since: mark.since })
+  const catalogs = pristine.content.catalogs.filter(({ isShared }) => isClone || !isShared)
+  const isAltered = !isClone || !isSameState(mark.state, await readCatalogs(client, catalogs, mark.since))
+  const wanted = { catalogs, pristine, since: isClone ? pristine.content.since : EVERYTHING }
+  const { database } = address
+  const dropped = isAltered ? await restoreSchema(client, { ...wanted, database, file: use.file }) : []
+  await restoreRows(client, pristine, await findWritten(client, relations, mark.since))
   await restoreSequences(client, sequences)
+  await restorePlannerStatistics(client, statistics, mark.since)
   const since: Since = { from, own: await ownTransaction(client) }
-  return { dropped, mark: { since, catalogs: isAltered ? await readCatalogs(client, since) : mark.catalogs } }
+  return { dropped, mark: { since, state: isAltered ? await readCatalogs(client, catalogs, since) : mark.state } }
 }
 
 async function restoreRows(client: Client, pristine: PristineCopy, written: readonly StoredRelation[]): Promise<void> {

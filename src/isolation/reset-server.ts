@@ -5,15 +5,18 @@ import { readServerState, type ServerState } from './reset/server-state.ts'
 
 /** Databases of ours come and go by themselves. */
 const OWN_DATABASE = /^vitest_infra_/
+/** How long to wait for a transaction that somebody left open. */
+const LOCK_MS = 5_000
 
 /**
  * Removes what tests have left in a server beside its databases, while its users stay connected: replication slots,
  * settings of `ALTER SYSTEM`, databases and roles. `client` is connected to the database that the tests use, as a
- * superuser.
+ * superuser; `file` is the one that has used it.
  *
  * @throws InfraError `INFRA_LEASE_FAILED` if a role was altered or dropped, or a setting changed with a restart
  */
-export async function resetServer(client: Client, wanted: ServerState): Promise<void> {
+export async function resetServer(client: Client, wanted: ServerState, file: string): Promise<void> {
+  await client.query(`SET lock_timeout = ${LOCK_MS}`)
   await dropSlots(client)
   const current = await readServerState(client)
   await restoreSettings(client, current.settings, wanted.settings)
@@ -25,7 +28,7 @@ export async function resetServer(client: Client, wanted: ServerState): Promise<
   for (const name of missingFrom(wanted.roles, current.roles.keys())) {
     await client.query(`DROP OWNED BY ${quote(name)} CASCADE; DROP ROLE ${quote(name)}`)
   }
-  await assertRestored(client, wanted)
+  await assertRestored(client, wanted, file)
 }
 
 async function dropSlots(client: Client): Promise<void> {
@@ -51,7 +54,7 @@ async function restoreSettings(
   }
 }
 
-async function assertRestored(client: Client, wanted: ServerState): Promise<void> {
+async function assertRestored(client: Client, wanted: ServerState, file: string): Promise<void> {
   const { roles, startedWith } = await readServerState(client)
   const observed = [
     ...changedIn(wanted.roles, roles).map((name) => `role "${name}" was altered or dropped`),
@@ -59,7 +62,7 @@ async function assertRestored(client: Client, wanted: ServerState): Promise<void
   ]
   if (observed.length > 0) {
     throw new InfraError('INFRA_LEASE_FAILED', {
-      problem: `Cannot reset the PostgreSQL server for the next test file: ${observed.join(', ')}`,
+      problem: `Cannot reset the PostgreSQL server for the next test file: after ${file}, ${observed.join(', ')}`,
       remedy: 'Leave isolate at true, so that every file is given a server of its own',
       service: 'postgres',
     })

@@ -69,7 +69,15 @@ export type InfraEvent =
   /** Clients of a file or test that is over still come to its Redis. */
   | { readonly type: 'clients-left'; readonly owner: string }
   /** Of a file that is over: what it made and the database's template does not have. */
-  | { readonly type: 'objects-dropped'; readonly objects: readonly string[] }
+  | { readonly type: 'objects-dropped'; readonly file: string; readonly objects: readonly string[] }
+  /** Of a file that is over: what sessions of its database sent while no test ran. */
+  | {
+      readonly type: 'statements-late'
+      readonly file: string
+      /** Whether no file had the database before it, so that it can be none of their doing. */
+      readonly isFirst: boolean
+      readonly statements: readonly { readonly session: string; readonly query: string }[]
+    }
   /** A server whose users lost their connections, because it could not be reset in any other way. */
   | { readonly type: 'server-replaced'; readonly service: string; readonly reason: string }
   /** A server that ended while tests ran, with the last lines of its log. */

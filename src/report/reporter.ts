@@ -5,6 +5,7 @@ import { versioned } from './versioned.ts'
 const PLAIN_PROGRESS_INTERVAL_MS = 10_000
 const MEGABYTE = 1024 * 1024
 const OBJECTS_LISTED = 3
+const QUERY_SHOWN = 60
 const LOG_LINES_SHOWN = 20
 /** As wide as the name in front of a line. */
 const INDENT = '       '
@@ -85,7 +86,9 @@ export function renderEvent(event: InfraEvent): string {
     case 'clients-left':
       return `${event.owner} left a client of its Redis behind, perhaps in a process of its own; no other file is given that Redis while it is there: close clients and queues in afterAll, and end processes`
     case 'objects-dropped':
-      return `dropped between two files, as the template does not have it: ${listSome(event.objects, OBJECTS_LISTED)}`
+      return `dropped after ${event.file}, as the template does not have it: ${listSome(event.objects, OBJECTS_LISTED)}`
+    case 'statements-late':
+      return renderLate(event)
     case 'server-replaced':
       return `${event.service} of a worker was started anew between two files, as it could not be reset: ${event.reason}`
     case 'service-lost':
@@ -99,6 +102,17 @@ export function renderEvent(event: InfraEvent): string {
     default:
       return event satisfies never
   }
+}
+
+function renderLate({ file, isFirst, statements }: EventOf<'statements-late'>): string {
+  const queries = statements.map(({ session, query }) => `"${session}": ${shorten(query)}`)
+  const files = isFirst ? file : `${file}, or a file before it in its worker,`
+  return `${files} left something running that still uses its database (${listSome(queries, OBJECTS_LISTED)}), and so the database of the files that follow: stop timers and await queries in afterAll`
+}
+
+function shorten(query: string): string {
+  const line = stripVTControlCharacters(query).replaceAll(/\s+/g, ' ').trim()
+  return line.length > QUERY_SHOWN ? `${line.slice(0, QUERY_SHOWN - 1)}…` : line
 }
 
 function megabytes({ bytesDone, bytesTotal }: { bytesDone: number; bytesTotal: number }): string {

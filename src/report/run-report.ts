@@ -40,6 +40,7 @@ export class RunReport {
       case 'service-unused':
       case 'clients-left':
       case 'objects-dropped':
+      case 'statements-late':
       case 'server-replaced':
         this.#notices.push(event)
         break

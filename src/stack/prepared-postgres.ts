@@ -1,5 +1,5 @@
 import { DatabaseResetter } from '../isolation/database-resetter.ts'
-import { Databases } from '../isolation/databases.ts'
+import { type DatabaseReset, Databases } from '../isolation/databases.ts'
 import { FailureLog } from '../isolation/failure-log.ts'
 import type { DatabaseSource } from '../isolation/lease-broker.ts'
 import { type LeaseLimit, limitDatabases } from '../isolation/lease-limit.ts'
@@ -28,8 +28,7 @@ interface MainFilling {
   /** The database of the default template. */
   readonly template: string
   readonly snapshot: SnapshotUse
-  /** Makes a database that somebody is connected to a clone of a template. */
-  readonly reset: (database: string, template: string) => Promise<void>
+  readonly resetter: DatabaseResetter
 }
 
 /** A suite that is over sooner than its first snapshot is taken would never have one: it waits once. */
@@ -170,14 +169,13 @@ export class PreparedPostgres {
     if (snapshot.kind === 'missing') {
       await this.#takeSnapshot(admin, templates, snapshot)
     }
-    const onDropped = (objects: readonly string[]) => report({ type: 'objects-dropped', objects })
-    const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, onDropped })
-    const reset = (name: string, source: string) => resetter.reset(name, source)
+    const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, report })
+    const reset: DatabaseReset = (name, source, use) => resetter.reset(name, source, use)
     const template = await templates.ensure(DEFAULT)
     const [capacity, free] = await Promise.all([
       admin.readCapacity(template),
       freeBytes(),
-      this.#fillMain(admin, { template, snapshot, reset }),
+      this.#fillMain(admin, { template, snapshot, resetter }),
     ])
     if (noteForNextRun && !inherited?.templates.includes(template)) {
       noteForNextRun(await notePostgres(admin, database))
@@ -244,7 +242,7 @@ export class PreparedPostgres {
       // What they find is no news.
       createTemplates: (admin) =>
         new Templates({ admin, plans: this.#plans, serverVersion: version, runId, report: () => {}, clock }),
-      onDropped: (objects) => report({ type: 'objects-dropped', objects }),
+      report,
     })
     await this.#servers.renew()
   }
@@ -287,11 +285,11 @@ export class PreparedPostgres {
   }
 
   /** The main database, which the image created empty or an earlier run has used, becomes a clone of the default template. */
-  async #fillMain(admin: PostgresAdmin, { template, snapshot, reset }: MainFilling): Promise<void> {
+  async #fillMain(admin: PostgresAdmin, { template, snapshot, resetter }: MainFilling): Promise<void> {
     const { database } = this.#spec
     if (snapshot.kind === 'attached') {
       await (database === admin.address.database
-        ? reset(database, template)
+        ? resetter.resetMain(database, template)
         : renewMain(admin, { database, template, runId: this.#context.runId }))
     } else if (snapshot.kind === 'none' || !this.#isRepeatable(DEFAULT)) {
       await this.#fillNew(admin, template)

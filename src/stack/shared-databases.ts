@@ -13,8 +13,7 @@ export async function openSharedDatabases(
   const { runId, report, clock } = context
   const { user } = place
   const admin = await PostgresAdmin.open(place, { isShared: true })
-  const onDropped = (objects: readonly string[]) => report({ type: 'objects-dropped', objects })
-  const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, onDropped })
+  const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, report })
   const hold = (database: string) => claim.holdTemplate(database)
   // Another role could not use what is in the template of this one.
   const serverVersion = `${version} as ${user}`
@@ -27,6 +26,6 @@ export async function openSharedDatabases(
         remedy: `Have an administrator run: ALTER ROLE ${quote(user)} CREATEDB; or set postgres.isolation to 'schema', which needs schemas alone`,
       }),
     createTemplates: (plans) => new Templates({ admin, plans, serverVersion, runId, report, clock, hold }),
-    reset: (name, template) => resetter.reset(name, template),
+    reset: (name, template, use) => resetter.reset(name, template, use),
   }
 }

@@ -1,6 +1,6 @@
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import type { PostgresPlace } from '../isolation/lease-broker.ts'
-import type { DatabaseAdmin } from '../isolation/databases.ts'
+import type { DatabaseAdmin, DatabaseReset } from '../isolation/databases.ts'
 import type { TemplatePlan, TemplateSource } from '../isolation/templates.ts'
 import { InfraError } from '../errors.ts'
 import type { Marked } from '../services/marked-databases.ts'
@@ -23,7 +23,7 @@ export interface SharedPlace {
   refusal(): InfraError
   createTemplates(plans: readonly TemplatePlan[]): TemplateSource
   /** Makes one that somebody stays connected to what it was when new. */
-  readonly reset: (name: string, template: string) => Promise<void>
+  readonly reset: DatabaseReset
   readonly addressOf?: (name: string) => PostgresPlace
 }
 

@@ -5,6 +5,14 @@ import { runVitest } from './support/run-vitest.ts'
 
 const LEAKS = 'infra  test/leaky.test.ts left 3 connections open: "api" (2), "reports" (1)'
 
+const OPEN_POOL = `import { test } from 'vitest'
+import { openPool } from '../src/pool.ts'`
+
+const WITHOUT_SETUP = `import { infra } from 'vitest-infra/plugin'
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({ plugins: [infra({ services: ['postgres'] })] })`
+
 function leaksIn(stderr: string): string {
   return sortedLines(stderr.match(/^infra {2}\S+ left .*$/gm)?.join('\n') ?? '')
 }
@@ -25,5 +33,57 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       args: ['run', '--no-isolate', 'test/leaky.test.ts', 'test/fixture.test.ts'],
     })
     expect(leaksIn(run.stderr)).toBe('')
+  })
+
+  test('a file that still writes when it is over is named where the next one uses its database', async () => {
+    const run = await runVitest('isolation-leaks', {
+      consumer,
+      args: ['run', '--no-isolate', '--maxWorkers=1', 'test/poll.test.ts', 'test/next.test.ts'],
+      files: {
+        'vitest.config.ts': WITHOUT_SETUP,
+        'fixtures/postgres/migrations/1_t.sql': 'CREATE TABLE t (n int)',
+        // Vitest runs the larger file first.
+        'test/poll.test.ts': `${OPEN_POOL}
+          const poller = openPool('poller')
+          const insert = () => poller.query('INSERT INTO t VALUES (1)')
+          const poll = () => void setTimeout(() => void insert().catch(() => {}).finally(poll), 5)
+          test('leaves a timer', async () => {
+            await insert()
+            poll()
+          })`,
+        'test/next.test.ts': `${OPEN_POOL}
+          test('uses it', () => openPool('next').query('SELECT 1').then(() => {}))`,
+      },
+    })
+    expect(run.stderr.match(/^infra {2}.*left something.*$/gm)).toEqual([
+      'infra  test/poll.test.ts left something running that still uses its database ("poller": INSERT INTO t VALUES (1)), ' +
+        'and so the database of the files that follow: stop timers and await queries in afterAll',
+    ])
+    expect(run.stdout).toContain('Tests  2 passed (2)')
+  })
+
+  test('a file that alters what the template has fails those that would have its database, by its name', async () => {
+    const run = await runVitest('isolation-leaks', {
+      consumer,
+      args: ['run', '--no-isolate', '--maxWorkers=1', 'test/alter.test.ts', 'test/next.test.ts', 'test/last.test.ts'],
+      files: {
+        'vitest.config.ts': WITHOUT_SETUP,
+        'fixtures/postgres/migrations/1_t.sql': 'CREATE TABLE t (n int)',
+        // Vitest runs the largest file first.
+        'test/alter.test.ts': `${OPEN_POOL}
+          test('grants', async () => {
+            await openPool('alter').query("GRANT SELECT ON t TO PUBLIC; COMMENT ON TABLE t IS 'of alter.test.ts'")
+          })`,
+        'test/next.test.ts': `${OPEN_POOL}; test('never', () => {})`,
+        'test/last.test.ts': `${OPEN_POOL}; test('never', () => {})`,
+      },
+    })
+    expect(run.stderr).toContain(`for the next test file: test/alter.test.ts altered or dropped what its template has
+  table public.t (comment, privileges)
+Undo it in afterAll of test/alter.test.ts, put it into a migration, or leave isolate at true for such files`)
+    expect(run.stderr).toMatch(/FAIL {2}test\/next\.test\.ts/)
+    expect(run.stderr).toMatch(/FAIL {2}test\/last\.test\.ts/)
+    expect(run.stdout).toContain('Test Files  2 failed | 1 passed (3)')
+    expect(run.exitCode).toBe(1)
   })
 })

@@ -40,4 +40,18 @@ async function copyLargeObjects(from: Client, to: Client): Promise<void> {
       [0, 1, 2].map((column) => rows.map((row) => row[column])),
     )
   }
+  const { rows } = await from.query<{ statements: string | null }>(SELECT_ATTRIBUTES)
+  await to.query(rows.flatMap(({ statements }) => statements ?? []).join('; '))
 }
+
+/** Statements that give them their owners, comments and, where they are not the usual ones, privileges. */
+const SELECT_ATTRIBUTES = `
+  SELECT concat_ws('; ', format('ALTER LARGE OBJECT %s OWNER TO %I', oid, pg_get_userbyid(lomowner)),
+    format('COMMENT ON LARGE OBJECT %s IS %L', oid, obj_description(oid, 'pg_largeobject')),
+    CASE WHEN lomacl IS NOT NULL THEN format('REVOKE ALL ON LARGE OBJECT %s FROM %I', oid, pg_get_userbyid(lomowner)) END,
+    (SELECT string_agg(format('GRANT %s ON LARGE OBJECT %s TO %s', privilege_type, m.oid,
+        CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
+        || CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, '; ' ORDER BY place)
+      FROM aclexplode(lomacl) WITH ORDINALITY AS item (grantor, grantee, privilege_type, is_grantable, place))
+  ) AS statements
+  FROM pg_largeobject_metadata AS m`

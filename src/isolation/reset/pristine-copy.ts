@@ -1,10 +1,12 @@
 import type { PostgresAddress } from '../../environment/variable-set.ts'
 import { type CatalogState, readCatalogs } from './catalog-state.ts'
+import { type Catalog, readCatalogList } from './catalogs.ts'
+import { readStored, type StoredRow } from './definition-rows.ts'
 import { type ForeignKey, readForeignKeys } from './foreign-keys.ts'
 import { countLargeObjects } from './large-objects.ts'
+import { readPlannerStatistics, type StatisticsByKey } from './planner-statistics.ts'
 import { type OpenPristine, withResetClient } from './reset-client.ts'
 import type { RowCount, Since } from './rows-written.ts'
-import { readSchemaObjects, type SchemaObjects } from './schema-objects.ts'
 import { readSequences, type SequenceState } from './sequences.ts'
 import { readRelations, type StoredRelation } from './stored-relations.ts'
 
@@ -12,18 +14,23 @@ import { readRelations, type StoredRelation } from './stored-relations.ts'
 export interface TemplateContent {
   /** From when on what is found in another clone was written by somebody. */
   readonly since: Since
-  readonly catalogs: CatalogState
+  readonly catalogs: readonly Catalog[]
+  readonly state: CatalogState
   readonly relations: readonly StoredRelation[]
   readonly foreignKeys: readonly ForeignKey[]
   readonly sequences: readonly SequenceState[]
   readonly largeObjects: readonly RowCount[]
+  readonly statistics: StatisticsByKey
 }
+
+/** Rows of a catalog by their keys. */
+type StoredRows = ReadonlyMap<string, StoredRow>
 
 /** A clone of a template that nobody but us knows, so that it tells what the template holds. */
 export class PristineCopy {
   readonly content: TemplateContent
   readonly open: OpenPristine
-  #objects: Promise<SchemaObjects> | undefined
+  readonly #stored = new Map<string, Promise<StoredRows>>()
 
   private constructor(content: TemplateContent, open: OpenPristine) {
     this.content = content
@@ -40,21 +47,37 @@ export class PristineCopy {
         [template],
       )
       const since: Since = { from: rows[0]?.from ?? '0', own: '0' }
+      const catalogs = await readCatalogList(client)
       return {
         since,
-        catalogs: await readCatalogs(client, since),
+        catalogs,
+        state: await readCatalogs(client, catalogs, since),
         relations: await readRelations(client, since),
         foreignKeys: await readForeignKeys(client),
         sequences: await readSequences(client),
         largeObjects: await countLargeObjects(client, since),
+        statistics: await readPlannerStatistics(client, since),
       }
     })
     return new PristineCopy(content, open)
   }
 
-  /** Everything that makes up the schema; read when it is needed, which is seldom. */
-  objects(): Promise<SchemaObjects> {
-    this.#objects ??= this.open(readSchemaObjects)
-    return this.#objects
+  /** All rows of catalogs; read when they are needed, which is seldom, and once. */
+  async storedRows(catalogs: readonly Catalog[]): Promise<ReadonlyMap<string, StoredRows>> {
+    const missing = catalogs.filter(({ name }) => !this.#stored.has(name))
+    if (missing.length > 0) {
+      const reading = this.open((client) => readStored(client, missing)).then((rows) =>
+        Map.groupBy(rows, ({ catalog }) => catalog),
+      )
+      for (const { name } of missing) {
+        const rows = reading.then((found) => new Map(found.get(name)?.map((row) => [row.key, row])))
+        rows.catch(() => this.#stored.delete(name))
+        this.#stored.set(name, rows)
+      }
+    }
+    const found = await Promise.all(
+      catalogs.map(async ({ name }) => [name, (await this.#stored.get(name)) ?? new Map<string, StoredRow>()] as const),
+    )
+    return new Map(found)
   }
 }

@@ -8,10 +8,14 @@ export interface Since {
   readonly own: string
 }
 
+/** Of a database of which nothing is known: any row may be new. */
+export const EVERYTHING: Since = { from: '0', own: '0' }
+
 /** An SQL condition that holds for rows, of tables and of catalogs, that somebody has written since. */
-export function isNew({ from, own }: Since): string {
-  const isLate = `age(xmin) <= age('${from}'::xid)`
-  return own === '0' ? isLate : `${isLate} AND xmin <> '${own}'::xid`
+export function isNew({ from, own }: Since, xmin = 'xmin'): string {
+  // Its age is asked for once, not for each row.
+  const isLate = `age(${xmin}) <= (SELECT age('${from}'::xid))`
+  return own === '0' ? isLate : `${isLate} AND ${xmin} <> '${own}'::xid`
 }
 
 export interface RowCount {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../src/internal/clock.ts'
 import { DatabaseResetter } from '../../../src/isolation/database-resetter.ts'
+import type { InfraEvent } from '../../../src/report/events.ts'
 import { withPostgres } from '../../../src/services/postgres.ts'
 import { PostgresAdmin } from '../../../src/services/postgres-admin.ts'
 
@@ -16,9 +17,9 @@ async function openResetter(databases: readonly string[]) {
     await admin.close()
   })
   await Promise.all(names.map((name) => admin.createDatabase(name, 'template1')))
-  const told: (readonly string[])[] = []
-  const onDropped = (objects: readonly string[]) => void told.push(objects)
-  return { names, told, resetter: new DatabaseResetter({ admin, prefix, clock: systemClock, onDropped }) }
+  const told: InfraEvent[] = []
+  const report = (event: InfraEvent) => void told.push(event)
+  return { names, told, resetter: new DatabaseResetter({ admin, prefix, clock: systemClock, report }) }
 }
 
 test('DatabaseResetter tells once what it drops, and resets databases side by side', async () => {
@@ -28,15 +29,15 @@ test('DatabaseResetter tells once what it drops, and resets databases side by si
 
   for (let file = 0; file < 2; file += 1) {
     await Promise.all(names.map(soil))
-    await Promise.all(names.map((name) => resetter.reset(name, 'template1')))
-    expect(told).toEqual([['table public.scratch']])
+    await Promise.all(names.map((name) => resetter.reset(name, 'template1', { file: 'a.test.ts', idleMs: 0 })))
+    expect(told).toEqual([{ type: 'objects-dropped', file: 'a.test.ts', objects: ['table public.scratch'] }])
   }
 })
 
 test('DatabaseResetter says why it could not reset a database', async () => {
   const { resetter } = await openResetter([])
 
-  await expect(resetter.reset('nowhere', 'template1')).rejects.toMatchObject({
+  await expect(resetter.reset('nowhere', 'template1', { file: 'a.test.ts', idleMs: 0 })).rejects.toMatchObject({
     code: 'INFRA_LEASE_FAILED',
     message:
       'Cannot reset database "nowhere" for the next test file: database "nowhere" does not exist\n' +

@@ -164,3 +164,59 @@ test('resetDatabase() is not held up by a transaction that has not touched what 
 
   expect((await lab.client.query('SELECT count(*)::int FROM users')).rows).toEqual([{ count: 0 }])
 })
+
+/** All that the planner goes by, beside the sizes of files. */
+const STATISTICS = [
+  `SELECT coalesce(owner.relname, c.relname) AS name, c.relkind, to_jsonb(c) - '{oid,relname,relfilenode,relfrozenxid}'::text[]
+     - '{relminmxid,reltype,reltoastrelid,reloftype}'::text[] AS values
+   FROM pg_class c LEFT JOIN pg_index ON indexrelid = c.oid LEFT JOIN pg_class owner ON owner.reltoastrelid IN (c.oid, indrelid)
+   WHERE c.oid >= 16384 ORDER BY 1, 2`,
+  "SELECT to_jsonb(s) AS values FROM pg_stats s WHERE schemaname = 'public' ORDER BY tablename, attname",
+  'SELECT to_jsonb(s) AS values FROM pg_stats_ext s ORDER BY tablename, statistics_name',
+  'EXPLAIN SELECT * FROM t JOIN other USING (id) WHERE n = 3',
+  'EXPLAIN SELECT * FROM other WHERE id < 10',
+  'EXPLAIN SELECT count(*) FROM t WHERE n = 3 AND m = 3',
+]
+
+test.for([
+  ['', ''],
+  ['', 'ANALYZE t (n); ANALYZE other'],
+  ['ANALYZE t (n)', 'ANALYZE'],
+  ['ANALYZE', ''],
+  ['ANALYZE', 'ANALYZE'],
+  ['ANALYZE t', 'ANALYZE; VACUUM ANALYZE t'],
+] as const)(
+  'resetDatabase() leaves the planner what a clone has: template with "%s", test with "%s"',
+  async ([template, used]) => {
+    const lab = await openResetLab(`
+    CREATE TABLE t (id int PRIMARY KEY, n int, m int, long text); CREATE INDEX ON t ((n + m)); CREATE STATISTICS linked ON n, m FROM t;
+    CREATE TABLE other (id int PRIMARY KEY, note text); CREATE TABLE pages (id int PRIMARY KEY);
+    INSERT INTO t SELECT n, n % 7, n % 7, repeat('x', 3000) FROM generate_series(1, 500) n; INSERT INTO pages SELECT generate_series(1, 9);
+    ${template}`)
+    for (const statement of [
+      'INSERT INTO other SELECT generate_series(1, 3000); DELETE FROM t WHERE id > 3; DELETE FROM pages',
+      ...used.split('; '),
+      'TRUNCATE other',
+    ]) {
+      await lab.client.query(statement)
+    }
+
+    await lab.reset()
+    for (const query of STATISTICS) {
+      expect.soft((await lab.client.query(query)).rows, query).toEqual((await lab.pristine.query(query)).rows)
+    }
+  },
+)
+
+test('resetDatabase() tells what was sent since the file was over, and nothing that was sent before', async () => {
+  const lab = await openResetLab('CREATE TABLE t (n int)')
+  const api = await lab.connect({ application_name: 'api' })
+  await api.query('SELECT 1')
+  expect((await lab.reset()).late).toEqual([])
+
+  await api.query('INSERT INTO t VALUES (1)')
+  expect((await lab.reset({ idleMs: 60_000 })).late).toContainEqual({
+    session: 'api',
+    query: 'INSERT INTO t VALUES (1)',
+  })
+})

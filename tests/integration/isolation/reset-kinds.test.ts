@@ -131,11 +131,13 @@ test('resetDatabase() keeps values of every type to the last bit', async () => {
     INSERT INTO t (uuid, ranges, net, words, place, money, class, lsn, path) VALUES (gen_random_uuid(), '{[1,3),[7,9)}',
       '::1/64', 'a:1A b:2', '(0.1,-1e-300)', '-12.34', 'pg_class', '16/B374D848', '$.a[*] ? (@ > 1)')`)
   // Sessions of this database write values in a way of their own.
-  await lab.client
-    .query(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET DateStyle = "SQL, DMY"', current_database());
+  const settings = `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET DateStyle = "SQL, DMY"', current_database());
     EXECUTE format('ALTER DATABASE %I SET extra_float_digits = -10', current_database());
     EXECUTE format('ALTER DATABASE %I SET IntervalStyle = sql_standard', current_database());
-    EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`)
+    EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`
+  // Both, since these are an alteration, too.
+  await lab.pristine.query(settings)
+  await lab.client.query(settings)
   await lab.client.query('UPDATE t SET id = id')
 
   await lab.reset()

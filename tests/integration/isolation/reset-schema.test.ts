@@ -112,8 +112,9 @@ test('resetDatabase() does not mind what comes to nothing', async () => {
   const lab = await openResetLab(SHOP)
   await lab.client.query(`
     ALTER TABLE users DISABLE TRIGGER ALL; ALTER TABLE users ENABLE TRIGGER ALL; TRUNCATE users RESTART IDENTITY; ANALYZE;
-    ALTER TABLE users ADD extra text; ALTER TABLE users DROP extra; CREATE INDEX i ON users (name); DROP INDEX i; CLUSTER users USING users_pkey;
-    ALTER SEQUENCE users_id_seq RESTART WITH 100; REINDEX TABLE users; GRANT SELECT ON users TO PUBLIC; COMMENT ON TABLE users IS 'people'`)
+    ALTER TABLE users ADD extra text; ALTER TABLE users DROP extra; CREATE INDEX i ON users (name); DROP INDEX i; CLUSTER users USING users_pkey; ALTER TABLE users SET WITHOUT CLUSTER;
+    ALTER SEQUENCE users_id_seq RESTART WITH 100; REINDEX TABLE users;
+    GRANT SELECT ON users TO PUBLIC; REVOKE SELECT ON users FROM PUBLIC; COMMENT ON TABLE users IS 'people'; COMMENT ON TABLE users IS NULL`)
 
   expect(await lab.reset()).toMatchObject({ dropped: [] })
   expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))

@@ -10,9 +10,11 @@ import { PostgresAdmin } from '../../../src/services/postgres-admin.ts'
 export interface ResetLab {
   readonly client: pg.Client
   readonly pristine: pg.Client
+  /** Begins anew with a new clone, to which `client` then leads. */
+  cloneAgain(): Promise<void>
   /** Opens a further session on the database, which is closed for you. */
   connect(options?: pg.ClientConfig): Promise<pg.Client>
-  reset(options?: { waitMs: number }): Promise<ResetOutcome>
+  reset(options?: { waitMs?: number; idleMs?: number }): Promise<ResetOutcome>
 }
 
 /** Makes a template with `sql` on a server and clones it; everything is gone after the test. */
@@ -48,13 +50,32 @@ export async function openResetLab(sql: string, postgres = inject('infra').postg
   await admin.createDatabase(database, template)
 
   let mark: ResetMark = pristineCopy.content
+  let client = await open({ database })
   return {
-    client: await open({ database }),
+    get client() {
+      return client
+    },
+    async cloneAgain() {
+      await client.end()
+      await admin.dropDatabase(database, { force: true })
+      await admin.createDatabase(database, template)
+      client = await open({ database })
+      mark = pristineCopy.content
+    },
     pristine: await open({ database: untouched }),
     connect: (options) => open({ database, ...options }),
-    async reset({ waitMs } = { waitMs: 5_000 }) {
+    async reset({ waitMs = 5_000, idleMs = 0 } = {}) {
       const address = { ...postgres, database }
-      const outcome = await resetDatabase({ address, pristine: pristineCopy, mark, clock: systemClock, waitMs })
+      const use = { file: 'test/file.test.ts', idleMs }
+      const outcome = await resetDatabase({
+        address,
+        pristine: pristineCopy,
+        mark,
+        clock: systemClock,
+        waitMs,
+        use,
+        isClone: true,
+      })
       ;({ mark } = outcome)
       return outcome
     },

@@ -188,12 +188,29 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
   ],
   'objects-dropped': [
     [
-      { type: 'objects-dropped', objects: ['table public.a', 'type public.b'] },
-      'dropped between two files, as the template does not have it: table public.a, type public.b',
+      { type: 'objects-dropped', file: 'a.test.ts', objects: ['table public.a', 'type public.b'] },
+      'dropped after a.test.ts, as the template does not have it: table public.a, type public.b',
     ],
     [
-      { type: 'objects-dropped', objects: ['table a', 'table b', 'table c', 'table d', 'table e'] },
-      'dropped between two files, as the template does not have it: table a, table b, table c and 2 more',
+      { type: 'objects-dropped', file: 'a.test.ts', objects: ['table a', 'table b', 'table c', 'table d', 'table e'] },
+      'dropped after a.test.ts, as the template does not have it: table a, table b, table c and 2 more',
+    ],
+  ],
+  'statements-late': [
+    [
+      {
+        type: 'statements-late',
+        file: 'a.test.ts',
+        isFirst: true,
+        statements: [{ session: 'api', query: `INSERT INTO  t\n VALUES ('${'x'.repeat(60)}')` }],
+      },
+      `a.test.ts left something running that still uses its database ("api": INSERT INTO t VALUES ('${'x'.repeat(36)}…), ` +
+        'and so the database of the files that follow: stop timers and await queries in afterAll',
+    ],
+    [
+      { type: 'statements-late', file: 'b.test.ts', isFirst: false, statements: [{ session: '', query: 'SELECT 1' }] },
+      'b.test.ts, or a file before it in its worker, left something running that still uses its database ("": SELECT 1), ' +
+        'and so the database of the files that follow: stop timers and await queries in afterAll',
     ],
   ],
   'server-replaced': [

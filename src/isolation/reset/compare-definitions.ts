@@ -1,0 +1,105 @@
+import type { Client } from 'pg'
+import type { Catalog } from './catalogs.ts'
+import { readCatalogs } from './catalog-state.ts'
+import { type NamedRow, readStored, selectNamed, type StoredRow } from './definition-rows.ts'
+import type { PristineCopy } from './pristine-copy.ts'
+import type { Since } from './rows-written.ts'
+
+/** A row of a catalog that is not what the template's clone has. */
+export interface Difference {
+  /** As it is; none: somebody has removed it. */
+  readonly present?: NamedRow
+  /** As it shall be; none: somebody has added it. */
+  readonly wanted?: NamedRow
+  /** The columns that differ, where there is both. */
+  readonly columns: readonly string[]
+}
+
+/** By the names of catalogs, where rows of each are. */
+type Places = Map<string, string[]>
+
+/** What belongs to a session. */
+const TEMPORARY = /["( ]pg_(?:toast_)?temp(?:_\d+)?[".]/
+
+/**
+ * Compares everything that defines a database with the pristine copy of its template. Rows that nobody has written since
+ * it was cloned, `since`, are equal; of the others those are compared that differ as they are stored.
+ */
+export async function compareDefinitions(
+  client: Client,
+  pristine: PristineCopy,
+  { catalogs, since }: { readonly catalogs: readonly Catalog[]; readonly since: Since },
+): Promise<readonly Difference[]> {
+  const { counts } = await readCatalogs(client, catalogs, since)
+  const written = Map.groupBy(await readStored(client, catalogs, since), ({ catalog }) => catalog)
+  const touched = catalogs.filter(
+    ({ name }) => written.has(name) || counts[name] !== pristine.content.state.counts[name],
+  )
+  const wanted = await pristine.storedRows(touched)
+  const [places, wantedPlaces]: [Places, Places] = [new Map(), new Map()]
+  for (const catalog of touched) {
+    const { name } = catalog
+    const known = wanted.get(name) ?? new Map<string, StoredRow>()
+    const rows = written.get(name) ?? []
+    const changed = rows.filter(({ key, digest }) => known.get(key)?.digest !== digest)
+    const added = rows.filter(({ key }) => !known.has(key)).length
+    const [present, before] = catalog.isShared
+      ? [rows.length, known.size]
+      : [counts[name] ?? 0, pristine.content.state.counts[name] ?? 0]
+    const isComplete = present - added === before
+    const keys = isComplete ? undefined : new Set((await readStored(client, [catalog])).map(({ key }) => key))
+    const removed = keys ? [...known.values()].filter(({ key }) => !keys.has(key)) : []
+    places.set(name, changed.map(placeOf))
+    wantedPlaces.set(name, [...changed.flatMap(({ key }) => known.get(key) ?? []), ...removed].map(placeOf))
+  }
+  return diff(
+    await readNamed(client, touched, places),
+    [...wantedPlaces.values()].some(({ length }) => length > 0)
+      ? await pristine.open((copy) => readNamed(copy, touched, wantedPlaces))
+      : [],
+  )
+}
+
+async function readNamed(client: Client, catalogs: readonly Catalog[], places: Places): Promise<readonly NamedRow[]> {
+  const wanted = catalogs.filter(({ name }) => (places.get(name) ?? []).length > 0)
+  if (wanted.length === 0) {
+    return []
+  }
+  // Names are then qualified, whatever path the user's sessions have.
+  const { rows: paths } = await client.query<{ path: string }>("SELECT current_setting('search_path') AS path")
+  await client.query("SELECT set_config('search_path', 'pg_catalog', false)")
+  const { rows } = await client.query<NamedRow>(
+    wanted.map((catalog, index) => selectNamed(catalog, index + 1)).join(' UNION ALL '),
+    wanted.map(({ name }) => places.get(name)),
+  )
+  await client.query("SELECT set_config('search_path', $1, false)", [paths[0]?.path])
+  return rows.filter(({ key }) => !TEMPORARY.test(key))
+}
+
+function diff(present: readonly NamedRow[], wanted: readonly NamedRow[]): readonly Difference[] {
+  // A constraint has several triggers of one name, so to say.
+  const left = Map.groupBy(wanted, nameOf)
+  const differences: Difference[] = []
+  for (const row of present) {
+    const other = left.get(nameOf(row))?.shift()
+    const columns = other ? differingColumns(row, other) : []
+    if (!other || columns.length > 0) {
+      differences.push({ present: row, ...(other && { wanted: other }), columns })
+    }
+  }
+  return [...differences, ...[...left.values()].flat().map((row) => ({ wanted: row, columns: [] }))]
+}
+
+function differingColumns(one: NamedRow, other: NamedRow): string[] {
+  return Object.keys(one.values).filter(
+    (name) => JSON.stringify(one.values[name]) !== JSON.stringify(other.values[name]),
+  )
+}
+
+function nameOf({ catalog, key }: NamedRow): string {
+  return `${catalog} ${key}`
+}
+
+function placeOf({ place }: StoredRow): string {
+  return place
+}

@@ -1,0 +1,23 @@
+import type { Client } from 'pg'
+
+/** What somebody sent to a database while no test ran. */
+export interface LateStatement {
+  /** The name of the session, which may be empty. */
+  readonly session: string
+  readonly query: string
+}
+
+/**
+ * The last statement of each session of this database that has sent one in the last `idleMs`. If no test ran in that
+ * time, it comes from what a file has left running: a timer, a loop, a process.
+ */
+export async function readLateStatements(client: Client, idleMs: number): Promise<readonly LateStatement[]> {
+  const { rows } = await client.query<LateStatement>(
+    `SELECT application_name AS session, query FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+       AND query_start > clock_timestamp() - $1 * interval '1 ms'
+     ORDER BY query_start`,
+    [idleMs],
+  )
+  return rows
+}

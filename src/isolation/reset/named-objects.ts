@@ -1,0 +1,45 @@
+import type { Client } from 'pg'
+import type { NamedRow } from './definition-rows.ts'
+
+/** Something that PostgreSQL has a name for. */
+export interface NamedObject extends NamedRow {
+  /** What PostgreSQL calls its kind: `table`, `table column`, `function`. */
+  readonly type: string
+  /** Qualified and quoted as its kind wants it. */
+  readonly identity: string
+  /** Its name as the functions for addresses of objects take it, and hold it in any database. */
+  readonly names: readonly string[]
+  readonly args: readonly string[]
+  /** Whether it is made and dropped by PostgreSQL as a part of another object. */
+  readonly isPart: boolean
+  /** What it goes with when that is dropped, as {@link addressOf} shows it. */
+  readonly owners: readonly string[]
+}
+
+/** The objects that rows describe, in the order in which they were made. */
+export async function nameObjects(client: Client, rows: readonly NamedRow[]): Promise<readonly NamedObject[]> {
+  if (rows.length === 0) {
+    return []
+  }
+  const { rows: named } = await client.query<Omit<NamedObject, keyof NamedRow> & { index: number }>(
+    `SELECT index::int, i.type, i.identity, a.object_names AS names, a.object_args AS args,
+       coalesce((SELECT bool_or(deptype IN ('i', 'e', 'P', 'S')) FROM pg_depend
+         WHERE (classid, objid, objsubid) = (o.class, o.object, o.part)), false) AS "isPart",
+       ARRAY(SELECT concat_ws(' ', refclassid, refobjid, refobjsubid) FROM pg_depend
+         WHERE (classid, objid, objsubid) = (o.class, o.object, o.part) AND deptype IN ('a', 'i')) AS owners
+     FROM unnest($1::oid[], $2::oid[], $3::int4[]) WITH ORDINALITY AS o (class, object, part, index),
+       pg_identify_object(o.class, o.object, o.part) AS i,
+       pg_identify_object_as_address(o.class, o.object, o.part) AS a
+     WHERE i.identity IS NOT NULL ORDER BY o.object, o.part`,
+    [rows.map((row) => row.class), rows.map(({ object }) => object), rows.map(({ part }) => part)],
+  )
+  return named.flatMap(({ index, ...name }) => {
+    const row = rows[index - 1]
+    return row ? [{ ...row, ...name }] : []
+  })
+}
+
+/** Tells objects of a database apart. */
+export function addressOf({ class: kind, object, part }: Pick<NamedRow, 'class' | 'object' | 'part'>): string {
+  return `${kind} ${object} ${part}`
+}

@@ -1,0 +1,106 @@
+import type { Client } from 'pg'
+import { isNew, type Since } from './rows-written.ts'
+
+/** What the planner knows of a relation without a look at it: how large it is, and what ANALYZE has found in it. */
+interface PlannerStatistics {
+  /** The same for what has the same name. */
+  readonly key: string
+  readonly oid: string
+  /** What ANALYZE takes to look at it, qualified and quoted. */
+  readonly table: string
+  /** Columns of pg_class, by their names. */
+  readonly size: Readonly<Record<string, number>>
+  /** The numbers of the columns that ANALYZE has described. */
+  readonly columns: readonly number[]
+  /** How many of its descriptions, of columns and of statistics objects, are new. */
+  readonly written: number
+  /** The statistics objects that ANALYZE has filled. */
+  readonly objects: readonly string[]
+}
+
+export type StatisticsByKey = ReadonlyMap<string, PlannerStatistics>
+
+/** PostgreSQL 18 has the last one. */
+const SIZES = ['relpages', 'reltuples', 'relallvisible', 'relallfrozen']
+
+export async function readPlannerStatistics(client: Client, since: Since): Promise<StatisticsByKey> {
+  const { rows } = await client.query<PlannerStatistics>(
+    `SELECT concat_ws(' ', CASE WHEN owner.oid <> c.oid THEN c.relkind END, n.nspname, owner.relname) AS key,
+       c.oid::text AS oid, format('%I.%I', tn.nspname, t.relname) AS "table",
+       (SELECT jsonb_object_agg(name, value) FROM jsonb_each(to_jsonb(c)) AS size (name, value) WHERE name = ANY ($1)) AS size,
+       coalesce(columns.numbers, '{}') AS columns, coalesce(objects.names, '{}') AS objects,
+       (coalesce(columns.written, 0) + coalesce(objects.written, 0))::int AS written
+     FROM pg_class c
+       LEFT JOIN pg_index i ON i.indexrelid = c.oid
+       LEFT JOIN pg_class toasted ON toasted.reltoastrelid IN (c.oid, i.indrelid)
+       JOIN pg_class owner ON owner.oid = coalesce(toasted.oid, c.oid) JOIN pg_namespace n ON n.oid = owner.relnamespace
+       JOIN pg_class t ON t.oid = coalesce(toasted.oid, i.indrelid, c.oid) JOIN pg_namespace tn ON tn.oid = t.relnamespace
+       LEFT JOIN (SELECT starelid AS oid, array_agg(DISTINCT staattnum ORDER BY staattnum) AS numbers,
+           count(*) FILTER (WHERE ${isNew(since)}) AS written
+         FROM pg_statistic GROUP BY starelid) AS columns ON columns.oid = c.oid
+       LEFT JOIN (SELECT o.stxrelid AS oid, array_agg(DISTINCT o.stxname::text ORDER BY o.stxname::text) AS names,
+           count(*) FILTER (WHERE ${isNew(since, 'd.xmin')}) AS written
+         FROM pg_statistic_ext o JOIN pg_statistic_ext_data d ON d.stxoid = o.oid GROUP BY o.stxrelid) AS objects
+         ON objects.oid = c.oid
+     WHERE c.oid >= 16384 AND c.relkind IN ('r', 'm', 'i', 't', 'p', 'I') AND c.relpersistence <> 't'`,
+    [SIZES],
+  )
+  return new Map(rows.map((row) => [row.key, row]))
+}
+
+/**
+ * Gives the planner back what it knew: the emptying of a table, and ANALYZE, leave other numbers than a clone has, and
+ * with them other plans. Where ANALYZE had described what the template has, it does so again.
+ */
+export async function restorePlannerStatistics(client: Client, wanted: StatisticsByKey, since: Since): Promise<void> {
+  const present = await readPlannerStatistics(client, since)
+  const pairs = [...present.values()].flatMap((found) => {
+    const known = wanted.get(found.key)
+    return known ? [{ oid: found.oid, found, known }] : []
+  })
+  const described = pairs.filter(
+    ({ found, known }) => found.written > 0 || descriptionOf(found) !== descriptionOf(known),
+  )
+  const analysed = described.filter(({ known }) => known.columns.length + known.objects.length > 0)
+  if (analysed.length > 0) {
+    await client.query(`ANALYZE ${[...new Set(analysed.map(({ found }) => found.table))].join()}`)
+  }
+  if (described.length > 0) {
+    await removeDescriptions(client, described)
+  }
+  const names = Object.keys(pairs[0]?.known.size ?? {})
+  // ANALYZE counts the indexes of a table, too.
+  const sized = pairs.filter(
+    ({ found, known }) => analysed.length > 0 || names.some((name) => found.size[name] !== known.size[name]),
+  )
+  if (sized.length > 0) {
+    await client.query(
+      `UPDATE pg_class AS c SET (${names.join()}) = (SELECT ${names.map((name) => `r.${name}`).join()}
+         FROM jsonb_populate_record(c, wanted.size) AS r)
+       FROM unnest($1::oid[], $2::jsonb[]) AS wanted (oid, size) WHERE c.oid = wanted.oid`,
+      [sized.map(({ oid }) => oid), sized.map(({ known }) => JSON.stringify(known.size))],
+    )
+  }
+}
+
+type Pair = { readonly oid: string; readonly known: PlannerStatistics }
+
+/** Those that the template does not have. */
+async function removeDescriptions(client: Client, relations: readonly Pair[]): Promise<void> {
+  const wanted = relations.flatMap(({ oid, known }) => known.columns.map((column) => `${oid} ${column}`))
+  const objects = relations.flatMap(({ oid, known }) => known.objects.map((name) => `${oid} ${name}`))
+  const oids = relations.map(({ oid }) => oid)
+  await client.query(
+    `DELETE FROM pg_statistic WHERE starelid = ANY ($1::oid[]) AND concat_ws(' ', starelid, staattnum) <> ALL ($2::text[])`,
+    [oids, wanted],
+  )
+  await client.query(
+    `DELETE FROM pg_statistic_ext_data AS d USING pg_statistic_ext AS o
+     WHERE o.oid = d.stxoid AND o.stxrelid = ANY ($1::oid[]) AND concat_ws(' ', o.stxrelid, o.stxname) <> ALL ($2::text[])`,
+    [oids, objects],
+  )
+}
+
+function descriptionOf({ columns, objects }: PlannerStatistics): string {
+  return [columns.join(), ...objects].join(' ')
+}
