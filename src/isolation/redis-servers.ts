@@ -10,7 +10,7 @@ import {
   type RedisState,
   resetRedis,
 } from '../services/redis-admin.ts'
-import type { Address } from '../services/service.ts'
+import type { Address, Visitors } from '../services/service.ts'
 import { Door } from './door.ts'
 import type { AcquireRequest, LeaseSource, Parting } from './lease-broker.ts'
 import type { ServerAction } from './lease-protocol.ts'
@@ -56,7 +56,7 @@ export class RedisServers implements LeaseSource<Address> {
       answers: answersPing,
       prepare: (address, { isLocked }) => this.#prepare(address, isLocked),
       notStarted,
-      guard: { count: countVisitors, forget: forgetVisitors, lock: lockRedis, onVisited },
+      guard: { count: (address) => this.#countVisitors(address), forget: forgetVisitors, lock: lockRedis, onVisited },
     })
   }
 
@@ -97,6 +97,13 @@ export class RedisServers implements LeaseSource<Address> {
     return (await countConnections(address)) - own
   }
 
+  /** Before a server is leased it is looked at for the last time, so the connections of then are our own. */
+  async #countVisitors(address: Address): Promise<Visitors> {
+    const visitors = await countVisitors(address)
+    this.#own.set(address.port, visitors.connections)
+    return visitors
+  }
+
   control(address: Address, action: ServerAction): Promise<void> {
     return this.#pool.control(address, action)
   }
@@ -119,7 +126,7 @@ export class RedisServers implements LeaseSource<Address> {
       this.#lockedStates.set(address.port, await readRedisState(address))
     }
     await this.#options.seed(address)
-    // Counted when it is leased, and we have looked at it for the last time.
+    // Counted when it is leased.
     this.#own.delete(address.port)
   }
 }

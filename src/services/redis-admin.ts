@@ -17,6 +17,10 @@ const ACL_RULE = /\([^)]*\)|\S+/g
 /** Commands of healthchecks, and of clients as they connect. */
 const LOOKS = new Set(['ping', 'info', 'client', 'hello', 'auth', 'select', 'command', 'quit', 'echo'])
 
+/** The reply to `CLIENT ID`, which counts connections, where it comes last; and that reply or an error in its place. */
+const CLIENT_ID = /^:(\d+)\r\n$/m
+const LAST_REPLY = /^(?::\d+|-.*)\r\n$/m
+
 /** What a server has that is not data: that of one that nobody has used yet. */
 export interface RedisState {
   /** All settings, as `CONFIG GET *` tells them. */
@@ -36,7 +40,7 @@ export function answersPing(address: Address): Promise<boolean> {
 /** How many connections a server has accepted since its process began, this one too; NaN where it does not say. */
 export async function countConnections(address: Address): Promise<number> {
   // Nothing sets this number back, as CONFIG RESETSTAT does with that of INFO.
-  return Number(/^:(\d+)\r/.exec(await ask(address, 'CLIENT ID', (text) => text.includes('\n')).catch(() => ''))?.[1])
+  return Number(CLIENT_ID.exec(await ask(address, 'CLIENT ID', (text) => text.includes('\n')).catch(() => ''))?.[1])
 }
 
 /** How many commands a server was given, but for those by which it is only looked at. */
@@ -51,13 +55,13 @@ export async function countCommands(address: Address): Promise<number> {
  * or refuses.
  */
 export async function countVisitors(address: Address): Promise<Visitors> {
-  const figures = [/^connected_clients:(\d+)\r$/m, /^total_connections_received:(\d+)\r$/m]
-  // The section of variable length comes first, so that it is complete when the others are.
-  const command = ['commandstats', 'clients', 'stats'].map((section) => `INFO ${section}`).join('\r\n')
-  const reply = await ask(address, command, (text) => figures.every((figure) => figure.test(text)))
-  const [connected = 0, received = 0] = figures.map((figure) => Number(figure.exec(reply)?.[1]))
+  const figures = [/^connected_clients:(\d+)\r$/m, /^total_connections_received:(\d+)\r$/m, CLIENT_ID]
+  const sections = ['commandstats', 'clients', 'stats'].map((section) => `INFO ${section}`)
+  // The reply that comes last is as short as a line, so all is there when it is.
+  const reply = await ask(address, [...sections, 'CLIENT ID'].join('\r\n'), (text) => LAST_REPLY.test(text))
+  const [connected = 0, received = 0, connections = 0] = figures.map((figure) => Number(figure.exec(reply)?.[1]))
   const kills = Number(/^cmdstat_client\|kill:calls=(\d+)/m.exec(reply)?.[1] ?? 0)
-  return { connected: connected - 1, received: received - 1, kills }
+  return { connected: connected - 1, received: received - 1, kills, connections }
 }
 
 /** Makes a Redis count its clients from now on. */

@@ -14,6 +14,8 @@ export interface Visitors {
   readonly received: number
   /** How often a client had the server close connections since then. */
   readonly kills: number
+  /** How many connections there were since the server began, the one of who asks included. */
+  readonly connections: number
 }
 
 /** Further server processes beside a service's first one, in the same place, each on a port of its own. */

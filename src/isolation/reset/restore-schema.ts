@@ -54,10 +54,14 @@ export async function restoreSchema(client: Client, wanted: WantedSchema): Promi
   return roots.filter(({ type }) => DROPPABLE.includes(type) || type.startsWith('table ')).map(nameOf)
 }
 
+async function readPublic(client: Client): Promise<{ oid: string; statements: string } | undefined> {
+  const { rows } = await client.query<{ oid: string; statements: string }>(SELECT_PUBLIC)
+  return rows[0]
+}
+
 /** Tests like to drop and create the schema "public": it then lacks what the first one was given. */
 async function restorePublic(client: Client, pristine: PristineCopy): Promise<void> {
-  const read = async (from: Client) => (await from.query<{ oid: string; statements: string }>(SELECT_PUBLIC)).rows[0]
-  const [present, before] = [await read(client), await pristine.open(read)]
+  const [present, before] = [await readPublic(client), await pristine.open(readPublic)]
   if (present && before && present.oid !== before.oid) {
     await client.query(before.statements)
   }
