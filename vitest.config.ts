@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { infra } from 'vitest-infra/plugin'
 import { defineConfig } from 'vitest/config'
 import { SummaryReporter } from './tests/support/summary-reporter.ts'
@@ -6,8 +5,6 @@ import { SummaryReporter } from './tests/support/summary-reporter.ts'
 export default defineConfig({
   test: {
     reporters: ['default', new SummaryReporter()],
-    // Most tests wait for servers: two of them keep two cores busy, where Vitest's own default would be one worker.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         // Some start processes, which a busy machine takes its time for.
@@ -34,8 +31,8 @@ export default defineConfig({
           name: 'e2e',
           include: ['tests/e2e/*.test.ts'],
           globalSetup: ['tests/e2e/consumers.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
         },
       },
       {
@@ -44,8 +41,8 @@ export default defineConfig({
           name: 'faults',
           include: [process.env['FAULTS_ALONE'] ? 'tests/faults/alone/*.test.ts' : 'tests/faults/*.test.ts'],
           globalSetup: ['tests/e2e/consumers.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
         },
       },
       {

@@ -12,7 +12,7 @@ import { type Places, plain } from './plain.ts'
 /** The variables of this process that a consumer's Vitest gets; those of the outer Vitest and its servers stay here. */
 const INHERITED = /^(PATH|HOME|TMPDIR|LANG|XDG_RUNTIME_DIR|DOCKER_\w+|TESTCONTAINERS_\w+)$/
 
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 120_000
 
 /** Tests that take long on a busy machine would be listed one by one. */
 const STABLE_OUTPUT = '--slowTestThreshold=60000'
