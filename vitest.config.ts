@@ -17,13 +17,13 @@ export default defineConfig({
           name: 'integration',
           include: ['tests/integration/**/*.test.ts'],
           // A server is started in many of them, which a busy machine takes its time for.
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {
         // The same suite for every provider, each in its own file.
-        test: { name: 'contract', include: ['tests/contract/*.test.ts'], testTimeout: 60_000 },
+        test: { name: 'contract', include: ['tests/contract/*.test.ts'], testTimeout: 120_000 },
       },
       {
         // Runs consumer projects, through the real Vitest, on the packed package.
@@ -47,7 +47,7 @@ export default defineConfig({
       },
       {
         // Each folder of examples/, as its user runs it, on what `npm run build` has made.
-        test: { name: 'examples', include: ['tests/examples/*.test.ts'], testTimeout: 120_000 },
+        test: { name: 'examples', include: ['tests/examples/*.test.ts'], testTimeout: 240_000 },
       },
       {
         test: {

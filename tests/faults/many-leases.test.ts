@@ -15,7 +15,7 @@ const WORKERS = 4
 const WORKER = join(import.meta.dirname, 'support/leasing-worker.ts')
 const PATIENCE = { timeout: 60_000, interval: 200 }
 /** Some to spare for a busy machine. */
-const LIMIT_MS = 60_000 + 200 * LEASES
+const LIMIT_MS = 240_000 + 400 * LEASES
 
 interface Tally {
   leases: number
