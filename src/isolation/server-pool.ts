@@ -1,11 +1,11 @@
 import type { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
+import { isRunning } from '../internal/is-running.ts'
 import type { Address, SiblingServer, Visitors } from '../services/service.ts'
 import type { Door } from './door.ts'
 import type { Parting } from './lease-broker.ts'
 import type { ServerAction } from './lease-protocol.ts'
 import { countLeft } from './left-clients.ts'
-import { countRunning } from './running-processes.ts'
 
 const POLL_MS = 3
 /** A busy server may miss one question; one that has ended does not answer any. */
@@ -33,7 +33,7 @@ export interface Lock {
   readonly words: readonly string[]
 }
 
-/** For servers that let in whoever knows their port: how to see who that is, and how to keep them out. */
+/** For servers that accept any client: how to count their clients, and how to lock them. */
 export interface Guard {
   /** Rejects when the server does not say. */
   readonly count: (address: Address) => Promise<Visitors>
@@ -87,7 +87,7 @@ export class ServerPool {
   readonly #held = new Map<number, Place>()
   /** Those in somebody's hands that are to be kept so. */
   readonly #toKeep = new Set<Place>()
-  /** Given back, and looked at until nobody comes to them. */
+  /** Released servers that are polled until no client connects any more. */
   readonly #watched = new Set<Place>()
   readonly #doors = new Set<Door>()
   readonly #waiting: PromiseWithResolvers<Place>[] = []
@@ -228,7 +228,7 @@ export class ServerPool {
     this.#settling.add(settling)
   }
 
-  /** Retires it if nobody comes to it any more, and else has it watched. */
+  /** Retires a released server if it has no clients left; otherwise starts to poll it. */
   async #settleIn(place: Place, parting: Parting): Promise<void> {
     const { clock } = this.#options
     // Processes that its user has started may end with it.
@@ -245,7 +245,7 @@ export class ServerPool {
     if (!lock && isOver && countRunning(place.processes) === 0) {
       this.#retire(place)
     } else {
-      // Whoever comes is to find a server, and to stay there: not one that was ended, or that refuses them.
+      // A client that finds no server, or a locked one, would retry; one that is connected can be counted.
       await (connected === undefined || lock ? place.sibling.restart().catch(() => {}) : undefined)
       this.#beginWatch(place)
     }
@@ -269,7 +269,7 @@ export class ServerPool {
     void this.#watch(place)
   }
 
-  /** Until nobody has come for long, or until it serves behind a door. */
+  /** Polls a server until no client has connected for QUIET_MS, or until it is started again behind a door. */
   async #watch(place: Place): Promise<void> {
     const { clock, guard } = this.#options
     const { address } = place.sibling
@@ -310,7 +310,7 @@ export class ServerPool {
     return place
   }
 
-  /** One that nobody has come to since it was made ready. */
+  /** Takes a server that no client has connected to since it was prepared. */
   async #takeUnvisited(): Promise<Place> {
     for (;;) {
       const place = await this.#takeFresh()
@@ -401,6 +401,10 @@ export class ServerPool {
       await clock.sleep(POLL_MS)
     }
   }
+}
+
+function countRunning(processes: readonly number[]): number {
+  return processes.filter(isRunning).length
 }
 
 /** The one that its next user is told. */

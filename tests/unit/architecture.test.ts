@@ -173,7 +173,7 @@ test('the environment, exit and signals of the process stay in entries', () => {
   // They keep something on `process`, the one object that vm pools do not renew, and ask nothing of it.
   const holders = ['isolation/file-lease.ts', 'isolation/child-processes.ts']
   // It asks whether processes run, and sends no signal.
-  const asking = 'isolation/running-processes.ts'
+  const asking = 'internal/is-running.ts'
   // It is a process of its own, and these are its parts.
   const keeper = ['keeper-process.ts', 'kept-programs.ts', 'process-children.ts', 'run-folder.ts'].map(
     (file) => `providers/embedded/${file}`,

@@ -1,5 +1,6 @@
 import { chmod, mkdtemp, readdir, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isRunning } from '../../internal/is-running.ts'
 
 const PREFIX = 'vitest-infra-'
 
@@ -20,7 +21,7 @@ async function removeAbandoned(parent: string, space: string): Promise<void> {
   const ours = new RegExp(`^${PREFIX}${space}-(\\d+)-`)
   const folders = (await readdir(parent)).filter((name) => {
     const pid = ours.exec(name)?.[1]
-    return pid !== undefined && !isAlive(Number(pid))
+    return pid !== undefined && !isRunning(Number(pid))
   })
   // Another user's cannot be removed, nor need it be.
   await Promise.allSettled(folders.map((name) => rm(join(parent, name), { recursive: true, force: true })))
@@ -30,12 +31,4 @@ async function removeAbandoned(parent: string, space: string): Promise<void> {
 async function processSpace(): Promise<string> {
   const link = await readlink('/proc/self/ns/pid').catch(() => '')
   return /\d+/.exec(link)?.[0] ?? '0'
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }

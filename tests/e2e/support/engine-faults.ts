@@ -12,7 +12,7 @@ import { engineTarget, type Target } from './engine-proxy.ts'
 export type Fault = 'refuse' | 'cut' | 'delay'
 
 /** Longer than Vitest waits for a run to close. */
-const DELAY_MS = 12_000
+export const DELAY_MS = 12_000
 
 /** One request among equal ones: `POST /containers/ID/start`, the second of them. */
 export interface RequestName {

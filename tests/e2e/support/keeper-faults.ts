@@ -1,23 +1,19 @@
 import { cp, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ArmedFault, RequestName } from './engine-faults.ts'
+import { type ArmedFault, DELAY_MS, type RequestName } from './engine-faults.ts'
 
 const KEEPER = 'node_modules/vitest-infra/dist/providers/embedded/keeper-process'
 /** Where the process that starts local servers notes what it was asked. */
 const NOTES = 'keeper-requests'
 
-/** Longer than Vitest waits for a run to close. */
-const DELAY_MS = 12_000
-
 /**
  * Stands before the module of the process that starts local servers. What that process is asked and what it says at its
- * start are its requests, as is the end of the connection to it.
+ * start are its requests, as is the end of the connection to it. `armed`, `notes` and `delayMs` are defined before it.
  */
 const PRELUDE = `
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const { armed, notes, delayMs } = JSON.parse(CONFIGURATION)
 const counts = new Map()
 
 function strike(name) {
@@ -69,9 +65,11 @@ process.send = (message, ...rest) => {
 export async function installFaultyKeeper(folder: string, armed?: ArmedFault): Promise<void> {
   await cp(join(folder, '../node_modules/vitest-infra'), join(folder, 'node_modules/vitest-infra'), { recursive: true })
   const configuration = JSON.stringify({ armed, notes: join(folder, NOTES), delayMs: DELAY_MS })
-  const prelude = PRELUDE.replace('CONFIGURATION', () => JSON.stringify(configuration))
   await rename(join(folder, `${KEEPER}.js`), join(folder, `${KEEPER}-itself.js`))
-  await writeFile(join(folder, `${KEEPER}-prelude.js`), prelude)
+  await writeFile(
+    join(folder, `${KEEPER}-prelude.js`),
+    `const { armed, notes, delayMs } = ${configuration}\n${PRELUDE}`,
+  )
   await writeFile(
     join(folder, `${KEEPER}.js`),
     "import './keeper-process-prelude.js'\nawait import('./keeper-process-itself.js')\n",

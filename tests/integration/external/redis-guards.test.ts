@@ -26,6 +26,24 @@ function inDatabase<T>(database: number, work: Parameters<typeof withRedis<T>>[1
   return withRedis({ ...servers.redis, database }, work)
 }
 
+/** The databases that a run has claimed, for as long as the test lasts. */
+function openDatabases(
+  claims: Awaited<ReturnType<typeof claimRedis>>,
+  onVisited: (owner: string) => void = () => {},
+): Promise<ClaimedRedisDatabases> {
+  const closing = new AbortController()
+  onTestFinished(() => closing.abort())
+  return ClaimedRedisDatabases.open({
+    address: servers.redis,
+    claims,
+    seed: async () => {},
+    clock: systemClock,
+    onWaiting: () => {},
+    onVisited,
+    signal: closing.signal,
+  })
+}
+
 test('neither the first database nor one with keys of somebody is ever claimed, however many are wanted', async () => {
   const claims = await claimRedis(servers)
   expect(await claims.claim(5)).toEqual([])
@@ -95,15 +113,7 @@ test('a stack leases what is free, and a test that may not control the server is
 
 test('a database that is used again stays as it was for who wants that, and is emptied for who waits for any', async () => {
   const [claims, others] = [await claimRedis(servers), await claimRedis(servers)]
-  const databases = await ClaimedRedisDatabases.open({
-    address: servers.redis,
-    claims,
-    seed: async () => {},
-    clock: systemClock,
-    onWaiting: () => {},
-    onVisited: () => {},
-    signal: new AbortController().signal,
-  })
+  const databases = await openDatabases(claims)
   await others.claim(2)
   const first = await databases.take({ reuse: true })
   await withRedis(first, (client) => client.set('mine', 1))
@@ -118,17 +128,7 @@ test('a database that is used again stays as it was for who wants that, and is e
 test('a database with a client of an earlier lease is given to nobody, in this run and in others', async () => {
   const [claims, others] = [await claimRedis(servers), await claimRedis(servers)]
   const visited: string[] = []
-  const closing = new AbortController()
-  const databases = await ClaimedRedisDatabases.open({
-    address: servers.redis,
-    claims,
-    seed: async () => {},
-    clock: systemClock,
-    onWaiting: () => {},
-    onVisited: (owner) => visited.push(owner),
-    signal: closing.signal,
-  })
-  onTestFinished(() => closing.abort())
+  const databases = await openDatabases(claims, (owner) => visited.push(owner))
   const first = await databases.take({ reuse: false })
   const left = await openRedis(first, 'left')
   onTestFinished(() => left.disconnect())
