@@ -78,7 +78,7 @@ class HeldExit {
   }
 
   #onException(thrown: unknown): void {
-    // The first one ends the process. Printing it where nobody reads any more throws another one, and so would that one's.
+    // The first exception ends the process. Printing it to a closed pipe throws EPIPE, which must not be printed again.
     if (this.#hasThrown) {
       return
     }

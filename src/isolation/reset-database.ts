@@ -46,8 +46,8 @@ export interface ResetOutcome {
 
 /**
  * Makes the content of a database that of its template again while its users stay connected: rows, sequences,
- * materialised views, large objects, and what the planner knows of them. What was not written is not touched, and nothing is added that a user could
- * see. Tables, types, functions and whatever else the template lacks are dropped.
+ * materialised views, large objects, and the planner's statistics. What was not written is not touched, and nothing is
+ * added that a user could see. Tables, types, functions and whatever else the template lacks are dropped.
  *
  * Left as they are: what belongs to a session (temporary tables, settings, prepared statements, advisory locks) or to
  * the server (roles), privileges, comments, and settings of the database.

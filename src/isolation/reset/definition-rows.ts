@@ -200,7 +200,7 @@ function addressOf(catalog: Catalog): Pick<Record<keyof NamedRow, string>, 'clas
     case 'pg_attrdef':
       return { class: `'pg_class'::regclass`, object: 'adrelid', part: 'adnum' }
     case 'pg_rewrite': {
-      // What makes a view one is a rule that nobody knows of.
+      // A view's definition is stored as its rule _RETURN, so a change of the rule is reported for the view.
       const isView = "rulename = '_RETURN'"
       return {
         class: `CASE WHEN ${isView} THEN 'pg_class'::regclass ELSE 'pg_rewrite'::regclass END`,
