@@ -48,8 +48,13 @@ export async function readStored(
   return rows
 }
 
-/** Two databases differ in their own ids, which is no difference. */
+/** What a column holds, as it can be compared with another database's. */
 export function storedValue({ isShared }: Catalog, { name, type }: CatalogColumn): string {
+  if (type === 'regproc') {
+    // As text it is a name without arguments, which overloaded functions share.
+    return `${name}::oid`
+  }
+  // Two databases differ in their own ids, which is no difference.
   return isShared && type === 'oid' ? `nullif(${name}, ${thisDatabase()})` : name
 }
 

@@ -11,6 +11,7 @@ const SHOP = `
   CREATE TYPE mood AS ENUM ('fine', 'so so'); CREATE DOMAIN positive AS int CONSTRAINT more CHECK (VALUE > 0); CREATE TYPE pair AS (a int);
   CREATE FUNCTION today() RETURNS date LANGUAGE sql AS 'SELECT current_date'; CREATE VIEW names AS SELECT name FROM users;
   CREATE PROCEDURE nothing() LANGUAGE sql AS ''; CREATE AGGREGATE total(int) (sfunc = int4pl, stype = int);
+  CREATE AGGREGATE total(bigint) (sfunc = int8pl, stype = bigint);
   CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
   CREATE TRIGGER note BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION note(); CREATE POLICY everybody ON users USING (true);
   CREATE RULE nothing AS ON DELETE TO orders DO INSTEAD NOTHING; CREATE SEQUENCE counter; CREATE SCHEMA app; CREATE PUBLICATION news FOR TABLE users;
@@ -51,6 +52,11 @@ const UNDONE = [
   ['GRANT INSERT ON users TO PUBLIC', 'table public.users (privileges)', 'REVOKE INSERT ON users FROM PUBLIC'],
   ['REVOKE SELECT ON users FROM PUBLIC', 'table public.users (privileges)', 'GRANT SELECT ON users TO PUBLIC'],
   ['GRANT SELECT ON orders TO PUBLIC', 'table public.orders (privileges)', 'REVOKE SELECT ON orders FROM PUBLIC'],
+  [
+    'CREATE OR REPLACE AGGREGATE total(int) (sfunc = int4mul, stype = int)',
+    'aggregate public.total(integer)',
+    'CREATE OR REPLACE AGGREGATE total(int) (sfunc = int4pl, stype = int)',
+  ],
   [
     'GRANT UPDATE (name) ON users TO PUBLIC',
     'table column public.users.name (privileges)',
