@@ -122,8 +122,7 @@ async function serve(project: TestProject, { served, options }: Serving): Promis
     if (isListing(process.argv) || servicesOf(spec).length === 0) {
       serveAtRest(served, spec)
     } else {
-      watchFiles(vitest, templateFiles(spec))
-      whileFailing.push(watchFiles(vitest, redisFiles(spec)))
+      watchFiles(vitest, [...templateFiles(spec), ...redisFiles(spec)])
       await serveFromStack(project, { served, spec })
     }
     provideFailure(served, undefined)

@@ -58,6 +58,17 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     }
   }
 
+  /** Those that nobody holds are made ready anew. */
+  discard(): void {
+    for (const free of this.#free) {
+      if (free.ready) {
+        // One after the other: the first may not be over yet.
+        free.ready = free.ready.catch(() => {}).then(() => this.reset(this.#addressOf(free.database)))
+        free.ready.catch(() => {})
+      }
+    }
+  }
+
   /** Resolves when it is known who left clients behind. */
   async settle(): Promise<void> {
     await Promise.all(this.#settling)

@@ -73,6 +73,11 @@ export class RedisServers implements LeaseSource<Address> {
     this.#pool.give(address, parting)
   }
 
+  /** Those that nobody holds are made ready anew. */
+  discard(): void {
+    this.#pool.discard()
+  }
+
   /** Clients stay connected, unless a test has locked us out: then its process is replaced, too. */
   async reset(address: Address): Promise<void> {
     const { state, seed, onReplaced } = this.#options

@@ -2,35 +2,39 @@ import type { RedisAddress } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import { ClaimedRedisDatabases } from '../isolation/claimed-redis-databases.ts'
 import { type LeaseLimit, limitRedises } from '../isolation/lease-limit.ts'
-import { findSeedFiles } from '../seeds/find-seed-files.ts'
-import { loadRedisFiles } from '../seeds/load-redis-files.ts'
 import { ownDatabaseOnly } from '../seeds/own-database-only.ts'
-import { defineRedis, loadRedis, withRedis } from '../services/redis.ts'
+import { defineRedis, loadRedis } from '../services/redis.ts'
 import { RedisClaims } from '../services/redis-claims.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedRedis } from '../spec/resolve-spec.ts'
 import { notGivenBack } from './not-given-back.ts'
 import type { PartContext } from './part-context.ts'
+import { RedisSeeds } from './redis-seeds.ts'
 
 /** Redis in a stack whose server was there before the run and outlives it: logical databases that the run claims. */
 export class ExternalRedisPart {
   readonly definition: ServiceDefinition
   readonly #server: ResolvedRedis['server']
-  readonly #files: readonly string[]
+  readonly #seeds: RedisSeeds
   readonly #context: PartContext
   readonly #closing = new AbortController()
   #claims: RedisClaims | undefined
   #leases: ClaimedRedisDatabases | undefined
 
-  private constructor(spec: ResolvedRedis, files: readonly string[], context: PartContext) {
+  private constructor(spec: ResolvedRedis, context: PartContext) {
     this.#server = spec.server
-    this.#files = files
+    this.#seeds = new RedisSeeds(spec, context.root)
     this.#context = context
     this.definition = { ...defineRedis(spec), prepare: (server) => this.#prepare(server) }
   }
 
   static plan(spec: ResolvedRedis, context: PartContext): ExternalRedisPart {
-    return new ExternalRedisPart(spec, findSeedFiles('redis', { root: context.root, seeds: spec.seeds }), context)
+    return new ExternalRedisPart(spec, context)
+  }
+
+  /** Looks again at the seeds, which are loaded when a database is leased. */
+  refresh(): void {
+    this.#seeds.refresh()
   }
 
   get leases(): ClaimedRedisDatabases | undefined {
@@ -74,7 +78,7 @@ export class ExternalRedisPart {
     await claims.sweep().catch((error: unknown) => {
       throw mayNotClaim(place, error)
     })
-    const seed = (database: RedisAddress) => this.#seed(database)
+    const seed = (database: RedisAddress) => this.#seeds.load(database, ownDatabaseOnly)
     const leases = await ClaimedRedisDatabases.open({
       address: place,
       claims,
@@ -84,17 +88,10 @@ export class ExternalRedisPart {
       onVisited: (owner) => report({ type: 'clients-left', owner }),
       signal: this.#closing.signal,
     })
-    if (this.#files.length > 0) {
-      report({ type: 'seeds-loaded', service: 'redis', files: this.#files.length, elapsedMs: clock.now() - beganMs })
+    if (this.#seeds.count > 0) {
+      report({ type: 'seeds-loaded', service: 'redis', files: this.#seeds.count, elapsedMs: clock.now() - beganMs })
     }
     this.#leases = leases
-  }
-
-  async #seed(address: RedisAddress): Promise<void> {
-    if (this.#files.length > 0) {
-      const { root } = this.#context
-      await withRedis(address, (client) => loadRedisFiles(ownDatabaseOnly(client), this.#files, root))
-    }
   }
 }
 

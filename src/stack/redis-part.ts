@@ -3,24 +3,24 @@ import type { LeaseSource } from '../isolation/lease-broker.ts'
 import { type LeaseLimit, limitRedises } from '../isolation/lease-limit.ts'
 import type { RedisDatabases } from '../isolation/redis-databases.ts'
 import type { RedisServers } from '../isolation/redis-servers.ts'
-import { findSeedFiles } from '../seeds/find-seed-files.ts'
-import { defineRedis, loadRedis, withRedis } from '../services/redis.ts'
+import { defineRedis, loadRedis } from '../services/redis.ts'
 import { digestRedisState, readRedisState, type RedisState, resetRedis } from '../services/redis-admin.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedRedis } from '../spec/resolve-spec.ts'
 import type { PartContext } from './part-context.ts'
+import { RedisSeeds } from './redis-seeds.ts'
 
 /** Redis in a stack: the server, its seeds, and the servers that are leased beside it. */
 export class RedisPart {
   readonly definition: ServiceDefinition
-  readonly #files: readonly string[]
+  readonly #seeds: RedisSeeds
   readonly #context: PartContext
   readonly #isolation: ResolvedRedis['isolation']
   #leases: RedisServers | RedisDatabases | undefined
   #limit: LeaseLimit | undefined
 
-  private constructor(spec: ResolvedRedis, files: readonly string[], context: PartContext) {
-    this.#files = files
+  private constructor(spec: ResolvedRedis, context: PartContext) {
+    this.#seeds = new RedisSeeds(spec, context.root)
     this.#context = context
     this.#isolation = spec.isolation
     // One for each worker's file, and as many again for tests that want one of their own.
@@ -29,7 +29,14 @@ export class RedisPart {
   }
 
   static plan(spec: ResolvedRedis, context: PartContext): RedisPart {
-    return new RedisPart(spec, findSeedFiles('redis', { root: context.root, seeds: spec.seeds }), context)
+    return new RedisPart(spec, context)
+  }
+
+  /** Looks again at the seeds; if they have changed, what was made ready with the old ones is made anew. */
+  refresh(): void {
+    if (this.#seeds.refresh()) {
+      this.#leases?.discard()
+    }
   }
 
   /** The servers or databases to lease, once the first one is prepared. */
@@ -73,9 +80,9 @@ export class RedisPart {
     this.close()
     const state = await readRedisState(server.address)
     await this.#inherit(server, state)
-    await this.#seed(server.address)
-    if (this.#files.length > 0) {
-      report({ type: 'seeds-loaded', service: 'redis', files: this.#files.length, elapsedMs: clock.now() - beganMs })
+    await this.#seeds.load(server.address)
+    if (this.#seeds.count > 0) {
+      report({ type: 'seeds-loaded', service: 'redis', files: this.#seeds.count, elapsedMs: clock.now() - beganMs })
     }
     this.#leases = await (this.#isolation === 'server'
       ? this.#openServers(server, state)
@@ -105,7 +112,7 @@ export class RedisPart {
       clock,
       startupTimeoutMs,
       state,
-      seed: (sibling) => this.#seed(sibling),
+      seed: (sibling) => this.#seeds.load(sibling),
       onReplaced: (reason) => report({ type: 'server-replaced', service: 'redis', reason }),
       onVisited: (owner) => this.#tellVisited(owner),
     })
@@ -122,7 +129,7 @@ export class RedisPart {
       address,
       count,
       target: this.#context.workers + 1,
-      seed: (database) => this.#seed(database),
+      seed: (database) => this.#seeds.load(database),
       clock: this.#context.clock,
       onVisited: (owner) => this.#tellVisited(owner),
     })
@@ -130,12 +137,5 @@ export class RedisPart {
 
   #tellVisited(owner: string): void {
     this.#context.report({ type: 'clients-left', owner })
-  }
-
-  async #seed(address: RedisAddress): Promise<void> {
-    if (this.#files.length > 0) {
-      const { loadRedisFiles } = await import('../seeds/load-redis-files.ts')
-      await withRedis(address, (client) => loadRedisFiles(client, this.#files, this.#context.root))
-    }
   }
 }

@@ -276,7 +276,10 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext &
     livesOn,
     socket: server.path,
     beginRerun: () => broker.beginRerun(),
-    refresh: async () => postgres?.refresh(),
+    refresh: async () => {
+      redis?.refresh()
+      await postgres?.refresh()
+    },
     endTests(outcome: { readonly isWhole: boolean }) {
       isWhole = outcome.isWhole
       void broker.endRun()

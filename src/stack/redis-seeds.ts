@@ -1,0 +1,47 @@
+import type { RedisAddress } from '../environment/variable-set.ts'
+import { hashFiles } from '../isolation/hash-files.ts'
+import { findSeedFiles } from '../seeds/find-seed-files.ts'
+import type { RedisCommandClient } from '../seeds/load-redis-files.ts'
+import { withRedis } from '../services/redis.ts'
+import type { ResolvedRedis } from '../spec/resolve-spec.ts'
+
+/** The files that every leased Redis begins with. */
+export class RedisSeeds {
+  readonly #spec: ResolvedRedis
+  readonly #root: string
+  #files: readonly string[]
+  #digest: string
+
+  /** @throws InfraError `INFRA_SEED_MISSING` if a configured one is not there */
+  constructor(spec: ResolvedRedis, root: string) {
+    this.#spec = spec
+    this.#root = root
+    this.#files = this.#find()
+    this.#digest = hashFiles(this.#files, root)
+  }
+
+  /** How many files there are. */
+  get count(): number {
+    return this.#files.length
+  }
+
+  /** Looks again at what there is; returns whether it is something else than before. */
+  refresh(): boolean {
+    const before = this.#digest
+    this.#files = this.#find()
+    this.#digest = hashFiles(this.#files, this.#root)
+    return this.#digest !== before
+  }
+
+  /** Loads them, through a client that `limit` may wrap. */
+  async load(address: RedisAddress, limit = (client: RedisCommandClient) => client): Promise<void> {
+    if (this.#files.length > 0) {
+      const { loadRedisFiles } = await import('../seeds/load-redis-files.ts')
+      await withRedis(address, (client) => loadRedisFiles(limit(client), this.#files, this.#root))
+    }
+  }
+
+  #find(): readonly string[] {
+    return findSeedFiles('redis', { root: this.#root, seeds: this.#spec.seeds })
+  }
+}
