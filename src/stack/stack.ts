@@ -210,10 +210,18 @@ export class Stack {
   ): Promise<readonly ReadyService[]> {
     // One after the other; and its log is read before it goes.
     await Promise.all([this.#starting, told])
-    await started.stop()
-    this.#forget(started)
+    await this.#clear(started)
     await this.#startOne(definition)
     return this.#listReady()
+  }
+
+  /** Removes a server, in whose place another one is going to start. */
+  async #clear(started: StartedService): Promise<void> {
+    const failure = await removeOne(started)
+    if (failure) {
+      throw stopFailed(this.#options.provider.name, [failure], 'make room for a new server')
+    }
+    this.#forget(started)
   }
 
   #forget(started: StartedService): void {
@@ -246,8 +254,7 @@ export class Stack {
       this.#inPreparation.delete(started)
       throw error
     }
-    await started.stop()
-    this.#forget(started)
+    await this.#clear(started)
     const told = { service: definition.service.name, reason: messageOf(error).split('\n')[0] ?? '' }
     if (snapshot.kind === 'attached') {
       report({ type: 'service-replaced', ...told })
@@ -330,7 +337,7 @@ export class Stack {
 
 async function removeOne(
   service: StartedService,
-  letGo: AbortSignal,
+  letGo?: AbortSignal,
 ): Promise<{ service: StartedService; reason: unknown } | undefined> {
   try {
     await service.stop(letGo)
@@ -350,11 +357,12 @@ export function startAborted(): InfraError {
 function stopFailed(
   provider: ProviderName,
   failures: readonly { readonly service: StartedService; readonly reason: unknown }[],
+  aim = 'stop the stack',
 ): InfraError {
   const labels = failures.map(({ service }) => service.label)
   const lines = failures.map(({ service, reason }) => `${service.label}: ${messageOf(reason)}`)
   return new InfraError('INFRA_STOP_FAILED', {
-    problem: `Cannot stop the stack: ${lines.join('; ')}`,
+    problem: `Cannot ${aim}: ${lines.join('; ')}`,
     remedy:
       provider === 'docker'
         ? `Remove what is left with: docker rm -fv ${labels.join(' ')}`

@@ -1,4 +1,4 @@
-import { messageOf } from '../../errors.ts'
+import { InfraError, messageOf } from '../../errors.ts'
 import type { Report } from '../../report/events.ts'
 import type { KeepSnapshot, ServiceDefinition, SnapshotDefinition, SnapshotUse } from '../../services/service.ts'
 import type { Container, Dockerode } from './dockerode-types.ts'
@@ -95,7 +95,16 @@ export class DockerSnapshot {
 
   /** Takes its name away at least: servers of other runs may be running from it. */
   async #discard(): Promise<void> {
-    await this.#images.remove(this.#name, { force: true })
+    try {
+      await this.#images.remove(this.#name, { force: true })
+    } catch (error) {
+      throw new InfraError('INFRA_SERVICE_START', {
+        problem: `Cannot throw away a snapshot from which no server starts: ${messageOf(error)}`,
+        remedy: `Remove it with: docker rmi -f ${this.#name}`,
+        provider: 'docker',
+        cause: error,
+      })
+    }
   }
 
   get #identity() {

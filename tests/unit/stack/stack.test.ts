@@ -496,6 +496,22 @@ test('Stack.start() replaces a server of an earlier run that cannot be prepared,
   expect(events).toContainEqual(expect.objectContaining({ service: 'postgres', origin: 'new' }))
 })
 
+test('Stack.start() says so if a server of an earlier run can neither be prepared nor removed', async () => {
+  const { stack } = createStack({
+    start: async ({ service }) =>
+      service.name === 'redis'
+        ? createStartedService()
+        : keptService([], { ...ATTACHED, stop: () => Promise.reject(new Error('HTTP 500: the engine is busy')) }),
+    postgres: { prepare: () => Promise.reject(new Error('there are roles in it')) },
+  })
+  await expect(stack.start()).rejects.toMatchObject({
+    code: 'INFRA_STOP_FAILED',
+    message: expect.stringMatching(
+      /^Cannot make room for a new server: .*: HTTP 500: the engine is busy\n.*docker rm -fv/,
+    ),
+  })
+})
+
 const SEED_FAILED = new InfraError('INFRA_SEED_FAILED', {
   problem: 'Cannot load 1.sql:1: relation "nowhere" does not exist',
   remedy: 'Correct 1.sql and run the tests again',
