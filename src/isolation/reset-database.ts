@@ -2,13 +2,12 @@ import type { Client } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { LastUse } from './lease-broker.ts'
-import { type CatalogState, isSameState, readCatalogs } from './reset/catalog-state.ts'
-import { copyRows } from './reset/copy-rows.ts'
+import { type CatalogState, findChanged, readCatalogs } from './reset/catalog-state.ts'
 import { restoreLargeObjects } from './reset/large-objects.ts'
 import { type LateStatement, readLateStatements } from './reset/late-statements.ts'
 import { awaitTransactions, explainFailure } from './reset/open-transactions.ts'
 import { planEmptying } from './reset/plan-emptying.ts'
-import { restorePlannerStatistics } from './reset/planner-statistics.ts'
+import { type PlannerStatistics, restorePlannerStatistics } from './reset/planner-statistics.ts'
 import type { PristineCopy } from './reset/pristine-copy.ts'
 import { withResetClient } from './reset/reset-client.ts'
 import { restoreSchema } from './reset/restore-schema.ts'
@@ -20,6 +19,7 @@ import { findWritten, type StoredRelation } from './reset/stored-relations.ts'
 export interface ResetMark {
   readonly since: Since
   readonly state: CatalogState
+  readonly statistics: Pick<PlannerStatistics, 'digest'>
 }
 
 export interface ResetOptions {
@@ -80,28 +80,30 @@ async function restoreAll(client: Client, options: ResetOptions, from: string): 
   // Before the schema: what was said about those that are gone is gone with them.
   await restoreLargeObjects(client, { counts: largeObjects, openPristine: pristine.open, since: mark.since })
   const catalogs = pristine.content.catalogs.filter(({ isShared }) => isClone || !isShared)
-  const isAltered = !isClone || !isSameState(mark.state, await readCatalogs(client, catalogs, mark.since))
-  const wanted = { catalogs, pristine, since: isClone ? pristine.content.since : EVERYTHING }
-  const { database } = address
-  const dropped = isAltered ? await restoreSchema(client, { ...wanted, database, file: use.file }) : []
+  const found = await readCatalogs(client, catalogs, mark.since)
+  const isAltered = !isClone || findChanged(catalogs, mark.state, found).length > 0
+  const known = isClone
+    ? { before: mark.state, since: pristine.content.since }
+    : { before: undefined, since: EVERYTHING }
+  const wanted = { catalogs, pristine, state: found, ...known }
+  const { dropped, state } = isAltered
+    ? await restoreSchema(client, { ...wanted, database: address.database, file: use.file })
+    : { dropped: [], state: mark.state }
   await restoreRows(client, pristine, await findWritten(client, relations, mark.since))
   await restoreSequences(client, sequences)
-  await restorePlannerStatistics(client, statistics, mark.since)
+  const digest = await restorePlannerStatistics(client, statistics, {
+    since: mark.since,
+    digest: mark.statistics.digest,
+  })
   const since: Since = { from, own: await ownTransaction(client) }
-  return { dropped, mark: { since, state: isAltered ? await readCatalogs(client, catalogs, since) : mark.state } }
+  return { dropped, mark: { since, state, statistics: { digest } } }
 }
 
 async function restoreRows(client: Client, pristine: PristineCopy, written: readonly StoredRelation[]): Promise<void> {
   const tables = written.filter(({ kind }) => kind === 'table')
   const filled = tables.filter(({ rows }) => rows > 0)
   await runAll(client, planEmptying(tables, pristine.content.foreignKeys))
-  if (filled.length > 0) {
-    await pristine.open(async (source) => {
-      for (const table of filled) {
-        await copyRows(source, client, table)
-      }
-    })
-  }
+  await pristine.rows.copy(client, filled)
   const views = written.filter(({ kind }) => kind === 'materialized view')
   await runAll(client, views.map(refreshStatement))
 }

@@ -1,7 +1,7 @@
 import type { Client } from 'pg'
+import type { CatalogState } from './catalog-state.ts'
 import type { Catalog } from './catalogs.ts'
-import { readCatalogs } from './catalog-state.ts'
-import { type NamedRow, readStored, selectNamed, type StoredRow } from './definition-rows.ts'
+import { type NamedRow, readNamed, readStored, type StoredRow } from './definition-rows.ts'
 import type { PristineCopy } from './pristine-copy.ts'
 import type { Since } from './rows-written.ts'
 
@@ -21,6 +21,14 @@ type Places = Map<string, string[]>
 /** What belongs to a session. */
 const TEMPORARY = /["( ]pg_(?:toast_)?temp(?:_\d+)?[".]/
 
+export interface ComparedDefinitions {
+  /** Those to compare. */
+  readonly catalogs: readonly Catalog[]
+  /** How many rows each of them has now. */
+  readonly counts: CatalogState['counts']
+  readonly since: Since
+}
+
 /**
  * Compares everything that defines a database with the pristine copy of its template. Rows that nobody has written since
  * it was cloned, `since`, are equal; of the others those are compared that differ as they are stored.
@@ -28,12 +36,11 @@ const TEMPORARY = /["( ]pg_(?:toast_)?temp(?:_\d+)?[".]/
 export async function compareDefinitions(
   client: Client,
   pristine: PristineCopy,
-  { catalogs, since }: { readonly catalogs: readonly Catalog[]; readonly since: Since },
+  { catalogs, counts, since }: ComparedDefinitions,
 ): Promise<readonly Difference[]> {
-  const { counts } = await readCatalogs(client, catalogs, since)
   const written = Map.groupBy(await readStored(client, catalogs, since), ({ catalog }) => catalog)
   const touched = catalogs.filter(
-    ({ name }) => written.has(name) || counts[name] !== pristine.content.state.counts[name],
+    ({ name }) => written.has(name) || counts.get(name) !== pristine.content.state.counts.get(name),
   )
   const wanted = await pristine.storedRows(touched)
   const [places, wantedPlaces]: [Places, Places] = [new Map(), new Map()]
@@ -43,9 +50,9 @@ export async function compareDefinitions(
     const rows = written.get(name) ?? []
     const changed = rows.filter(({ key, digest }) => known.get(key)?.digest !== digest)
     const added = rows.filter(({ key }) => !known.has(key)).length
-    const [present, before] = catalog.isShared
+    const [present = 0, before] = catalog.isShared
       ? [rows.length, known.size]
-      : [counts[name] ?? 0, pristine.content.state.counts[name] ?? 0]
+      : [counts.get(name), pristine.content.state.counts.get(name)]
     const isComplete = present - added === before
     const keys = isComplete ? undefined : new Set((await readStored(client, [catalog])).map(({ key }) => key))
     const removed = keys ? [...known.values()].filter(({ key }) => !keys.has(key)) : []
@@ -53,25 +60,22 @@ export async function compareDefinitions(
     wantedPlaces.set(name, [...changed.flatMap(({ key }) => known.get(key) ?? []), ...removed].map(placeOf))
   }
   return diff(
-    await readNamed(client, touched, places),
+    await readQualified(client, touched, places),
     [...wantedPlaces.values()].some(({ length }) => length > 0)
-      ? await pristine.open((copy) => readNamed(copy, touched, wantedPlaces))
+      ? await pristine.open((copy) => readQualified(copy, touched, wantedPlaces))
       : [],
   )
 }
 
-async function readNamed(client: Client, catalogs: readonly Catalog[], places: Places): Promise<readonly NamedRow[]> {
-  const wanted = catalogs.filter(({ name }) => (places.get(name) ?? []).length > 0)
-  if (wanted.length === 0) {
-    return []
-  }
-  // Names are then qualified, whatever path the user's sessions have.
+/** With qualified names, whatever path the user's sessions have. */
+async function readQualified(
+  client: Client,
+  catalogs: readonly Catalog[],
+  places: Places,
+): Promise<readonly NamedRow[]> {
   const { rows: paths } = await client.query<{ path: string }>("SELECT current_setting('search_path') AS path")
   await client.query("SELECT set_config('search_path', 'pg_catalog', false)")
-  const { rows } = await client.query<NamedRow>(
-    wanted.map((catalog, index) => selectNamed(catalog, index + 1)).join(' UNION ALL '),
-    wanted.map(({ name }) => places.get(name)),
-  )
+  const rows = await readNamed(client, catalogs, places)
   await client.query("SELECT set_config('search_path', $1, false)", [paths[0]?.path])
   return rows.filter(({ key }) => !TEMPORARY.test(key))
 }

@@ -1,20 +1,67 @@
 import type { Client } from 'pg'
+import type { OpenPristine } from './reset-client.ts'
 import type { StoredRelation } from './stored-relations.ts'
 
 const FIRST_BATCH = 20
 const MAX_BATCH = 5_000
 const BATCH_CHARACTERS = 4 * 1024 * 1024
+/** Of all tables of a template together. */
+const KEPT_CHARACTERS = 4 * 1024 * 1024
 
 /**
- * Copies all rows of a table into its empty counterpart, in the order in which they are stored. A row travels as the
- * text of its row type, which is exact for every type and for every kind of column.
+ * Copies rows of the pristine copy into empty tables, in the order in which they are stored. A row travels as the text
+ * of its row type, which is exact for every type and for every kind of column. Small tables are read once and kept:
+ * they are asked for after nearly every file.
  */
-export async function copyRows(from: Client, to: Client, { name, columns }: StoredRelation): Promise<void> {
-  const target = columns === '' ? name : `${name} (${columns})`
-  const insert = `INSERT INTO ${target} OVERRIDING SYSTEM VALUE SELECT ${columns} FROM unnest($1::${name}[])`
-  for await (const rows of readBatches(from, `SELECT t::text FROM ONLY ${name} AS t`)) {
-    await to.query(insert, [rows.flat()])
+export class RowCopier {
+  readonly #open: OpenPristine
+  /** By the names of tables. */
+  readonly #kept = new Map<string, readonly unknown[]>()
+  #charactersLeft = KEPT_CHARACTERS
+
+  constructor(open: OpenPristine) {
+    this.#open = open
   }
+
+  async copy(to: Client, tables: readonly StoredRelation[]): Promise<void> {
+    for (const table of tables) {
+      const rows = this.#kept.get(table.name)
+      if (rows) {
+        await insertRows(to, table, rows)
+      }
+    }
+    const unread = tables.filter(({ name }) => !this.#kept.has(name))
+    if (unread.length > 0) {
+      await this.#open(async (from) => {
+        for (const table of unread) {
+          await this.#read(from, to, table)
+        }
+      })
+    }
+  }
+
+  async #read(from: Client, to: Client, table: StoredRelation): Promise<void> {
+    const { name } = table
+    const batches: (readonly unknown[])[] = []
+    let characters = 0
+    for await (const batch of readBatches(from, `SELECT t::text FROM ONLY ${name} AS t`)) {
+      const rows = batch.flat()
+      await insertRows(to, table, rows)
+      characters += textLength(batch)
+      if (characters <= this.#charactersLeft) {
+        batches.push(rows)
+      }
+    }
+    if (characters <= this.#charactersLeft) {
+      this.#charactersLeft -= characters
+      this.#kept.set(name, batches.flat())
+    }
+  }
+}
+
+async function insertRows(to: Client, { name, columns }: StoredRelation, rows: readonly unknown[]): Promise<void> {
+  const target = columns === '' ? name : `${name} (${columns})`
+  await to.query(`INSERT INTO ${target} OVERRIDING SYSTEM VALUE SELECT ${columns} FROM unnest($1::${name}[])`, [rows])
 }
 
 /** Reads the answer to a query with a cursor, as many rows at a time as make up some megabytes. */

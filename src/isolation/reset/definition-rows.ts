@@ -1,5 +1,6 @@
 import type { Client } from 'pg'
 import { type Catalog, type CatalogColumn, OF_DATABASE, thisDatabase } from './catalogs.ts'
+import { selectEach } from './reset-client.ts'
 import { isNew, type Since } from './rows-written.ts'
 
 /** A row of a catalog as it is stored: two rows of a database and its clone are equal if their digests are. */
@@ -39,13 +40,8 @@ export async function readStored(
   catalogs: readonly Catalog[],
   since?: Since,
 ): Promise<readonly StoredRow[]> {
-  if (catalogs.length === 0) {
-    return []
-  }
-  const { rows } = await client.query<StoredRow>(
-    catalogs.map((catalog) => selectStored(catalog, since)).join(' UNION ALL '),
-  )
-  return rows
+  const queries = catalogs.map((catalog) => selectStored(catalog, since))
+  return (await selectEach<StoredRow>(client, queries)).flat()
 }
 
 /** What a column holds, as it can be compared with another database's. */
@@ -58,8 +54,20 @@ export function storedValue({ isShared }: Catalog, { name, type }: CatalogColumn
   return isShared && type === 'oid' ? `nullif(${name}, ${thisDatabase()})` : name
 }
 
-/** Selects {@link NamedRow}s by where they are, which a parameter of the query says. */
-export function selectNamed(catalog: Catalog, parameter: number): string {
+/** Reads {@link NamedRow}s by where they are in their catalogs. */
+export async function readNamed(
+  client: Client,
+  catalogs: readonly Catalog[],
+  places: ReadonlyMap<string, readonly string[]>,
+): Promise<readonly NamedRow[]> {
+  const queries = catalogs.flatMap((catalog) => {
+    const wanted = places.get(catalog.name) ?? []
+    return wanted.length > 0 ? [selectNamed(catalog, wanted)] : []
+  })
+  return (await selectEach<NamedRow>(client, queries)).flat()
+}
+
+function selectNamed(catalog: Catalog, places: readonly string[]): string {
   const named = new Map(catalog.columns.map((column) => [column.name, namedValue(catalog, column)]))
   const keys = catalog.nameKey.length > 0 ? catalog.nameKey : [...named.keys()]
   const values = [...named].filter(([name]) => !keys.includes(name)).map(([name, value]) => `'${name}', ${value}`)
@@ -67,7 +75,7 @@ export function selectNamed(catalog: Catalog, parameter: number): string {
   return `SELECT '${catalog.name}' AS catalog, ctid::text AS place,
       jsonb_build_array(${keys.map((name) => named.get(name) ?? 'NULL').join()})::text AS key,
       ${joinObjects(values)} AS values, ${kind}::oid AS class, ${object}::oid AS object, ${part}::int4 AS part
-    FROM ${catalog.name} AS c WHERE ctid = ANY ($${parameter}::tid[]) AND ${OF_NO_TOAST[catalog.name] ?? 'true'}`
+    FROM ${catalog.name} AS c WHERE ctid = ANY (ARRAY['${places.join("', '")}']::tid[]) AND ${OF_NO_TOAST[catalog.name] ?? 'true'}`
 }
 
 /** PostgreSQL takes a hundred arguments. */

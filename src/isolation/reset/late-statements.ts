@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { thisDatabase } from './catalogs.ts'
 
 /** What somebody sent to a database while no test ran. */
 export interface LateStatement {
@@ -13,8 +14,8 @@ export interface LateStatement {
  */
 export async function readLateStatements(client: Client, idleMs: number): Promise<readonly LateStatement[]> {
   const { rows } = await client.query<LateStatement>(
-    `SELECT application_name AS session, query FROM pg_stat_activity
-     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+    `SELECT application_name AS session, query FROM pg_stat_get_activity(NULL)
+     WHERE datid = ${thisDatabase()} AND pid <> pg_backend_pid() AND backend_type = 'client backend'
        AND query_start > clock_timestamp() - $1 * interval '1 ms'
      ORDER BY query_start`,
     [idleMs],

@@ -2,6 +2,7 @@ import type { Client } from 'pg'
 import { InfraError } from '../../errors.ts'
 import type { Clock } from '../../internal/clock.ts'
 import { sqlState } from '../../services/postgres-admin.ts'
+import { thisDatabase } from './catalogs.ts'
 
 const POLL_MS = 10
 const SESSIONS_NAMED = 3
@@ -24,8 +25,8 @@ export async function awaitTransactions(client: Client, { database, clock, waitM
     // In this order: the snapshot is older than the look at the sessions, so what it counts as done is done.
     const { rows } = await client.query<{ from: string; writers: number; prepared: string[] }>(
       `SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text AS "from",
-         ARRAY(SELECT gid FROM pg_prepared_xacts WHERE database = current_database()) AS prepared,
-         (SELECT count(*)::int FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND ${IS_OF_USERS}) AS writers`,
+         ARRAY(SELECT gid FROM pg_prepared_xact() WHERE dbid = ${thisDatabase()}) AS prepared,
+         (SELECT count(*)::int FROM pg_stat_get_activity(NULL) WHERE backend_xid IS NOT NULL AND ${IS_OF_USERS}) AS writers`,
     )
     const { from, writers, prepared } = rows[0] ?? { from: '0', writers: 0, prepared: [] }
     if (writers === 0 && prepared.length === 0) {
@@ -61,7 +62,7 @@ async function describeTransactions(client: Client): Promise<string> {
   const { rows } = await client.query<{ name: string; state: string; seconds: number; query: string }>(
     `SELECT application_name AS name, state, query,
        extract(epoch FROM clock_timestamp() - xact_start)::int AS seconds
-     FROM pg_stat_activity WHERE xact_start IS NOT NULL AND ${IS_OF_USERS} ORDER BY xact_start LIMIT ${SESSIONS_NAMED}`,
+     FROM pg_stat_get_activity(NULL) WHERE xact_start IS NOT NULL AND ${IS_OF_USERS} ORDER BY xact_start LIMIT ${SESSIONS_NAMED}`,
   )
   return rows
     .map(({ name, state, seconds, query }) => {
@@ -71,7 +72,8 @@ async function describeTransactions(client: Client): Promise<string> {
     .join('\n')
 }
 
-const IS_OF_USERS = `datname = current_database() AND pid <> pg_backend_pid() AND backend_type NOT LIKE 'autovacuum%'`
+/** Of `pg_stat_get_activity()`, which the view is made of: that joins every session with its role and database first. */
+const IS_OF_USERS = `datid = ${thisDatabase()} AND pid <> pg_backend_pid() AND backend_type NOT LIKE 'autovacuum%'`
 
 function shorten(query: string): string {
   const line = query.replaceAll(/\s+/g, ' ').trim()

@@ -1,8 +1,9 @@
 import type { Client } from 'pg'
+import { selectEach } from './reset-client.ts'
 import { isNew, type Since } from './rows-written.ts'
 
 /** What the planner knows of a relation without a look at it: how large it is, and what ANALYZE has found in it. */
-interface PlannerStatistics {
+interface RelationStatistics {
   /** The same for what has the same name. */
   readonly key: string
   readonly oid: string
@@ -18,13 +19,22 @@ interface PlannerStatistics {
   readonly objects: readonly string[]
 }
 
-export type StatisticsByKey = ReadonlyMap<string, PlannerStatistics>
+export interface PlannerStatistics {
+  readonly relations: ReadonlyMap<string, RelationStatistics>
+  /** The same, condensed. */
+  readonly digest: string
+}
 
 /** PostgreSQL 18 has the last one. */
 const SIZES = ['relpages', 'reltuples', 'relallvisible', 'relallfrozen']
 
-export async function readPlannerStatistics(client: Client, since: Since): Promise<StatisticsByKey> {
-  const { rows } = await client.query<PlannerStatistics>(
+export async function readPlannerStatistics(client: Client, since: Since): Promise<PlannerStatistics> {
+  const relations = await readRelations(client, since)
+  return { relations, digest: await readDigest(client, sizesOf(relations)) }
+}
+
+async function readRelations(client: Client, since: Since): Promise<ReadonlyMap<string, RelationStatistics>> {
+  const { rows } = await client.query<RelationStatistics>(
     `SELECT concat_ws(' ', CASE WHEN owner.oid <> c.oid THEN c.relkind END, n.nspname, owner.relname) AS key,
        c.oid::text AS oid, format('%I.%I', tn.nspname, t.relname) AS "table",
        (SELECT jsonb_object_agg(name, value) FROM jsonb_each(to_jsonb(c)) AS size (name, value) WHERE name = ANY ($1)) AS size,
@@ -42,18 +52,59 @@ export async function readPlannerStatistics(client: Client, since: Since): Promi
            count(*) FILTER (WHERE ${isNew(since, 'd.xmin')}) AS written
          FROM pg_statistic_ext o JOIN pg_statistic_ext_data d ON d.stxoid = o.oid GROUP BY o.stxrelid) AS objects
          ON objects.oid = c.oid
-     WHERE c.oid >= 16384 AND c.relkind IN ('r', 'm', 'i', 't', 'p', 'I') AND c.relpersistence <> 't'`,
+     WHERE ${HAS_STATISTICS}`,
     [SIZES],
   )
   return new Map(rows.map((row) => [row.key, row]))
+}
+
+const HAS_STATISTICS = "c.oid >= 16384 AND c.relkind IN ('r', 'm', 'i', 't', 'p', 'I') AND c.relpersistence <> 't'"
+
+/** The columns of {@link SIZES} that this server has; none if nothing has a size. */
+function sizesOf(relations: ReadonlyMap<string, RelationStatistics>): readonly string[] {
+  const [first] = relations.values()
+  return Object.keys(first?.size ?? {})
+}
+
+/** Of the sizes, and of which descriptions there are: each has a row, which every ANALYZE replaces. */
+async function readDigest(client: Client, sizes: readonly string[]): Promise<string> {
+  const rows = await selectEach<{ digest: string | null }>(client, [
+    `SELECT sum(hashtextextended(concat_ws(' ', ${['c.oid', ...sizes].join()}), 0))::text AS digest FROM pg_class AS c WHERE ${HAS_STATISTICS}`,
+    `SELECT sum(hashtextextended(concat_ws(' ', xmin, starelid, staattnum), 0))::text AS digest FROM pg_statistic WHERE starelid >= 16384`,
+    `SELECT sum(hashtextextended(concat_ws(' ', xmin, stxoid), 0))::text AS digest FROM pg_statistic_ext_data`,
+  ])
+  return rows.map(([row]) => row?.digest ?? '').join(' ')
 }
 
 /**
  * Gives the planner back what it knew: the emptying of a table, and ANALYZE, leave other numbers than a clone has, and
  * with them other plans. Where ANALYZE had described what the template has, it does so again.
  */
-export async function restorePlannerStatistics(client: Client, wanted: StatisticsByKey, since: Since): Promise<void> {
-  const present = await readPlannerStatistics(client, since)
+export async function restorePlannerStatistics(
+  client: Client,
+  { relations: wanted }: PlannerStatistics,
+  { since, digest }: StatisticsMark,
+): Promise<string> {
+  const sizes = sizesOf(wanted)
+  if ((await readDigest(client, sizes)) === digest) {
+    return digest
+  }
+  await restoreRelations(client, wanted, since)
+  return readDigest(client, sizes)
+}
+
+export interface StatisticsMark {
+  readonly since: Since
+  /** What the restoring before has resolved to; at first that of the pristine copy. */
+  readonly digest: string
+}
+
+async function restoreRelations(
+  client: Client,
+  wanted: ReadonlyMap<string, RelationStatistics>,
+  since: Since,
+): Promise<void> {
+  const present = await readRelations(client, since)
   const pairs = [...present.values()].flatMap((found) => {
     const known = wanted.get(found.key)
     return known ? [{ oid: found.oid, found, known }] : []
@@ -68,7 +119,7 @@ export async function restorePlannerStatistics(client: Client, wanted: Statistic
   if (described.length > 0) {
     await removeDescriptions(client, described)
   }
-  const names = Object.keys(pairs[0]?.known.size ?? {})
+  const names = sizesOf(wanted)
   // ANALYZE counts the indexes of a table, too.
   const sized = pairs.filter(
     ({ found, known }) => analysed.length > 0 || names.some((name) => found.size[name] !== known.size[name]),
@@ -83,7 +134,7 @@ export async function restorePlannerStatistics(client: Client, wanted: Statistic
   }
 }
 
-type Pair = { readonly oid: string; readonly known: PlannerStatistics }
+type Pair = { readonly oid: string; readonly known: RelationStatistics }
 
 /** Those that the template does not have. */
 async function removeDescriptions(client: Client, relations: readonly Pair[]): Promise<void> {
@@ -101,6 +152,6 @@ async function removeDescriptions(client: Client, relations: readonly Pair[]): P
   )
 }
 
-function descriptionOf({ columns, objects }: PlannerStatistics): string {
+function descriptionOf({ columns, objects }: RelationStatistics): string {
   return [columns.join(), ...objects].join(' ')
 }

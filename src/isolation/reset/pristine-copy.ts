@@ -1,10 +1,12 @@
 import type { PostgresAddress } from '../../environment/variable-set.ts'
 import { type CatalogState, readCatalogs } from './catalog-state.ts'
 import { type Catalog, readCatalogList } from './catalogs.ts'
+import { RowCopier } from './copy-rows.ts'
 import { readStored, type StoredRow } from './definition-rows.ts'
 import { type ForeignKey, readForeignKeys } from './foreign-keys.ts'
 import { countLargeObjects } from './large-objects.ts'
-import { readPlannerStatistics, type StatisticsByKey } from './planner-statistics.ts'
+import { type PlannerStatistics, readPlannerStatistics } from './planner-statistics.ts'
+import { type PublicSchema, readPublicSchema } from './public-schema.ts'
 import { type OpenPristine, withResetClient } from './reset-client.ts'
 import type { RowCount, Since } from './rows-written.ts'
 import { readSequences, type SequenceState } from './sequences.ts'
@@ -16,11 +18,12 @@ export interface TemplateContent {
   readonly since: Since
   readonly catalogs: readonly Catalog[]
   readonly state: CatalogState
+  readonly publicSchema: PublicSchema | undefined
   readonly relations: readonly StoredRelation[]
   readonly foreignKeys: readonly ForeignKey[]
   readonly sequences: readonly SequenceState[]
   readonly largeObjects: readonly RowCount[]
-  readonly statistics: StatisticsByKey
+  readonly statistics: PlannerStatistics
 }
 
 /** Rows of a catalog by their keys. */
@@ -30,11 +33,13 @@ type StoredRows = ReadonlyMap<string, StoredRow>
 export class PristineCopy {
   readonly content: TemplateContent
   readonly open: OpenPristine
+  readonly rows: RowCopier
   readonly #stored = new Map<string, Promise<StoredRows>>()
 
   private constructor(content: TemplateContent, open: OpenPristine) {
     this.content = content
     this.open = open
+    this.rows = new RowCopier(open)
   }
 
   /** Reads a clone of `template`. */
@@ -52,6 +57,7 @@ export class PristineCopy {
         since,
         catalogs,
         state: await readCatalogs(client, catalogs, since),
+        publicSchema: await readPublicSchema(client),
         relations: await readRelations(client, since),
         foreignKeys: await readForeignKeys(client),
         sequences: await readSequences(client),

@@ -1,4 +1,4 @@
-import type { Client } from 'pg'
+import type { Client, QueryResult, QueryResultRow } from 'pg'
 import type { PostgresAddress } from '../../environment/variable-set.ts'
 import { openPostgres } from '../../services/postgres.ts'
 
@@ -35,4 +35,19 @@ export async function withResetClient<T>(
   } finally {
     await client.end().catch(() => {})
   }
+}
+
+/**
+ * Sends many small queries at once; their rows come back in the same order. One query that unites them all gives the
+ * same rows, but planning it takes several times as long as all of them do: it grows with the square of their number.
+ */
+export async function selectEach<T extends QueryResultRow>(
+  client: Client,
+  queries: readonly string[],
+): Promise<readonly (readonly T[])[]> {
+  if (queries.length === 0) {
+    return []
+  }
+  const results: unknown = await client.query(queries.join('; '))
+  return [results].flat().map((result) => (result as QueryResult<T>).rows)
 }

@@ -1,11 +1,13 @@
 import type { Client } from 'pg'
 import { InfraError } from '../../errors.ts'
 import { quote } from '../../services/postgres-admin.ts'
+import { type CatalogState, findChanged, readCatalogs } from './catalog-state.ts'
+import type { Catalog } from './catalogs.ts'
 import { compareDefinitions, type Difference } from './compare-definitions.ts'
 import { describeAlterations } from './describe-alterations.ts'
-import type { Catalog } from './catalogs.ts'
 import { addressOf, nameObjects, type NamedObject } from './named-objects.ts'
 import type { PristineCopy } from './pristine-copy.ts'
+import { restorePublicSchema } from './public-schema.ts'
 import type { Since } from './rows-written.ts'
 
 const OBJECTS_NAMED = 5
@@ -25,55 +27,54 @@ const DROPPABLE = [
 export interface WantedSchema {
   readonly database: string
   readonly pristine: PristineCopy
-  /** Those to compare. */
   readonly catalogs: readonly Catalog[]
+  /** Of the database when it equalled its template; none: it never did. */
+  readonly before: CatalogState | undefined
+  /** As it is now. */
+  readonly state: CatalogState
   /** From when on what is found was written by somebody. */
   readonly since: Since
   /** The file that has used the database. */
   readonly file: string
 }
 
+export interface RestoredSchema {
+  /** What was dropped, such as `table public.scratch`. */
+  readonly dropped: readonly string[]
+  readonly state: CatalogState
+}
+
 /**
- * Drops what the template does not have; returns what that was, such as `table public.scratch`.
+ * Drops what the template does not have.
  *
  * @throws InfraError `INFRA_LEASE_FAILED` if the rest is not all that the template has, as it has it
  */
-export async function restoreSchema(client: Client, wanted: WantedSchema): Promise<readonly string[]> {
-  const { pristine } = wanted
-  await restorePublic(client, pristine)
-  const found = await compareDefinitions(client, pristine, wanted)
+export async function restoreSchema(client: Client, wanted: WantedSchema): Promise<RestoredSchema> {
+  const { pristine, catalogs, before, since } = wanted
+  const compare = (now: CatalogState) =>
+    compareDefinitions(client, pristine, {
+      catalogs: before ? findChanged(catalogs, before, now) : catalogs,
+      counts: now.counts,
+      since,
+    })
+  let state = (await restorePublicSchema(client, pristine.content.publicSchema))
+    ? await readCatalogs(client, catalogs, since)
+    : wanted.state
+  const found = await compare(state)
   const roots = await findAdded(client, found, wanted)
   const statements = roots.toSorted((one, other) => rankOf(one) - rankOf(other)).flatMap(dropStatement)
+  let left = found
   if (statements.length > 0) {
     await client.query(statements.join('; '))
+    state = await readCatalogs(client, catalogs, since)
+    left = await compare(state)
   }
-  const left = statements.length > 0 ? await compareDefinitions(client, pristine, wanted) : found
   if (left.length > 0) {
     throw schemaAltered(wanted, await describeAlterations(client, pristine, left))
   }
-  return roots.filter(({ type }) => DROPPABLE.includes(type) || type.startsWith('table ')).map(nameOf)
+  const dropped = roots.filter(({ type }) => DROPPABLE.includes(type) || type.startsWith('table ')).map(nameOf)
+  return { dropped, state }
 }
-
-async function readPublic(client: Client): Promise<{ oid: string; statements: string } | undefined> {
-  const { rows } = await client.query<{ oid: string; statements: string }>(SELECT_PUBLIC)
-  return rows[0]
-}
-
-/** Tests like to drop and create the schema "public": it then lacks what the first one was given. */
-async function restorePublic(client: Client, pristine: PristineCopy): Promise<void> {
-  const [present, before] = [await readPublic(client), await pristine.open(readPublic)]
-  if (present && before && present.oid !== before.oid) {
-    await client.query(before.statements)
-  }
-}
-
-const SELECT_PUBLIC = `
-  SELECT oid::text AS oid, concat_ws('; ', format('ALTER SCHEMA public OWNER TO %I', pg_get_userbyid(nspowner)),
-    format('COMMENT ON SCHEMA public IS %L', obj_description(oid, 'pg_namespace')), 'REVOKE ALL ON SCHEMA public FROM PUBLIC',
-    (SELECT string_agg(format('GRANT %s ON SCHEMA public TO %s', privilege_type,
-        CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END), '; ')
-      FROM aclexplode(coalesce(nspacl, acldefault('n', nspowner))))) AS statements
-  FROM pg_namespace WHERE nspname = 'public'`
 
 /** Objects that the template does not have; those that go with another one are left out. */
 async function findAdded(

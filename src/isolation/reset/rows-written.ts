@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { selectEach } from './reset-client.ts'
 
 /** Which rows of a database are not its template's. Transaction ids are those that `xmin` shows, as text. */
 export interface Since {
@@ -26,15 +27,11 @@ export interface RowCount {
 
 /** Counts rows; names are qualified and quoted, and counts are in their order. */
 export async function countRows(client: Client, names: readonly string[], since: Since): Promise<readonly RowCount[]> {
-  if (names.length === 0) {
-    return []
-  }
   const counts = names.map(
-    (name, index) =>
-      `SELECT ${index} AS "index", count(*)::float8 AS rows, (count(*) FILTER (WHERE ${isNew(since)}))::float8 AS written FROM ONLY ${name}`,
+    (name) =>
+      `SELECT count(*)::float8 AS rows, (count(*) FILTER (WHERE ${isNew(since)}))::float8 AS written FROM ONLY ${name}`,
   )
-  const { rows } = await client.query<RowCount & { index: number }>(`${counts.join(' UNION ALL ')} ORDER BY 1`)
-  return rows
+  return (await selectEach<RowCount>(client, counts)).flat()
 }
 
 /** Those of the relations that have pages in their file. Asked of the file: statistics come late and may be off. */

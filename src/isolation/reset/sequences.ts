@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { selectEach } from './reset-client.ts'
 
 /** Where a sequence of the template stands. */
 export interface SequenceState {
@@ -17,15 +18,12 @@ export async function readSequences(client: Client): Promise<readonly SequenceSt
     SELECT c.oid::text AS oid, format('%I.%I', n.nspname, c.relname) AS name, s.seqcache > 1 AS "isCached"
     FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relpersistence <> 't' AND c.oid >= 16384`)
-  if (found.length === 0) {
-    return []
-  }
-  const states = found.map(({ name }, index) => `SELECT ${index} AS "index", last_value, is_called FROM ${name}`)
-  const { rows } = await client.query<{ last_value: string; is_called: boolean }>(
-    `${states.join(' UNION ALL ')} ORDER BY 1`,
+  const states = await selectEach<{ last_value: string; is_called: boolean }>(
+    client,
+    found.map(({ name }) => `SELECT last_value, is_called FROM ${name}`),
   )
   return found.map((sequence, index) => {
-    const { last_value: lastValue = '1', is_called: isCalled = false } = rows[index] ?? {}
+    const { last_value: lastValue = '1', is_called: isCalled = false } = states[index]?.[0] ?? {}
     return { ...sequence, lastValue, isCalled }
   })
 }
