@@ -20,7 +20,7 @@ export interface ClaimedRedisDatabasesOptions {
   /** Told when the run has to wait before its tests. */
   readonly onWaiting: (reason: string) => void
   /** Told once of each lease whose clients stay when it is over. */
-  readonly onVisited: (owner: string) => void
+  readonly onClientsLeft: (owner: string) => void
   /** Ends all waiting. */
   readonly signal: AbortSignal
 }
@@ -90,9 +90,9 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
 
   /** Keeps it from everybody, other runs too, while clients of its lease are connected to it. */
   async #takeBack(database: number, parting: Parting): Promise<void> {
-    const { clock, onVisited } = this.#options
+    const { clock, onClientsLeft } = this.#options
     if (await countLeft({ count: () => this.#countClients(database), clock }, parting)) {
-      onVisited(parting.owner ?? '')
+      onClientsLeft(parting.owner ?? '')
       void this.#putBackLater(database)
     } else {
       this.#putBack(database)

@@ -18,7 +18,7 @@ export interface RedisDatabasesOptions {
   readonly seed: (address: RedisAddress) => Promise<void>
   readonly clock: Clock
   /** Told once of each lease whose clients stay when it is over. */
-  readonly onVisited: (owner: string) => void
+  readonly onClientsLeft: (owner: string) => void
 }
 
 /** A database that nobody has, and its being made ready, if that has begun. */
@@ -99,10 +99,10 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
   }
 
   async #takeBack(database: number, parting: Parting): Promise<void> {
-    const { clock, onVisited } = this.#options
+    const { clock, onClientsLeft } = this.#options
     const look = { count: () => countClientsOf(this.#addressOf(database)), clock }
     if (await countLeft(look, parting)) {
-      onVisited(parting.owner ?? '')
+      onClientsLeft(parting.owner ?? '')
       void untilNoneIsLeft(look, this.#closing.signal).then(() => this.#release(database))
     } else {
       this.#release(database)

@@ -4,18 +4,19 @@ import {
   answersPing,
   countCommands,
   countConnections,
-  countVisitors,
-  forgetVisitors,
+  countClients,
+  resetClientCount,
   readRedisState,
   type RedisState,
   resetRedis,
 } from '../services/redis-admin.ts'
-import type { Address, Visitors } from '../services/service.ts'
-import { Door } from './door.ts'
+import type { Address, ClientCount } from '../services/service.ts'
+import { LeaseProxy } from './lease-proxy.ts'
 import type { AcquireRequest, LeaseSource, Parting } from './lease-broker.ts'
 import type { ServerAction } from './lease-protocol.ts'
 import type { Use } from './lease-use.ts'
-import { type Lock, type PooledServers, ServerPool } from './server-pool.ts'
+import { type PooledServers, ServerPool } from './server-pool.ts'
+import type { Lock } from './server-slot.ts'
 
 /** What the summary calls the server that nobody leases. */
 const MAIN = 'main'
@@ -30,7 +31,7 @@ export interface RedisServersOptions extends PooledServers {
   /** Told of a server whose users are cut off, since it could not be reset in any other way. */
   readonly onReplaced: (reason: string) => void
   /** Told once of each lease whose clients come to its server when it is over. */
-  readonly onVisited: (owner: string) => void
+  readonly onClientsLeft: (owner: string) => void
 }
 
 /**
@@ -42,11 +43,11 @@ export class RedisServers implements LeaseSource<Address> {
   readonly #pool: ServerPool
   /** Connections of our own to each server, by its port. */
   readonly #own = new Map<number, number>()
-  /** What those start with that have a password, by the port of their door. */
+  /** The state with which locked servers start, by the port of their proxy. */
   readonly #lockedStates = new Map<number, RedisState>()
 
   constructor(options: RedisServersOptions) {
-    const { siblings, target, clock, startupTimeoutMs, onVisited } = options
+    const { siblings, target, clock, startupTimeoutMs, onClientsLeft } = options
     this.#options = options
     this.#pool = new ServerPool({
       siblings,
@@ -56,7 +57,12 @@ export class RedisServers implements LeaseSource<Address> {
       answers: answersPing,
       prepare: (address, { isLocked }) => this.#prepare(address, isLocked),
       notStarted,
-      guard: { count: (address) => this.#countVisitors(address), forget: forgetVisitors, lock: lockRedis, onVisited },
+      guard: {
+        count: (address) => this.#countClients(address),
+        resetCount: resetClientCount,
+        lock: lockRedis,
+        onClientsLeft,
+      },
     })
   }
 
@@ -103,8 +109,8 @@ export class RedisServers implements LeaseSource<Address> {
   }
 
   /** Before a server is leased it is looked at for the last time, so the connections of then are our own. */
-  async #countVisitors(address: Address): Promise<Visitors> {
-    const visitors = await countVisitors(address)
+  async #countClients(address: Address): Promise<ClientCount> {
+    const visitors = await countClients(address)
     this.#own.set(address.port, visitors.connections)
     return visitors
   }
@@ -136,11 +142,11 @@ export class RedisServers implements LeaseSource<Address> {
   }
 }
 
-/** Has a Redis ask everybody for a password but those who come through the door. */
+/** Protects a Redis with a password that only its proxy knows. */
 async function lockRedis(address: Address): Promise<Lock> {
   const password = randomBytes(16).toString('hex')
-  const door = await Door.open(address, { request: `AUTH ${password}\r\n`, reply: '+OK\r\n' })
-  return { door, words: ['--requirepass', password] }
+  const proxy = await LeaseProxy.open(address, { request: `AUTH ${password}\r\n`, reply: '+OK\r\n' })
+  return { proxy, args: ['--requirepass', password] }
 }
 
 function notStarted({ host, port }: Address, error: unknown): InfraError {

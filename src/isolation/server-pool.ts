@@ -1,19 +1,22 @@
 import type { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
-import { isRunning } from '../internal/is-running.ts'
-import type { Address, SiblingServer, Visitors } from '../services/service.ts'
-import type { Door } from './door.ts'
+import type { Address, SiblingServer } from '../services/service.ts'
 import type { Parting } from './lease-broker.ts'
+import type { LeaseProxy } from './lease-proxy.ts'
 import type { ServerAction } from './lease-protocol.ts'
-import { countLeft } from './left-clients.ts'
+import { type Guard, OldClients } from './old-clients.ts'
+import { addressOf, createSlot, type ServerSlot } from './server-slot.ts'
 
-const POLL_MS = 3
-/** A busy server may miss one question; one that has ended does not answer any. */
-const QUESTIONS = 3
+/**
+ * Each question is a connection, which costs the main process and the engine's proxy about a millisecond, and several
+ * servers start at once while PostgreSQL starts, too. The pause grows with the time that a start takes.
+ */
+const FIRST_POLL_MS = 3
+const POLL_GROWTH = 1.25
+const LONGEST_POLL_MS = 30
 
-/** Longer than the clients of Redis and their queues wait before they connect again. */
-const QUIET_MS = 30_000
-const LOOK_MS = 250
+/** A busy server may fail to answer once; one that has exited never answers. */
+const ATTEMPTS = 3
 
 /** What there is to lease, whatever kind of server it is. */
 export interface PooledServers {
@@ -23,26 +26,6 @@ export interface PooledServers {
   readonly clock: Clock
   /** Within how many milliseconds a server that is started anew must serve. */
   readonly startupTimeoutMs: number
-}
-
-/** Keeps those out of a server who come to its own port. */
-export interface Lock {
-  /** The one way in. */
-  readonly door: Door
-  /** Arguments that the server has to be started with. */
-  readonly words: readonly string[]
-}
-
-/** For servers that accept any client: how to count their clients, and how to lock them. */
-export interface Guard {
-  /** Rejects when the server does not say. */
-  readonly count: (address: Address) => Promise<Visitors>
-  /** Has a server count anew. */
-  readonly forget: (address: Address) => Promise<void>
-  /** For a server that is going to be started there. */
-  readonly lock: (address: Address) => Promise<Lock>
-  /** Told once of each lease whose clients come to its server when it is over. */
-  readonly onVisited: (owner: string) => void
 }
 
 export interface ServerPoolOptions extends PooledServers {
@@ -55,103 +38,93 @@ export interface ServerPoolOptions extends PooledServers {
   readonly guard?: Guard
 }
 
-/** A server, and what is known of those who know its port. */
-interface Place {
-  readonly sibling: SiblingServer
-  /** Who had it last. */
-  owner: string | undefined
-  /** Processes that its last user has left running, which may connect later. */
-  processes: readonly number[]
-  /** Whether its server was stopped, or closed connections, while it was leased: clients try to connect again. */
-  isCut: boolean
-  /** Whether clients of an earlier lease come to its port, or may yet. */
-  isVisited: boolean
-  /** While clients of an earlier lease are kept out. */
-  lock: Lock | undefined
-}
-
 /**
  * Servers, each for one lease at a time: between two leases its process is replaced.
  *
- * A port that clients of an earlier lease still come to is not given to anybody. Its server runs on, so that they stay
- * where they are and are seen, until nobody has come for a while. When no other port is left, a lease is given a port of
- * this process instead, which nobody can know, and the server behind it refuses those who come to its own.
+ * A port to which clients of an earlier lease still connect is not leased again. If no other port is left, the next lease
+ * gets a port of this process instead, which no client can know, and its server refuses clients at its own port.
  */
 export class ServerPool {
   readonly #options: ServerPoolOptions
-  readonly #idle: Place[]
-  readonly #ready: Place[] = []
-  /** Given back as they were left, for whoever takes used ones. */
-  readonly #used: Place[] = []
-  /** In somebody's hands, by the port that these know. */
-  readonly #held = new Map<number, Place>()
-  /** Those in somebody's hands that are to be kept so. */
-  readonly #toKeep = new Set<Place>()
-  /** Released servers that are polled until no client connects any more. */
-  readonly #watched = new Set<Place>()
-  readonly #doors = new Set<Door>()
-  readonly #waiting: PromiseWithResolvers<Place>[] = []
+  readonly #idle: ServerSlot[]
+  readonly #ready: ServerSlot[] = []
+  /** Released without a reset, for leases that take used servers. */
+  readonly #used: ServerSlot[] = []
+  /** Leased servers, by the port that their users know. */
+  readonly #leased = new Map<number, ServerSlot>()
+  /** Leased servers that are not to be reset on release. */
+  readonly #toKeep = new Set<ServerSlot>()
+  readonly #proxies = new Set<LeaseProxy>()
+  readonly #waiting: PromiseWithResolvers<ServerSlot>[] = []
   readonly #closing = new AbortController()
-  readonly #settling = new Set<Promise<void>>()
+  readonly #oldClients: OldClients | undefined
   #starting = 0
-  /** What was started in an earlier one is not given out. */
+  /** Servers that were started in an earlier generation are not leased. */
   #generation = 0
 
   constructor(options: ServerPoolOptions) {
     this.#options = options
-    this.#idle = options.siblings.map((sibling) => ({
-      sibling,
-      owner: undefined,
-      processes: [],
-      isCut: false,
-      isVisited: false,
-      lock: undefined,
-    }))
+    this.#idle = options.siblings.map(createSlot)
+    const { guard, clock } = options
+    this.#oldClients =
+      guard &&
+      new OldClients({
+        guard,
+        clock,
+        signal: this.#closing.signal,
+        onQuiet: (slot) => {
+          this.#retire(slot)
+          this.fill()
+        },
+        onOccupied: () => this.fill(),
+      })
   }
 
   async take({ reuse }: { readonly reuse: boolean }): Promise<Address> {
-    const place = (reuse ? await this.#takeUsed() : undefined) ?? (await this.#takeUnvisited())
+    const slot = (reuse ? await this.#takeUsed() : undefined) ?? (await this.#takeWithoutClients())
     if (reuse) {
-      this.#toKeep.add(place)
+      this.#toKeep.add(slot)
     }
-    const address = addressOf(place)
-    this.#held.set(address.port, place)
+    const address = addressOf(slot)
+    this.#leased.set(address.port, slot)
     return address
   }
 
   give({ port }: Address, parting: Parting): void {
-    const place = this.#held.get(port)
-    this.#held.delete(port)
-    if (place) {
-      place.owner = parting.owner
-      place.processes = parting.processes ?? []
-      if (this.#toKeep.delete(place)) {
-        this.#used.push(place)
+    const slot = this.#leased.get(port)
+    this.#leased.delete(port)
+    if (slot) {
+      slot.owner = parting.owner
+      slot.processes = parting.processes ?? []
+      if (this.#toKeep.delete(slot)) {
+        this.#used.push(slot)
+      } else if (this.#oldClients) {
+        this.#oldClients.release(slot, parting)
       } else {
-        this.#takeBack(place, parting)
+        this.#retire(slot)
       }
       this.fill()
     }
   }
 
-  /** Whatever nobody holds is started anew before it is given out, and whatever somebody holds is not kept. */
+  /** Restarts all servers that are not leased before they are leased; leased ones are not kept on release. */
   discard(): void {
     this.#generation += 1
     this.#toKeep.clear()
-    for (const place of [...this.#ready.splice(0), ...this.#used.splice(0)]) {
-      this.#retire(place)
+    for (const slot of [...this.#ready.splice(0), ...this.#used.splice(0)]) {
+      this.#retire(slot)
     }
     this.fill()
   }
 
-  /** Does to the server of a lease what a test asks for; where it is to serve afterwards, resolves when it does. */
+  /** Carries out what a test asks of its leased server. After a restart or resume the server answers again. */
   async control({ port }: Address, action: ServerAction): Promise<void> {
-    const place = this.#held.get(port)
-    if (!place) {
+    const slot = this.#leased.get(port)
+    if (!slot) {
       return
     }
-    const { sibling } = place
-    place.isCut ||= action === 'stop' || action === 'restart'
+    const { sibling } = slot
+    slot.isCut ||= action === 'stop' || action === 'restart'
     if (action === 'stop' || action === 'pause') {
       await sibling.control(action)
       return
@@ -163,44 +136,45 @@ export class ServerPool {
     await this.#awaitAnswer(sibling.address)
   }
 
-  /** Replaces the process of a server that somebody holds. */
+  /** Replaces the process of a leased server. */
   async renew({ port }: Address): Promise<void> {
-    const place = this.#held.get(port)
-    if (place) {
-      await this.#renew(place)
-      place.isCut = true
+    const slot = this.#leased.get(port)
+    if (slot) {
+      await this.#renew(slot)
+      slot.isCut = true
     }
   }
 
-  /** Resolves when it is known of all that were given back who left clients behind. */
+  /** Resolves when it is known for every lease that is over whether it has left clients. */
   async settle(): Promise<void> {
-    await Promise.all(this.#settling)
+    await this.#oldClients?.settle()
   }
 
-  /** Starts no more, and waits no more for those that are starting: their container is about to go. */
+  /** Stops starting servers, and waiting for those that start: their container is about to be removed. */
   close(): void {
     this.#closing.abort()
-    this.#doors.forEach((door) => door.end())
+    this.#proxies.forEach((proxy) => proxy.end())
   }
 
-  /** Hands ready servers to those who wait, and starts as many as are missing. */
+  /** Hands ready servers to waiting leases, and starts the missing ones. */
   fill(): void {
     while (this.#waiting.length > 0 && this.#ready.length > 0) {
-      this.#waiting.shift()?.resolve(this.#ready.shift() as Place)
+      this.#waiting.shift()?.resolve(this.#ready.shift() as ServerSlot)
     }
     if (this.#waiting.length > 0 && this.#idle.length === 0 && this.#starting === 0) {
-      // Better a new one for who waits than an old one for nobody.
+      // A used server is restarted for a lease that waits for a new one.
       this.#idle.push(...this.#used.splice(0, 1))
     }
     while (!this.#isClosed && this.#idle.length > 0 && this.#areMissing(this.#options.target)) {
-      void this.#start(this.#idle.shift() as Place)
+      void this.#start(this.#idle.shift() as ServerSlot)
     }
-    // Those that are visited come last, and one ahead is enough.
-    for (const place of this.#watched) {
-      if (!this.#isClosed && place.isVisited && this.#areMissing(1)) {
-        this.#watched.delete(place)
-        void this.#start(place)
+    // Servers with clients of earlier leases come last, and one ahead is enough.
+    while (!this.#isClosed && this.#areMissing(1)) {
+      const slot = this.#oldClients?.takeOccupied()
+      if (!slot) {
+        break
       }
+      void this.#start(slot)
     }
   }
 
@@ -212,147 +186,52 @@ export class ServerPool {
     return this.#ready.length + this.#starting < this.#waiting.length + ahead
   }
 
-  /** What its last user has started there ends with it, and its memory is free. */
-  #retire(place: Place): void {
-    this.#idle.push(place)
-    // One that could not be ended is told of when it is started anew.
-    void place.sibling.end().catch(() => {})
+  /** Ends a server, and with it everything that its last user has started there. */
+  #retire(slot: ServerSlot): void {
+    this.#idle.push(slot)
+    // A failure is reported when it is started again.
+    void slot.sibling.end().catch(() => {})
   }
 
-  #takeBack(place: Place, parting: Parting): void {
-    if (!this.#options.guard) {
-      this.#retire(place)
-      return
-    }
-    const settling: Promise<void> = this.#settleIn(place, parting).finally(() => this.#settling.delete(settling))
-    this.#settling.add(settling)
-  }
-
-  /** Retires a released server if it has no clients left; otherwise starts to poll it. */
-  async #settleIn(place: Place, parting: Parting): Promise<void> {
-    const { clock } = this.#options
-    // Processes that its user has started may end with it.
-    await countLeft({ count: async () => countRunning(place.processes), clock }, parting)
-    const connected = await countLeft({ count: () => this.#connectedTo(place), clock }, parting)
-    if (connected) {
-      this.#tellVisited(place)
-    }
-    const { lock } = place
-    place.lock = undefined
-    lock?.door.close()
-    // Without their process, only clients that are connected can come back.
-    const isOver = parting.isUserGone ? !connected : connected === 0 && !place.isCut
-    if (!lock && isOver && countRunning(place.processes) === 0) {
-      this.#retire(place)
-    } else {
-      // A client that finds no server, or a locked one, would retry; one that is connected can be counted.
-      await (connected === undefined || lock ? place.sibling.restart().catch(() => {}) : undefined)
-      this.#beginWatch(place)
-    }
-    this.fill()
-  }
-
-  /** Undefined where that cannot be known, since the server was ended or locked. */
-  async #connectedTo(place: Place): Promise<number | undefined> {
-    const { sibling, lock } = place
-    if (lock) {
-      return lock.door.clients
-    }
-    const visitors = await this.#options.guard?.count(sibling.address).catch(() => undefined)
-    place.isCut ||= visitors !== undefined && visitors.kills > 0
-    return visitors?.connected
-  }
-
-  #beginWatch(place: Place): void {
-    place.isVisited = true
-    this.#watched.add(place)
-    void this.#watch(place)
-  }
-
-  /** Polls a server until no client has connected for QUIET_MS, or until it is started again behind a door. */
-  async #watch(place: Place): Promise<void> {
-    const { clock, guard } = this.#options
-    const { address } = place.sibling
-    let seenMs = clock.now()
-    while (!this.#isClosed && this.#watched.has(place)) {
-      const visitors = await guard?.count(address).catch(() => undefined)
-      await guard?.forget(address).catch(() => {})
-      const isVisited = visitors === undefined || visitors.connected > 0 || visitors.received > 0
-      if (visitors?.connected) {
-        this.#tellVisited(place)
-      }
-      if (isVisited || countRunning(place.processes) > 0) {
-        seenMs = clock.now()
-      } else if (clock.now() - seenMs > QUIET_MS && this.#watched.delete(place)) {
-        place.isVisited = false
-        this.#retire(place)
-        this.fill()
-        return
-      }
-      await clock.sleep(LOOK_MS, this.#closing.signal).catch(() => {})
-    }
-  }
-
-  #tellVisited(place: Place): void {
-    if (place.owner !== undefined) {
-      this.#options.guard?.onVisited(place.owner)
-      place.owner = undefined
-    }
-  }
-
-  /** Unless its last user has ended it. */
-  async #takeUsed(): Promise<Place | undefined> {
-    const place = this.#used.pop()
-    if (place && !(await this.#options.answers(place.sibling.address))) {
-      this.#idle.push(place)
+  /** Undefined if there is none, or if its last user has stopped it. */
+  async #takeUsed(): Promise<ServerSlot | undefined> {
+    const slot = this.#used.pop()
+    if (slot && !(await this.#options.answers(slot.sibling.address))) {
+      this.#idle.push(slot)
       return undefined
     }
-    return place
+    return slot
   }
 
-  /** Takes a server that no client has connected to since it was prepared. */
-  async #takeUnvisited(): Promise<Place> {
+  /** Takes a server to which no client has connected since it was prepared. */
+  async #takeWithoutClients(): Promise<ServerSlot> {
     for (;;) {
-      const place = await this.#takeFresh()
-      if (place.lock || !(await this.#wasVisited(place))) {
-        return place
+      const slot = await this.#takeFresh()
+      if (!(await this.#oldClients?.refuse(slot))) {
+        return slot
       }
-      this.#tellVisited(place)
-      this.#beginWatch(place)
-      this.fill()
     }
   }
 
-  async #wasVisited(place: Place): Promise<boolean> {
-    const { guard, clock } = this.#options
-    const visitors = await guard?.count(place.sibling.address).catch(() => undefined)
-    if (visitors === undefined || visitors.received > 0) {
-      return visitors !== undefined
-    }
-    // Who came before the server counted is still there; our own connections are about to go.
-    const count = async () => (await this.#connectedTo(place)) ?? 0
-    return visitors.connected > 0 && (await countLeft({ count, clock }, { isUserGone: false })) !== 0
-  }
-
-  #takeFresh(): Promise<Place> {
-    const taken = Promise.withResolvers<Place>()
+  #takeFresh(): Promise<ServerSlot> {
+    const taken = Promise.withResolvers<ServerSlot>()
     this.#waiting.push(taken)
     this.fill()
     return taken.promise
   }
 
-  async #start(place: Place): Promise<void> {
+  async #start(slot: ServerSlot): Promise<void> {
     this.#starting += 1
     const generation = this.#generation
     let isWanted = true
     try {
-      await this.#renew(place)
+      await this.#renew(slot)
       const free = generation === this.#generation ? this.#ready : this.#idle
-      free.push(place)
+      free.push(slot)
     } catch (error) {
-      this.#idle.push(place)
+      this.#idle.push(slot)
       this.#waiting.shift()?.reject(error)
-      // Not tried again for nobody, time after time.
+      // Without a waiting lease it would be tried again and again.
       isWanted = this.#waiting.length > 0
     }
     this.#starting -= 1
@@ -361,29 +240,29 @@ export class ServerPool {
     }
   }
 
-  async #renew(place: Place): Promise<void> {
+  async #renew(slot: ServerSlot): Promise<void> {
     const { prepare, notStarted, guard } = this.#options
-    const { sibling } = place
+    const { sibling } = slot
     try {
-      if (place.isVisited && !place.lock) {
-        place.lock = await guard?.lock(sibling.address)
+      if (slot.hasOldClients && !slot.lock) {
+        slot.lock = await guard?.lock(sibling.address)
       }
-      const { lock } = place
+      const { lock } = slot
       if (lock) {
-        this.#doors.add(lock.door)
+        this.#proxies.add(lock.proxy)
       }
-      await sibling.restart(lock?.words)
+      await sibling.restart(lock?.args)
       await this.#awaitAnswer(sibling.address)
-      place.isCut = false
-      await prepare(addressOf(place), { isLocked: lock !== undefined })
-      await guard?.forget(addressOf(place))
+      slot.isCut = false
+      await prepare(addressOf(slot), { isLocked: lock !== undefined })
+      await guard?.resetCount(addressOf(slot))
     } catch (error) {
       throw notStarted(sibling.address, error)
     }
   }
 
   async #stillAnswers(address: Address): Promise<boolean> {
-    for (let question = 1; question <= QUESTIONS; question += 1) {
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
       if (await this.#options.answers(address)) {
         return true
       }
@@ -394,20 +273,11 @@ export class ServerPool {
   async #awaitAnswer(address: Address): Promise<void> {
     const { clock, answers, startupTimeoutMs } = this.#options
     const deadlineMs = clock.now() + startupTimeoutMs
-    while (!(await answers(address))) {
+    for (let pauseMs = FIRST_POLL_MS; !(await answers(address)); pauseMs *= POLL_GROWTH) {
       if (this.#isClosed || clock.now() > deadlineMs) {
         throw new Error(this.#isClosed ? 'the run is ending' : `no answer within ${startupTimeoutMs} ms`)
       }
-      await clock.sleep(POLL_MS)
+      await clock.sleep(Math.min(pauseMs, LONGEST_POLL_MS))
     }
   }
-}
-
-function countRunning(processes: readonly number[]): number {
-  return processes.filter(isRunning).length
-}
-
-/** The one that its next user is told. */
-function addressOf({ sibling, lock }: Place): Address {
-  return lock?.door.address ?? sibling.address
 }

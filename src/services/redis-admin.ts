@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import type { Redis } from 'ioredis'
 import type { RedisAddress } from '../environment/variable-set.ts'
 import { withRedis } from './redis.ts'
-import type { Address, Visitors } from './service.ts'
+import type { Address, ClientCount } from './service.ts'
 
 const ANSWER_TIMEOUT_MS = 1_000
 const RESET_TIMEOUT_MS = 2_000
@@ -50,11 +50,8 @@ export async function countCommands(address: Address): Promise<number> {
   return calls.reduce((sum, [, name = '', count]) => sum + (LOOKS.has(name) ? 0 : Number(count)), 0)
 }
 
-/**
- * Clients of a Redis other than the one that asks; counted since `forgetVisitors`. Rejects if the server does not answer
- * or refuses.
- */
-export async function countVisitors(address: Address): Promise<Visitors> {
+/** Counts the clients of a Redis since `resetClientCount()`. Rejects if the server does not answer or refuses. */
+export async function countClients(address: Address): Promise<ClientCount> {
   const figures = [/^connected_clients:(\d+)\r$/m, /^total_connections_received:(\d+)\r$/m, CLIENT_ID]
   const sections = ['commandstats', 'clients', 'stats'].map((section) => `INFO ${section}`)
   // The reply that comes last is as short as a line, so all is there when it is.
@@ -65,7 +62,7 @@ export async function countVisitors(address: Address): Promise<Visitors> {
 }
 
 /** Makes a Redis count its clients from now on. */
-export async function forgetVisitors(address: Address): Promise<void> {
+export async function resetClientCount(address: Address): Promise<void> {
   await ask(address, 'CONFIG RESETSTAT', (text) => text.includes('\n'))
 }
 

@@ -6,15 +6,15 @@ export interface Address {
   readonly port: number
 }
 
-/** Who came to a server, beside who asks. */
-export interface Visitors {
+/** The clients of a server, without the connection that counts them. */
+export interface ClientCount {
   /** How many are connected. */
   readonly connected: number
-  /** How many connections there were since they were counted anew. */
+  /** How many connections the server has accepted since the count was reset. */
   readonly received: number
-  /** How often a client had the server close connections since then. */
+  /** How often a client made the server close connections since then. */
   readonly kills: number
-  /** How many connections there were since the server began, the one of who asks included. */
+  /** How many connections the server has accepted since it started, with the one that counts them. */
   readonly connections: number
 }
 

@@ -85,7 +85,7 @@ export class ExternalRedisPart {
       seed,
       clock,
       onWaiting: (reason) => report({ type: 'room-waiting', service: 'redis', reason }),
-      onVisited: (owner) => report({ type: 'clients-left', owner }),
+      onClientsLeft: (owner) => report({ type: 'clients-left', owner }),
       signal: this.#closing.signal,
     })
     if (this.#seeds.count > 0) {

@@ -114,7 +114,7 @@ export class RedisPart {
       state,
       seed: (sibling) => this.#seeds.load(sibling),
       onReplaced: (reason) => report({ type: 'server-replaced', service: 'redis', reason }),
-      onVisited: (owner) => this.#tellVisited(owner),
+      onClientsLeft: (owner) => this.#reportClientsLeft(owner),
     })
     servers.fill()
     return servers
@@ -131,11 +131,11 @@ export class RedisPart {
       target: this.#context.workers + 1,
       seed: (database) => this.#seeds.load(database),
       clock: this.#context.clock,
-      onVisited: (owner) => this.#tellVisited(owner),
+      onClientsLeft: (owner) => this.#reportClientsLeft(owner),
     })
   }
 
-  #tellVisited(owner: string): void {
+  #reportClientsLeft(owner: string): void {
     this.#context.report({ type: 'clients-left', owner })
   }
 }

@@ -193,7 +193,8 @@ test('the environment, exit and signals of the process stay in entries', () => {
 
 /** What lets this process end, and why nobody awaits it. */
 const LET_GO = {
-  'isolation/door.ts': 'a port for clients of tests, and their connections; nothing in this process waits for them',
+  'isolation/lease-proxy.ts':
+    'a port for clients of tests, and their connections; nothing in this process waits for them',
   'isolation/lease-client.ts': 'an idle connection of a worker; held while an answer is awaited',
   'isolation/lease-server.ts': 'idle connections of workers, which hold the run themselves',
   'isolation/next-session.ts': 'a session that waits for the next test, and holds the process from then on',

@@ -29,7 +29,7 @@ function inDatabase<T>(database: number, work: Parameters<typeof withRedis<T>>[1
 /** The databases that a run has claimed, for as long as the test lasts. */
 function openDatabases(
   claims: Awaited<ReturnType<typeof claimRedis>>,
-  onVisited: (owner: string) => void = () => {},
+  onClientsLeft: (owner: string) => void = () => {},
 ): Promise<ClaimedRedisDatabases> {
   const closing = new AbortController()
   onTestFinished(() => closing.abort())
@@ -39,7 +39,7 @@ function openDatabases(
     seed: async () => {},
     clock: systemClock,
     onWaiting: () => {},
-    onVisited,
+    onClientsLeft,
     signal: closing.signal,
   })
 }

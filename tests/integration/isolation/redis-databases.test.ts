@@ -26,7 +26,7 @@ function openDatabases(count: number, seed: (database: number) => Promise<void> 
     target: 1,
     seed: ({ database = 0 }) => seed(database),
     clock: systemClock,
-    onVisited: (owner) => visited.push(owner),
+    onClientsLeft: (owner) => visited.push(owner),
   })
   onTestFinished(() => databases.close())
   return databases

@@ -21,7 +21,7 @@ function openSilent({ startupTimeoutMs }: { startupTimeoutMs: number }): RedisSe
     state: { configuration: new Map(), users: new Map() },
     seed: async () => {},
     onReplaced: () => {},
-    onVisited: () => {},
+    onClientsLeft: () => {},
   })
 }
 

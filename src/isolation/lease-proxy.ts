@@ -4,18 +4,18 @@ import type { Address } from '../services/service.ts'
 
 const LOOPBACK = '127.0.0.1'
 
-/** What a server has to be told before it serves a client, and what it says when it agrees. */
+/** The first request to a server with a password, and the reply that accepts it. */
 export interface Password {
   readonly request: string
   readonly reply: string
 }
 
 /**
- * A port of this process that one lease alone is given, and that leads to a server which lets nobody in without a
- * password: for when the server's own port is known to clients of an earlier lease. Later the port refuses everybody, so
- * that it does not become somebody else's while clients may still come to it.
+ * A TCP proxy for one lease, in front of a server with a password. Clients of an earlier lease know the server's own
+ * port, but neither the password nor the port of the proxy. After the lease the port stays open and refuses every client,
+ * so that no other program gets it while clients may still connect to it.
  */
-export class Door {
+export class LeaseProxy {
   readonly address: Address
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
@@ -25,28 +25,28 @@ export class Door {
     this.#server = server
     this.address = { host: 'localhost', port: (server.address() as AddressInfo).port }
     server.on('error', () => {}).on('connection', (client: Socket) => this.#admit(client, target, password))
-    // Neither the listener nor its clients hold up the end of a run.
+    // Neither the listener nor its clients keep the process alive.
     server.unref()
   }
 
-  static async open(target: Address, password: Password): Promise<Door> {
+  static async open(target: Address, password: Password): Promise<LeaseProxy> {
     const server = createServer({ noDelay: true })
     await once(server.listen(0, LOOPBACK), 'listening')
-    return new Door(server, target, password)
+    return new LeaseProxy(server, target, password)
   }
 
-  /** How many clients have come through it and are there. */
+  /** How many clients are connected through it. */
   get clients(): number {
     return this.#sockets.size / 2
   }
 
-  /** Cuts everybody off, and refuses those who come back. */
+  /** Disconnects all clients, and refuses new ones. */
   close(): void {
     this.#isOpen = false
     this.#sockets.forEach((socket) => socket.destroy())
   }
 
-  /** Gives the port up. */
+  /** Releases the port. */
   end(): void {
     this.close()
     this.#server.close()

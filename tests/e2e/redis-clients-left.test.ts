@@ -11,7 +11,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   test.for(poolsOf(consumer))(
     'what a file leaves behind does not come to the Redis of another one, in %s',
     async (pool) => {
-      const run = await runVitest('redis-visitors', { consumer, args: ['run', `--pool=${pool}`] })
+      const run = await runVitest('redis-clients-left', { consumer, args: ['run', `--pool=${pool}`] })
       expect(run.stdout).toContain('Tests  6 passed (6)')
       expect(namedIn(run.stderr)).toContain('test/1.test.ts')
       expect(run.exitCode).toBe(0)

@@ -1,0 +1,34 @@
+import type { Address, SiblingServer } from '../services/service.ts'
+import type { LeaseProxy } from './lease-proxy.ts'
+
+/** How a server is closed to clients that connect to its own port. */
+export interface Lock {
+  /** The only way to reach it. */
+  readonly proxy: LeaseProxy
+  /** Further arguments for its start. */
+  readonly args: readonly string[]
+}
+
+/** A server of a pool, and what is known about clients of earlier leases. */
+export interface ServerSlot {
+  readonly sibling: SiblingServer
+  /** The last lease; undefined once its clients were reported. */
+  owner: string | undefined
+  /** Child processes that the last lease left running. They may connect later. */
+  processes: readonly number[]
+  /** Whether the server stopped, or closed connections, during its lease. Its clients then try to reconnect. */
+  isCut: boolean
+  /** Whether clients of an earlier lease connect to its port, or still may. */
+  hasOldClients: boolean
+  /** Present while clients of an earlier lease are kept out. */
+  lock: Lock | undefined
+}
+
+export function createSlot(sibling: SiblingServer): ServerSlot {
+  return { sibling, owner: undefined, processes: [], isCut: false, hasOldClients: false, lock: undefined }
+}
+
+/** The address that its next user gets. */
+export function addressOf({ sibling, lock }: ServerSlot): Address {
+  return lock?.proxy.address ?? sibling.address
+}
