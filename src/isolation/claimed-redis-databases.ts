@@ -1,10 +1,11 @@
 import type { RedisAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
+import { BackgroundTasks } from '../internal/background-tasks.ts'
 import type { Clock } from '../internal/clock.ts'
 import { countClientsOf } from '../services/redis-admin.ts'
 import type { RedisClaims } from '../services/redis-claims.ts'
 import type { AcquireRequest, LeaseSource, Parting } from './lease-broker.ts'
-import { countLeft, untilNoneIsLeft } from './left-clients.ts'
+import { type Look, releaseWithoutClients, watchClients } from './left-clients.ts'
 import { UsedDatabases } from './used-databases.ts'
 
 const POLL_MS = 100
@@ -37,7 +38,7 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
   /** Ours and unused, once they are empty. */
   readonly #free: Promise<number>[]
   readonly #used = new UsedDatabases()
-  readonly #releasing = new Set<Promise<void>>()
+  readonly #releasing = new BackgroundTasks()
   #waiting = 0
 
   private constructor(main: number, free: number, options: ClaimedRedisDatabasesOptions) {
@@ -68,10 +69,9 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
 
   give({ database = 0 }: RedisAddress, parting: Parting): void {
     if (!this.#used.keep(database)) {
-      const releasing: Promise<void> = this.#takeBack(database, parting).finally(() =>
-        this.#releasing.delete(releasing),
-      )
-      this.#releasing.add(releasing)
+      const { onClientsLeft, signal } = this.#options
+      const onQuiet = () => this.#putBack(database)
+      this.#releasing.add(releaseWithoutClients(this.#lookAt(database), parting, { onClientsLeft, onQuiet, signal }))
     }
   }
 
@@ -82,30 +82,18 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
 
   /** Resolves when all that was given back is empty, or known to be still in use. */
   async settle(): Promise<void> {
-    while (this.#releasing.size > 0) {
-      await Promise.allSettled(this.#releasing)
-    }
+    await this.#releasing.settle()
     await Promise.allSettled(this.#free)
   }
 
-  /** Keeps it from everybody, other runs too, while clients of its lease are connected to it. */
-  async #takeBack(database: number, parting: Parting): Promise<void> {
-    const { clock, onClientsLeft } = this.#options
-    if (await countLeft({ count: () => this.#countClients(database), clock }, parting)) {
-      onClientsLeft(parting.owner ?? '')
-      void this.#putBackLater(database)
-    } else {
-      this.#putBack(database)
-    }
+  /** Other runs do not get it either before its clients are gone. At the end of a run, all that it claimed is released. */
+  #watchClients(database: number): void {
+    const onQuiet = () => this.#putBack(database)
+    void watchClients(this.#lookAt(database), { onQuiet, signal: this.#options.signal })
   }
 
-  async #putBackLater(database: number): Promise<void> {
-    const { clock, signal } = this.#options
-    await untilNoneIsLeft({ count: () => this.#countClients(database), clock }, signal)
-    // At the end of a run all that it has claimed is released.
-    if (!signal.aborted) {
-      this.#putBack(database)
-    }
+  #lookAt(database: number): Look {
+    return { count: () => this.#countClients(database), clock: this.#options.clock }
   }
 
   #countClients(database: number): Promise<number | undefined> {
@@ -131,7 +119,7 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     const [claimed] = free ? [await free] : await this.#options.claims.claim(1)
     if (claimed !== undefined && (await this.#countClients(claimed))) {
       // Of a run before this one, since its keys are gone.
-      void this.#putBackLater(claimed)
+      this.#watchClients(claimed)
       return undefined
     }
     const used = claimed === undefined ? this.#used.giveUp() : undefined
@@ -150,11 +138,7 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
       this.#free.push(free)
       return
     }
-    const releasing: Promise<void> = claims
-      .release(database)
-      .catch(() => {})
-      .finally(() => this.#releasing.delete(releasing))
-    this.#releasing.add(releasing)
+    this.#releasing.add(claims.release(database).catch(() => {}))
   }
 
   #addressOf(database: number): RedisAddress {

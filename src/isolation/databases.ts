@@ -1,3 +1,4 @@
+import { BackgroundTasks } from '../internal/background-tasks.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import { DatabaseDropper } from './database-dropper.ts'
@@ -58,7 +59,7 @@ export class Databases implements DatabaseSource {
   readonly #pools = new Map<string, Promise<DatabasePool>>()
   readonly #leased = new Map<string, Leased>()
   readonly #dropper: DatabaseDropper
-  readonly #returning = new Set<Promise<void>>()
+  readonly #returning = new BackgroundTasks()
   readonly #breath = () => this.#options.clock.sleep(BREATH_MS)
   readonly #kept = new KeptDatabases((database) => this.#dropper.drop(database))
   #templates: TemplateSource
@@ -105,8 +106,7 @@ export class Databases implements DatabaseSource {
     this.#leased.delete(database)
     const isUsedAgain = leased?.reuse && leased.pool.keepUsed(database)
     if (!isUsedAgain && !this.#kept.take(database)) {
-      const returning = this.#takeBack(database, leased, parting).finally(() => this.#returning.delete(returning))
-      this.#returning.add(returning)
+      this.#returning.add(this.#takeBack(database, leased, parting))
     }
   }
 
@@ -149,7 +149,7 @@ export class Databases implements DatabaseSource {
       }
     }
     this.#leased.forEach((_, database) => this.#dropper.drop(database))
-    await Promise.all(this.#returning)
+    await this.#returning.settle()
     await this.#dropper.close()
   }
 

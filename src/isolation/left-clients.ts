@@ -24,8 +24,37 @@ export async function countLeft({ count, clock }: Look, { isUserGone }: Parting)
 }
 
 /** Resolves when none is left, however long that takes. */
-export async function untilNoneIsLeft({ count, clock }: Look, signal: AbortSignal): Promise<void> {
+async function untilNoneIsLeft({ count, clock }: Look, signal: AbortSignal): Promise<void> {
   while (!signal.aborted && (await count())) {
     await clock.sleep(LONGEST_LOOK_MS, signal).catch(() => {})
+  }
+}
+
+export interface ReleaseOptions {
+  /** Called with the lease that is over if clients of it stay. */
+  readonly onClientsLeft: (owner: string) => void
+  /** Called when no client is left, unless `signal` aborts first. */
+  readonly onQuiet: () => void
+  readonly signal: AbortSignal
+}
+
+/** Releases what a lease has used as soon as no client of it is left; resolves when it is known whether clients stay. */
+export async function releaseWithoutClients(look: Look, parting: Parting, options: ReleaseOptions): Promise<void> {
+  if (await countLeft(look, parting)) {
+    options.onClientsLeft(parting.owner ?? '')
+    void watchClients(look, options)
+  } else {
+    options.onQuiet()
+  }
+}
+
+/** Calls `onQuiet` when no client is left. */
+export async function watchClients(
+  look: Look,
+  { onQuiet, signal }: Omit<ReleaseOptions, 'onClientsLeft'>,
+): Promise<void> {
+  await untilNoneIsLeft(look, signal)
+  if (!signal.aborted) {
+    onQuiet()
   }
 }

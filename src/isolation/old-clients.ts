@@ -1,3 +1,4 @@
+import { BackgroundTasks } from '../internal/background-tasks.ts'
 import type { Clock } from '../internal/clock.ts'
 import { isRunning } from '../internal/is-running.ts'
 import type { Address, ClientCount } from '../services/service.ts'
@@ -40,7 +41,7 @@ export class OldClients {
   readonly #options: OldClientsOptions
   /** Servers that are polled until no client connects any more. */
   readonly #occupied = new Set<ServerSlot>()
-  readonly #settling = new Set<Promise<void>>()
+  readonly #settling = new BackgroundTasks()
 
   constructor(options: OldClientsOptions) {
     this.#options = options
@@ -48,13 +49,12 @@ export class OldClients {
 
   /** Finds out in the background whether a lease that is over has left clients at its server. */
   release(slot: ServerSlot, parting: Parting): void {
-    const settling: Promise<void> = this.#settle(slot, parting).finally(() => this.#settling.delete(settling))
-    this.#settling.add(settling)
+    this.#settling.add(this.#settle(slot, parting))
   }
 
   /** Resolves when this is known for every lease that is over. */
-  async settle(): Promise<void> {
-    await Promise.all(this.#settling)
+  settle(): Promise<void> {
+    return this.#settling.settle()
   }
 
   /** Hands out a server although clients of an earlier lease connect to it; it must be locked. */

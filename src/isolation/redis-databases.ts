@@ -1,11 +1,12 @@
 import type { RedisAddress } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
+import { BackgroundTasks } from '../internal/background-tasks.ts'
 import type { Clock } from '../internal/clock.ts'
 import { withRedis } from '../services/redis.ts'
 import { countClientsOf } from '../services/redis-admin.ts'
 import type { Address } from '../services/service.ts'
 import type { AcquireRequest, LeaseSource, Parting } from './lease-broker.ts'
-import { countLeft, untilNoneIsLeft } from './left-clients.ts'
+import { releaseWithoutClients } from './left-clients.ts'
 import { UsedDatabases } from './used-databases.ts'
 
 export interface RedisDatabasesOptions {
@@ -37,7 +38,7 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
   readonly #free: Free[]
   readonly #used = new UsedDatabases()
   readonly #waiting: PromiseWithResolvers<Free>[] = []
-  readonly #settling = new Set<Promise<void>>()
+  readonly #settling = new BackgroundTasks()
   readonly #closing = new AbortController()
 
   constructor(options: RedisDatabasesOptions) {
@@ -53,8 +54,11 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
 
   give({ database = 0 }: RedisAddress, parting: Parting): void {
     if (!this.#used.keep(database)) {
-      const settling: Promise<void> = this.#takeBack(database, parting).finally(() => this.#settling.delete(settling))
-      this.#settling.add(settling)
+      const look = { count: () => countClientsOf(this.#addressOf(database)), clock: this.#options.clock }
+      const { onClientsLeft } = this.#options
+      const { signal } = this.#closing
+      const onQuiet = () => this.#release(database)
+      this.#settling.add(releaseWithoutClients(look, parting, { onClientsLeft, onQuiet, signal }))
     }
   }
 
@@ -70,8 +74,8 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
   }
 
   /** Resolves when it is known who left clients behind. */
-  async settle(): Promise<void> {
-    await Promise.all(this.#settling)
+  settle(): Promise<void> {
+    return this.#settling.settle()
   }
 
   close(): void {
@@ -96,17 +100,6 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
       throw error
     }
     return free.database
-  }
-
-  async #takeBack(database: number, parting: Parting): Promise<void> {
-    const { clock, onClientsLeft } = this.#options
-    const look = { count: () => countClientsOf(this.#addressOf(database)), clock }
-    if (await countLeft(look, parting)) {
-      onClientsLeft(parting.owner ?? '')
-      void untilNoneIsLeft(look, this.#closing.signal).then(() => this.#release(database))
-    } else {
-      this.#release(database)
-    }
   }
 
   #release(database: number): void {
