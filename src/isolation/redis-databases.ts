@@ -87,7 +87,7 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
       await withRedis(address, (client) => client.flushdb())
       await this.#options.seed(address)
     } catch (error) {
-      throw notEmptied(address, error)
+      throw error instanceof InfraError ? error : notEmptied(address, error)
     }
   }
 

@@ -13,12 +13,13 @@ import { withResetClient } from './reset/reset-client.ts'
 import { restoreSchema } from './reset/restore-schema.ts'
 import { EVERYTHING, type Since } from './reset/rows-written.ts'
 import { restoreSequences } from './reset/sequences.ts'
-import { findWritten, type StoredRelation } from './reset/stored-relations.ts'
+import { findWritten, type Identities, readIdentities, type StoredRelation } from './reset/stored-relations.ts'
 
 /** What is known of a database that equals its template. */
 export interface ResetMark {
   readonly since: Since
   readonly state: CatalogState
+  readonly identities: Identities
   readonly statistics: Pick<PlannerStatistics, 'digest'>
 }
 
@@ -89,14 +90,16 @@ async function restoreAll(client: Client, options: ResetOptions, from: string): 
   const { dropped, state } = isAltered
     ? await restoreSchema(client, { ...wanted, database: address.database, file: use.file })
     : { dropped: [], state: mark.state }
-  await restoreRows(client, pristine, await findWritten(client, relations, mark.since))
+  const identities = await readIdentities(client, relations)
+  const compared = { since: mark.since, before: mark.identities, now: identities }
+  await restoreRows(client, pristine, await findWritten(client, relations, compared))
   await restoreSequences(client, sequences)
   const digest = await restorePlannerStatistics(client, statistics, {
     since: mark.since,
     digest: mark.statistics.digest,
   })
   const since: Since = { from, own: await ownTransaction(client) }
-  return { dropped, mark: { since, state, statistics: { digest } } }
+  return { dropped, mark: { since, state, identities, statistics: { digest } } }
 }
 
 async function restoreRows(client: Client, pristine: PristineCopy, written: readonly StoredRelation[]): Promise<void> {

@@ -1,4 +1,4 @@
-import type { InfraError } from '../errors.ts'
+import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { Address, SiblingServer } from '../services/service.ts'
 import type { Parting } from './lease-broker.ts'
@@ -257,7 +257,8 @@ export class ServerPool {
       await prepare(addressOf(slot), { isLocked: lock !== undefined })
       await guard?.resetCount(addressOf(slot))
     } catch (error) {
-      throw notStarted(sibling.address, error)
+      // What is wrong with a seed is said already.
+      throw error instanceof InfraError ? error : notStarted(sibling.address, error)
     }
   }
 

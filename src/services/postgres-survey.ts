@@ -34,6 +34,24 @@ function isKnown(role: string): string {
   return `(pg_get_userbyid(${role}) = ANY ($3::text[]) OR starts_with(pg_get_userbyid(${role}), '${ASIDE}'))`
 }
 
+/** What a database consists of, as far as it can be made without a table. */
+const OBJECT_CATALOGS = [
+  'pg_class',
+  'pg_namespace',
+  'pg_proc',
+  'pg_type',
+  'pg_extension',
+  'pg_cast',
+  'pg_collation',
+  'pg_default_acl',
+  'pg_event_trigger',
+  'pg_foreign_data_wrapper',
+  'pg_language',
+  'pg_largeobject_metadata',
+  'pg_operator',
+  'pg_publication',
+]
+
 /**
  * What tests or migrations can leave outside of the databases that are made anew: roles and their settings, `ALTER SYSTEM`,
  * tablespaces, slots, other databases, and objects in the maintenance database, which the question is asked in.
@@ -41,7 +59,8 @@ function isKnown(role: string): string {
 const STATE = `
   SELECT 'role ' || concat(role) FROM pg_authid role
     WHERE NOT ${isKnown('oid')} AND
-      (oid >= ${FIRST_ID} OR oid = ${BOOTSTRAP_ROLE} AND (rolconnlimit <> -1 OR rolvaliduntil IS NOT NULL))
+      (oid >= ${FIRST_ID} OR oid = ${BOOTSTRAP_ROLE} AND (rolconnlimit <> -1 OR rolvaliduntil IS NOT NULL
+        OR NOT (rolinherit AND rolcreaterole AND rolcreatedb AND rolcanlogin AND rolreplication AND rolbypassrls)))
   UNION ALL SELECT concat('member ', roleid, ' ', member) FROM pg_auth_members
     WHERE (roleid >= ${FIRST_ID} OR member >= ${FIRST_ID} OR member = ${BOOTSTRAP_ROLE})
       AND NOT ${isKnown('roleid')} AND NOT ${isKnown('member')}
@@ -56,11 +75,13 @@ const STATE = `
   UNION ALL SELECT concat('database ', datname) FROM pg_database
     WHERE datname NOT IN ('postgres', 'template0', 'template1', $1, $2) AND datname !~ '${OURS}'
       AND datname <> ALL ($4::text[])
-  UNION ALL SELECT concat('object ', catalog.oid) FROM (
-    SELECT oid FROM pg_class UNION ALL SELECT oid FROM pg_namespace UNION ALL SELECT oid FROM pg_proc
-    UNION ALL SELECT oid FROM pg_type UNION ALL SELECT oid FROM pg_extension
-  ) catalog
-    WHERE oid >= ${FIRST_ID} AND current_database() <> $1`
+  UNION ALL SELECT concat_ws(' ', 'attributes of', datname, datdba, datconnlimit, datistemplate, datallowconn,
+      coalesce(datacl, acldefault('d', datdba)), shobj_description(oid, 'pg_database'))
+    FROM pg_database WHERE datname IN ('template1', current_database())
+  UNION ALL SELECT concat('object ', catalog.oid) FROM (${OBJECT_CATALOGS.map((name) => `SELECT oid FROM ${name}`).join(' UNION ALL ')}) catalog
+    WHERE oid >= ${FIRST_ID} AND current_database() <> $1
+  UNION ALL SELECT concat_ws(' ', 'privileges of', nspname, nspacl) FROM pg_namespace
+    WHERE oid < ${FIRST_ID} AND current_database() <> $1`
 
 const SURVEY = `
   SELECT

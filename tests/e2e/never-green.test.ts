@@ -43,6 +43,16 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(exitCode).toBe(1)
   })
 
+  test('a start that fails, where Vitest is told to ignore errors and to pass without tests', async () => {
+    const args = ['run', '--dangerouslyIgnoreUnhandledErrors', '--passWithNoTests']
+    const seeds = 'no/such/folder'
+    const { exitCode, stderr } = await (
+      await start({ services: ['redis'], redis: { seeds } }, { consumer, args })
+    ).ended
+    expect(errorMessage(stderr)).toContain('no/such/folder" does not exist')
+    expect(exitCode).toBe(1)
+  })
+
   test('a seed that fails on a Redis of an earlier run', async () => {
     const options: InfraOptions = { ...KEPT, services: ['redis'] }
     const first = await keep(options, { consumer })

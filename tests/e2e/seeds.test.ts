@@ -79,5 +79,9 @@ test.for(['server', 'database'])(
     await expect
       .poll(() => run.stdout.match(/found .*/g)?.slice(2), { timeout: 60_000 })
       .toEqual(expect.arrayContaining(Array(2).fill('found books:count,more,round second')))
+
+    await run.write('fixtures/redis/more.redis', 'SETT more 1\n')
+    await expect.poll(() => run.stdout + run.stderr, { timeout: 60_000 }).toContain('fixtures/redis/more.redis:1: SETT')
+    expect(run.stdout + run.stderr).not.toMatch(/Cannot (start|empty)/)
   },
 )

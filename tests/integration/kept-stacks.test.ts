@@ -380,3 +380,18 @@ test.for<[string, InfraOptions]>([
     expect(await ask({ ...run.postgres, database: user }, scratch)).toEqual([])
   })
 })
+
+test.for([
+  'REVOKE TEMP ON DATABASE postgres FROM PUBLIC',
+  'ALTER DATABASE postgres CONNECTION LIMIT 50',
+  "COMMENT ON DATABASE postgres IS 'ours'",
+  'ALTER ROLE postgres NOREPLICATION',
+])('a server on which somebody ran "%s" is replaced', async (statement) => {
+  const project = await Project.create()
+  const given: InfraOptions = { services: ['postgres'], postgres: { database: 'postgres' } }
+  await leave(project, given, ({ postgres }) => ask(postgres, statement))
+  await leave(project, given, async (run) => {
+    expect(originsOf(run)).toEqual({ postgres: 'new' })
+    expect(Object.keys(reasonsOf(run))).toEqual(['postgres'])
+  })
+})

@@ -44,7 +44,7 @@ export class RowCopier {
     const { name } = table
     const batches: (readonly unknown[])[] = []
     let characters = 0
-    for await (const batch of readBatches(from, `SELECT t::text FROM ONLY ${name} AS t`)) {
+    for await (const batch of readBatches(from, `SELECT ${WHOLE_ROW} FROM ONLY ${name} AS t`)) {
       const rows = batch.flat()
       await insertRows(to, table, rows)
       characters += textLength(batch)
@@ -58,6 +58,9 @@ export class RowCopier {
     }
   }
 }
+
+/** As its type prints it: `t::text` would be a column of that name, or what a cast of the user's makes of the row. */
+const WHOLE_ROW = 'record_out(t.*)::text'
 
 async function insertRows(to: Client, { name, columns }: StoredRelation, rows: readonly unknown[]): Promise<void> {
   const target = columns === '' ? name : `${name} (${columns})`

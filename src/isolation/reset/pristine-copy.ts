@@ -10,7 +10,7 @@ import { type PublicSchema, readPublicSchema } from './public-schema.ts'
 import { type OpenPristine, withResetClient } from './reset-client.ts'
 import type { RowCount, Since } from './rows-written.ts'
 import { readSequences, type SequenceState } from './sequences.ts'
-import { readRelations, type StoredRelation } from './stored-relations.ts'
+import { type Identities, readIdentities, readRelations, type StoredRelation } from './stored-relations.ts'
 
 /** What a database holds that nobody has written to since it was cloned. */
 export interface TemplateContent {
@@ -20,6 +20,7 @@ export interface TemplateContent {
   readonly state: CatalogState
   readonly publicSchema: PublicSchema | undefined
   readonly relations: readonly StoredRelation[]
+  readonly identities: Identities
   readonly foreignKeys: readonly ForeignKey[]
   readonly sequences: readonly SequenceState[]
   readonly largeObjects: readonly RowCount[]
@@ -53,12 +54,14 @@ export class PristineCopy {
       )
       const since: Since = { from: rows[0]?.from ?? '0', own: '0' }
       const catalogs = await readCatalogList(client)
+      const relations = await readRelations(client, since)
       return {
         since,
         catalogs,
         state: await readCatalogs(client, catalogs, since),
         publicSchema: await readPublicSchema(client),
-        relations: await readRelations(client, since),
+        relations,
+        identities: await readIdentities(client, relations),
         foreignKeys: await readForeignKeys(client),
         sequences: await readSequences(client),
         largeObjects: await countLargeObjects(client, since),

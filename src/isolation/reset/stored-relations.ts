@@ -15,6 +15,31 @@ export interface StoredRelation {
   readonly isPopulated: boolean
 }
 
+/**
+ * What tells relations from others of the same name and definition: their ids, and how many columns they ever had. They
+ * change when two tables swap their names, and when a column is dropped and added again, which empties it.
+ */
+export interface Identities {
+  /** In the order of the template's relations. */
+  readonly relations: readonly string[]
+  /** Of all composite types: one whose attribute was dropped and added again has emptied it in all tables. */
+  readonly compositeTypes: string
+}
+
+const IDENTITY = "concat_ws(' ', c.oid, c.relnatts)"
+
+export async function readIdentities(client: Client, relations: readonly StoredRelation[]): Promise<Identities> {
+  const { rows } = await client.query<{ identity: string }>(
+    `SELECT ${IDENTITY} AS identity FROM unnest($1::text[]) WITH ORDINALITY AS r (name, index)
+     JOIN pg_class AS c ON oid = name::regclass ORDER BY index`,
+    [relations.map(nameOf)],
+  )
+  const { rows: types } = await client.query<{ identities: string | null }>(
+    `SELECT string_agg(${IDENTITY}, ', ' ORDER BY oid) AS identities FROM pg_class AS c WHERE relkind = 'c' AND oid >= 16384`,
+  )
+  return { relations: rows.map(({ identity }) => identity), compositeTypes: types[0]?.identities ?? '' }
+}
+
 /** Everything of a database that holds rows, in the order in which it was made. */
 export async function readRelations(client: Client, since: Since): Promise<readonly StoredRelation[]> {
   const { rows: found } = await client.query<Omit<StoredRelation, 'rows' | 'isFilled'>>(`
@@ -42,17 +67,23 @@ export async function readRelations(client: Client, since: Since): Promise<reado
 export async function findWritten(
   client: Client,
   relations: readonly StoredRelation[],
-  since: Since,
+  { since, before, now }: { readonly since: Since; readonly before: Identities; readonly now: Identities },
 ): Promise<readonly StoredRelation[]> {
+  const areTypesSame = before.compositeTypes === now.compositeTypes
   const refilled = await findRefilled(client, relations)
-  const rest = relations.filter((relation) => !refilled.has(relation) && relation.isPopulated)
+  const replaced = new Set(
+    relations.filter(
+      (relation, index) => !areTypesSame || before.relations[index] !== now.relations[index] || refilled.has(relation),
+    ),
+  )
+  const rest = relations.filter((relation) => !replaced.has(relation) && relation.isPopulated)
   const counted = rest.filter(({ isFilled }) => isFilled)
   const counts = await countRows(client, counted.map(nameOf), since)
   const filled = await findFilled(client, rest.filter(({ isFilled }) => !isFilled).map(nameOf))
   const rewritten = new Set(
     counted.filter(({ rows }, index) => counts[index]?.rows !== rows || counts[index].written > 0),
   )
-  return relations.filter((relation) => refilled.has(relation) || rewritten.has(relation) || filled.has(relation.name))
+  return relations.filter((relation) => replaced.has(relation) || rewritten.has(relation) || filled.has(relation.name))
 }
 
 /** Materialised views that were filled for the first time or were emptied, which cannot be read for a look. */

@@ -220,3 +220,45 @@ test('resetDatabase() tells what was sent since the file was over, and nothing t
     query: 'INSERT INTO t VALUES (1)',
   })
 })
+
+test.for<[what: string, template: string, change: string, look: string]>([
+  [
+    'a column dropped and added again',
+    "CREATE TABLE u (id int, email text); INSERT INTO u VALUES (1, 'a@b'), (2, 'c@d')",
+    'ALTER TABLE u DROP COLUMN email; ALTER TABLE u ADD COLUMN email text',
+    'SELECT id, email FROM u ORDER BY id',
+  ],
+  [
+    'two tables that have swapped their names',
+    'CREATE TABLE a (n int); CREATE TABLE b (n int); INSERT INTO a VALUES (1); INSERT INTO b VALUES (2)',
+    'ALTER TABLE a RENAME TO c; ALTER TABLE b RENAME TO a; ALTER TABLE c RENAME TO b',
+    'SELECT a.n AS a, b.n AS b FROM a, b',
+  ],
+  [
+    'an attribute of a type dropped and added again',
+    'CREATE TYPE pair AS (a int, b int); CREATE TABLE p (pair pair); INSERT INTO p VALUES (ROW(1, 2))',
+    'ALTER TYPE pair DROP ATTRIBUTE b; ALTER TYPE pair ADD ATTRIBUTE b int',
+    'SELECT (pair).a, (pair).b FROM p',
+  ],
+  [
+    'columns that are called as an alias could be',
+    "CREATE TABLE m (t text); INSERT INTO m VALUES ('(b)'); CREATE TABLE n (t timestamptz, r int); INSERT INTO n VALUES ('2025-01-01', 1)",
+    'DELETE FROM m; UPDATE n SET r = 2',
+    'SELECT m.t AS text, n.t AS time, r FROM m, n',
+  ],
+  [
+    'a row type with a cast to text',
+    `CREATE TABLE k (n int); INSERT INTO k VALUES (1);
+     CREATE FUNCTION say(k) RETURNS text LANGUAGE sql AS $$ SELECT 'said' $$; CREATE CAST (k AS text) WITH FUNCTION say(k)`,
+    'UPDATE k SET n = 2',
+    'SELECT n FROM k',
+  ],
+])('resetDatabase() gives the rows back after %s', async ([, template, change, look]) => {
+  const lab = await openResetLab(template)
+  const { rows } = await lab.pristine.query(look)
+  for (const round of [1, 2]) {
+    await lab.client.query(change)
+    await lab.reset()
+    expect((await lab.client.query(look)).rows, `round ${round}`).toEqual(rows)
+  }
+})
