@@ -40,13 +40,13 @@ export async function restoreSequences(client: Client, sequences: readonly Seque
   const valueOf = new Map(rows.map(({ name, value }) => [name, value]))
   const moved = sequences.filter(({ name, lastValue, isCalled }) => valueOf.get(name) !== (isCalled ? lastValue : null))
   // The function tells nothing of one that was not called, and it may have been set to another first value.
-  const uncalled = sequences.filter((sequence) => !sequence.isCalled && !moved.includes(sequence))
-  const cached = moved.filter(({ isCached }) => isCached)
+  const rest = sequences.filter((sequence) => (!sequence.isCalled || sequence.isCached) && !moved.includes(sequence))
+  const cached = sequences.filter(({ isCached }) => isCached)
   if (cached.length > 0) {
-    // Unlike setval() this makes sessions forget the values that they keep.
+    // Unlike setval() this makes sessions forget the values that they keep, which they may do of one that was set back.
     await client.query(cached.map(({ name }) => `ALTER SEQUENCE ${name} RESTART`).join('; '))
   }
-  await setValues(client, [...moved, ...uncalled])
+  await setValues(client, [...moved, ...rest])
 }
 
 async function setValues(client: Client, sequences: readonly SequenceState[]): Promise<void> {

@@ -107,6 +107,17 @@ test('resetDatabase() has sessions draw anew from a sequence of which they kept 
   expect((await lab.client.query("SELECT nextval('numbers')")).rows).toEqual([{ nextval: '1' }])
 })
 
+test('resetDatabase() has sessions draw anew from a cached sequence that another session has set back', async () => {
+  const lab = await openResetLab('CREATE SEQUENCE s CACHE 10')
+  const draw = async () => (await lab.client.query("SELECT nextval('s')::int AS n")).rows
+  const other = await lab.connect()
+  for (const round of [1, 2]) {
+    expect(await draw(), `round ${round}`).toEqual([{ n: 1 }])
+    await other.query("SELECT setval('s', 1, false)")
+    await lab.reset()
+  }
+})
+
 test('resetDatabase() waits for a query that nobody awaited', async () => {
   const lab = await openResetLab(SHOP)
   const forgotten = lab.client.query("INSERT INTO users (name) SELECT 'x' FROM pg_sleep(0.3)")
