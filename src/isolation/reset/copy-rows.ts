@@ -24,13 +24,12 @@ export class RowCopier {
   }
 
   async copy(to: Client, tables: readonly StoredRelation[]): Promise<void> {
-    for (const table of tables) {
-      const rows = this.#kept.get(table.name)
-      if (rows) {
-        await insertRows(to, table, rows)
-      }
+    // Decided once: another reset of the same template may read a table while this one waits.
+    const known = tables.map((table) => ({ table, rows: this.#kept.get(table.name) }))
+    for (const { table, rows } of known) {
+      await (rows && insertRows(to, table, rows))
     }
-    const unread = tables.filter(({ name }) => !this.#kept.has(name))
+    const unread = known.flatMap(({ table, rows }) => (rows ? [] : [table]))
     if (unread.length > 0) {
       await this.#open(async (from) => {
         for (const table of unread) {
@@ -52,7 +51,7 @@ export class RowCopier {
         batches.push(rows)
       }
     }
-    if (characters <= this.#charactersLeft) {
+    if (characters <= this.#charactersLeft && !this.#kept.has(name)) {
       this.#charactersLeft -= characters
       this.#kept.set(name, batches.flat())
     }
