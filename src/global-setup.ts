@@ -131,8 +131,8 @@ async function serve(project: TestProject, { served, options }: Serving): Promis
     // Vitest sets up a project once, even if that failed.
     repeatGlobalSetups(project)
     if (!vitest.config.watch) {
-      // Vitest would end with 0 where it is told to ignore errors and to pass without tests.
-      guardEnd(process, () => {})
+      // With --dangerouslyIgnoreUnhandledErrors and --passWithNoTests, Vitest itself exits with 0.
+      process.exitCode = 1
       throwPlainly(error)
     }
     // The tests fail, not the setup: at a rerun Vitest would exit, and after a first run it knows no files to run again.

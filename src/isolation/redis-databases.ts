@@ -62,11 +62,11 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     }
   }
 
-  /** Those that nobody holds are made ready anew. */
+  /** Resets and seeds the databases that are not leased once more, since their seeds have changed. */
   discard(): void {
     for (const free of this.#free) {
       if (free.ready) {
-        // One after the other: the first may not be over yet.
+        // The first preparation may still run.
         free.ready = free.ready.catch(() => {}).then(() => this.reset(this.#addressOf(free.database)))
         free.ready.catch(() => {})
       }

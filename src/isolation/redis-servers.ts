@@ -79,7 +79,7 @@ export class RedisServers implements LeaseSource<Address> {
     this.#pool.give(address, parting)
   }
 
-  /** Those that nobody holds are made ready anew. */
+  /** Restarts and seeds the servers that are not leased, since their seeds have changed. */
   discard(): void {
     this.#pool.discard()
   }
@@ -110,9 +110,9 @@ export class RedisServers implements LeaseSource<Address> {
 
   /** Before a server is leased it is looked at for the last time, so the connections of then are our own. */
   async #countClients(address: Address): Promise<ClientCount> {
-    const visitors = await countClients(address)
-    this.#own.set(address.port, visitors.connections)
-    return visitors
+    const count = await countClients(address)
+    this.#own.set(address.port, count.connections)
+    return count
   }
 
   control(address: Address, action: ServerAction): Promise<void> {

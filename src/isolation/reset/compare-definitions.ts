@@ -60,11 +60,13 @@ export async function compareDefinitions(
     wantedPlaces.set(name, [...changed.flatMap(({ key }) => known.get(key) ?? []), ...removed].map(placeOf))
   }
   return diff(
-    await readQualified(client, touched, places),
-    [...wantedPlaces.values()].some(({ length }) => length > 0)
-      ? await pristine.open((copy) => readQualified(copy, touched, wantedPlaces))
-      : [],
+    hasPlaces(places) ? await readQualified(client, touched, places) : [],
+    hasPlaces(wantedPlaces) ? await pristine.open((copy) => readQualified(copy, touched, wantedPlaces)) : [],
   )
+}
+
+function hasPlaces(places: Places): boolean {
+  return [...places.values()].some(({ length }) => length > 0)
 }
 
 /** With qualified names, whatever path the user's sessions have. */

@@ -79,6 +79,8 @@ async function readDigest(client: Client, sizes: readonly string[]): Promise<str
 /**
  * Gives the planner back what it knew: the emptying of a table, and ANALYZE, leave other numbers than a clone has, and
  * with them other plans. Where ANALYZE had described what the template has, it does so again.
+ *
+ * @returns the digest of the statistics afterwards
  */
 export async function restorePlannerStatistics(
   client: Client,

@@ -38,15 +38,17 @@ export async function restoreSequences(client: Client, sequences: readonly Seque
     [sequences.map(({ name }) => name)],
   )
   const valueOf = new Map(rows.map(({ name, value }) => [name, value]))
-  const moved = sequences.filter(({ name, lastValue, isCalled }) => valueOf.get(name) !== (isCalled ? lastValue : null))
-  // The function tells nothing of one that was not called, and it may have been set to another first value.
-  const rest = sequences.filter((sequence) => (!sequence.isCalled || sequence.isCached) && !moved.includes(sequence))
-  const cached = sequences.filter(({ isCached }) => isCached)
+  // The function returns nothing for a sequence that was not called, though it may have another first value now; and a
+  // cached one may be back where it stood while sessions keep values of it.
+  const suspects = sequences.filter(
+    ({ name, lastValue, isCalled, isCached }) => isCached || !isCalled || valueOf.get(name) !== lastValue,
+  )
+  const cached = suspects.filter(({ isCached }) => isCached)
   if (cached.length > 0) {
-    // Unlike setval() this makes sessions forget the values that they keep, which they may do of one that was set back.
+    // Unlike setval() this makes sessions forget the values that they keep.
     await client.query(cached.map(({ name }) => `ALTER SEQUENCE ${name} RESTART`).join('; '))
   }
-  await setValues(client, [...moved, ...rest])
+  await setValues(client, suspects)
 }
 
 async function setValues(client: Client, sequences: readonly SequenceState[]): Promise<void> {
