@@ -230,11 +230,7 @@ export class PostgresAdmin {
   /** All that is there beside the main database and what is `known`. */
   async survey(database: string, known: ServerObjects = NO_OBJECTS): Promise<PostgresSurvey> {
     const { user } = this.address
-    return surveyPostgres((text, values) => this.#asking.query<PostgresSurvey>(text, values), {
-      database,
-      user,
-      known,
-    })
+    return surveyPostgres(this.#asking, { database, user, known })
   }
 
   /** The names under which sessions are connected to a database. */

@@ -1,4 +1,4 @@
-import type { QueryResult } from 'pg'
+import type { Pool } from 'pg'
 
 /** What belongs to the whole server, by name, as far as a template's steps make it and can be rid of it. */
 export interface ServerObjects {
@@ -28,10 +28,18 @@ const OURS = '^vitest_infra_'
 /** The first id of an object that initdb has not made. */
 const FIRST_ID = 16_384
 const BOOTSTRAP_ROLE = 10
+/** What initdb grants on template1, in the words of `aclexplode`; on others it leaves PostgreSQL's default. */
+const TEMPLATE1_PRIVILEGES = `ARRAY['0 CONNECT f', '${BOOTSTRAP_ROLE} CONNECT f', '${BOOTSTRAP_ROLE} CREATE f',
+  '${BOOTSTRAP_ROLE} TEMPORARY f']`
 
 /** A role that was taken out of the way is known as well. */
 function isKnown(role: string): string {
   return `(pg_get_userbyid(${role}) = ANY ($3::text[]) OR starts_with(pg_get_userbyid(${role}), '${ASIDE}'))`
+}
+
+/** An access control list, in an order of its own. */
+function privileges(acl: string): string {
+  return `ARRAY(SELECT concat_ws(' ', grantee, privilege_type, is_grantable) FROM aclexplode(${acl}) ORDER BY 1)`
 }
 
 /** What a database consists of, as far as it can be made without a table. */
@@ -75,25 +83,48 @@ const STATE = `
   UNION ALL SELECT concat('database ', datname) FROM pg_database
     WHERE datname NOT IN ('postgres', 'template0', 'template1', $1, $2) AND datname !~ '${OURS}'
       AND datname <> ALL ($4::text[])
-  UNION ALL SELECT concat_ws(' ', 'attributes of', datname, datdba, datconnlimit, datistemplate, datallowconn,
-      coalesce(datacl, acldefault('d', datdba)), shobj_description(oid, 'pg_database'))
-    FROM pg_database WHERE datname IN ('template1', current_database())
+  UNION ALL SELECT concat_ws(' ', 'attributes of', datname, datdba, datconnlimit, datistemplate, datallowconn, datacl)
+    FROM pg_database WHERE datname IN ('template1', current_database()) AND (datdba <> ${BOOTSTRAP_ROLE}
+      OR datconnlimit <> -1 OR datistemplate <> (datname = 'template1') OR NOT datallowconn
+      OR ${privileges("coalesce(datacl, acldefault('d', datdba))")} <> CASE datname
+        WHEN 'template1' THEN ${TEMPLATE1_PRIVILEGES} ELSE ${privileges(`acldefault('d', ${BOOTSTRAP_ROLE})`)} END)
+  UNION ALL SELECT concat_ws(' ', 'comment on', datname, description)
+    FROM pg_database JOIN pg_shdescription ON objoid = pg_database.oid AND classoid = 'pg_database'::regclass
+    WHERE datname IN ('template1', current_database())
+      AND description NOT IN ('default template for new databases', 'default administrative connection database')
   UNION ALL SELECT concat('object ', catalog.oid) FROM (${OBJECT_CATALOGS.map((name) => `SELECT oid FROM ${name}`).join(' UNION ALL ')}) catalog
     WHERE oid >= ${FIRST_ID} AND current_database() <> $1
   UNION ALL SELECT concat_ws(' ', 'privileges of', nspname, nspacl) FROM pg_namespace
-    WHERE oid < ${FIRST_ID} AND current_database() <> $1`
+    LEFT JOIN pg_init_privs ON classoid = 'pg_namespace'::regclass AND objoid =
+      CASE nspname WHEN 'information_schema' THEN 'pg_catalog'::regnamespace ELSE pg_namespace.oid END
+    WHERE pg_namespace.oid < ${FIRST_ID} AND nspacl IS DISTINCT FROM initprivs AND current_database() <> $1`
 
-const SURVEY = `
+/** `GRANT … ON PARAMETER`, from PostgreSQL 15 on. */
+const PARAMETERS = `
+  UNION ALL SELECT concat_ws(' ', 'parameter', parname, paracl) FROM pg_parameter_acl`
+
+const selectSurvey = (state: string) => `
   SELECT
-    (SELECT coalesce(md5(string_agg(line, ' ' ORDER BY line)), '') FROM (${STATE}) AS state (line)) AS state,
+    (SELECT coalesce(md5(string_agg(line, ' ' ORDER BY line)), '') FROM (${state}) AS state (line)) AS state,
     ARRAY(SELECT datname::text FROM pg_database WHERE datname ~ '${TEMPLATES}' ORDER BY oid) AS templates,
     ARRAY(SELECT datname::text FROM pg_database WHERE datname ~ '${OURS}' AND datname !~ '${TEMPLATES}') AS leftovers`
 
-/** Looks at a server as a whole, from its maintenance database, where `query` asks; `database` is the main one. Of what is `known` its state says nothing. */
+/**
+ * Looks at a server as a whole, over a connection to its maintenance database; `database` is the main one. Of what is
+ * `known` its state says nothing.
+ */
 export async function surveyPostgres(
-  query: (text: string, values: unknown[]) => Promise<QueryResult<PostgresSurvey>>,
+  connection: Pick<Pool, 'query'>,
   { database, user, known }: { readonly database: string; readonly user: string; readonly known: ServerObjects },
 ): Promise<PostgresSurvey> {
-  const { rows } = await query(SURVEY, [database, user, known.roles, known.databases, known.settings])
+  const catalogs = await connection.query<{ name: string | null }>("SELECT to_regclass('pg_parameter_acl') AS name")
+  const state = catalogs.rows[0]?.name ? STATE + PARAMETERS : STATE
+  const { rows } = await connection.query<PostgresSurvey>(selectSurvey(state), [
+    database,
+    user,
+    known.roles,
+    known.databases,
+    known.settings,
+  ])
   return rows[0] ?? { state: '', templates: [], leftovers: [] }
 }

@@ -385,7 +385,10 @@ test.for([
   'REVOKE TEMP ON DATABASE postgres FROM PUBLIC',
   'ALTER DATABASE postgres CONNECTION LIMIT 50',
   "COMMENT ON DATABASE postgres IS 'ours'",
+  'ALTER DATABASE template1 ALLOW_CONNECTIONS false',
   'ALTER ROLE postgres NOREPLICATION',
+  'GRANT SET ON PARAMETER log_statement TO PUBLIC',
+  'GRANT CREATE ON SCHEMA information_schema TO PUBLIC',
 ])('a server on which somebody ran "%s" is replaced', async (statement) => {
   const project = await Project.create()
   const given: InfraOptions = { services: ['postgres'], postgres: { database: 'postgres' } }
