@@ -3,6 +3,7 @@ import type { PostgresAddress } from '../environment/variable-set.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { LastUse } from './lease-broker.ts'
 import { type CatalogState, findChanged, readCatalogs } from './reset/catalog-state.ts'
+import { computedDifferently, digestRows } from './reset/computed-rows.ts'
 import { restoreLargeObjects } from './reset/large-objects.ts'
 import { type LateStatement, readLateStatements } from './reset/late-statements.ts'
 import { awaitTransactions, explainFailure } from './reset/open-transactions.ts'
@@ -92,7 +93,9 @@ async function restoreAll(client: Client, options: ResetOptions, from: string): 
     : { dropped: [], state: mark.state }
   const identities = await readIdentities(client, relations)
   const compared = { since: mark.since, before: mark.identities, now: identities }
-  await restoreRows(client, pristine, await findWritten(client, relations, compared))
+  const written = await findWritten(client, relations, compared)
+  await restoreRows(client, pristine, written)
+  await assertComputedAlike(client, pristine, { written, database: address.database })
   await restoreSequences(client, sequences)
   const digest = await restorePlannerStatistics(client, statistics, {
     since: mark.since,
@@ -103,12 +106,37 @@ async function restoreAll(client: Client, options: ResetOptions, from: string): 
 }
 
 async function restoreRows(client: Client, pristine: PristineCopy, written: readonly StoredRelation[]): Promise<void> {
+  const { alwaysFired, foreignKeys } = pristine.content
   const tables = written.filter(({ kind }) => kind === 'table')
   const filled = tables.filter(({ rows }) => rows > 0)
-  await runAll(client, planEmptying(tables, pristine.content.foreignKeys))
-  await pristine.rows.copy(client, filled)
   const views = written.filter(({ kind }) => kind === 'materialized view')
+  const names = new Set(written.map(({ name }) => name))
+  const fired = alwaysFired.filter(({ table }) => (table === null ? views.length > 0 : names.has(table)))
+  await runAll(
+    client,
+    fired.map(({ disable }) => disable),
+  )
+  await runAll(client, planEmptying(tables, foreignKeys))
+  await pristine.rows.copy(client, filled)
   await runAll(client, views.map(refreshStatement))
+  await runAll(
+    client,
+    fired.map(({ enable }) => enable),
+  )
+}
+
+async function assertComputedAlike(
+  client: Client,
+  pristine: PristineCopy,
+  { written, database }: { readonly written: readonly StoredRelation[]; readonly database: string },
+): Promise<void> {
+  const computed = written.filter(({ isComputed, isPopulated }) => isComputed && isPopulated)
+  const wanted = await pristine.digestRows(computed)
+  const found = await digestRows(client, computed)
+  const differing = computed.find((_, index) => found[index] !== wanted[index])
+  if (differing) {
+    throw computedDifferently(database, differing)
+  }
 }
 
 function refreshStatement({ name, isPopulated }: StoredRelation): string {

@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 import type { OpenPristine } from './reset-client.ts'
-import type { StoredRelation } from './stored-relations.ts'
+import { type StoredRelation, WHOLE_ROW } from './stored-relations.ts'
 
 const FIRST_BATCH = 20
 const MAX_BATCH = 5_000
@@ -57,9 +57,6 @@ export class RowCopier {
     }
   }
 }
-
-/** As its type prints it: `t::text` would be a column of that name, or what a cast of the user's makes of the row. */
-const WHOLE_ROW = 'record_out(t.*)::text'
 
 async function insertRows(to: Client, { name, columns }: StoredRelation, rows: readonly unknown[]): Promise<void> {
   const target = columns === '' ? name : `${name} (${columns})`

@@ -1,6 +1,8 @@
 import type { PostgresAddress } from '../../environment/variable-set.ts'
+import { type AlwaysFired, readAlwaysFired } from './always-fired.ts'
 import { type CatalogState, readCatalogs } from './catalog-state.ts'
 import { type Catalog, readCatalogList } from './catalogs.ts'
+import { digestRows } from './computed-rows.ts'
 import { RowCopier } from './copy-rows.ts'
 import { readStored, type StoredRow } from './definition-rows.ts'
 import { type ForeignKey, readForeignKeys } from './foreign-keys.ts'
@@ -22,6 +24,7 @@ export interface TemplateContent {
   readonly relations: readonly StoredRelation[]
   readonly identities: Identities
   readonly foreignKeys: readonly ForeignKey[]
+  readonly alwaysFired: readonly AlwaysFired[]
   readonly sequences: readonly SequenceState[]
   readonly largeObjects: readonly RowCount[]
   readonly statistics: PlannerStatistics
@@ -63,12 +66,18 @@ export class PristineCopy {
         relations,
         identities: await readIdentities(client, relations),
         foreignKeys: await readForeignKeys(client),
+        alwaysFired: await readAlwaysFired(client),
         sequences: await readSequences(client),
         largeObjects: await countLargeObjects(client, since),
         statistics: await readPlannerStatistics(client, since),
       }
     })
     return new PristineCopy(content, open)
+  }
+
+  /** What {@link digestRows} finds here. */
+  async digestRows(relations: readonly StoredRelation[]): Promise<readonly string[]> {
+    return relations.length === 0 ? [] : this.open((client) => digestRows(client, relations))
   }
 
   /** All rows of catalogs; read when they are needed, which is seldom, and once. */

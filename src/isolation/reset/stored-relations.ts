@@ -11,9 +11,14 @@ export interface StoredRelation {
   readonly rows: number
   /** Whether its file has pages, with rows or without. */
   readonly isFilled: boolean
+  /** Whether PostgreSQL computes what it stores there, or a part of it: a materialised view, a generated column. */
+  readonly isComputed: boolean
   /** False for a materialised view that was not filled from its query yet. */
   readonly isPopulated: boolean
 }
+
+/** A row `t` as its type prints it: `t::text` would be a column of that name, or what a cast of the user's makes of the row. */
+export const WHOLE_ROW = 'record_out(t.*)::text'
 
 /**
  * What tells relations from others of the same name and definition: their ids, and how many columns they ever had. They
@@ -45,6 +50,7 @@ export async function readRelations(client: Client, since: Since): Promise<reado
   const { rows: found } = await client.query<Omit<StoredRelation, 'rows' | 'isFilled'>>(`
     SELECT CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'table' END AS kind,
       format('%I.%I', n.nspname, c.relname) AS name, c.relispopulated AS "isPopulated",
+      c.relkind = 'm' OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attgenerated = 's') AS "isComputed",
       (SELECT coalesce(string_agg(quote_ident(attname), ', ' ORDER BY attnum), '') FROM pg_attribute
         WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '') AS columns
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

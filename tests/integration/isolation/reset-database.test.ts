@@ -273,3 +273,58 @@ test.for<[what: string, template: string, change: string, look: string]>([
     expect((await lab.client.query(look)).rows, `round ${round}`).toEqual(rows)
   }
 })
+
+test('resetDatabase() gives rows back where triggers and rules always fire', async () => {
+  const lab = await openResetLab(`
+    CREATE TABLE t (n int); CREATE TABLE log (what text); INSERT INTO t VALUES (1); INSERT INTO log VALUES ('template');
+    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (tg_op); RETURN NULL; END $$;
+    CREATE FUNCTION raise_n() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.n = NEW.n + 1; RETURN NEW; END $$;
+    CREATE TRIGGER "on insert" AFTER INSERT ON t EXECUTE FUNCTION note(); ALTER TABLE t ENABLE ALWAYS TRIGGER "on insert";
+    CREATE TRIGGER on_truncate AFTER TRUNCATE ON t EXECUTE FUNCTION note(); ALTER TABLE t ENABLE REPLICA TRIGGER on_truncate;
+    CREATE TRIGGER raise_n BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION raise_n(); ALTER TABLE t ENABLE ALWAYS TRIGGER raise_n;
+    CREATE TABLE parted (n int) PARTITION BY RANGE (n); CREATE TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (100);
+    CREATE TRIGGER raise_n BEFORE INSERT ON parted FOR EACH ROW EXECUTE FUNCTION raise_n();
+    INSERT INTO part VALUES (1); ALTER TABLE part ENABLE ALWAYS TRIGGER raise_n;
+    CREATE TABLE ruled (n int); INSERT INTO ruled VALUES (1);
+    CREATE RULE noted AS ON INSERT TO ruled DO ALSO INSERT INTO log VALUES ('rule'); ALTER TABLE ruled ENABLE ALWAYS RULE noted;
+    CREATE MATERIALIZED VIEW total AS SELECT sum(n) FROM ruled;
+    CREATE FUNCTION note_command() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (tg_tag); END $$;
+    CREATE EVENT TRIGGER noted ON ddl_command_end WHEN TAG IN ('REFRESH MATERIALIZED VIEW') EXECUTE FUNCTION note_command();
+    ALTER EVENT TRIGGER noted ENABLE ALWAYS`)
+  for (const round of [1, 2]) {
+    await lab.client.query('INSERT INTO t VALUES (5); INSERT INTO part VALUES (6); UPDATE ruled SET n = 7')
+    await lab.client.query('REFRESH MATERIALIZED VIEW total')
+    await lab.reset()
+    expect(await describeDatabase(lab.client), `round ${round}`).toEqual(await describeDatabase(lab.pristine))
+  }
+})
+
+test.for<[what: string, template: string, change: string, other: string, remedy: string]>([
+  [
+    'a materialized view that the template has not refreshed',
+    'CREATE TABLE t (n int); CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM t; INSERT INTO t VALUES (1)',
+    'REFRESH MATERIALIZED VIEW totals',
+    'INSERT INTO t VALUES (2)',
+    'Refresh it at the end of your migrations or seeds',
+  ],
+  [
+    'a generated column whose function was replaced',
+    `CREATE FUNCTION twice(n int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT n * 2';
+     CREATE TABLE t (n int, twice int GENERATED ALWAYS AS (twice(n)) STORED); INSERT INTO t VALUES (1);
+     CREATE OR REPLACE FUNCTION twice(n int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT n + n + 1'; CREATE TABLE other (n int)`,
+    'UPDATE t SET n = 5',
+    'INSERT INTO other VALUES (1)',
+    'Have the migration that replaces a function',
+  ],
+])('resetDatabase() does not call %s the same', async ([, template, change, other, remedy]) => {
+  const lab = await openResetLab(template)
+  await lab.client.query(other)
+  await lab.reset()
+  expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
+
+  await lab.client.query(change)
+  await expect(lab.reset()).rejects.toMatchObject({
+    code: 'INFRA_LEASE_FAILED',
+    remedy: expect.stringContaining(remedy) as string,
+  })
+})

@@ -9,6 +9,7 @@ function tables(...names: string[]): StoredRelation[] {
     columns: 'id',
     rows: 0,
     isFilled: false,
+    isComputed: false,
     isPopulated: true,
   }))
 }
