@@ -1,10 +1,31 @@
+import { availableParallelism } from 'node:os'
 import { infra } from 'vitest-infra/plugin'
 import { defineConfig } from 'vitest/config'
 import { SummaryReporter } from './tests/support/summary-reporter.ts'
 
+/** Nothing in them depends on which Vitest it is, or on its pool. */
+const ONE_VITEST = [
+  'custom-services',
+  'external',
+  'failures',
+  'kept-stacks',
+  'killed',
+  'secrets',
+  'seeds',
+  'snapshots',
+].map((name) => `tests/e2e/${name}.test.ts`)
+
+/** They wait for nothing. */
+const QUICK_FAULTS = ['keeper-requests', 'local-processes'].map((name) => `tests/faults/${name}.test.ts`)
+
+const ON_CONSUMERS = { globalSetup: ['tests/e2e/consumers.ts'], testTimeout: 240_000, hookTimeout: 240_000 }
+
+// `npm test` runs all projects but those whose names end in ":rest".
 export default defineConfig({
   test: {
     reporters: ['default', new SummaryReporter()],
+    // Vitest leaves one processor to itself. Here most workers wait for servers, engines and other runs of Vitest.
+    maxWorkers: availableParallelism(),
     projects: [
       {
         // Some start processes, which a busy machine takes its time for.
@@ -27,22 +48,22 @@ export default defineConfig({
       },
       {
         // Runs consumer projects, through the real Vitest, on the packed package.
-        test: {
-          name: 'e2e',
-          include: ['tests/e2e/*.test.ts'],
-          globalSetup: ['tests/e2e/consumers.ts'],
-          testTimeout: 240_000,
-          hookTimeout: 240_000,
-        },
+        test: { name: 'e2e', include: ['tests/e2e/*.test.ts'], ...ON_CONSUMERS },
+      },
+      {
+        // The same with the older Vitest, and with the newest in the pools that are not its default.
+        test: { name: 'e2e:rest', include: ['tests/e2e/*.test.ts'], exclude: ONE_VITEST, ...ON_CONSUMERS },
       },
       {
         // Ends runs, workers and servers where it hurts. `npm run faults` goes on with kills at random.
+        test: { name: 'faults', include: QUICK_FAULTS, ...ON_CONSUMERS },
+      },
+      {
         test: {
-          name: 'faults',
+          name: 'faults:rest',
           include: [process.env['FAULTS_ALONE'] ? 'tests/faults/alone/*.test.ts' : 'tests/faults/*.test.ts'],
-          globalSetup: ['tests/e2e/consumers.ts'],
-          testTimeout: 240_000,
-          hookTimeout: 240_000,
+          exclude: QUICK_FAULTS,
+          ...ON_CONSUMERS,
         },
       },
       {

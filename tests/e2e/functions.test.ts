@@ -40,8 +40,10 @@ function usersIn(stdout: string): string[] {
   return stdout.match(/^users \d+$/gm)?.toSorted() ?? []
 }
 
-test('functions of one text that close over other values make templates of their own', async () => {
-  const config = `import { infra } from 'vitest-infra/plugin'
+test.for(inject('newest'))(
+  'functions of one text that close over other values make templates of their own',
+  async (consumer) => {
+    const config = `import { infra } from 'vitest-infra/plugin'
     ${FUNCTIONS}
     const named = (count) => ({ name: 'users', files: [], run: users(count) })
     const keyed = (count) => ({ ...named(count), key: 'users ' + count })
@@ -56,16 +58,17 @@ test('functions of one text that close over other values make templates of their
       services: ['postgres'],
       templates: Object.fromEntries(Object.entries(templates).map(([name, seeds]) => [name, { seeds }])),
     })] }`
-  const kinds = ['factory', 'bound', 'method', 'step', 'key']
-  const tests = kinds.flatMap((kind, index) => [
-    [`test/${kind}-small.test.ts`, countingTest(`${kind}Small`, index + 1)],
-    [`test/${kind}-big.test.ts`, countingTest(`${kind}Big`, (index + 1) * 10)],
-  ])
-  const files = { 'vitest.config.ts': config, ...Object.fromEntries(tests) }
-  const run = await runVitest('external', { consumer: inject('consumer'), env, files })
-  expect(run.stdout).toContain('Test Files  10 passed (10)')
-  expect(run.exitCode).toBe(0)
-})
+    const kinds = ['factory', 'bound', 'method', 'step', 'key']
+    const tests = kinds.flatMap((kind, index) => [
+      [`test/${kind}-small.test.ts`, countingTest(`${kind}Small`, index + 1)],
+      [`test/${kind}-big.test.ts`, countingTest(`${kind}Big`, (index + 1) * 10)],
+    ])
+    const files = { 'vitest.config.ts': config, ...Object.fromEntries(tests) }
+    const run = await runVitest('external', { consumer, env, files })
+    expect(run.stdout).toContain('Test Files  10 passed (10)')
+    expect(run.exitCode).toBe(0)
+  },
+)
 
 describe.each(inject('consumers'))('$name', (consumer) => {
   test('projects whose functions look alike and differ are an error that says what to do', async () => {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, inject, test } from 'vitest'
-import { poolOptionsOf } from './support/pools.ts'
+import { RUNNERS_AND_KEPT_MODULES } from './support/pools.ts'
 import { startVitest, type VitestRun } from './support/run-vitest.ts'
 
 /** What was attached to tests, by their names. */
@@ -23,10 +23,9 @@ function logIn(stderr: string, test: string): readonly string[] {
   )
 }
 
-describe.each(inject('consumers'))('$name', (consumer) => {
-  const options = poolOptionsOf(consumer)
-
-  test.for(options)("a failed test has its database's lines of the log, and no other has, with %s", async (option) => {
+test.for(RUNNERS_AND_KEPT_MODULES)(
+  "a failed test has its database's lines of the log, and no other has, in $name",
+  async ({ consumer, option }) => {
     const run = await startVitest('failures', { consumer, args: ['run', option, 'customers', 'fixture'] })
     const { stdout, stderr } = await run.ended
     expect(stdout).toContain('Tests  6 failed | 3 passed | 1 expected fail (10)')
@@ -60,8 +59,10 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(stderr.match(/PostgreSQL's log for/g)).toHaveLength(5)
     expect(JSON.stringify(artifacts)).not.toMatch(/a%20secret|of nobody/)
     expect(stderr).not.toContain('stays until')
-  })
+  },
+)
 
+describe.each(inject('consumers'))('$name', (consumer) => {
   test('a long log is cut, stands in front of the errors, and a suite whose hooks fail has one, too', async () => {
     const run = await startVitest('failures', { consumer, args: ['run', 'many'], terminal: true })
     const { stdout } = await run.ended

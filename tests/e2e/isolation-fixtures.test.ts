@@ -1,12 +1,11 @@
-import { describe, expect, inject, test } from 'vitest'
-import { poolOptionsOf } from './support/pools.ts'
+import { expect, test } from 'vitest'
+import { RUNNERS_AND_KEPT_MODULES } from './support/pools.ts'
 import { runVitest } from './support/run-vitest.ts'
 
-describe.each(inject('consumers'))('$name', (consumer) => {
-  const choices = poolOptionsOf(consumer)
-
-  test.for(choices)("fixtures compose with the user's, and clean up whatever happened, with %s", async (choice) => {
-    const run = await runVitest('isolation-fixtures', { consumer, args: ['run', '--maxWorkers=2', choice] })
+test.for(RUNNERS_AND_KEPT_MODULES)(
+  "fixtures compose with the user's, and clean up whatever happened, in $name",
+  async ({ consumer, option }) => {
+    const run = await runVitest('isolation-fixtures', { consumer, args: ['run', '--maxWorkers=2', option] })
     expect(run.stdout).toContain('Tests  21 passed (21)')
     expect(run.stdout + run.stderr).not.toMatch(/Unhandled|57P01/)
     expect(run.stderr.match(/^infra {2}\S+ > .* left .*$/gm)).toEqual([
@@ -14,5 +13,5 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       'infra  test/ends.test.ts > clocks that stand still left 1 connection open: "vitest-infra database" (1)',
     ])
     expect(run.exitCode).toBe(0)
-  })
-})
+  },
+)

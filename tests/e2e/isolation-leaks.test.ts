@@ -1,6 +1,7 @@
 import { describe, expect, inject, test } from 'vitest'
+import type { Consumer } from './consumers.ts'
 import { sortedLines } from './support/plain.ts'
-import { POOLS } from './support/pools.ts'
+import { RUNNERS } from './support/pools.ts'
 import { runVitest } from './support/run-vitest.ts'
 
 const LEAKS = 'infra  test/leaky.test.ts left 3 connections open: "api" (2), "reports" (1)'
@@ -17,13 +18,23 @@ function leaksIn(stderr: string): string {
   return sortedLines(stderr.match(/^infra {2}\S+ left .*$/gm)?.join('\n') ?? '')
 }
 
+/** The lines about files that leave something, and how the tests of all files ended. */
+async function leaksWith(option: string, consumer: Consumer): Promise<{ leaks: string; tests: string | undefined }> {
+  const { stdout, stderr } = await runVitest('isolation-leaks', { consumer, args: ['run', option] })
+  return { leaks: leaksIn(stderr), tests: /Tests {2}(.*)/.exec(stdout)?.[1] }
+}
+
+const NAMED = { leaks: LEAKS, tests: '1 failed | 3 passed (4)' }
+
+test.for(RUNNERS)('a file that leaves connections open is named, and no other, in $name', async (runner) => {
+  expect(await leaksWith(runner.option, runner.consumer)).toEqual(NAMED)
+})
+
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for([...POOLS.map((pool) => [`--pool=${pool}`]), ['--sequence.hooks=list'], ['--sequence.hooks=parallel']])(
+  test.for(['--sequence.hooks=list', '--sequence.hooks=parallel'])(
     'a file that leaves connections open is named, and no other, with %s',
-    async (options) => {
-      const run = await runVitest('isolation-leaks', { consumer, args: ['run', ...options] })
-      expect(leaksIn(run.stderr)).toBe(LEAKS)
-      expect(run.stdout).toContain('Tests  1 failed | 3 passed (4)')
+    async (option) => {
+      expect(await leaksWith(option, consumer)).toEqual(NAMED)
     },
   )
 

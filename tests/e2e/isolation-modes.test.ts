@@ -1,6 +1,6 @@
 import { describe, expect, inject, test } from 'vitest'
 import { sortedLines } from './support/plain.ts'
-import { poolsOf } from './support/pools.ts'
+import { RUNNERS } from './support/pools.ts'
 import { runVitest } from './support/run-vitest.ts'
 
 /** What the files of `test/count` said, sorted: how many visits there were, and where. */
@@ -19,33 +19,33 @@ function projects(options: Record<string, object>, test: object): string {
     export default { test: { projects: [${inline.join()}] } }`
 }
 
-describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for(poolsOf(consumer))(
-    "isolation: 'worker' has the files of a worker share, one after the other, in %s",
-    async (pool) => {
-      const run = await runVitest('isolation-modes', { consumer, args: ['run', `--pool=${pool}`] })
-      const { visits, databases } = visitsIn(run.stdout)
-      expect(visits).toEqual([1, 2, 3, 4, 5, 6])
-      expect(databases).toEqual([expect.stringMatching(/^[0-9a-f]{8}_\d+_\d+$/)])
-      expect(run.exitCode).toBe(0)
-    },
-  )
-
-  test.for(poolsOf(consumer))('projects of every mode stand side by side in %s', async (pool) => {
-    const config = projects(
-      { file: {}, worker: { isolation: 'worker' }, shared: { isolation: 'shared' } },
-      { include: ['test/count/*.test.ts'], pool, maxWorkers: 1 },
-    )
-    const run = await runVitest('isolation-modes', { consumer, files: { 'vitest.config.ts': config } })
+test.for(RUNNERS)(
+  "isolation: 'worker' has the files of a worker share, one after the other, in $name",
+  async ({ consumer, option }) => {
+    const run = await runVitest('isolation-modes', { consumer, args: ['run', option] })
     const { visits, databases } = visitsIn(run.stdout)
-    expect(visits).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6])
-    // Vitest 4 gives all files of a vm pool to the one worker at once: it keeps its database, which is reset.
-    const filesShare = pool.startsWith('vm') && consumer.name === 'Vitest 4'
-    expect(databases).toHaveLength((filesShare ? 1 : 6) + 1 + 1)
-    expect(databases).toContain('app')
+    expect(visits).toEqual([1, 2, 3, 4, 5, 6])
+    expect(databases).toEqual([expect.stringMatching(/^[0-9a-f]{8}_\d+_\d+$/)])
     expect(run.exitCode).toBe(0)
-  })
+  },
+)
 
+test.for(RUNNERS)('projects of every mode stand side by side in $name', async ({ consumer, pool }) => {
+  const config = projects(
+    { file: {}, worker: { isolation: 'worker' }, shared: { isolation: 'shared' } },
+    { include: ['test/count/*.test.ts'], pool, maxWorkers: 1 },
+  )
+  const run = await runVitest('isolation-modes', { consumer, files: { 'vitest.config.ts': config } })
+  const { visits, databases } = visitsIn(run.stdout)
+  expect(visits).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6])
+  // Vitest 4 gives all files of a vm pool to the one worker at once: it keeps its database, which is reset.
+  const filesShare = pool.startsWith('vm') && consumer.vitestMajor === 4
+  expect(databases).toHaveLength((filesShare ? 1 : 6) + 1 + 1)
+  expect(databases).toContain('app')
+  expect(run.exitCode).toBe(0)
+})
+
+describe.each(inject('consumers'))('$name', (consumer) => {
   test('projects and files choose their templates, before anything is imported', async () => {
     const config = projects(
       { default: {}, reference: { template: 'reference' }, scenario: { template: 'scenario' } },
@@ -65,9 +65,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   })
 })
 
-describe('the newest Vitest', () => {
-  const consumer = inject('consumer')
-
+describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   test("isolation: 'worker' is not reset where modules are kept", async () => {
     const run = await runVitest('isolation-modes', { consumer, args: ['run', '--no-isolate'] })
     expect(visitsIn(run.stdout)).toEqual({ visits: [1, 2, 3, 4, 5, 6], databases: [expect.any(String)] })

@@ -1,10 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, inject, test } from 'vitest'
-import { POOLS } from './support/pools.ts'
+import { describe, expect, inject, test } from 'vitest'
+import { NEWEST_RUNNERS } from './support/pools.ts'
 import { runVitest, startVitest } from './support/run-vitest.ts'
-
-const consumer = inject('consumer')
 
 const COUNT = ['test/1', 'test/2', 'test/3', 'test/4', 'test/5']
 const LIKE_IT = `import { ownServer } from '../src/own-server.ts'\nownServer()\n`
@@ -34,8 +32,8 @@ const KILLED = `
     process.kill(process.pid, 'SIGKILL')
   })`
 
-test.for(POOLS)('every file has a server of its own, like new, in %s', async (pool) => {
-  const run = await runVitest('isolation-servers', { consumer, args: ['run', `--pool=${pool}`] })
+test.for(NEWEST_RUNNERS)('every file has a server of its own, like new, in $name', async ({ consumer, option }) => {
+  const run = await runVitest('isolation-servers', { consumer, args: ['run', option] })
   expect(run.stdout).toContain('Tests  19 passed (19)')
   expect(visitsIn(run.stdout).visits).toEqual([1, 1, 1, 1, 1, 1])
   expect(run.stderr.match(/template "\w+" built/g)?.sort()).toEqual([
@@ -45,9 +43,9 @@ test.for(POOLS)('every file has a server of its own, like new, in %s', async (po
   expect(run).toMatchObject({ exitCode: 0, created: ['postgres'] })
 })
 
-test.for(['forks', 'vmThreads'].filter((pool) => POOLS.includes(pool)))(
-  "with isolation: 'worker' the files of a worker share its server in %s",
-  async (pool) => {
+test.for(NEWEST_RUNNERS.filter(({ pool }) => ['forks', 'vmThreads'].includes(pool)))(
+  "with isolation: 'worker' the files of a worker share its server in $name",
+  async ({ consumer, pool }) => {
     const files = config({ isolation: 'worker' }, { pool, fileParallelism: false })
     const run = await runVitest('isolation-servers', { consumer, files, args: ['run', ...COUNT] })
     expect(visitsIn(run.stdout)).toEqual({ visits: [1, 2, 3, 4, 5], servers: 1 })
@@ -55,19 +53,11 @@ test.for(['forks', 'vmThreads'].filter((pool) => POOLS.includes(pool)))(
   },
 )
 
-test('a worker that keeps modules keeps its server, which is reset between files', async () => {
-  const args = ['run', '--no-isolate', '--maxWorkers=1', ...COUNT]
-  const run = await runVitest('isolation-servers', { consumer, args })
-  expect(visitsIn(run.stdout)).toEqual({ visits: [1, 1, 1, 1, 1], servers: 1 })
-  expect(run.stdout).toContain('Tests  15 passed (15)')
-  expect(run.exitCode).toBe(0)
-})
-
-test.for(['forks', 'vmForks'].filter((pool) => POOLS.includes(pool)))(
-  'a killed worker gives its server back, which is like new again, in %s',
-  async (pool) => {
+test.for(NEWEST_RUNNERS.filter(({ pool }) => ['forks', 'vmForks'].includes(pool)))(
+  'a killed worker gives its server back, which is like new again, in $name',
+  async ({ consumer, option }) => {
     const files = { 'test/killed.test.ts': KILLED, 'test/6.test.ts': LIKE_IT, 'test/7.test.ts': LIKE_IT }
-    const run = await startVitest('isolation-servers', { consumer, files, args: ['run', `--pool=${pool}`] })
+    const run = await startVitest('isolation-servers', { consumer, files, args: ['run', option] })
     const { stdout, exitCode } = await run.ended
     const { visits } = visitsIn(stdout)
     expect(visits).toEqual(visits.map(() => 1))
@@ -79,15 +69,25 @@ test.for(['forks', 'vmForks'].filter((pool) => POOLS.includes(pool)))(
   },
 )
 
-test('in watch mode an edited migration reaches the servers', async () => {
-  const run = await startVitest('isolation-servers', { consumer, args: ['watch', 'test/1', 'test/templates'] })
-  await run.said('Waiting for file changes')
-  await run.write(
-    'fixtures/postgres/migrations/001_customers.sql',
-    `CREATE TABLE customers (id integer GENERATED ALWAYS AS IDENTITY, name text NOT NULL);
+describe.each(inject('newest'))('the newest Vitest', (consumer) => {
+  test('a worker that keeps modules keeps its server, which is reset between files', async () => {
+    const args = ['run', '--no-isolate', '--maxWorkers=1', ...COUNT]
+    const run = await runVitest('isolation-servers', { consumer, args })
+    expect(visitsIn(run.stdout)).toEqual({ visits: [1, 1, 1, 1, 1], servers: 1 })
+    expect(run.stdout).toContain('Tests  15 passed (15)')
+    expect(run.exitCode).toBe(0)
+  })
+
+  test('in watch mode an edited migration reaches the servers', async () => {
+    const run = await startVitest('isolation-servers', { consumer, args: ['watch', 'test/1', 'test/templates'] })
+    await run.said('Waiting for file changes')
+    await run.write(
+      'fixtures/postgres/migrations/001_customers.sql',
+      `CREATE TABLE customers (id integer GENERATED ALWAYS AS IDENTITY, name text NOT NULL);
      INSERT INTO customers (name) VALUES ('edited');`,
-  )
-  await run.said('Watching for file changes')
-  // The one that a file expects to be alone.
-  expect(run.stdout + run.stderr).toContain("[ 'edited', 'reference' ]")
+    )
+    await run.said('Watching for file changes')
+    // The one that a file expects to be alone.
+    expect(run.stdout + run.stderr).toContain("[ 'edited', 'reference' ]")
+  })
 })

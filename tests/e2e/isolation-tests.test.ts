@@ -4,7 +4,7 @@ import pg from 'pg'
 import { describe, expect, inject, test } from 'vitest'
 import { leftDatabases } from '../../fixtures/projects/isolation-tests/src/left-databases.ts'
 import { containersOf } from './support/containers.ts'
-import { poolsOf } from './support/pools.ts'
+import { RUNNERS } from './support/pools.ts'
 import { runVitest, startVitest } from './support/run-vitest.ts'
 
 /** Where a project's PostgreSQL is reached. */
@@ -26,30 +26,29 @@ function readUses(stdout: string): Use[] {
 
 const NOTHING_LEFT = 'Databases with traces of a test: []'
 
-describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for(poolsOf(consumer))('200 tests have a fresh database each and leave none behind in %s', async (pool) => {
-    const run = await runVitest('isolation-tests', { consumer, args: ['run', `--pool=${pool}`] })
+test.for(RUNNERS)(
+  '200 tests have a fresh database each and leave none behind in $name',
+  async ({ consumer, option }) => {
+    const run = await runVitest('isolation-tests', { consumer, args: ['run', option] })
     expect(run.stdout).toContain('Tests  200 passed (200)')
     expect(run.stdout).toContain(NOTHING_LEFT)
     expect(run.exitCode).toBe(0)
-  })
+  },
+)
 
-  test.for(poolsOf(consumer))(
-    'each test has a clone and a session of its own, opened while the test before it runs, in %s',
-    async (pool) => {
-      const run = await startVitest('isolation-next', { consumer, args: ['run', `--pool=${pool}`] })
-      expect((await run.ended).stdout).toContain('Tests  24 passed (24)')
-      // As it was printed: names of databases are alike in the text that is the same every time.
-      const uses = readUses(run.stdout)
-      expect(new Set(uses.map(({ database }) => database)).size).toBe(24)
-      expect(new Set(uses.map(({ session }) => session)).size).toBe(24)
-    },
-  )
-})
+test.for(RUNNERS)(
+  'each test has a clone and a session of its own, opened while the test before it runs, in $name',
+  async ({ consumer, option }) => {
+    const run = await startVitest('isolation-next', { consumer, args: ['run', option] })
+    expect((await run.ended).stdout).toContain('Tests  24 passed (24)')
+    // As it was printed: names of databases are alike in the text that is the same every time.
+    const uses = readUses(run.stdout)
+    expect(new Set(uses.map(({ database }) => database)).size).toBe(24)
+    expect(new Set(uses.map(({ session }) => session)).size).toBe(24)
+  },
+)
 
-describe('the newest Vitest', () => {
-  const consumer = inject('consumer')
-
+describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   test('whatever a test does, the next one sees a database and a session that equal new ones in everything', async () => {
     const run = await runVitest('isolation-everything', { consumer })
     expect(run.stdout + run.stderr).toContain('Tests  19 passed (19)')
@@ -57,10 +56,10 @@ describe('the newest Vitest', () => {
   })
 
   test.for(['--no-isolate', '--sequence.concurrent', '--sequence.hooks=list'])(
-    '200 tests have a fresh database each with %s',
+    'tests have a fresh database each with %s',
     async (option) => {
-      const run = await runVitest('isolation-tests', { consumer, args: ['run', option] })
-      expect(run.stdout).toContain('Tests  200 passed (200)')
+      const run = await runVitest('isolation-tests', { consumer, args: ['run', option, 'again', 'concurrent-tests'] })
+      expect(run.stdout).toContain('Tests  100 passed (100)')
       expect(run.stdout).toContain(NOTHING_LEFT)
       expect(run.exitCode).toBe(0)
     },
@@ -69,7 +68,7 @@ describe('the newest Vitest', () => {
   test('in watch mode, too, no run leaves one behind while the stack lives on', async () => {
     const run = await startVitest('isolation-tests', {
       consumer,
-      args: ['watch'],
+      args: ['watch', 'concurrent-suites'],
       env: { POSTGRES_PASSWORD: 'chosen' },
     })
     await run.said('Waiting for file changes')
@@ -77,7 +76,7 @@ describe('the newest Vitest', () => {
     expect(await leftDatabases(url, pg.Client)).toEqual([])
     await appendFile(join(run.folder, 'src/fresh.ts'), '\n')
     await run.said('Waiting for file changes', 2)
-    expect(run.stdout.match(/Tests {2}.*200 passed/g)).toHaveLength(2)
+    expect(run.stdout.match(/Tests {2}.*50 passed/g)).toHaveLength(2)
     expect(await leftDatabases(url, pg.Client)).toEqual([])
   })
 })

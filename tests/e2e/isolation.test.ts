@@ -1,5 +1,5 @@
 import { describe, expect, inject, test } from 'vitest'
-import { poolsOf } from './support/pools.ts'
+import { RUNNERS } from './support/pools.ts'
 import { runVitest } from './support/run-vitest.ts'
 
 /** Forty in the pool that most suites run in; in the others as many as show whether it holds there. */
@@ -34,16 +34,16 @@ const BENCHMARKS = {
     })`,
 }
 
-describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for(poolsOf(consumer))('files by the dozen see only their own in %s', async (pool) => {
-    const count = pool === 'forks' && consumer.vitestMajor === 5 ? FILES : FEWER_FILES
-    const run = await runVitest('isolation', { consumer, args: ['run', `--pool=${pool}`], files: worlds(count) })
-    expect(run.stdout).toContain(`Test Files  ${count} passed (${count})`)
-    expect(run.stdout).toContain(`Tests  ${count * 5} passed (${count * 5})`)
-    expect(run.stderr).not.toContain('Error')
-    expect(run).toMatchObject({ exitCode: 0, created: ['postgres', 'redis'] })
-  })
+test.for(RUNNERS)('files by the dozen see only their own in $name', async ({ consumer, pool, option }) => {
+  const count = pool === 'forks' && consumer.vitestMajor === 5 ? FILES : FEWER_FILES
+  const run = await runVitest('isolation', { consumer, args: ['run', option], files: worlds(count) })
+  expect(run.stdout).toContain(`Test Files  ${count} passed (${count})`)
+  expect(run.stdout).toContain(`Tests  ${count * 5} passed (${count * 5})`)
+  expect(run.stderr).not.toContain('Error')
+  expect(run).toMatchObject({ exitCode: 0, created: ['postgres', 'redis'] })
+})
 
+describe.each(inject('consumers'))('$name', (consumer) => {
   test('benchmarks have databases of their own', async () => {
     const files = {
       'bench/one.bench.ts': BENCHMARKS[consumer.vitestMajor],
@@ -55,9 +55,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   })
 })
 
-describe('the newest Vitest', () => {
-  const consumer = inject('consumer')
-
+describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   // Without it, the tests above would prove nothing.
   test('what they do clashes where files share', async () => {
     const config = `import { infra } from 'vitest-infra/plugin'

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 import { describe, expect, inject, test } from 'vitest'
 import { sortedLines } from './support/plain.ts'
-import { poolOptionsOf } from './support/pools.ts'
+import { RUNNERS_AND_KEPT_MODULES } from './support/pools.ts'
 import { type EndedRun, runVitest } from './support/run-vitest.ts'
 
 const PROJECT = 'outside-lease'
@@ -36,61 +36,56 @@ async function freePort(): Promise<number> {
   return port
 }
 
+test.for(RUNNERS_AND_KEPT_MODULES)(
+  'files whose database name is fixed are named, and no others, in $name',
+  async ({ consumer, option }) => {
+    const run = await runVitest(PROJECT, { consumer, args: [...SERIAL, option] })
+    expect(findings(run)).toBe(FIXED)
+    expect(run.exitCode).toBe(0)
+  },
+)
+
 describe.each(inject('consumers'))('$name', (consumer) => {
   test('a URL that names no database leads to the lease, for files in parallel', async () => {
     const run = await runVitest(PROJECT, { consumer, args: ['run', 'nameless'] })
     expect(run.stdout).toContain('Tests  3 passed (3)')
     expect([run.exitCode, findings(run)]).toEqual([0, ''])
   })
+})
 
-  test('files whose database name is fixed are named, and no others', async () => {
-    const run = await runVitest(PROJECT, { consumer, args: SERIAL })
+describe.each(inject('newest'))('the newest Vitest', (consumer) => {
+  test('files whose database name is fixed are named on local processes, also in short form', async () => {
+    const env = { VITEST_INFRA_PROVIDER: 'embedded', CI: '1' }
+    const run = await runVitest(PROJECT, { consumer, args: SERIAL, env })
     expect(findings(run)).toBe(FIXED)
-    expect(run.exitCode).toBe(0)
+    // At the very end, where it is seen.
+    expect(run.stderr.trimEnd().split('\n').at(-1)).toBe(FIXED)
   })
-})
 
-const consumer = inject('consumer')
-
-test.for(poolOptionsOf(consumer).filter((option) => option !== '--pool=forks'))(
-  'files whose database name is fixed are named with %s',
-  async (option) => {
-    expect(findings(await runVitest(PROJECT, { consumer, args: [...SERIAL, option] }))).toBe(FIXED)
-  },
-)
-
-test('files whose database name is fixed are named on local processes, also in short form', async () => {
-  const env = { VITEST_INFRA_PROVIDER: 'embedded', CI: '1' }
-  const run = await runVitest(PROJECT, { consumer, args: SERIAL, env })
-  expect(findings(run)).toBe(FIXED)
-  // At the very end, where it is seen.
-  expect(run.stderr.trimEnd().split('\n').at(-1)).toBe(FIXED)
-})
-
-test('a server for each file keeps fixed names apart', async () => {
-  const run = await runVitest(PROJECT, {
-    consumer,
-    files: configure("['test/fixed-*.test.ts', 'test/leased.test.ts']", "postgres: { isolation: 'server' }"),
+  test('a server for each file keeps fixed names apart', async () => {
+    const run = await runVitest(PROJECT, {
+      consumer,
+      files: configure("['test/fixed-*.test.ts', 'test/leased.test.ts']", "postgres: { isolation: 'server' }"),
+    })
+    expect([run.exitCode, findings(run)]).toEqual([0, ''])
   })
-  expect([run.exitCode, findings(run)]).toEqual([0, ''])
-})
 
-test('tables in the maintenance database are noticed', async () => {
-  const run = await runVitest(PROJECT, { consumer, args: ['run', 'maintenance'] })
-  expect(findings(run)).toBe(
-    `infra  1 file (test/maintenance.test.ts) never connected to the database that was leased, while somebody used "postgres", which all files share: ${REMEDY}`,
-  )
-})
+  test('tables in the maintenance database are noticed', async () => {
+    const run = await runVitest(PROJECT, { consumer, args: ['run', 'maintenance'] })
+    expect(findings(run)).toBe(
+      `infra  1 file (test/maintenance.test.ts) never connected to the database that was leased, while somebody used "postgres", which all files share: ${REMEDY}`,
+    )
+  })
 
-test('a fixed address of Redis is noticed', async () => {
-  const port = await freePort()
-  const run = await runVitest(PROJECT, {
-    consumer,
-    files: {
-      ...configure("['test/{address,leased}.test.ts']", `services: ['redis'], redis: { port: ${port} }`),
-      'test/global-setup.ts': 'export default () => {}',
-      'test/leased.test.ts': '',
-      'test/address.test.ts': `
+  test('a fixed address of Redis is noticed', async () => {
+    const port = await freePort()
+    const run = await runVitest(PROJECT, {
+      consumer,
+      files: {
+        ...configure("['test/{address,leased}.test.ts']", `services: ['redis'], redis: { port: ${port} }`),
+        'test/global-setup.ts': 'export default () => {}',
+        'test/leased.test.ts': '',
+        'test/address.test.ts': `
         import { Redis } from 'ioredis'
         import { expect, test } from 'vitest'
         test('the address is fixed', async () => {
@@ -99,36 +94,36 @@ test('a fixed address of Redis is noticed', async () => {
           expect(await redis.get('a')).toBe('1')
           redis.disconnect()
         })`,
-    },
-    args: ['run', 'address'],
+      },
+      args: ['run', 'address'],
+    })
+    expect(findings(run)).toBe(
+      `infra  1 file (test/address.test.ts) never connected to the Redis that was leased, while somebody used the main one, which all files share: is its address fixed? Let the code read REDIS_URL; ${SEE}`,
+    )
   })
-  expect(findings(run)).toBe(
-    `infra  1 file (test/address.test.ts) never connected to the Redis that was leased, while somebody used the main one, which all files share: is its address fixed? Let the code read REDIS_URL; ${SEE}`,
-  )
-})
 
-test('a service to which nobody connects is named, if all tests have run', async () => {
-  const files = configure("['test/nameless-*.test.ts']")
-  const run = await runVitest(PROJECT, { consumer, files })
-  expect(findings(run)).toBe("infra  redis: nobody connected to it; leave it out with services: ['postgres']")
-  expect(findings(await runVitest(PROJECT, { consumer, files, args: ['run', 'nameless-1'] }))).toBe('')
-})
+  test('a service to which nobody connects is named, if all tests have run', async () => {
+    const files = configure("['test/nameless-*.test.ts']")
+    const run = await runVitest(PROJECT, { consumer, files })
+    expect(findings(run)).toBe("infra  redis: nobody connected to it; leave it out with services: ['postgres']")
+    expect(findings(await runVitest(PROJECT, { consumer, files, args: ['run', 'nameless-1'] }))).toBe('')
+  })
 
-test('where each file uses what it has leased, or nothing, there is nothing to say', async () => {
-  const run = await runVitest(PROJECT, { consumer, files: configure("['test/{leased,unit}.test.ts']") })
-  expect(sortedLines(run.stderr)).toMatchInlineSnapshot(`
+  test('where each file uses what it has leased, or nothing, there is nothing to say', async () => {
+    const run = await runVitest(PROJECT, { consumer, files: configure("['test/{leased,unit}.test.ts']") })
+    expect(sortedLines(run.stderr)).toMatchInlineSnapshot(`
     "infra  2 leases, waited <time> (median), <time> (95th percentile)
     infra  Docker Engine <version> at <host> (<source>)
     infra  postgres <version> healthy after <time>, redis <version> healthy after <time>
     infra  template "default" built in <time>"
   `)
-})
+  })
 
-test('projects that share the main database are named, where there are others', async () => {
-  const run = await runVitest(PROJECT, {
-    consumer,
-    files: {
-      'vitest.config.ts': `
+  test('projects that share the main database are named, where there are others', async () => {
+    const run = await runVitest(PROJECT, {
+      consumer,
+      files: {
+        'vitest.config.ts': `
         import { infra } from 'vitest-infra/plugin'
         const project = (name, isolation, include) => ({ plugins: [infra({ isolation })], test: { name, include } })
         export default { test: { projects: [
@@ -136,9 +131,10 @@ test('projects that share the main database are named, where there are others', 
           project('two', 'shared', ['test/fixed-2.test.ts']),
           project('three', 'file', ['test/leased.test.ts', 'test/unit.test.ts']),
         ] } }`,
-    },
+      },
+    })
+    expect(findings(run)).toBe(
+      `infra  projects "one", "two" use the main database and the main Redis for all files (isolation: 'shared')`,
+    )
   })
-  expect(findings(run)).toBe(
-    `infra  projects "one", "two" use the main database and the main Redis for all files (isolation: 'shared')`,
-  )
 })

@@ -1,5 +1,5 @@
-import { describe, expect, inject, test } from 'vitest'
-import { poolsOf } from './support/pools.ts'
+import { expect, test } from 'vitest'
+import { RUNNERS } from './support/pools.ts'
 import { runVitest } from './support/run-vitest.ts'
 
 /** Those that it says left a client behind. */
@@ -7,14 +7,12 @@ function namedIn(stderr: string): string[] {
   return [...stderr.matchAll(/^infra {2}(\S+) left a client of its Redis behind/gm)].map(([, file = '']) => file).sort()
 }
 
-describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for(poolsOf(consumer))(
-    'what a file leaves behind does not come to the Redis of another one, in %s',
-    async (pool) => {
-      const run = await runVitest('redis-clients-left', { consumer, args: ['run', `--pool=${pool}`] })
-      expect(run.stdout).toContain('Tests  6 passed (6)')
-      expect(namedIn(run.stderr)).toContain('test/1.test.ts')
-      expect(run.exitCode).toBe(0)
-    },
-  )
-})
+test.for(RUNNERS)(
+  'what a file leaves behind does not come to the Redis of another one, in $name',
+  async ({ consumer, option }) => {
+    const run = await runVitest('redis-clients-left', { consumer, args: ['run', option] })
+    expect(run.stdout).toContain('Tests  6 passed (6)')
+    expect(namedIn(run.stderr)).toContain('test/1.test.ts')
+    expect(run.exitCode).toBe(0)
+  },
+)

@@ -43,9 +43,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   })
 })
 
-describe('the newest Vitest', () => {
-  const consumer = inject('consumer')
-
+describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   test.for([
     ['postgres', 'docker'],
     ['redis', 'docker'],

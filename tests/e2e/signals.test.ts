@@ -82,9 +82,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   })
 })
 
-describe('the newest Vitest', () => {
-  const consumer = inject('consumer')
-
+describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   test('a run whose output nobody reads any more ends, and leaves nothing', async () => {
     const run = await startVitest('endings', { consumer, env: { HOLD: 'test' } })
     await run.said('holding in test')

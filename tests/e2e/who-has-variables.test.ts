@@ -1,6 +1,6 @@
 import { describe, expect, inject, test } from 'vitest'
 import { sortedLines } from './support/plain.ts'
-import { POOLS } from './support/pools.ts'
+import { RUNNERS } from './support/pools.ts'
 import { runVitest } from './support/run-vitest.ts'
 
 /** Local processes, which start sooner than containers. */
@@ -22,6 +22,30 @@ const said = (stdout: string) =>
   sortedLines(stdout)
     .split('\n')
     .filter((line) => / sees /.test(line))
+
+test.for(RUNNERS)(
+  'a project without services has no variables, beside others and alone, but those of the user, in $name',
+  async ({ consumer, pool }) => {
+    const files = {
+      'vitest.config.ts': config(`{ test: { pool: '${pool}', projects: [
+      { extends: true, plugins: [redis()], test: { name: 'served', include: ['served.test.ts'] } },
+      { extends: true, plugins: [infra({ services: [] })], test: { name: 'none', include: ['none.test.ts'] } },
+      { extends: true, test: { name: 'bare', include: ['bare.test.ts'] } },
+      { extends: true, test: { name: 'word', include: ['word.test.ts'], env: { REDIS_URL: 'redis://word' } } },
+    ] } }`),
+      'served.test.ts': seeing('served'),
+      'none.test.ts': seeing('none'),
+      'bare.test.ts': seeing('bare'),
+      'word.test.ts': seeing('word'),
+    }
+    const env = { ...EMBEDDED, REDIS_URL: 'redis://of-the-user' }
+    const run = await runVitest('mixed', { consumer, env, files })
+    const others = ['bare sees redis://of-the-user true', 'none sees redis://of-the-user true']
+    expect(said(run.stdout)).toEqual([...others, 'served sees its own false', 'word sees redis://word true'])
+    const alone = await runVitest('mixed', { consumer, env, files, args: ['run', 'bare.test.ts', 'none.test.ts'] })
+    expect(said(alone.stdout)).toEqual(others)
+  },
+)
 
 describe.each(inject('consumers'))('$name', (consumer) => {
   test('the plugin at the root serves projects that do not inherit it, but for those that have said otherwise', async () => {
@@ -54,30 +78,6 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(said(alone.stdout)).toEqual(['out sees undefined true'])
     expect(alone).toMatchObject({ exitCode: 0, stderr: '' })
   })
-
-  test.for(POOLS)(
-    'a project without services has no variables, beside others and alone, but those of the user: %s',
-    async (pool) => {
-      const files = {
-        'vitest.config.ts': config(`{ test: { pool: '${pool}', projects: [
-        { extends: true, plugins: [redis()], test: { name: 'served', include: ['served.test.ts'] } },
-        { extends: true, plugins: [infra({ services: [] })], test: { name: 'none', include: ['none.test.ts'] } },
-        { extends: true, test: { name: 'bare', include: ['bare.test.ts'] } },
-        { extends: true, test: { name: 'word', include: ['word.test.ts'], env: { REDIS_URL: 'redis://word' } } },
-      ] } }`),
-        'served.test.ts': seeing('served'),
-        'none.test.ts': seeing('none'),
-        'bare.test.ts': seeing('bare'),
-        'word.test.ts': seeing('word'),
-      }
-      const env = { ...EMBEDDED, REDIS_URL: 'redis://of-the-user' }
-      const run = await runVitest('mixed', { consumer, env, files })
-      const others = ['bare sees redis://of-the-user true', 'none sees redis://of-the-user true']
-      expect(said(run.stdout)).toEqual([...others, 'served sees its own false', 'word sees redis://word true'])
-      const alone = await runVitest('mixed', { consumer, env, files, args: ['run', 'bare.test.ts', 'none.test.ts'] })
-      expect(said(alone.stdout)).toEqual(others)
-    },
-  )
 
   test('test.env that was loaded from an env file gives way to the lease, and what was written by hand stays', async () => {
     const run = await runVitest('mixed', {

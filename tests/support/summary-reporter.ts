@@ -1,6 +1,7 @@
+import { appendFileSync } from 'node:fs'
 import type { Reporter, TestModule } from 'vitest/node'
 
-/** Ends a run with one plain line of counts; in CI a skipped test is a failure, because it proves nothing. */
+/** Ends a run with one plain line of counts, and appends it to the file `TEST_SUMMARIES`; in CI a skipped test is a failure, because it proves nothing. */
 export class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const counts = { passed: 0, failed: 0, skipped: 0 }
@@ -11,6 +12,11 @@ export class SummaryReporter implements Reporter {
     if (process.env.CI && counts.skipped > 0) {
       process.exitCode = 1
     }
-    process.stdout.write(`\ntests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`)
+    const summary = `tests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`
+    process.stdout.write(`\n${summary}\n`)
+    const file = process.env['TEST_SUMMARIES']
+    if (file) {
+      appendFileSync(file, `${summary}\n`)
+    }
   }
 }

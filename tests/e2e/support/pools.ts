@@ -1,14 +1,18 @@
-import type { Consumer } from '../consumers.ts'
+import { inject } from 'vitest'
+import type { Runner } from '../consumers.ts'
 
-/** The pools to try: all of them with `TEST_ALL=yes`, else Vitest's default. */
-export const POOLS = process.env['TEST_ALL'] ? ['forks', 'threads', 'vmForks', 'vmThreads'] : ['forks']
+/** Each Vitest in each pool that this project of the suite tries. */
+export const RUNNERS: readonly Runner[] = inject('runners')
 
-/** Those to try a Vitest in: of an older one the pool that is its default, and the one that is most unlike it. */
-export function poolsOf({ vitestMajor }: Consumer): readonly string[] {
-  return vitestMajor === 5 ? POOLS : ['forks', 'vmThreads']
-}
+/** Those of the newest Vitest. */
+export const NEWEST_RUNNERS = RUNNERS.filter(({ consumer }) => consumer.vitestMajor === 5)
 
-/** The options of Vitest for each of them, and for workers that keep modules. */
-export function poolOptionsOf(consumer: Consumer): readonly string[] {
-  return [...poolsOf(consumer).map((pool) => `--pool=${pool}`), '--no-isolate']
-}
+/** The same, and workers that keep modules. */
+export const RUNNERS_AND_KEPT_MODULES: readonly Pick<Runner, 'name' | 'consumer' | 'option'>[] = [
+  ...RUNNERS,
+  ...inject('consumers').map((consumer) => ({
+    name: `${consumer.name} without isolation`,
+    consumer,
+    option: '--no-isolate',
+  })),
+]
