@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { finished } from 'node:stream/promises'
 import { redact } from '../internal/redact.ts'
 import { onLines } from '../providers/docker/demultiplex.ts'
 import type { KeptService } from '../providers/kept-services.ts'
@@ -34,5 +34,6 @@ export async function logs(host: Host, { service, follow }: LogsOptions): Promis
 async function followLog({ api }: FoundStack, { details }: KeptService, print: (line: string) => void): Promise<void> {
   const log = await api.followLog(details.Id)
   onLines(log, print)
-  await once(log, 'close')
+  // A connection that breaks is an error, and not the end of the log.
+  await finished(log)
 }

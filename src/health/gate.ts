@@ -5,6 +5,7 @@ import { parseDurationMs } from '../internal/duration.ts'
 import { TimeLimitError, withTimeLimit } from '../internal/time-limit.ts'
 import type { HealthcheckResult, StartedService } from '../providers/provider.ts'
 import type { ServiceDefinition } from '../services/service.ts'
+import { readLastLogLines } from './last-log-lines.ts'
 import { type ServiceState, transition } from './service-state.ts'
 
 const POLL_MS = 25
@@ -12,7 +13,6 @@ const PROBE_TIMEOUT_MS = 2_000
 const STATUS_INTERVAL_MS = 250
 const RESULTS_KEPT = 3
 const LOG_LINES = 40
-const LOG_TIMEOUT_MS = 5_000
 
 export interface GateOptions {
   readonly definition: ServiceDefinition
@@ -131,9 +131,7 @@ async function unhealthy({ definition, started, windowMs }: GateOptions, state: 
 }
 
 async function evidence(started: StartedService, results: Results): Promise<string> {
-  const log = await withTimeLimit(LOG_TIMEOUT_MS, () => started.logTail(LOG_LINES)).catch(
-    (error: unknown) => `(its log cannot be read: ${messageOf(error)})`,
-  )
+  const log = await readLastLogLines(started, LOG_LINES)
   return [
     'Last results:',
     ...[...results.healthcheck, ...results.query].map((result) => `  ${result.trimEnd()}`),

@@ -18,8 +18,13 @@ export class FixtureTransaction {
 
   static async begin(url: string): Promise<FixtureTransaction> {
     const client = await connect(url)
-    const results = (await client.query('BEGIN; SELECT pg_backend_pid() AS pid')) as unknown as QueryResult[]
-    return new FixtureTransaction(client, url, results[1]?.rows[0].pid)
+    try {
+      const results = (await client.query('BEGIN; SELECT pg_backend_pid() AS pid')) as unknown as QueryResult[]
+      return new FixtureTransaction(client, url, results[1]?.rows[0].pid)
+    } catch (error) {
+      await client.end().catch(() => {})
+      throw error
+    }
   }
 
   /** Undoes it all; the server would go on with a query that nobody waits for, and keep its locks. */

@@ -7,6 +7,8 @@ import { LOG_LINE_PREFIX } from './postgres-log.ts'
 import type { ServiceDefinition } from './service.ts'
 
 const PROBE_TIMEOUT_MS = 2_000
+/** For all other connections: a server that is busy takes its time to accept one. */
+const CONNECT_TIMEOUT_MS = 30_000
 const APPLICATION_NAME = 'vitest-infra'
 
 /** Parallel queries keep their state in `/dev/shm`, of which containers get 64 MB by default. */
@@ -49,7 +51,7 @@ export function definePostgres(spec: ResolvedPostgres, siblings = 0): ServiceDef
 
 /** Whether a server answers a query. */
 export async function answersPostgres(address: PostgresAddress): Promise<boolean> {
-  const limited = { ...address, query_timeout: PROBE_TIMEOUT_MS }
+  const limited = { ...address, query_timeout: PROBE_TIMEOUT_MS, connectionTimeoutMillis: PROBE_TIMEOUT_MS }
   return withPostgres(limited, (client) => client.query('SELECT 1')).then(
     () => true,
     () => false,
@@ -66,7 +68,10 @@ export function psqlCommand(
 }
 
 /** Runs `work` with a connection of its own, which is closed afterwards. */
-export async function withPostgres<T>(address: PostgresAddress, work: (client: Client) => Promise<T>): Promise<T> {
+export async function withPostgres<T>(
+  address: PostgresAddress & ClientConfig,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
   const client = await openPostgres(address)
   try {
     return await work(client)
@@ -100,7 +105,7 @@ export async function ensureUserDatabase(address: PostgresAddress): Promise<void
 }
 
 async function probePostgres(address: PostgresAddress, signal: AbortSignal): Promise<string> {
-  return withPostgres(address, async (client) => {
+  return withPostgres({ ...address, connectionTimeoutMillis: PROBE_TIMEOUT_MS }, async (client) => {
     signal.throwIfAborted()
     const { rows } = await client.query<{ version: string }>("SELECT current_setting('server_version') AS version")
     // Packagers append their own: "18.6 (Debian 18.6-1)".
@@ -126,10 +131,10 @@ export async function openPostgresPool(address: PostgresAddress, options: PoolCo
 export async function openPostgres(address: PostgresAddress & ClientConfig): Promise<Client> {
   const { default: pg } = await import('pg')
   const client = new pg.Client({
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     ...address,
     ...readParameters(address),
     application_name: APPLICATION_NAME,
-    connectionTimeoutMillis: PROBE_TIMEOUT_MS,
   })
   // Without a listener, a server that ends would end this process as an uncaught exception.
   client.on('error', () => {})

@@ -57,8 +57,9 @@ export class RunClaim {
   async holdTemplate(database: string): Promise<void> {
     const key = templateKey(database)
     if (!this.#locks.has(key)) {
-      this.#locks.set(key, 'pg_advisory_lock_shared')
       await lock(await this.#session, key, 'pg_advisory_lock_shared')
+      // Not before it is held: a second caller would take it for that.
+      this.#locks.set(key, 'pg_advisory_lock_shared')
     }
   }
 

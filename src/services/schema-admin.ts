@@ -111,7 +111,12 @@ export class SchemaAdmin {
       }
       throw error
     } finally {
-      client.release()
+      // The next one to have the connection waits for locks as long as it likes.
+      const isReset = await client.query('RESET lock_timeout').then(
+        () => true,
+        () => false,
+      )
+      client.release(!isReset)
     }
   }
 }

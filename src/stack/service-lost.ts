@@ -1,9 +1,9 @@
 import { InfraError } from '../errors.ts'
+import { readLastLogLines } from '../health/last-log-lines.ts'
 import { signalOf } from '../internal/exit-code.ts'
 import type { ServerEnding, StartedService } from '../providers/provider.ts'
 
 const LOG_LINES = 20
-const LOG_TIMEOUT_MS = 2_000
 
 /** What is known of a server that ended while tests ran. */
 export interface LostService {
@@ -32,7 +32,7 @@ export async function describeLoss(started: StartedService, loss: Loss): Promise
     remedy: `${remedyFor(ending)}, and start the run again${comesBack ? '; the files that follow have a new server' : ''}`,
     service: name,
   })
-  const log = await readLog(started)
+  const log = await readLastLogLines(started, LOG_LINES)
   return { error, label: started.label, lines: linesOf(log) }
 }
 
@@ -41,7 +41,7 @@ export async function describeLostStart(
   started: StartedService,
   { name, ending, cause }: { readonly name: string; readonly ending: ServerEnding; readonly cause: unknown },
 ): Promise<InfraError> {
-  const log = await readLog(started)
+  const log = await readLastLogLines(started, LOG_LINES)
   return new InfraError('INFRA_SERVICE_EXITED', {
     problem: `Cannot start service "${name}": its server ${describeEnding(ending)} before it was ready`,
     detail: [`Last lines of the log of ${started.label}:`, ...linesOf(log).map((line) => `  ${line}`)].join('\n'),
@@ -49,13 +49,6 @@ export async function describeLostStart(
     service: name,
     cause,
   })
-}
-
-/** A log that cannot be read must not keep the tests from hearing of the loss. */
-function readLog(started: StartedService): Promise<string> {
-  const limit = Promise.withResolvers<string>()
-  const timer = setTimeout(() => limit.resolve(''), LOG_TIMEOUT_MS)
-  return Promise.race([started.logTail(LOG_LINES).catch(() => ''), limit.promise]).finally(() => clearTimeout(timer))
 }
 
 function linesOf(log: string): readonly string[] {

@@ -202,7 +202,11 @@ export class ContainerSiblings {
   }
 
   #open(): Promise<Duplex> {
-    this.#supervisor ??= this.#start()
+    this.#supervisor ??= this.#start().catch((error: unknown) => {
+      // An engine that refuses once may not do so the next time.
+      this.#supervisor = undefined
+      throw error
+    })
     return this.#supervisor
   }
 

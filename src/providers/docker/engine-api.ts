@@ -122,15 +122,14 @@ export class EngineApi {
     { count, since = 0 }: { readonly count: number | 'all'; readonly since?: number },
   ): Promise<string> {
     const path = `/containers/${id}/logs?stdout=1&stderr=1&tail=${count}&since=${since}`
-    const response = await requestEngine(this.#address, { path, tlsDirectory: this.#engine.tlsDirectory })
-    return demultiplex(await buffer(response))
+    return demultiplex(await buffer(await this.#open({ path })))
   }
 
   /** A container's whole log, multiplexed, and what it will log until the signal. */
   async followLog(id: string, signal?: AbortSignal): Promise<IncomingMessage> {
     const path = `/containers/${id}/logs?stdout=1&stderr=1&follow=1`
     // It may be silent for hours.
-    return requestEngine(this.#address, { path, tlsDirectory: this.#engine.tlsDirectory, signal, timeoutMs: 0 })
+    return this.#open({ path, signal, timeoutMs: 0 })
   }
 
   /** Starts a program in a container; it has the stream for its input and, multiplexed, its output. */
@@ -194,12 +193,16 @@ export class EngineApi {
   }
 
   async #ask(request: Omit<EngineRequest, 'tlsDirectory'>): Promise<string> {
+    return text(await this.#open(request))
+  }
+
+  /** Rejects what the engine refuses. */
+  async #open(request: Omit<EngineRequest, 'tlsDirectory'>): Promise<IncomingMessage> {
     const response = await requestEngine(this.#address, { ...request, tlsDirectory: this.#engine.tlsDirectory })
-    const body = await text(response)
     if ((response.statusCode ?? 0) >= 300) {
-      throw refused(response, body)
+      throw refused(response, await text(response))
     }
-    return body
+    return response
   }
 
   get #address() {

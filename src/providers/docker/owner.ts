@@ -1,5 +1,6 @@
 import { readFile, readlink } from 'node:fs/promises'
 import { userInfo } from 'node:os'
+import { readProcessStart } from '../../internal/process-start.ts'
 
 /**
  * Where the owner's process can be looked for: a boot of a machine, a namespace of process ids in it, and an account,
@@ -14,7 +15,7 @@ const STARTED_LABEL = 'vitest-infra.owner.started'
 
 /** Labels that name this process; without place and start, so that nobody judges it, where the system tells neither. */
 export async function ownerLabels({ isOutlived = false } = {}): Promise<Record<string, string>> {
-  const [place, started] = await Promise.all([findPlace(), findStart(process.pid)])
+  const [place, started] = await Promise.all([findPlace(), readProcessStart(process.pid)])
   const isKnown = place !== undefined && started !== undefined
   return {
     [PID_LABEL]: String(process.pid),
@@ -38,11 +39,5 @@ export async function findPlace(): Promise<string | undefined> {
 /** Whether the owner that labels name has ended. The labels must be of this {@link findPlace | place}. */
 export async function isOwnerGone(labels: Readonly<Record<string, string>>): Promise<boolean> {
   const started = labels[STARTED_LABEL]
-  return started !== undefined && (await findStart(Number(labels[PID_LABEL]))) !== started
-}
-
-/** Field 22 of the process's status; the second field is its name in parentheses, which may hold anything. */
-async function findStart(pid: number): Promise<string | undefined> {
-  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  return status.slice(status.lastIndexOf(')')).split(' ')[20]
+  return started !== undefined && (await readProcessStart(Number(labels[PID_LABEL]))) !== started
 }

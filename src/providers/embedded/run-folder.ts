@@ -1,8 +1,12 @@
 import { chmod, mkdtemp, readdir, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isRunning } from '../../internal/is-running.ts'
+import { readProcessStart } from '../../internal/process-start.ts'
 
 const PREFIX = 'vitest-infra-'
+
+/** Where the system does not tell when a process started. */
+const UNKNOWN = '0'
 
 /**
  * Makes a folder for the data of one run, named after this process, and removes those of processes that are gone: when
@@ -11,20 +15,32 @@ const PREFIX = 'vitest-infra-'
 export async function createRunFolder(parent: string): Promise<string> {
   const space = await processSpace()
   await removeAbandoned(parent, space)
-  const folder = await mkdtemp(join(parent, `${PREFIX}${space}-${process.pid}-`))
+  const started = (await readProcessStart(process.pid)) ?? UNKNOWN
+  const folder = await mkdtemp(join(parent, `${PREFIX}${space}-${process.pid}-${started}-`))
   // The servers' account must get through, though it need not look around.
   await chmod(folder, 0o711)
   return folder
 }
 
 async function removeAbandoned(parent: string, space: string): Promise<void> {
-  const ours = new RegExp(`^${PREFIX}${space}-(\\d+)-`)
-  const folders = (await readdir(parent)).filter((name) => {
-    const pid = ours.exec(name)?.[1]
-    return pid !== undefined && !isRunning(Number(pid))
+  const ours = new RegExp(`^${PREFIX}${space}-(\\d+)-(\\d+)-`)
+  const owned = (await readdir(parent)).flatMap((name) => {
+    const [, pid, started = UNKNOWN] = ours.exec(name) ?? []
+    return pid === undefined ? [] : [{ name, pid: Number(pid), started }]
   })
   // Another user's cannot be removed, nor need it be.
-  await Promise.allSettled(folders.map((name) => rm(join(parent, name), { recursive: true, force: true })))
+  await Promise.allSettled(
+    owned.map(async ({ name, ...owner }) => {
+      if (await isGone(owner)) {
+        await rm(join(parent, name), { recursive: true, force: true })
+      }
+    }),
+  )
+}
+
+/** Another process may have the id by now. */
+async function isGone({ pid, started }: { readonly pid: number; readonly started: string }): Promise<boolean> {
+  return started === UNKNOWN ? !isRunning(pid) : (await readProcessStart(pid)) !== started
 }
 
 /** Containers that share a folder number their processes each for themselves. */

@@ -204,3 +204,21 @@ async function dropTemplate(name: string): Promise<void> {
   await ask(`ALTER DATABASE ${name} IS_TEMPLATE false`)
   await ask(`DROP DATABASE ${name}`)
 }
+
+test('a template is held for nobody before it is held', async () => {
+  const [sweeping, using] = [await claimRun(servers), await claimRun(servers)]
+  const template = `vitest_infra_t_${'0'.repeat(24)}`
+  const held: string[] = []
+  const holding = ['first', 'second'].map((name) => async () => {
+    await using.claim.holdTemplate(template)
+    held.push(name)
+  })
+  let waiting: Promise<unknown> = Promise.resolve()
+  await sweeping.claim.ifUnused(template, async () => {
+    waiting = Promise.all(holding.map((hold) => hold()))
+    await sweeping.claim.query('SELECT 1')
+    expect(held).toEqual([])
+  })
+  await waiting
+  expect(held).toEqual(['first', 'second'])
+})

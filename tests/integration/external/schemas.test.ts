@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { postgresUrl } from '../../../src/environment/variable-set.ts'
@@ -160,4 +161,25 @@ test('who is cut off for one schema is not who uses one whose name begins as tha
     expect(await admin.dropDatabase(one, { force: true })).toBe(true)
     expect((await user.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   })
+})
+
+test('what a drop may wait for a lock does not hold for what comes after it', async () => {
+  const admin = await SchemaAdmin.open(tenant())
+  const other = new pg.Client(tenant())
+  onTestFinished(async () => {
+    await Promise.all([admin.close(), other.end()])
+  })
+  await other.connect()
+  const name = 'vitest_infra_0badcafe_waits'
+  await admin.dropDatabase(name, { force: false })
+  await other.query(`BEGIN; CREATE SCHEMA ${name}`)
+  const creating = admin.createDatabase(name, 'none')
+  const waiting = "SELECT wait_event_type AS waits FROM pg_stat_activity WHERE query LIKE 'CREATE SCHEMA \"vitest%'"
+  await expect.poll(() => asOwner(waiting)).toEqual([{ waits: 'Lock' }])
+  // Longer than a polite drop waits.
+  await sleep(300)
+  await other.query('ROLLBACK')
+  await creating
+  expect(await schemas()).toEqual([name])
+  expect(await admin.dropDatabase(name, { force: false })).toBe(true)
 })

@@ -1,0 +1,77 @@
+import { randomBytes } from 'node:crypto'
+import { homedir, userInfo } from 'node:os'
+import { finished } from 'node:stream/promises'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { connectTestcontainers } from '../../src/providers/docker/connect-testcontainers.ts'
+import { ContainerSiblings } from '../../src/providers/docker/container-siblings.ts'
+import { onLines } from '../../src/providers/docker/demultiplex.ts'
+import { EngineApi } from '../../src/providers/docker/engine-api.ts'
+import { findEngine } from '../../src/providers/docker/find-engine.ts'
+import { removeContainer } from '../../src/providers/docker/remove-container.ts'
+import { defineRedis } from '../../src/services/redis.ts'
+import { resolveSpec } from '../../src/spec/resolve-spec.ts'
+import { FaultyEngine } from '../e2e/support/engine-faults.ts'
+
+const { platform, env: environment } = process
+const engine = await findEngine({ platform, environment, homeDirectory: homedir(), userId: userInfo().uid })
+const { dockerode } = (await connectTestcontainers(engine, environment)).container
+
+let faulty: FaultyEngine
+let api: EngineApi
+
+beforeAll(async () => {
+  faulty = await FaultyEngine.open()
+  api = new EngineApi({ ...engine, host: faulty.host })
+  return () => faulty.close()
+})
+
+async function startContainer(...words: readonly string[]): Promise<string> {
+  const container = await dockerode.createContainer({
+    Image: 'redis:8-alpine',
+    name: `engine-refuses-${randomBytes(4).toString('hex')}`,
+    Cmd: ['sh', '-c', 'echo one; exec sleep 300', ...words],
+    HostConfig: { AutoRemove: true, Tmpfs: { '/data': 'rw,exec,size=4m' } },
+  })
+  onTestFinished(() => removeContainer(engine, container.id))
+  await container.start()
+  return container.id
+}
+
+test('a log that the engine refuses is an error, and no empty log', async () => {
+  const id = await startContainer()
+  const request = { name: 'GET /containers/ID/logs', count: 1 }
+  faulty.arm({ ...request, fault: 'refuse' })
+  await expect(api.readLog(id, { count: 'all' })).rejects.toThrow('HTTP 500')
+  faulty.arm({ ...request, fault: 'cut' })
+  await expect(api.readLog(id, { count: 'all' })).rejects.toThrow()
+  await expect.poll(() => api.readLog(id, { count: 'all' })).toBe('one\n')
+})
+
+test('a log that is followed is refused as well, and a connection that breaks is not its end', async () => {
+  const id = await startContainer()
+  faulty.arm({ name: 'GET /containers/ID/logs', count: 1, fault: 'refuse' })
+  await expect(api.followLog(id)).rejects.toThrow('HTTP 500')
+  const log = await api.followLog(id)
+  const line = Promise.withResolvers<string>()
+  onLines(log, line.resolve)
+  expect(await line.promise).toBe('one')
+  const ended = finished(log)
+  log.socket.destroy()
+  await expect(ended).rejects.toThrow('aborted')
+})
+
+test('servers of leases can be had after the engine has refused their supervisor once', async () => {
+  const id = await startContainer()
+  const { redis } = resolveSpec({}, { root: import.meta.dirname, source: 'the test', environment: { process: {} } })
+  if (!redis) {
+    throw new Error('Redis is one of the services by default')
+  }
+  const options = { api, id, folder: '/data', entrypoint: ['docker-entrypoint.sh'] }
+  const siblings = new ContainerSiblings(defineRedis(redis, 1), options)
+  onTestFinished(() => siblings.close())
+  const [server] = siblings.servers((port) => ({ host: 'localhost', port }))
+  faulty.arm({ name: 'POST /containers/ID/exec', count: 1, fault: 'refuse' })
+  await expect(server?.restart()).rejects.toThrow('HTTP 500')
+  await server?.restart()
+  expect(faulty.struck).toBe(true)
+})
