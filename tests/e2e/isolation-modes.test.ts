@@ -1,7 +1,7 @@
 import { describe, expect, inject, test } from 'vitest'
 import { sortedLines } from './support/plain.ts'
 import { RUNNERS } from './support/pools.ts'
-import { runVitest } from './support/run-vitest.ts'
+import { anyServers, runVitest } from './support/run-vitest.ts'
 
 /** What the files of `test/count` said, sorted: how many visits there were, and where. */
 function visitsIn(stdout: string): { visits: number[]; databases: string[] } {
@@ -22,7 +22,7 @@ function projects(options: Record<string, object>, test: object): string {
 test.for(RUNNERS)(
   "isolation: 'worker' has the files of a worker share, one after the other, in $name",
   async ({ consumer, option }) => {
-    const run = await runVitest('isolation-modes', { consumer, args: ['run', option] })
+    const run = await runVitest('isolation-modes', { consumer, env: anyServers(consumer), args: ['run', option] })
     const { visits, databases } = visitsIn(run.stdout)
     expect(visits).toEqual([1, 2, 3, 4, 5, 6])
     expect(databases).toEqual([expect.stringMatching(/^[0-9a-f]{8}_\d+_\d+$/)])
@@ -35,7 +35,11 @@ test.for(RUNNERS)('projects of every mode stand side by side in $name', async ({
     { file: {}, worker: { isolation: 'worker' }, shared: { isolation: 'shared' } },
     { include: ['test/count/*.test.ts'], pool, maxWorkers: 1 },
   )
-  const run = await runVitest('isolation-modes', { consumer, files: { 'vitest.config.ts': config } })
+  const run = await runVitest('isolation-modes', {
+    consumer,
+    env: anyServers(consumer),
+    files: { 'vitest.config.ts': config },
+  })
   const { visits, databases } = visitsIn(run.stdout)
   expect(visits).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6])
   // Vitest 4 gives all files of a vm pool to the one worker at once: it keeps its database, which is reset.
@@ -51,7 +55,11 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       { default: {}, reference: { template: 'reference' }, scenario: { template: 'scenario' } },
       { include: ['test/templates/*.test.ts'] },
     )
-    const run = await runVitest('isolation-modes', { consumer, files: { 'vitest.config.ts': config } })
+    const run = await runVitest('isolation-modes', {
+      consumer,
+      env: anyServers(consumer),
+      files: { 'vitest.config.ts': config },
+    })
     expect(sortedLines(run.stdout.match(/^own: .*$/gm)?.join('\n') ?? '')).toBe(
       'own: []\nown: [reference,scenario]\nown: [reference]',
     )
@@ -67,14 +75,18 @@ describe.each(inject('consumers'))('$name', (consumer) => {
 
 describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   test("isolation: 'worker' is not reset where modules are kept", async () => {
-    const run = await runVitest('isolation-modes', { consumer, args: ['run', '--no-isolate'] })
+    const run = await runVitest('isolation-modes', {
+      consumer,
+      env: anyServers(consumer),
+      args: ['run', '--no-isolate'],
+    })
     expect(visitsIn(run.stdout)).toEqual({ visits: [1, 2, 3, 4, 5, 6], databases: [expect.any(String)] })
     expect(run.exitCode).toBe(0)
   })
 
   test("isolation: 'worker' has as many databases as there are workers", async () => {
     const args = ['run', '--fileParallelism', '--maxWorkers=2']
-    const run = await runVitest('isolation-modes', { consumer, args })
+    const run = await runVitest('isolation-modes', { consumer, env: anyServers(consumer), args })
     expect(visitsIn(run.stdout).databases.length).toBeLessThanOrEqual(2)
     expect(visitsIn(run.stdout).visits).toHaveLength(6)
     expect(run.exitCode).toBe(0)
@@ -82,7 +94,11 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
 
   test('a template that nobody defined is told in the run of a project that wants it', async () => {
     const config = projects({ nobody: { template: 'nobody' } }, {})
-    const run = await runVitest('isolation-modes', { consumer, files: { 'vitest.config.ts': config } })
+    const run = await runVitest('isolation-modes', {
+      consumer,
+      env: anyServers(consumer),
+      files: { 'vitest.config.ts': config },
+    })
     expect(run.stderr).toContain(`Cannot use template "nobody": there are only "default", "reference", "scenario"
 Add it to templates in infra.config.ts, or correct the name`)
     expect(run).toMatchObject({ exitCode: 1, created: [] })
@@ -96,6 +112,7 @@ Add it to templates in infra.config.ts, or correct the name`)
       test('never', () => {})`
     const run = await runVitest('isolation-modes', {
       consumer,
+      env: anyServers(consumer),
       args: ['run'],
       files: {
         'vitest.config.ts': projects({ file: {} }, { include: ['test/templates/*.test.ts'] }),
@@ -112,6 +129,7 @@ Write useTemplate('scenario') with the name as plain text, in the test file itse
   test('a worker that keeps modules holds one template, and a shared database is of the default one', async () => {
     const shared = await runVitest('isolation-modes', {
       consumer,
+      env: anyServers(consumer),
       files: {
         'vitest.config.ts': projects(
           { shared: { isolation: 'shared' } },
@@ -124,6 +142,7 @@ Write useTemplate('scenario') with the name as plain text, in the test file itse
 Set isolation to 'file' or 'worker', with 'postgres' among services`)
     const kept = await runVitest('isolation-modes', {
       consumer,
+      env: anyServers(consumer),
       args: ['run', '--no-isolate', '--no-file-parallelism'],
       files: {
         'vitest.config.ts': projects(

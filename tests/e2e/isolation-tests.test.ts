@@ -5,7 +5,7 @@ import { describe, expect, inject, test } from 'vitest'
 import { leftDatabases } from '../../fixtures/projects/isolation-tests/src/left-databases.ts'
 import { containersOf } from './support/containers.ts'
 import { RUNNERS } from './support/pools.ts'
-import { runVitest, startVitest } from './support/run-vitest.ts'
+import { anyServers, runVitest, startVitest } from './support/run-vitest.ts'
 
 /** Where a project's PostgreSQL is reached. */
 async function portOf(project: string): Promise<string> {
@@ -29,7 +29,7 @@ const NOTHING_LEFT = 'Databases with traces of a test: []'
 test.for(RUNNERS)(
   '200 tests have a fresh database each and leave none behind in $name',
   async ({ consumer, option }) => {
-    const run = await runVitest('isolation-tests', { consumer, args: ['run', option] })
+    const run = await runVitest('isolation-tests', { consumer, env: anyServers(consumer), args: ['run', option] })
     expect(run.stdout).toContain('Tests  200 passed (200)')
     expect(run.stdout).toContain(NOTHING_LEFT)
     expect(run.exitCode).toBe(0)
@@ -39,7 +39,7 @@ test.for(RUNNERS)(
 test.for(RUNNERS)(
   'each test has a clone and a session of its own, opened while the test before it runs, in $name',
   async ({ consumer, option }) => {
-    const run = await startVitest('isolation-next', { consumer, args: ['run', option] })
+    const run = await startVitest('isolation-next', { consumer, env: anyServers(consumer), args: ['run', option] })
     expect((await run.ended).stdout).toContain('Tests  24 passed (24)')
     // As it was printed: names of databases are alike in the text that is the same every time.
     const uses = readUses(run.stdout)
@@ -58,7 +58,11 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   test.for(['--no-isolate', '--sequence.concurrent', '--sequence.hooks=list'])(
     'tests have a fresh database each with %s',
     async (option) => {
-      const run = await runVitest('isolation-tests', { consumer, args: ['run', option, 'again', 'concurrent-tests'] })
+      const run = await runVitest('isolation-tests', {
+        consumer,
+        env: anyServers(consumer),
+        args: ['run', option, 'again', 'concurrent-tests'],
+      })
       expect(run.stdout).toContain('Tests  100 passed (100)')
       expect(run.stdout).toContain(NOTHING_LEFT)
       expect(run.exitCode).toBe(0)

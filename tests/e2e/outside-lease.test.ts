@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import { describe, expect, inject, test } from 'vitest'
 import { sortedLines } from './support/plain.ts'
 import { RUNNERS_AND_KEPT_MODULES } from './support/pools.ts'
-import { type EndedRun, runVitest } from './support/run-vitest.ts'
+import { anyServers, type EndedRun, runVitest } from './support/run-vitest.ts'
 
 const PROJECT = 'outside-lease'
 const SEE = 'see "Connections that leave the lease" in the README'
@@ -39,7 +39,7 @@ async function freePort(): Promise<number> {
 test.for(RUNNERS_AND_KEPT_MODULES)(
   'files whose database name is fixed are named, and no others, in $name',
   async ({ consumer, option }) => {
-    const run = await runVitest(PROJECT, { consumer, args: [...SERIAL, option] })
+    const run = await runVitest(PROJECT, { consumer, env: anyServers(consumer), args: [...SERIAL, option] })
     expect(findings(run)).toBe(FIXED)
     expect(run.exitCode).toBe(0)
   },
@@ -47,16 +47,15 @@ test.for(RUNNERS_AND_KEPT_MODULES)(
 
 describe.each(inject('consumers'))('$name', (consumer) => {
   test('a URL that names no database leads to the lease, for files in parallel', async () => {
-    const run = await runVitest(PROJECT, { consumer, args: ['run', 'nameless'] })
+    const run = await runVitest(PROJECT, { consumer, env: anyServers(consumer), args: ['run', 'nameless'] })
     expect(run.stdout).toContain('Tests  3 passed (3)')
     expect([run.exitCode, findings(run)]).toEqual([0, ''])
   })
 })
 
 describe.each(inject('newest'))('the newest Vitest', (consumer) => {
-  test('files whose database name is fixed are named on local processes, also in short form', async () => {
-    const env = { VITEST_INFRA_PROVIDER: 'embedded', CI: '1' }
-    const run = await runVitest(PROJECT, { consumer, args: SERIAL, env })
+  test('files whose database name is fixed are named on containers, also in short form', async () => {
+    const run = await runVitest(PROJECT, { consumer, args: SERIAL, env: { CI: '1' } })
     expect(findings(run)).toBe(FIXED)
     // At the very end, where it is seen.
     expect(run.stderr.trimEnd().split('\n').at(-1)).toBe(FIXED)
@@ -65,13 +64,14 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   test('a server for each file keeps fixed names apart', async () => {
     const run = await runVitest(PROJECT, {
       consumer,
+      env: anyServers(consumer),
       files: configure("['test/fixed-*.test.ts', 'test/leased.test.ts']", "postgres: { isolation: 'server' }"),
     })
     expect([run.exitCode, findings(run)]).toEqual([0, ''])
   })
 
   test('tables in the maintenance database are noticed', async () => {
-    const run = await runVitest(PROJECT, { consumer, args: ['run', 'maintenance'] })
+    const run = await runVitest(PROJECT, { consumer, env: anyServers(consumer), args: ['run', 'maintenance'] })
     expect(findings(run)).toBe(
       `infra  1 file (test/maintenance.test.ts) never connected to the database that was leased, while somebody used "postgres", which all files share: ${REMEDY}`,
     )
@@ -81,6 +81,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     const port = await freePort()
     const run = await runVitest(PROJECT, {
       consumer,
+      env: anyServers(consumer),
       files: {
         ...configure("['test/{address,leased}.test.ts']", `services: ['redis'], redis: { port: ${port} }`),
         'test/global-setup.ts': 'export default () => {}',
@@ -104,13 +105,18 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
 
   test('a service to which nobody connects is named, if all tests have run', async () => {
     const files = configure("['test/nameless-*.test.ts']")
-    const run = await runVitest(PROJECT, { consumer, files })
+    const run = await runVitest(PROJECT, { consumer, env: anyServers(consumer), files })
     expect(findings(run)).toBe("infra  redis: nobody connected to it; leave it out with services: ['postgres']")
-    expect(findings(await runVitest(PROJECT, { consumer, files, args: ['run', 'nameless-1'] }))).toBe('')
+    expect(
+      findings(await runVitest(PROJECT, { consumer, env: anyServers(consumer), files, args: ['run', 'nameless-1'] })),
+    ).toBe('')
   })
 
   test('where each file uses what it has leased, or nothing, there is nothing to say', async () => {
-    const run = await runVitest(PROJECT, { consumer, files: configure("['test/{leased,unit}.test.ts']") })
+    const run = await runVitest(PROJECT, {
+      consumer,
+      files: configure("['test/{leased,unit}.test.ts']"),
+    })
     expect(sortedLines(run.stderr)).toMatchInlineSnapshot(`
     "infra  2 leases, waited <time> (median), <time> (95th percentile)
     infra  Docker Engine <version> at <host> (<source>)
@@ -122,6 +128,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   test('projects that share the main database are named, where there are others', async () => {
     const run = await runVitest(PROJECT, {
       consumer,
+      env: anyServers(consumer),
       files: {
         'vitest.config.ts': `
         import { infra } from 'vitest-infra/plugin'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { RUNNERS } from './support/pools.ts'
-import { runVitest } from './support/run-vitest.ts'
+import { anyServers, runVitest } from './support/run-vitest.ts'
 
 /** Those that it says left a client behind. */
 function namedIn(stderr: string): string[] {
@@ -10,7 +10,7 @@ function namedIn(stderr: string): string[] {
 test.for(RUNNERS)(
   'what a file leaves behind does not come to the Redis of another one, in $name',
   async ({ consumer, option }) => {
-    const run = await runVitest('redis-clients-left', { consumer, args: ['run', option] })
+    const run = await runVitest('redis-clients-left', { consumer, env: anyServers(consumer), args: ['run', option] })
     expect(run.stdout).toContain('Tests  6 passed (6)')
     expect(namedIn(run.stderr)).toContain('test/1.test.ts')
     expect(run.exitCode).toBe(0)

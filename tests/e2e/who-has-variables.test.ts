@@ -1,10 +1,7 @@
 import { describe, expect, inject, test } from 'vitest'
 import { sortedLines } from './support/plain.ts'
 import { RUNNERS } from './support/pools.ts'
-import { runVitest } from './support/run-vitest.ts'
-
-/** Local processes, which start sooner than containers. */
-const EMBEDDED = { VITEST_INFRA_PROVIDER: 'embedded' }
+import { LOCAL, runVitest } from './support/run-vitest.ts'
 
 /** Says what a project's test sees: whether it leads to the Redis of this very file, and to which place else. */
 const seeing = (name: string) => `
@@ -38,7 +35,7 @@ test.for(RUNNERS)(
       'bare.test.ts': seeing('bare'),
       'word.test.ts': seeing('word'),
     }
-    const env = { ...EMBEDDED, REDIS_URL: 'redis://of-the-user' }
+    const env = { ...LOCAL, REDIS_URL: 'redis://of-the-user' }
     const run = await runVitest('mixed', { consumer, env, files })
     const others = ['bare sees redis://of-the-user true', 'none sees redis://of-the-user true']
     expect(said(run.stdout)).toEqual([...others, 'served sees its own false', 'word sees redis://word true'])
@@ -62,7 +59,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       'packages/out/vitest.config.ts': config('{ plugins: [infra({ services: [] })] }'),
       'packages/out/out.test.ts': seeing('out'),
     }
-    const run = await runVitest('mixed', { consumer, env: EMBEDDED, files })
+    const run = await runVitest('mixed', { consumer, env: LOCAL, files })
     expect(said(run.stdout)).toEqual([
       'inline sees its own false',
       'out sees undefined true',
@@ -74,7 +71,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     )
     expect(run.exitCode).toBe(0)
 
-    const alone = await runVitest('mixed', { consumer, env: EMBEDDED, files, args: ['run', 'out.test.ts'] })
+    const alone = await runVitest('mixed', { consumer, env: LOCAL, files, args: ['run', 'out.test.ts'] })
     expect(said(alone.stdout)).toEqual(['out sees undefined true'])
     expect(alone).toMatchObject({ exitCode: 0, stderr: '' })
   })
@@ -82,7 +79,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   test('test.env that was loaded from an env file gives way to the lease, and what was written by hand stays', async () => {
     const run = await runVitest('mixed', {
       consumer,
-      env: EMBEDDED,
+      env: LOCAL,
       files: {
         'vitest.config.ts': `
           import { infra } from 'vitest-infra/plugin'

@@ -14,6 +14,9 @@ const INHERITED = /^(PATH|HOME|TMPDIR|LANG|XDG_RUNTIME_DIR|DOCKER_\w+|TESTCONTAI
 
 const PATIENCE_MS = 120_000
 
+/** Servers that are processes of this machine, which start sooner than containers. */
+export const LOCAL = { VITEST_INFRA_PROVIDER: 'embedded' }
+
 /** Tests that take long on a busy machine would be listed one by one. */
 const STABLE_OUTPUT = '--slowTestThreshold=60000'
 
@@ -41,6 +44,14 @@ export interface EndedRun {
   readonly elapsedMs: number
   /** The services whose containers were created. */
   readonly created: readonly string[]
+}
+
+/**
+ * Variables for a run that could have its servers from anywhere: with the newest Vitest they are local processes, and with
+ * the older one they are containers, so that both are tried.
+ */
+export function anyServers({ vitestMajor }: Consumer): Readonly<Record<string, string>> {
+  return vitestMajor === 5 ? LOCAL : {}
 }
 
 /** Runs a fixture project to its end. */
