@@ -10,6 +10,7 @@ const ONE_VITEST = [
   'failures',
   'kept-stacks',
   'killed',
+  'quick-start',
   'secrets',
   'seeds',
   'snapshots',

@@ -326,7 +326,9 @@ function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
     report,
     clock: systemClock,
   })
+  let running: UpInfra | undefined
   const onUp = (up: UpInfra) => {
+    running = up
     refreshTemplates(vitest, run, up)
     tellOfRuns(vitest, gathered, up)
   }
@@ -337,8 +339,15 @@ function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   const awaited = watchStage(vitest, run, spec)
   let closing: Promise<void> | undefined
   const close = (letGo: AbortSignal) => {
+    const idleTimeoutMs = running?.idleTimeoutMs()
+    const reportKept = () => {
+      if (idleTimeoutMs !== undefined) {
+        gathered.report({ type: 'servers-kept', idleTimeoutMs })
+      }
+    }
     closing ??= run
       .close(letGo)
+      .then(reportKept)
       .finally(() => gathered.close())
       .catch((error: unknown) => {
         report({ type: 'stop-failed', message: messageOf(error) })

@@ -1,6 +1,7 @@
 // Runs in every worker, before the user's setup files and before a test file's imports.
 import { relative } from 'node:path'
 import { aroundAll, beforeEach, expect, inject } from 'vitest'
+import { changedVariables } from './environment/changed-variables.ts'
 import type { InfraFacts } from './environment/infra-facts.ts'
 import { setVariables } from './environment/set-variables.ts'
 import { InfraError } from './errors.ts'
@@ -61,6 +62,9 @@ async function beginFile(lease: LeaseAccess): Promise<void> {
   // Vitest reads the names of the fixtures that are used from this pattern.
   // oxlint-disable-next-line no-empty-pattern
   aroundAll(async (runFile, {}, suite) => {
+    // Its setup files and its imports have run, and perhaps loaded an env file.
+    const changed = changedVariables(env, process.env)
+    await (changed.length > 0 ? held?.client.changed(held.lease.lease, owner, changed) : undefined)
     await runFile()
     await tellFailures(suite)
     await finishFile()

@@ -9,6 +9,12 @@ const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/
 /** A timer that is to wait for longer, which is more than 24 days, does not wait at all. */
 export const LONGEST_MS = 2 ** 31 - 1
 
+/** As {@link parseDurationMs} reads it, in the largest unit of which it is a whole number. */
+export function renderDuration(ms: number): string {
+  const [unit, size] = Object.entries(UNIT_MS).findLast(([, unitMs]) => ms % unitMs === 0) ?? ['ms', 1]
+  return `${ms / size}${unit}`
+}
+
 /** Milliseconds of a duration as compose writes them: `'5s'`, `'1m30s'`, `'250ms'`. */
 export function parseDurationMs(text: string, where: string): number {
   const parts = WHOLE.test(text) ? [...text.matchAll(PART)] : []

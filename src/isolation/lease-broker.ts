@@ -1,3 +1,4 @@
+import type { ChangedVariable } from '../environment/changed-variables.ts'
 import type { StackFacts } from '../environment/infra-facts.ts'
 import { type PostgresAddress, postgresUrl, type RedisAddress, redisUrl } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
@@ -249,6 +250,11 @@ export class LeaseBroker {
     })
     // Not before: a reset that fails does so for every file to come, because of the one that was the last to have it.
     this.#files.set(lease, owner)
+  }
+
+  /** Before its tests run, the code of a file has changed variables of its lease. */
+  noteChanged(owner: string, variables: readonly ChangedVariable[]): void {
+    this.#use.noteChanged(owner, variables)
   }
 
   async finish(lease: number, owner: string, processes: readonly number[] = []): Promise<void> {

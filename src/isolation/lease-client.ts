@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import type { ChangedVariable } from '../environment/changed-variables.ts'
 import { InfraError, type InfraErrorCode, messageOf } from '../errors.ts'
 import {
   encodeMessage,
@@ -80,6 +81,11 @@ export class LeaseClient {
   /** Makes what was leased new for the file `owner`; the one before has been over for `idleMs`. */
   async reset(lease: number, owner: string, idleMs = 0): Promise<void> {
     await this.#ask({ type: 'reset', lease, owner, idleMs })
+  }
+
+  /** Says that the code of a file has changed variables of its lease. */
+  async changed(lease: number, owner: string, variables: readonly ChangedVariable[]): Promise<void> {
+    await this.#ask({ type: 'changed', lease, owner, variables })
   }
 
   async finish(lease: number, owner: string, processes: readonly number[] = []): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type {} from 'vitest'
+import type { ChangedVariable } from '../environment/changed-variables.ts'
 import type { StackFacts } from '../environment/infra-facts.ts'
 
 /** A request is a few hundred characters; a lease, with the user's own variables in it, some thousands. */
@@ -68,6 +69,14 @@ export type LeaseRequest =
       readonly owner: string
       /** How long the file before has been over. */
       readonly idleMs: number
+    }
+  /** Said before the tests of a file run, where its code has changed variables of its lease. */
+  | {
+      readonly id: number
+      readonly type: 'changed'
+      readonly lease: number
+      readonly owner: string
+      readonly variables: readonly ChangedVariable[]
     }
   /** Said by a file that is over while its worker lives, so that what it left open can be seen. */
   | {

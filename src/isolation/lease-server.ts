@@ -152,6 +152,9 @@ async function perform(request: LeaseRequest, { worker, broker, leases }: Conver
     case 'reset':
       await broker.reset(request.lease, request)
       break
+    case 'changed':
+      broker.noteChanged(request.owner, request.variables)
+      break
     case 'finish':
       await broker.finish(request.lease, request.owner, request.processes)
       break

@@ -1,4 +1,6 @@
+import type { ChangedVariable } from '../environment/changed-variables.ts'
 import type { Clock } from '../internal/clock.ts'
+import { redact } from '../internal/redact.ts'
 import type { LeasedService } from './lease-protocol.ts'
 
 /** Longer than a busy server takes; one that does not answer says nothing about its use. */
@@ -40,8 +42,15 @@ export interface UseFindings {
   }[]
   /** Services without a connection. */
   readonly unused: readonly LeasedService[]
+  /** The variables that files have changed before their tests ran. */
+  readonly changed: readonly FilesVariable[]
   /** Projects whose files use the main database, and those beside them; in a run of several projects. */
   readonly sharing: readonly string[]
+}
+
+/** A variable that was changed, in these files. */
+export interface FilesVariable extends ChangedVariable {
+  readonly owners: readonly string[]
 }
 
 interface OpenFile {
@@ -64,6 +73,8 @@ export class LeaseUse {
   readonly #ending = new Set<Promise<void>>()
   readonly #projects = new Set<string>()
   readonly #sharing = new Set<string>()
+  /** By name, with the value that was seen first. */
+  readonly #changed = new Map<string, ChangedVariable & { readonly owners: Set<string> }>()
   readonly #clock: Clock
   #begun: Promise<void> | undefined
   #isDisturbed = false
@@ -127,6 +138,15 @@ export class LeaseUse {
     }
   }
 
+  /** The code of a file has changed variables of its lease. */
+  noteChanged(owner: string, variables: readonly ChangedVariable[]): void {
+    for (const variable of variables) {
+      const known = this.#changed.get(variable.name) ?? { ...withoutPassword(variable), owners: new Set() }
+      known.owners.add(owner)
+      this.#changed.set(variable.name, known)
+    }
+  }
+
   /** What is counted from now on is not the tests': they have run. */
   freeze(): Promise<void> {
     return this.#each((service) => service.freeze())
@@ -153,6 +173,10 @@ export class LeaseUse {
     return {
       strayed: services.flatMap(([service, use]) => use.strayed.map((some) => ({ service, ...some }))),
       unused: services.filter(([, use]) => use.isUnused).map(([service]) => service),
+      changed: [...this.#changed.values()].map((variable) => ({
+        ...variable,
+        owners: [...variable.owners].toSorted(),
+      })),
       sharing: this.#projects.size > 1 ? [...this.#sharing].toSorted() : [],
     }
   }
@@ -292,6 +316,10 @@ class ServiceUse {
       this.#isKnown = false
     }
   }
+}
+
+function withoutPassword(variable: ChangedVariable): ChangedVariable {
+  return { ...variable, value: redact(variable.value, { user: undefined, password: undefined }) }
 }
 
 /** What has grown; what was not there before was made by the tests themselves. */

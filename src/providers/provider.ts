@@ -18,6 +18,8 @@ export type ServerEnding = Extract<ServerStatus, { running: false }>
 
 /** What is done to a server that is to serve the next run, too. */
 export interface Keeping {
+  /** How long it stays up when no run uses it. */
+  readonly idleTimeoutMs: number
   /** Has that run told this. */
   readonly note: (text: string) => void
   /** Lets go of the server, in place of stopping it; soon, and without failing. */

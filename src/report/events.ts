@@ -63,6 +63,8 @@ export type InfraEvent =
       readonly others: readonly string[]
       /** Whether `services` can be a list. */
       readonly isListed: boolean
+      /** Variables that led there until files have changed them. */
+      readonly changed: readonly { readonly name: string; readonly value: string; readonly owners: readonly string[] }[]
     }
   /** Projects that use the main database, in a run of several. */
   | { readonly type: 'main-shared'; readonly projects: readonly string[] }
@@ -89,6 +91,8 @@ export type InfraEvent =
       readonly label: string
       readonly lines: readonly string[]
     }
+  /** Servers that are there for the next run, and end when none has used them for so long. */
+  | { readonly type: 'servers-kept'; readonly idleTimeoutMs: number }
   /** A line about the whole of a run. */
   | { readonly type: 'summary'; readonly line: string }
   | { readonly type: 'stop-failed'; readonly message: string }

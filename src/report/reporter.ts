@@ -1,4 +1,5 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
+import { renderDuration } from '../internal/duration.ts'
 import type { EventOf, InfraEvent, Report } from './events.ts'
 import { versioned } from './versioned.ts'
 
@@ -66,7 +67,7 @@ export function renderEvent(event: InfraEvent): string {
     case 'template-ready':
       return `template "${event.template}" ${event.isNew ? 'built' : 'found'} in ${seconds(event.elapsedMs)}`
     case 'leases-summary':
-      return `${count(event.count, 'lease')}, waited ${milliseconds(event.medianMs)} (median), ${milliseconds(event.p95Ms)} (95th percentile)`
+      return `${count(event.count, 'lease')}, waited ${renderWaits(event)}`
     case 'lease-waiting':
       return `${event.owner} waits for ${event.service}: all ${event.count} that there may be at once are leased (${event.reason})`
     case 'room-waiting':
@@ -93,6 +94,8 @@ export function renderEvent(event: InfraEvent): string {
       return `${event.service} of a worker was started anew between two files, as it could not be reset: ${event.reason}`
     case 'service-lost':
       return renderLoss(event)
+    case 'servers-kept':
+      return `the servers stay up for the next run, and end when none has used them for ${renderDuration(event.idleTimeoutMs)}; to end them now: npx vitest-infra down`
     case 'summary':
       return event.line
     case 'stop-failed':
@@ -105,7 +108,9 @@ export function renderEvent(event: InfraEvent): string {
 }
 
 function renderLate({ file, isFirst, statements }: EventOf<'statements-late'>): string {
-  const queries = statements.map(({ session, query }) => `"${session}": ${shorten(query)}`)
+  const queries = statements.map(
+    ({ session, query }) => `${nameSession(session, 'a session without application_name')}: ${shorten(query)}`,
+  )
   const files = isFirst ? file : `${file}, or a file before it in its worker,`
   return `${files} left something running that still uses its database (${listSome(queries, OBJECTS_LISTED)}), and so the database of the files that follow: stop timers and await queries in afterAll`
 }
@@ -135,7 +140,12 @@ function renderUnusedLease({ service, owners, common }: EventOf<'lease-unused'>)
   return `${files} never connected to the database that was leased, while somebody used ${names}, which all files share: is a name fixed, or missing in a URL? Let the code read DATABASE_URL or DB_NAME, or set postgres.isolation to 'server'; ${STRAY}`
 }
 
-function renderUnusedService({ service, others, isListed }: EventOf<'service-unused'>): string {
+function renderUnusedService({ service, others, isListed, changed }: EventOf<'service-unused'>): string {
+  if (changed.length > 0) {
+    const values = changed.map(({ name, value }) => `${name} (now ${value})`).join(', ')
+    const owners = [...new Set(changed.flatMap((variable) => variable.owners))]
+    return `${service}: nobody connected to it, as ${values} was changed after vitest-infra had set it, for ${count(owners.length, 'file')} (${listSome(owners, OBJECTS_LISTED)}): remove that assignment from your setup files, from what they load (dotenv with override), or from the tests`
+  }
   const list = `[${others.map((name) => `'${name}'`).join(', ')}]`
   return `${service}: nobody connected to it; leave it out with services: ${isListed ? list : `{ ${service}: false }`}`
 }
@@ -168,7 +178,19 @@ export function listSome(names: readonly string[], most: number): string {
 /** `"api" (3), "worker" (1)` */
 function countEqual(names: readonly string[]): string {
   const counts = Map.groupBy(names, (name) => name)
-  return [...counts].map(([name, equal]) => `"${name}" (${equal.length})`).join(', ')
+  return [...counts]
+    .map(([name, equal]) => `${nameSession(name, '(no application_name)')} (${equal.length})`)
+    .join(', ')
+}
+
+function nameSession(applicationName: string, nameless: string): string {
+  return applicationName === '' ? nameless : `"${applicationName}"`
+}
+
+function renderWaits({ count: leases, medianMs, p95Ms }: EventOf<'leases-summary'>): string {
+  return leases === 1
+    ? milliseconds(medianMs)
+    : `${milliseconds(medianMs)} (median), ${milliseconds(p95Ms)} (95th percentile)`
 }
 
 function milliseconds(value: number): string {

@@ -42,6 +42,7 @@ export class RunReport {
       case 'objects-dropped':
       case 'statements-late':
       case 'server-replaced':
+      case 'servers-kept':
         this.#notices.push(event)
         break
       default:

@@ -87,7 +87,13 @@ export class Stack {
 
   /** Whether it is ready, and will be there for the next run. */
   get livesOn(): boolean {
-    return [...this.#ready].some(({ keeping }) => keeping)
+    return this.idleTimeoutMs !== undefined
+  }
+
+  /** For how long it will be there without a run, if it will be there for the next one. */
+  get idleTimeoutMs(): number | undefined {
+    const timeouts = [...this.#ready].flatMap(({ keeping }) => keeping?.idleTimeoutMs ?? [])
+    return timeouts.length > 0 ? Math.min(...timeouts) : undefined
   }
 
   /** The services that are not ready yet. */

@@ -58,6 +58,8 @@ export interface UpInfra {
   settle(letGo: AbortSignal): Promise<void>
   /** Whether the stack is still there when the tests have run. */
   readonly livesOn: boolean
+  /** How long the servers stay up without a run, if they stay up after this one. */
+  idleTimeoutMs(): number | undefined
   /** The databases of tests that failed which can still be looked into, and how. */
   kept(): readonly { readonly owner: string; readonly command: string }[]
 }
@@ -228,12 +230,13 @@ interface UseContext {
   readonly report: Report
 }
 
-function reportUse({ strayed, unused, sharing }: UseFindings, { spec, isWhole, report }: UseContext): void {
+function reportUse({ strayed, unused, changed, sharing }: UseFindings, { spec, isWhole, report }: UseContext): void {
   strayed.forEach((some) => report({ type: 'lease-unused', ...some }))
   // What is left out of a run, or fails, might have connected.
   for (const service of isWhole ? unused : []) {
     const others = (['postgres', 'redis'] as const).filter((name) => spec[name] && !unused.includes(name))
-    report({ type: 'service-unused', service, others, isListed: spec.custom.length === 0 })
+    const variables = changed.filter((variable) => variable.service === service)
+    report({ type: 'service-unused', service, others, isListed: spec.custom.length === 0, changed: variables })
   }
   if (sharing.length > 0) {
     report({ type: 'main-shared', projects: sharing })
@@ -274,6 +277,7 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext &
     facts: sources.stack,
     services,
     livesOn,
+    idleTimeoutMs: () => stack.idleTimeoutMs,
     socket: server.path,
     beginRerun: () => broker.beginRerun(),
     refresh: async () => {

@@ -53,7 +53,7 @@ export function settleTestEnv(testEnv: Variables, { leased, inherited, folders }
         : []),
       ...written.map(
         ([name, value]) =>
-          `test.env sets ${name} to ${hideSecrets(name, value)}: tests use that instead of their lease`,
+          `test.env sets ${name} to ${hideSecrets(name, value)}: tests use that instead of their lease; remove it from test.env if they should use the lease`,
       ),
     ],
   }

@@ -29,20 +29,40 @@ function filesOf(seed: Seed): readonly string[] {
  *
  * @returns a function that ends it
  */
-export function watchFiles({ config, vite }: Vitest, paths: readonly string[]): () => void {
-  if (!config.watch || paths.length === 0) {
+export function watchFiles({ config, vite, watcher }: Vitest, paths: readonly string[]): () => void {
+  const added = paths.map(forwardSlashes).filter((path) => !config.forceRerunTriggers.includes(escapePattern(path)))
+  if (!config.watch || added.length === 0) {
     return () => {}
   }
-  const patterns = paths.map(escapePattern).flatMap((path) => [path, `${path}/**`])
-  const added = patterns.filter((pattern) => !config.forceRerunTriggers.includes(pattern))
-  config.forceRerunTriggers.push(...added)
-  vite.watcher.add([...paths])
+  const patterns = added.map(escapePattern).flatMap((path) => [path, `${path}/**`])
+  config.forceRerunTriggers.push(...patterns)
+  const onDelete = (path: string) => {
+    const deleted = forwardSlashes(path)
+    if (added.includes(deleted)) {
+      // The watcher forgets a deleted path that is outside of Vite's root.
+      vite.watcher.add(path)
+    }
+    if (added.some((ours) => deleted === ours || deleted.startsWith(`${ours}/`))) {
+      // Vitest reruns nothing for a deleted file and ignores it until the next rerun. Its own listener runs first.
+      queueMicrotask(() => {
+        watcher.invalidates.delete(deleted)
+        watcher.onFileChange(deleted)
+      })
+    }
+  }
+  vite.watcher.add(added)
+  vite.watcher.on('unlink', onDelete).on('unlinkDir', onDelete)
   return () => {
-    config.forceRerunTriggers = config.forceRerunTriggers.filter((pattern) => !added.includes(pattern))
+    config.forceRerunTriggers = config.forceRerunTriggers.filter((pattern) => !patterns.includes(pattern))
+    vite.watcher.off('unlink', onDelete).off('unlinkDir', onDelete)
   }
 }
 
 /** Vitest matches with forward slashes, and a path may have characters that mean something in a pattern. */
 function escapePattern(path: string): string {
-  return path.replaceAll('\\', '/').replaceAll(/[()[\]{}!*?+@|]/g, (character) => `\\${character}`)
+  return forwardSlashes(path).replaceAll(/[()[\]{}!*?+@|]/g, (character) => `\\${character}`)
+}
+
+function forwardSlashes(path: string): string {
+  return path.replaceAll('\\', '/')
 }

@@ -8,7 +8,7 @@ test('a service of the user comes up with the others, for all files, and goes wi
   const run = await runVitest('custom-services', { consumer })
   expect(run).toMatchObject({ exitCode: 0, created: ['cache', 'redis'] })
   expect(sortedLines(run.stderr)).toMatchInlineSnapshot(`
-    "infra  1 lease, waited <time> (median), <time> (95th percentile)
+    "infra  1 lease, waited <time>
     infra  Docker Engine <version> at <host> (<source>)
     infra  cache healthy after <time>, redis <version> healthy after <time>
     infra  redis: nobody connected to it; leave it out with services: { redis: false }"

@@ -75,7 +75,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(stderr).toMatchInlineSnapshot(`
       "infra  Docker Engine <version> at <host> (<source>)
       infra  redis <version> healthy after <time>
-      infra  1 lease, waited <time> (median), <time> (95th percentile)
+      infra  1 lease, waited <time>
       infra  Cannot stop the stack: vitest-infra-<run>-redis: connect ENOENT <proxy>/docker.sock
       Remove what is left with: docker rm -fv vitest-infra-<run>-redis"
     `)

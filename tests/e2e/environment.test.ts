@@ -67,7 +67,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
             Tests  5 passed (5)"
     `)
     expect(sortedLines(run.stderr)).toMatchInlineSnapshot(`
-      "infra  1 lease, waited <time> (median), <time> (95th percentile)
+      "infra  1 lease, waited <time>
       infra  Docker Engine <version> at <host> (<source>)
       infra  postgres <version> healthy after <time>, redis <version> healthy after <time>
       infra  template "default" built in <time>"

@@ -8,6 +8,8 @@ import { cleanEnvironment, type RunOptions, startVitest, type VitestRun } from '
 const consumer = inject('consumer')
 
 const KEEP = { VITEST_INFRA_KEEP_ALIVE: '1m' }
+const STAYING =
+  'infra  the servers stay up for the next run, and end when none has used them for 1m; to end them now: npx vitest-infra down'
 const PATIENCE = { timeout: 30_000, interval: 100 }
 
 /** A run whose containers go with the test. */
@@ -39,7 +41,9 @@ test.for(['plain', 'isolation-modes', 'isolation-servers'])(
     // One directly after the other: the servers of the first may still be at their end.
     for (const run of [2, 3]) {
       const next = await start(project, { consumer, env: KEEP, after: first })
-      expect(await next.ended, `run ${run}`).toMatchObject({ exitCode: 0, created: [] })
+      const ended = await next.ended
+      expect(ended, `run ${run}`).toMatchObject({ exitCode: 0, created: [] })
+      expect(ended.stderr.match(/^infra {2}the servers stay up .*$/gm)).toEqual([STAYING])
       const tests = (text: string) => / Tests .*/.exec(text)?.[0]
       expect(tests(next.stdout)).toBe(tests(stdout))
     }

@@ -112,6 +112,32 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     ).toBe('')
   })
 
+  test('where setup files change a variable that was set, the line about the service names it, and not services', async () => {
+    const run = await runVitest(PROJECT, {
+      consumer,
+      files: {
+        'vitest.config.ts': `
+        import { infra } from 'vitest-infra/plugin'
+        import { defineConfig } from 'vitest/config'
+        export default defineConfig({
+          plugins: [infra({ services: ['postgres'] })],
+          test: { include: ['test/changed.test.ts'], setupFiles: ['setup.ts'] },
+        })`,
+        'setup.ts': `process.env.DATABASE_URL = 'postgres://ada:swordfish@127.0.0.1:1/shop'`,
+        'test/changed.test.ts': `
+        import pg from 'pg'
+        import { expect, test } from 'vitest'
+        test('a', async () => {
+          await expect(new pg.Client(process.env.DATABASE_URL).connect()).rejects.toThrow('ECONNREFUSED')
+        })`,
+      },
+    })
+    expect(findings(run)).toBe(
+      'infra  postgres: nobody connected to it, as DATABASE_URL (now postgres://ada:***@127.0.0.1:1/shop) was changed after vitest-infra had set it, for 1 file (test/changed.test.ts): remove that assignment from your setup files, from what they load (dotenv with override), or from the tests',
+    )
+    expect(run.exitCode).toBe(0)
+  })
+
   test('where each file uses what it has leased, or nothing, there is nothing to say', async () => {
     const run = await runVitest(PROJECT, {
       consumer,

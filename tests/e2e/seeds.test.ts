@@ -1,6 +1,6 @@
 import { expect, inject, test } from 'vitest'
 import { errorMessage, sortedLines } from './support/plain.ts'
-import { runVitest, startVitest } from './support/run-vitest.ts'
+import { runVitest } from './support/run-vitest.ts'
 
 const consumer = inject('consumer')
 
@@ -15,7 +15,7 @@ test('fixtures/ is loaded before the first test, in natural order', async () => 
           Tests  2 passed (2)"
   `)
   expect(sortedLines(run.stderr)).toMatchInlineSnapshot(`
-    "infra  1 lease, waited <time> (median), <time> (95th percentile)
+    "infra  1 lease, waited <time>
     infra  Docker Engine <version> at <host> (<source>)
     infra  postgres <version> healthy after <time>, redis <version> healthy after <time>
     infra  template "default" built in <time>, redis seeded from 1 file in <time>"
@@ -46,42 +46,3 @@ test('a failing command ends the run with file, line and what Redis said', async
   `)
   expect(run.exitCode).toBe(1)
 })
-
-const KEYS_TEST = `
-  import { Redis } from 'ioredis'
-  import { test } from 'vitest'
-  test('keys', async () => {
-    const redis = new Redis(process.env.REDIS_URL ?? '')
-    const keys = await redis.keys('*')
-    console.log('found', keys.sort().join(), await redis.get('round'))
-    redis.disconnect()
-  })`
-
-test.for(['server', 'database'])(
-  'in watch mode edited and new seeds reach every Redis of its own %s',
-  async (isolation) => {
-    const config = `
-    import { infra } from 'vitest-infra/plugin'
-    import { defineConfig } from 'vitest/config'
-    export default defineConfig({ plugins: [infra({ services: ['redis'], redis: { isolation: '${isolation}' } })] })`
-    const files = {
-      'vitest.config.ts': config,
-      'fixtures/redis/round.redis': 'SET round first\n',
-      'test/one.test.ts': KEYS_TEST,
-      'test/two.test.ts': KEYS_TEST,
-    }
-    const run = await startVitest('seeds', { consumer, files, args: ['watch', 'one', 'two'] })
-    await run.said('Waiting for file changes')
-    expect(run.stdout.match(/found .*/g)).toEqual(Array(2).fill('found books:count,round first'))
-
-    await run.write('fixtures/redis/more.redis', 'SET more 1\n')
-    await run.write('fixtures/redis/round.redis', 'SET round second\n')
-    await expect
-      .poll(() => run.stdout.match(/found .*/g)?.slice(2), { timeout: 60_000 })
-      .toEqual(expect.arrayContaining(Array(2).fill('found books:count,more,round second')))
-
-    await run.write('fixtures/redis/more.redis', 'SETT more 1\n')
-    await expect.poll(() => run.stdout + run.stderr, { timeout: 60_000 }).toContain('fixtures/redis/more.redis:1: SETT')
-    expect(run.stdout + run.stderr).not.toMatch(/Cannot (start|empty)/)
-  },
-)

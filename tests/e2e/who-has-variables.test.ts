@@ -106,7 +106,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     const lines = run.stderr.split('\n').filter((line) => line.includes('test.env'))
     expect(lines).toEqual([
       'infra  test.env has REDIS_PORT, REDIS_URL as the environment or an env file does: tests get the values of their lease instead',
-      'infra  test.env sets REDIS_HOST to redis://:***@by-hand: tests use that instead of their lease',
+      'infra  test.env sets REDIS_HOST to redis://:***@by-hand: tests use that instead of their lease; remove it from test.env if they should use the lease',
     ])
   })
 })

@@ -85,7 +85,16 @@ async function attachTo(
     return undefined
   }
   const entrypoint = [image.Config?.Entrypoint ?? []].flat()
-  return new AttachedService({ ...welcome, api, details, engine, definition, folder, entrypoint })
+  return new AttachedService({
+    ...welcome,
+    api,
+    details,
+    engine,
+    definition,
+    folder,
+    entrypoint,
+    idleTimeoutMs: graceMs,
+  })
 }
 
 function findFault({ State: { Paused, Health } }: ContainerDetails): string | undefined {

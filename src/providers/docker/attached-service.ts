@@ -12,6 +12,8 @@ export interface AttachedServiceOptions extends Welcome {
   readonly details: ContainerDetails
   readonly engine: Engine
   readonly definition: ServiceDefinition
+  /** How long it stays up when no run uses it. */
+  readonly idleTimeoutMs: number
   /** A folder inside the container that is kept in memory. */
   readonly folder: string
   /** That of the image that the service was asked to be. */
@@ -38,7 +40,11 @@ export class AttachedService implements StartedService {
     this.label = plainName(details.Name)
     this.snapshot = { kind: 'attached', note }
     this.ended = options.lifeline.gone.then(() => ENDED)
-    this.keeping = { note: (text) => options.lifeline.note(text), leave: () => this.#leave() }
+    this.keeping = {
+      idleTimeoutMs: options.idleTimeoutMs,
+      note: (text) => options.lifeline.note(text),
+      leave: () => this.#leave(),
+    }
     this.address = this.#addressOf(definition.service.defaultPort)
     this.#siblings = new ContainerSiblings(definition, { api, id: details.Id, folder, entrypoint })
     this.siblings = this.#siblings.servers((port) => this.#addressOf(port))

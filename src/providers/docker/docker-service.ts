@@ -28,8 +28,8 @@ export interface DockerServiceOptions {
   /** That of the image that the service was asked to be. */
   readonly entrypoint: readonly string[]
   readonly snapshot: SnapshotUse
-  /** Whether the next run may have it. */
-  readonly isKept: boolean
+  /** How long it stays up for the next run, if it does. */
+  readonly keepAliveMs: number | undefined
 }
 
 /** A container that was started for a service. */
@@ -57,9 +57,11 @@ export class DockerService implements StartedService {
     this.#container = container
     this.#output = options.output
     this.#lifeline = options.lifeline
-    this.keeping = options.isKept
-      ? { note: (text) => this.#lifeline.note(text), leave: () => this.#leave() }
-      : undefined
+    const { keepAliveMs: idleTimeoutMs } = options
+    this.keeping =
+      idleTimeoutMs === undefined
+        ? undefined
+        : { idleTimeoutMs, note: (text) => this.#lifeline.note(text), leave: () => this.#leave() }
     this.#ending = options.ending
     // The lifeline notices, too, where the connection that brings the engine's events has broken.
     this.ended = Promise.race([this.#ending.ended, this.#lifeline.gone.then(() => this.#ending.status())])

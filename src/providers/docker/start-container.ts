@@ -91,7 +91,6 @@ async function startFrom(
   try {
     const started = restored ?? (await start({ ...image, name, image: service.image }))
     const tied = created.tied ?? (await tie(dockerode, { api, id: started.getId(), hold }))
-    const isKept = keepAliveMs !== undefined
     const use = snapshot?.useOf(tied.container, { isRestored: restored !== undefined }) ?? { kind: 'none' }
     const { entrypoint } = image
     return new DockerService({
@@ -104,7 +103,7 @@ async function startFrom(
       memoryFolder,
       entrypoint,
       snapshot: use,
-      isKept,
+      keepAliveMs,
     })
   } catch (error) {
     if (created.tied && isGone(error)) {

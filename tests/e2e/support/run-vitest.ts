@@ -160,6 +160,11 @@ export class VitestRun {
     await writeFile(join(this.folder, path), text)
   }
 
+  /** Deletes a file of the project. */
+  async remove(path: string): Promise<void> {
+    await rm(join(this.folder, path))
+  }
+
   /** A process that was killed cannot remove its files, which lie in the folder for temporary ones. */
   async forgetFiles(): Promise<void> {
     await rm(join(this.folder, 'tmp'), { recursive: true })

@@ -24,7 +24,7 @@ async function openUse() {
   return { use, file, common, count, connect }
 }
 
-const NOTHING = { strayed: [], unused: [], sharing: [] }
+const NOTHING = { strayed: [], changed: [], unused: [], sharing: [] }
 
 test('a file that did not use its lease is named if the common database was used while it ran', async () => {
   const { use, file, count, connect } = await openUse()

@@ -114,15 +114,22 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
       'this process ends while vitest-infra waits for the start of redis: the run is not complete, so it fails with exit code 1',
     ],
   ],
+  'servers-kept': [
+    [
+      { type: 'servers-kept', idleTimeoutMs: 1_800_000 },
+      'the servers stay up for the next run, and end when none has used them for 30m; to end them now: npx vitest-infra down',
+    ],
+    [
+      { type: 'servers-kept', idleTimeoutMs: 5_400_000 },
+      'the servers stay up for the next run, and end when none has used them for 90m; to end them now: npx vitest-infra down',
+    ],
+  ],
   'leases-summary': [
     [
       { type: 'leases-summary', count: 120, medianMs: 1.04, p95Ms: 14.96 },
       '120 leases, waited 1.0 ms (median), 15.0 ms (95th percentile)',
     ],
-    [
-      { type: 'leases-summary', count: 1, medianMs: 3, p95Ms: 3 },
-      '1 lease, waited 3.0 ms (median), 3.0 ms (95th percentile)',
-    ],
+    [{ type: 'leases-summary', count: 1, medianMs: 3, p95Ms: 3 }, '1 lease, waited 3.0 ms'],
   ],
   'lease-waiting': [
     [
@@ -148,16 +155,29 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
   ],
   'service-unused': [
     [
-      { type: 'service-unused', service: 'redis', others: ['postgres'], isListed: true },
+      { type: 'service-unused', service: 'redis', others: ['postgres'], isListed: true, changed: [] },
       "redis: nobody connected to it; leave it out with services: ['postgres']",
     ],
     [
-      { type: 'service-unused', service: 'postgres', others: [], isListed: true },
+      { type: 'service-unused', service: 'postgres', others: [], isListed: true, changed: [] },
       'postgres: nobody connected to it; leave it out with services: []',
     ],
     [
-      { type: 'service-unused', service: 'redis', others: ['postgres'], isListed: false },
+      { type: 'service-unused', service: 'redis', others: ['postgres'], isListed: false, changed: [] },
       'redis: nobody connected to it; leave it out with services: { redis: false }',
+    ],
+    [
+      {
+        type: 'service-unused',
+        service: 'postgres',
+        others: ['redis'],
+        isListed: true,
+        changed: [
+          { name: 'DATABASE_URL', value: 'postgres://ada:***@db.local/shop', owners: ['a', 'b', 'c', 'd'] },
+          { name: 'PGHOST', value: 'db.local', owners: ['a'] },
+        ],
+      },
+      'postgres: nobody connected to it, as DATABASE_URL (now postgres://ada:***@db.local/shop), PGHOST (now db.local) was changed after vitest-infra had set it, for 4 files (a, b, c and 1 more): remove that assignment from your setup files, from what they load (dotenv with override), or from the tests',
     ],
   ],
   'main-shared': [
@@ -178,6 +198,10 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
     [
       { type: 'connections-left', owner: 'a.test.ts', sessions: ['api'] },
       'a.test.ts left 1 connection open: "api" (1)',
+    ],
+    [
+      { type: 'connections-left', owner: 'a.test.ts', sessions: ['', 'api', ''] },
+      'a.test.ts left 3 connections open: (no application_name) (2), "api" (1)',
     ],
   ],
   'clients-left': [
@@ -209,7 +233,7 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
     ],
     [
       { type: 'statements-late', file: 'b.test.ts', isFirst: false, statements: [{ session: '', query: 'SELECT 1' }] },
-      'b.test.ts, or a file before it in its worker, left something running that still uses its database ("": SELECT 1), ' +
+      'b.test.ts, or a file before it in its worker, left something running that still uses its database (a session without application_name: SELECT 1), ' +
         'and so the database of the files that follow: stop timers and await queries in afterAll',
     ],
   ],

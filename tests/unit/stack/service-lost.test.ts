@@ -103,7 +103,7 @@ test('Stack.stop() loses no server', async () => {
 test('Stack.stop() does not keep a server that has ended', async () => {
   const log: string[] = []
   const ended = Promise.withResolvers<ServerEnding>()
-  const keeping = { note: () => {}, leave: async () => void log.push('leave') }
+  const keeping = { idleTimeoutMs: 1, note: () => {}, leave: async () => void log.push('leave') }
   const stack = createStack(
     createStartedService({ ended: ended.promise, keeping, stop: async () => void log.push('stop') }),
   )

@@ -454,7 +454,11 @@ test('Stack.start() does not try again without a snapshot what failed without on
 /** A server that stays for the next run, which writes into the log what becomes of it. */
 function keptService(log: string[], given: Partial<StartedService> = {}): StartedService {
   return createStartedService({
-    keeping: { note: (text) => void log.push(`note ${text}`), leave: async () => void log.push('leave') },
+    keeping: {
+      idleTimeoutMs: 1,
+      note: (text) => void log.push(`note ${text}`),
+      leave: async () => void log.push('leave'),
+    },
     stop: async () => void log.push('stop kept'),
     ...given,
   })

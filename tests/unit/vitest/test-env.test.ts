@@ -78,8 +78,8 @@ test('settleTestEnv() keeps what was written by hand, and says where it leads wi
   expect(settle(testEnv)).toEqual({
     kept: testEnv,
     lines: [
-      'test.env sets DATABASE_URL to postgres://me:***@db.example/other: tests use that instead of their lease',
-      'test.env sets PGPASSWORD to ***: tests use that instead of their lease',
+      'test.env sets DATABASE_URL to postgres://me:***@db.example/other: tests use that instead of their lease; remove it from test.env if they should use the lease',
+      'test.env sets PGPASSWORD to ***: tests use that instead of their lease; remove it from test.env if they should use the lease',
     ],
   })
 })
