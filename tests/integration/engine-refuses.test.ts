@@ -43,7 +43,7 @@ test('a log that the engine refuses is an error, and no empty log', async () => 
   faulty.arm({ ...request, fault: 'refuse' })
   await expect(api.readLog(id, { count: 'all' })).rejects.toThrow('HTTP 500')
   faulty.arm({ ...request, fault: 'cut' })
-  await expect(api.readLog(id, { count: 'all' })).rejects.toThrow()
+  await expect(api.readLog(id, { count: 'all' })).rejects.toThrow('socket hang up')
   await expect.poll(() => api.readLog(id, { count: 'all' })).toBe('one\n')
 })
 

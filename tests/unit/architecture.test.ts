@@ -19,6 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['spec/', 'environment/', 'compose/', 'health/service-state.ts', 'report/'],
   ['services/', 'seeds/'],
   ['providers/', 'isolation/', 'migrations/'],
+  ['health/last-log-lines.ts'],
   ['health/gate.ts'],
   ['stack/'],
   ['vitest/', 'read-project.ts'],

@@ -73,10 +73,10 @@ Give the engine more memory, or set maxWorkers lower, and start the run again`,
   expect(await problemOf({ exitCode: undefined })).toContain('its server ended with code unknown, ')
 })
 
-test('describeLoss() needs no log', async () => {
+test('describeLoss() says why there is no log', async () => {
   const started = createStartedService({ logTail: () => Promise.reject(new Error('gone')) })
   expect(await describeLoss(started, { name: 'redis', ending: KILLED, afterMs: 0, comesBack: false })).toMatchObject({
-    lines: [],
+    lines: ['(its log cannot be read: gone)'],
   })
 })
 
