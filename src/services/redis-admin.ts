@@ -57,6 +57,9 @@ export async function countClients(address: Address): Promise<ClientCount> {
   // The reply that comes last is as short as a line, so all is there when it is.
   const reply = await ask(address, [...sections, 'CLIENT ID'].join('\r\n'), (text) => LAST_REPLY.test(text))
   const [connected = 0, received = 0, connections = 0] = figures.map((figure) => Number(figure.exec(reply)?.[1]))
+  if (Number.isNaN(connected + received + connections)) {
+    throw new Error(reply.trim())
+  }
   const kills = Number(/^cmdstat_client\|kill:calls=(\d+)/m.exec(reply)?.[1] ?? 0)
   return { connected: connected - 1, received: received - 1, kills, connections }
 }
