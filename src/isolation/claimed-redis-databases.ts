@@ -4,7 +4,8 @@ import { BackgroundTasks } from '../internal/background-tasks.ts'
 import type { Clock } from '../internal/clock.ts'
 import { countClientsOf } from '../services/redis-admin.ts'
 import type { RedisClaims } from '../services/redis-claims.ts'
-import type { AcquireRequest, LeaseSource, Parting } from './lease-broker.ts'
+import type { AcquireRequest, LastUse, LeaseSource, Parting } from './lease-broker.ts'
+import type { LateCommands } from './late-commands.ts'
 import { type Look, releaseWithoutClients, watchClients } from './left-clients.ts'
 import { UsedDatabases } from './used-databases.ts'
 
@@ -22,6 +23,7 @@ export interface ClaimedRedisDatabasesOptions {
   readonly onWaiting: (reason: string) => void
   /** Told once of each lease whose clients stay when it is over. */
   readonly onClientsLeft: (owner: string) => void
+  readonly late: LateCommands
   /** Ends all waiting. */
   readonly signal: AbortSignal
 }
@@ -67,7 +69,9 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     return this.#addressOf(await this.#used.take(reuse, () => this.#takeFresh()))
   }
 
-  give({ database = 0 }: RedisAddress, parting: Parting): void {
+  give(address: RedisAddress, parting: Parting): void {
+    const { database = 0 } = address
+    this.#options.late.forget(address)
     if (!this.#used.keep(database)) {
       const { onClientsLeft, signal } = this.#options
       const onQuiet = () => this.#putBack(database)
@@ -75,9 +79,14 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     }
   }
 
-  async reset(address: RedisAddress): Promise<void> {
+  idle(address: RedisAddress): Promise<void> {
+    return this.#options.late.listen(address)
+  }
+
+  async reset(address: RedisAddress, { file }: LastUse): Promise<void> {
     await this.#options.claims.flush(address.database ?? 0)
     await this.#options.seed(address)
+    await this.#options.late.report(address, file)
   }
 
   /** Resolves when all that was given back is empty, or known to be still in use. */

@@ -35,7 +35,13 @@ export class DatabaseResetter {
     this.#reportDropped(use.file, dropped)
     const news = late.filter(({ session, query }) => this.#isNews(`${database} ${session} ${query}`))
     if (news.length > 0) {
-      this.#options.report({ type: 'statements-late', file: use.file, isFirst, statements: news })
+      this.#options.report({
+        type: 'statements-late',
+        service: 'postgres',
+        file: use.file,
+        isFirst,
+        statements: news,
+      })
     }
   }
 

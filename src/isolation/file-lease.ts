@@ -64,8 +64,12 @@ export async function finishFile(): Promise<void> {
     worker.endedMs = performance.now()
   }
   const current = await currentLease()
-  // A worker that keeps the user's modules keeps their connections, too, and is right to.
-  if (!current || current.access.lifetime === 'worker') {
+  if (!current) {
+    return
+  }
+  if (current.access.lifetime === 'worker') {
+    // It keeps the user's modules and their connections, too, and is right to; but nothing should be sent by these now.
+    await (current.access.reuse ? undefined : current.client.idle(current.lease.lease).catch(() => {}))
     return
   }
   const { access, client, owner, lease, next } = current

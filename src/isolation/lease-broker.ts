@@ -50,6 +50,8 @@ export interface LeaseSource<T> {
   give(item: T, parting: Parting): void
   /** Empties it while its user stays connected. */
   reset(item: T, use: LastUse): Promise<void>
+  /** Says that its file is over, and no other one has it before the reset: whoever uses it until then is reported. */
+  idle?(item: T): Promise<void>
   /** Does something to its server; only where nobody else uses that. */
   control?(item: T, action: ServerAction): Promise<void>
   /** How it and what all share was used so far; without it, only the latter. None: it cannot be told whose use it was. */
@@ -232,6 +234,12 @@ export class LeaseBroker {
       const isLeased = (service === 'postgres' ? database : redis) !== undefined
       throw serviceShared(service, action, isLeased)
     }
+  }
+
+  /** Its file is over, and the next one of its worker has not begun. */
+  async idle(lease: number): Promise<void> {
+    const { redis, sources } = this.#find(lease)
+    await (redis && sources.redises.idle?.(redis))
   }
 
   /** Makes what was leased new, for the file `owner`; the one before has been over for `idleMs`. */

@@ -78,6 +78,11 @@ export class LeaseClient {
     await this.#ask({ type: 'control', lease, service, action })
   }
 
+  /** Says that the file is over and no other has begun, although the lease goes on. */
+  async idle(lease: number): Promise<void> {
+    await this.#ask({ type: 'idle', lease })
+  }
+
   /** Makes what was leased new for the file `owner`; the one before has been over for `idleMs`. */
   async reset(lease: number, owner: string, idleMs = 0): Promise<void> {
     await this.#ask({ type: 'reset', lease, owner, idleMs })

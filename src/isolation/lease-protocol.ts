@@ -78,6 +78,8 @@ export type LeaseRequest =
       readonly owner: string
       readonly variables: readonly ChangedVariable[]
     }
+  /** Said by a file that is over whose worker keeps the lease, so that what still uses it until the reset can be seen. */
+  | { readonly id: number; readonly type: 'idle'; readonly lease: number }
   /** Said by a file that is over while its worker lives, so that what it left open can be seen. */
   | {
       readonly id: number

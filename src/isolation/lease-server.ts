@@ -149,6 +149,9 @@ async function perform(request: LeaseRequest, { worker, broker, leases }: Conver
     case 'control':
       await broker.control(request.lease, request)
       break
+    case 'idle':
+      await broker.idle(request.lease)
+      break
     case 'reset':
       await broker.reset(request.lease, request)
       break

@@ -87,8 +87,9 @@ export class OldClients {
     const { lock } = slot
     slot.lock = undefined
     lock?.proxy.close()
-    // After the process of a lease has ended, only its connected child processes can come back.
-    const isOver = parting.isUserGone ? !connected : connected === 0 && !slot.isCut
+    // After the process of a lease has ended, only its connected child processes can come back; those of a server that
+    // is down or locked are not known.
+    const isOver = connected === 0 && (parting.isUserGone || !slot.isCut)
     if (!lock && isOver && countRunning(slot) === 0) {
       onQuiet(slot)
       return

@@ -5,7 +5,8 @@ import type { Clock } from '../internal/clock.ts'
 import { withRedis } from '../services/redis.ts'
 import { countClientsOf } from '../services/redis-admin.ts'
 import type { Address } from '../services/service.ts'
-import type { AcquireRequest, LeaseSource, Parting } from './lease-broker.ts'
+import type { AcquireRequest, LastUse, LeaseSource, Parting } from './lease-broker.ts'
+import type { LateCommands } from './late-commands.ts'
 import { releaseWithoutClients } from './left-clients.ts'
 import { UsedDatabases } from './used-databases.ts'
 
@@ -20,6 +21,7 @@ export interface RedisDatabasesOptions {
   readonly clock: Clock
   /** Told once of each lease whose clients stay when it is over. */
   readonly onClientsLeft: (owner: string) => void
+  readonly late: LateCommands
 }
 
 /** A database that nobody has, and its being made ready, if that has begun. */
@@ -52,7 +54,9 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     return this.#addressOf(await this.#used.take(reuse, () => this.#takeFresh()))
   }
 
-  give({ database = 0 }: RedisAddress, parting: Parting): void {
+  give(address: RedisAddress, parting: Parting): void {
+    const { database = 0 } = address
+    this.#options.late.forget(address)
     if (!this.#used.keep(database)) {
       const look = { count: () => countClientsOf(this.#addressOf(database)), clock: this.#options.clock }
       const { onClientsLeft } = this.#options
@@ -67,7 +71,7 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     for (const free of this.#free) {
       if (free.ready) {
         // The first preparation may still run.
-        free.ready = free.ready.catch(() => {}).then(() => this.reset(this.#addressOf(free.database)))
+        free.ready = free.ready.catch(() => {}).then(() => this.#renew(this.#addressOf(free.database)))
         free.ready.catch(() => {})
       }
     }
@@ -82,7 +86,16 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     this.#closing.abort()
   }
 
-  async reset(address: RedisAddress): Promise<void> {
+  idle(address: RedisAddress): Promise<void> {
+    return this.#options.late.listen(address)
+  }
+
+  async reset(address: RedisAddress, { file }: LastUse): Promise<void> {
+    await this.#renew(address)
+    await this.#options.late.report(address, file)
+  }
+
+  async #renew(address: RedisAddress): Promise<void> {
     try {
       await withRedis(address, (client) => client.flushdb())
       await this.#options.seed(address)
@@ -132,7 +145,7 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
 
   /** Begins to make it ready, unless that has begun. */
   #prepare(free: Free): Promise<void> {
-    free.ready ??= this.reset(this.#addressOf(free.database))
+    free.ready ??= this.#renew(this.#addressOf(free.database))
     return free.ready
   }
 

@@ -11,8 +11,9 @@ import {
   resetRedis,
 } from '../services/redis-admin.ts'
 import type { Address, ClientCount } from '../services/service.ts'
+import type { LateCommands } from './late-commands.ts'
 import { LeaseProxy } from './lease-proxy.ts'
-import type { AcquireRequest, LeaseSource, Parting } from './lease-broker.ts'
+import type { AcquireRequest, LastUse, LeaseSource, Parting } from './lease-broker.ts'
 import type { ServerAction } from './lease-protocol.ts'
 import type { Use } from './lease-use.ts'
 import { type PooledServers, ServerPool } from './server-pool.ts'
@@ -32,6 +33,7 @@ export interface RedisServersOptions extends PooledServers {
   readonly onReplaced: (reason: string) => void
   /** Told once of each lease whose clients come to its server when it is over. */
   readonly onClientsLeft: (owner: string) => void
+  readonly late: LateCommands
 }
 
 /**
@@ -75,6 +77,7 @@ export class RedisServers implements LeaseSource<Address> {
   }
 
   give(address: Address, parting: Parting): void {
+    this.#options.late.forget(address)
     this.#lockedStates.delete(address.port)
     this.#pool.give(address, parting)
   }
@@ -84,9 +87,14 @@ export class RedisServers implements LeaseSource<Address> {
     this.#pool.discard()
   }
 
+  async idle(address: Address): Promise<void> {
+    this.#own.set(address.port, (this.#own.get(address.port) ?? NaN) + 1)
+    await this.#options.late.listen(address)
+  }
+
   /** Clients stay connected, unless a test has locked us out: then its process is replaced, too. */
-  async reset(address: Address): Promise<void> {
-    const { state, seed, onReplaced } = this.#options
+  async reset(address: Address, { file }: LastUse): Promise<void> {
+    const { state, seed, onReplaced, late } = this.#options
     try {
       await resetRedis(address, this.#lockedStates.get(address.port) ?? state)
       await seed(address)
@@ -94,6 +102,7 @@ export class RedisServers implements LeaseSource<Address> {
       onReplaced(messageOf(error))
       await this.#pool.renew(address)
     }
+    await late.report(address, file)
   }
 
   async useOf(address?: Address): Promise<Use> {

@@ -72,11 +72,12 @@ export type InfraEvent =
   | { readonly type: 'clients-left'; readonly owner: string }
   /** Of a file that is over: what it made and the database's template does not have. */
   | { readonly type: 'objects-dropped'; readonly file: string; readonly objects: readonly string[] }
-  /** Of a file that is over: what sessions of its database sent while no test ran. */
+  /** Of a file that is over: what sessions of its database, or clients of its Redis, sent while no test ran. */
   | {
       readonly type: 'statements-late'
+      readonly service: 'postgres' | 'redis'
       readonly file: string
-      /** Whether no file had the database before it, so that it can be none of their doing. */
+      /** Whether no file had the database or the Redis before it, so that it can be none of their doing. */
       readonly isFirst: boolean
       readonly statements: readonly { readonly session: string; readonly query: string }[]
     }

@@ -107,12 +107,24 @@ export function renderEvent(event: InfraEvent): string {
   }
 }
 
-function renderLate({ file, isFirst, statements }: EventOf<'statements-late'>): string {
-  const queries = statements.map(
-    ({ session, query }) => `${nameSession(session, 'a session without application_name')}: ${shorten(query)}`,
-  )
+const LATE = {
+  postgres: {
+    used: 'database',
+    nameless: 'a session without application_name',
+    remedy: 'stop timers and await queries in afterAll',
+  },
+  redis: {
+    used: 'Redis',
+    nameless: 'a client without a name',
+    remedy: 'stop timers, close queues and await commands in afterAll',
+  },
+} as const
+
+function renderLate({ service, file, isFirst, statements }: EventOf<'statements-late'>): string {
+  const { used, nameless, remedy } = LATE[service]
+  const queries = statements.map(({ session, query }) => `${nameSession(session, nameless)}: ${shorten(query)}`)
   const files = isFirst ? file : `${file}, or a file before it in its worker,`
-  return `${files} left something running that still uses its database (${listSome(queries, OBJECTS_LISTED)}), and so the database of the files that follow: stop timers and await queries in afterAll`
+  return `${files} left something running that still uses its ${used} (${listSome(queries, OBJECTS_LISTED)}), and so the ${used} of the files that follow: ${remedy}`
 }
 
 function shorten(query: string): string {

@@ -15,7 +15,7 @@ const OWN_SETTINGS = ['port', 'dir']
 const ACL_RULE = /\([^)]*\)|\S+/g
 
 /** Commands of healthchecks, and of clients as they connect. */
-const LOOKS = new Set(['ping', 'info', 'client', 'hello', 'auth', 'select', 'command', 'quit', 'echo'])
+export const LOOKS = new Set(['ping', 'info', 'client', 'hello', 'auth', 'select', 'command', 'quit', 'echo'])
 
 /** The reply to `CLIENT ID`, which counts connections, where it comes last; and that reply or an error in its place. */
 const CLIENT_ID = /^:(\d+)\r\n$/m
@@ -57,6 +57,9 @@ export async function countClients(address: Address): Promise<ClientCount> {
   // The reply that comes last is as short as a line, so all is there when it is.
   const reply = await ask(address, [...sections, 'CLIENT ID'].join('\r\n'), (text) => LAST_REPLY.test(text))
   const [connected = 0, received = 0, connections = 0] = figures.map((figure) => Number(figure.exec(reply)?.[1]))
+  if (Number.isNaN(connected + received + connections)) {
+    throw new Error(reply.trim())
+  }
   const kills = Number(/^cmdstat_client\|kill:calls=(\d+)/m.exec(reply)?.[1] ?? 0)
   return { connected: connected - 1, received: received - 1, kills, connections }
 }
@@ -86,13 +89,42 @@ function ask({ host, port }: Address, command: string, isWhole: (reply: string) 
 
 /** How many are connected to a logical database, beside who asks; undefined where that may not be asked. */
 export async function countClientsOf(address: RedisAddress): Promise<number | undefined> {
-  return withRedis(address, async (client) => {
-    const [own, list] = await Promise.all([client.client('ID'), client.client('LIST')])
-    const others = String(list)
-      .split('\n')
-      .filter((line) => !line.startsWith(`id=${own} `))
-    return others.filter((line) => line.includes(` db=${address.database ?? 0} `)).length
-  }).catch(() => undefined)
+  const clients = await withRedis(address, listClients).catch(() => undefined)
+  return clients?.filter(({ database }) => database === (address.database ?? 0)).length
+}
+
+/** A connection to a Redis. */
+export interface ConnectedClient {
+  /** Where it comes from, as the server sees that. */
+  readonly from: string
+  /** Empty for most. */
+  readonly name: string
+  readonly database: number
+  /** The last one that it has sent. */
+  readonly command: string
+  /** Whether that waits for data, such as `BLPOP`. */
+  readonly isBlocked: boolean
+}
+
+/** All clients beside who asks. */
+export async function listClients(client: Redis): Promise<readonly ConnectedClient[]> {
+  const [own, list] = await Promise.all([client.client('ID'), client.client('LIST')])
+  return String(list)
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith(`id=${own} `))
+    .map(readClient)
+}
+
+function readClient(line: string): ConnectedClient {
+  const fields = new Map(line.split(' ').map((field) => field.split(/=(.*)/s, 2) as [string, string]))
+  const read = (name: string) => fields.get(name) ?? ''
+  return {
+    from: read('addr'),
+    name: read('name'),
+    database: Number(read('db')),
+    command: read('cmd'),
+    isBlocked: read('flags').includes('b'),
+  }
 }
 
 export async function readRedisState(address: RedisAddress): Promise<RedisState> {

@@ -43,6 +43,9 @@ export interface RedisLimits {
   readonly timeoutMs?: number
 }
 
+/** Tells our connections from those of tests. */
+export const OWN_NAME = 'vitest-infra'
+
 /** Runs `work` with a connection of its own, which is closed afterwards. */
 export async function withRedis<T>(
   address: RedisAddress,
@@ -50,7 +53,11 @@ export async function withRedis<T>(
   { timeoutMs }: RedisLimits = {},
 ): Promise<T> {
   // One attempt: who calls decides whether to try again.
-  const client = await createClient(address, { retryStrategy: () => null, maxRetriesPerRequest: 0 })
+  const client = await createClient(address, {
+    connectionName: OWN_NAME,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
+  })
   let connectionError: Error | undefined
   client.on('error', (error: Error) => (connectionError = error))
   const timer = timeoutMs === undefined ? undefined : setTimeout(() => client.disconnect(), timeoutMs)
@@ -81,6 +88,15 @@ export async function openRedis(address: RedisAddress, connectionName: string): 
     client.disconnect()
     throw error
   }
+}
+
+/** A connection that the server tells of every command; `connect()` resolves before it begins to. */
+export function createMonitor(address: RedisAddress): Promise<Redis> {
+  // In the first database, so that it is counted as a client of no other one.
+  return createClient(
+    { ...address, database: 0 },
+    { monitor: true, retryStrategy: () => null, maxRetriesPerRequest: 0 },
+  )
 }
 
 async function createClient(

@@ -1,6 +1,7 @@
 import type { RedisAddress } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import { ClaimedRedisDatabases } from '../isolation/claimed-redis-databases.ts'
+import { LateCommands } from '../isolation/late-commands.ts'
 import { type LeaseLimit, limitRedises } from '../isolation/lease-limit.ts'
 import { ownDatabaseOnly } from '../seeds/own-database-only.ts'
 import { defineRedis, loadRedis } from '../services/redis.ts'
@@ -84,6 +85,7 @@ export class ExternalRedisPart {
       claims,
       seed,
       clock,
+      late: new LateCommands(report),
       onWaiting: (reason) => report({ type: 'room-waiting', service: 'redis', reason }),
       onClientsLeft: (owner) => report({ type: 'clients-left', owner }),
       signal: this.#closing.signal,

@@ -1,4 +1,5 @@
 import type { RedisAddress } from '../environment/variable-set.ts'
+import { LateCommands } from '../isolation/late-commands.ts'
 import type { LeaseSource } from '../isolation/lease-broker.ts'
 import { type LeaseLimit, limitRedises } from '../isolation/lease-limit.ts'
 import type { RedisDatabases } from '../isolation/redis-databases.ts'
@@ -113,6 +114,7 @@ export class RedisPart {
       startupTimeoutMs,
       state,
       seed: (sibling) => this.#seeds.load(sibling),
+      late: new LateCommands(report),
       onReplaced: (reason) => report({ type: 'server-replaced', service: 'redis', reason }),
       onClientsLeft: (owner) => this.#reportClientsLeft(owner),
     })
@@ -131,6 +133,7 @@ export class RedisPart {
       target: this.#context.workers + 1,
       seed: (database) => this.#seeds.load(database),
       clock: this.#context.clock,
+      late: new LateCommands(this.#context.report),
       onClientsLeft: (owner) => this.#reportClientsLeft(owner),
     })
   }

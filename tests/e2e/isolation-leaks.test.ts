@@ -79,6 +79,51 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run.stdout).toContain('Tests  2 passed (2)')
   })
 
+  test.for(['server', 'database'])(
+    'a file that still uses its Redis when it is over is named where the next one has it, with isolation %s',
+    async (isolation) => {
+      const run = await runVitest('isolation-leaks', {
+        consumer,
+        args: ['run', '--no-isolate', '--maxWorkers=1'],
+        files: {
+          'vitest.config.ts': `import { infra } from 'vitest-infra/plugin'
+            export default {
+              plugins: [infra({ services: ['redis'], redis: { isolation: '${isolation}' } })],
+              test: { include: ['test/redis/*.test.ts'] },
+            }`,
+          'src/redis.ts': `import { Redis } from 'ioredis'
+            export const openClient = (connectionName) => new Redis(process.env.REDIS_URL, { connectionName })
+            export const shared = openClient('shared')`,
+          // Vitest runs the larger file first.
+          'test/redis/poll.test.ts': `import { test } from 'vitest'
+            import { openClient, shared } from '../../src/redis.ts'
+            const [poller, queue, idle] = [openClient('poller'), openClient('queue'), openClient('idle')]
+            let n = 0
+            const poll = () => void setTimeout(() => void poller.set('stray', n++).catch(() => {}).finally(poll), 5)
+            test('leaves a timer, and a client that waits for jobs', async () => {
+              await Promise.all([poller, queue, idle, shared].map((client) => client.set('own', 1)))
+              void queue.blpop('jobs', 0).catch(() => {})
+              poll()
+            })`,
+          ...Object.fromEntries(
+            [1, 2].map((n) => [
+              `test/redis/${n}.test.ts`,
+              `import { expect, test } from 'vitest'
+              import { shared } from '../../src/redis.ts'
+              test('uses it', async () => expect(await shared.get('own')).toBe(null))`,
+            ]),
+          ),
+        },
+      })
+      expect(run.stderr.match(/^infra {2}.*left something.*$/gm)).toEqual([
+        expect.stringMatching(
+          /^infra {2}test\/redis\/poll\.test\.ts left something running that still uses its Redis \("poller": set stray \d+, "queue": blpop\), and so the Redis of the files that follow: stop timers, close queues and await commands in afterAll$/,
+        ),
+      ])
+      expect(run.stdout).toContain('Tests  3 passed (3)')
+    },
+  )
+
   test('a file that alters what the template has fails those that would have its database, by its name', async () => {
     const run = await runVitest('isolation-leaks', {
       consumer,

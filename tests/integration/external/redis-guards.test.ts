@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'v
 import { redisUrl } from '../../../src/environment/variable-set.ts'
 import { systemClock } from '../../../src/internal/clock.ts'
 import { ClaimedRedisDatabases } from '../../../src/isolation/claimed-redis-databases.ts'
+import { LateCommands } from '../../../src/isolation/late-commands.ts'
 import { LeaseClient } from '../../../src/isolation/lease-client.ts'
 import { openRedis, withRedis } from '../../../src/services/redis.ts'
 import { type SomebodysServers, startSomebodysServers, UNTOUCHED } from '../../support/somebodys-servers.ts'
@@ -40,6 +41,7 @@ function openDatabases(
     clock: systemClock,
     onWaiting: () => {},
     onClientsLeft,
+    late: new LateCommands(() => {}),
     signal: closing.signal,
   })
 }
@@ -108,6 +110,30 @@ test('a stack leases what is free, and a test that may not control the server is
   await expect(client.control(one.lease, 'redis', 'stop')).rejects.toThrow(
     `Cannot stop service "redis": it was there before the run, and others may use it\nTake the provider 'docker' or 'embedded' for tests that control servers`,
   )
+  await infra.stop()
+})
+
+test('a client that uses a claimed database when its file is over is named, and no client of anybody else', async () => {
+  const infra = startExternal(servers, { services: ['redis'] })
+  const { socket } = await infra.up
+  const client = await LeaseClient.open(socket)
+  const { lease, facts } = await client.acquire(LEASE)
+  const [late, foreign] = [await openRedis(facts.redis, 'late'), await openRedis(servers.redis, 'foreign')]
+  onTestFinished(() => [late, foreign].forEach((connection) => connection.disconnect()))
+  await client.idle(lease)
+  await late.set('stray', 1)
+  await foreign.ping()
+  await foreign.dbsize()
+  await client.reset(lease, 'b')
+  expect(infra.events.filter(({ type }) => type === 'statements-late')).toEqual([
+    {
+      type: 'statements-late',
+      service: 'redis',
+      file: 'a',
+      isFirst: true,
+      statements: [{ session: 'late', query: 'set stray 1' }],
+    },
+  ])
   await infra.stop()
 })
 

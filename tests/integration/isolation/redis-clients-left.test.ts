@@ -15,8 +15,8 @@ import { describeRedis, openRedis, type RedisStack, startRedisStack, withoutPass
 /** Writes whatever happens, in a process of its own. */
 const WRITER = `
   import { Redis } from 'ioredis'
-  const client = new Redis(Number(process.argv[1]), '127.0.0.1')
-  client.on('error', () => {})
+  const client = new Redis(Number(process.argv[1]), '127.0.0.1', { retryStrategy: () => Number(process.argv[2] ?? 50) })
+  client.on('error', () => {}).on('ready', () => console.log('is connected'))
   await client.set('stray', 1)
   console.log('writes')
   setInterval(() => client.set('stray', 1).catch(() => {}), 5)`
@@ -84,6 +84,31 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
     const { keys, ports } = await findInNextFiles(8)
     expect(keys).toEqual([])
     expect(ports).not.toContain(redis.port)
+    await expect.poll(namedOwners).toEqual(['first.test.ts'])
+  })
+
+  test.for<[string, string[]]>([
+    ['asks for a password', ['CONFIG', 'SET', 'requirepass', 'secret']],
+    ['has no default user', ['ACL', 'SETUSER', 'default', 'off']],
+    ['is gone', ['SHUTDOWN', 'NOSAVE']],
+  ])('a process that is connected to a Redis that %s does not come in later', async ([, command]) => {
+    const { redis, end } = await beginFile('first.test.ts')
+    // Longer than a server takes until it is leased again.
+    const args = ['--input-type=module', '--eval', WRITER, String(redis.port), '3000']
+    const child = spawn(process.execPath, args, { cwd: import.meta.dirname, stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+    await expect.poll(() => output, { timeout: 10_000 }).toContain('writes')
+    await openRedis(redis, { retryStrategy: () => null })
+      .call(command[0] ?? '', ...command.slice(1))
+      .catch(() => {})
+    end()
+    const before = await findInNextFiles(6)
+    await expect.poll(() => output, { timeout: 10_000 }).toMatch(/writes\n(?:.*\n)*is connected/)
+    const after = await findInNextFiles(6)
+    expect([...before.keys, ...after.keys]).toEqual([])
+    expect([...before.ports, ...after.ports]).not.toContain(redis.port)
     await expect.poll(namedOwners).toEqual(['first.test.ts'])
   })
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../src/internal/clock.ts'
+import { LateCommands } from '../../../src/isolation/late-commands.ts'
 import { RedisDatabases } from '../../../src/isolation/redis-databases.ts'
 import { withRedis } from '../../../src/services/redis.ts'
 import { openRedis, type RedisStack, startRedisStack } from './redis-support.ts'
@@ -27,6 +28,7 @@ function openDatabases(count: number, seed: (database: number) => Promise<void> 
     seed: ({ database = 0 }) => seed(database),
     clock: systemClock,
     onClientsLeft: (owner) => visited.push(owner),
+    late: new LateCommands(() => {}),
   })
   onTestFinished(() => databases.close())
   return databases

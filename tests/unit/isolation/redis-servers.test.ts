@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../src/internal/clock.ts'
+import { LateCommands } from '../../../src/isolation/late-commands.ts'
 import { RedisServers } from '../../../src/isolation/redis-servers.ts'
 
 /** One at which nobody answers. */
@@ -22,6 +23,7 @@ function openSilent({ startupTimeoutMs }: { startupTimeoutMs: number }): RedisSe
     seed: async () => {},
     onReplaced: () => {},
     onClientsLeft: () => {},
+    late: new LateCommands(() => {}),
   })
 }
 

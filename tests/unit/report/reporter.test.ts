@@ -224,6 +224,7 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
     [
       {
         type: 'statements-late',
+        service: 'postgres',
         file: 'a.test.ts',
         isFirst: true,
         statements: [{ session: 'api', query: `INSERT INTO  t\n VALUES ('${'x'.repeat(60)}')` }],
@@ -232,9 +233,29 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
         'and so the database of the files that follow: stop timers and await queries in afterAll',
     ],
     [
-      { type: 'statements-late', file: 'b.test.ts', isFirst: false, statements: [{ session: '', query: 'SELECT 1' }] },
+      {
+        type: 'statements-late',
+        service: 'postgres',
+        file: 'b.test.ts',
+        isFirst: false,
+        statements: [{ session: '', query: 'SELECT 1' }],
+      },
       'b.test.ts, or a file before it in its worker, left something running that still uses its database (a session without application_name: SELECT 1), ' +
         'and so the database of the files that follow: stop timers and await queries in afterAll',
+    ],
+    [
+      {
+        type: 'statements-late',
+        service: 'redis',
+        file: 'b.test.ts',
+        isFirst: false,
+        statements: [
+          { session: '', query: 'set a 1' },
+          { session: 'mails', query: 'bzpopmin' },
+        ],
+      },
+      'b.test.ts, or a file before it in its worker, left something running that still uses its Redis (a client without a name: set a 1, "mails": bzpopmin), ' +
+        'and so the Redis of the files that follow: stop timers, close queues and await commands in afterAll',
     ],
   ],
   'server-replaced': [
