@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import { type PostgresAddress, libpqVariables, postgresUrl, postgresVariables } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
+import { digest } from '../internal/digest.ts'
 import { remedyForTaken } from '../seeds/already-there.ts'
 import { findSeedFiles } from '../seeds/find-seed-files.ts'
 import { withPostgres, withPostgresPool } from '../services/postgres.ts'
@@ -61,9 +61,7 @@ function planSteps(steps: readonly Step[], place: Pick<TemplatePlan, 'name' | 'f
     files: steps.flatMap(({ files }) => files),
     isEmpty: steps.length === 0,
     isRepeatable: steps.every((step) => step.isRepeatable),
-    inputs: createHash('sha256')
-      .update(steps.map(({ inputs }) => inputs).join('\n'))
-      .digest('hex'),
+    inputs: digest(steps.map(({ inputs }) => inputs).join('\n')),
     async build(address) {
       for (const step of steps) {
         await step.run(address)

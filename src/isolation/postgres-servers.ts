@@ -4,6 +4,7 @@ import type { Report } from '../report/events.ts'
 import { answersPostgres } from '../services/postgres.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { Address, SiblingServer } from '../services/service.ts'
+import { DEFAULT_TEMPLATE } from '../spec/resolve-spec.ts'
 import type { Databases } from './databases.ts'
 import type { AcquireRequest, DatabaseSource, Held, LastUse } from './lease-broker.ts'
 import type { ServerAction } from './lease-protocol.ts'
@@ -11,9 +12,6 @@ import { PostgresServer } from './postgres-server.ts'
 import type { Counts, Use } from './lease-use.ts'
 import { type PooledServers, ServerPool } from './server-pool.ts'
 import type { Templates } from './templates.ts'
-
-/** The template that most files want. */
-const USUAL_TEMPLATE = 'default'
 
 export interface PostgresServersOptions extends PooledServers {
   readonly runId: string
@@ -158,7 +156,8 @@ export class PostgresServers implements DatabaseSource {
       report,
     })
     this.#running.set(address.port, server)
-    await server.databases.warm(USUAL_TEMPLATE)
+    // Most files want this one.
+    await server.databases.warm(DEFAULT_TEMPLATE)
     const use = await server.databases.useOf?.()
     this.#unused.set(address.port, use?.common ?? new Map())
   }

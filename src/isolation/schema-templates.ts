@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
+import { digest } from '../internal/digest.ts'
 import type { Report } from '../report/events.ts'
 import { listOutside } from '../services/objects-outside.ts'
 import { withPostgres } from '../services/postgres.ts'
@@ -40,7 +40,7 @@ export class SchemaTemplates implements TemplateSource {
   /** Another name for other steps, so that what was made of the ones before is known to be old. */
   databaseOf(name: string): string {
     const inputs = layersOf(this.#options.plans, name).map((layer) => layer.inputs)
-    return `${name} ${createHash('sha256').update(inputs.join('\n')).digest('hex').slice(0, 24)}`
+    return `${name} ${digest(inputs.join('\n')).slice(0, 24)}`
   }
 
   async #fill(name: string, layers: readonly TemplatePlan[], address: PostgresAddress): Promise<void> {

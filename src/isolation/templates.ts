@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
+import { digest } from '../internal/digest.ts'
 import type { Report } from '../report/events.ts'
 import { templateUnknown } from '../spec/rules.ts'
 import { type PostgresAdmin, sqlState } from '../services/postgres-admin.ts'
@@ -208,7 +208,7 @@ export class Templates implements TemplateSource {
 
   #fingerprint(plan: TemplatePlan): string {
     const from = plan.from === undefined ? this.#serverVersion : this.#fingerprint(this.#planOf(plan.from))
-    return createHash('sha256').update(`${from}\n${plan.inputs}`).digest('hex')
+    return digest(`${from}\n${plan.inputs}`)
   }
 
   #planOf(name: string): TemplatePlan {

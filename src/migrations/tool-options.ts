@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { libpqVariables, postgresUrl, postgresVariables } from '../environment/variable-set.ts'
+import { digest } from '../internal/digest.ts'
 import type { SeedContext, SeedStep } from '../spec/infra-options.ts'
 
 const SOME_ADDRESS = { host: 'localhost', port: 5432, user: 'user', password: 'password', database: 'database' }
@@ -76,7 +76,7 @@ export function keyOf(
   { env, timeoutMs: _timeoutMs, ...options }: ProcessOptions & Readonly<Record<string, unknown>>,
 ): Pick<SeedStep, 'key'> {
   try {
-    return { key: JSON.stringify([tool, options, env === undefined ? '' : digest(env)]) }
+    return { key: JSON.stringify([tool, options, env === undefined ? '' : digestEnvironment(env)]) }
   } catch {
     return {}
   }
@@ -91,10 +91,8 @@ export function environmentFor(
 }
 
 /** What a function closes over shows in what it returns. */
-function digest(env: ToolEnvironment): string {
+function digestEnvironment(env: ToolEnvironment): string {
   const given = typeof env === 'function' ? env(SAMPLE) : env
   const variables = Object.entries(given).toSorted(([left], [right]) => (left < right ? -1 : 1))
-  return createHash('sha256')
-    .update(JSON.stringify([variables, typeof env === 'function' ? String(env) : '']))
-    .digest('hex')
+  return digest(JSON.stringify([variables, typeof env === 'function' ? String(env) : '']))
 }

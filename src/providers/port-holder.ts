@@ -1,8 +1,7 @@
-import { connect, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { InfraError } from '../errors.ts'
+import { canConnect } from '../internal/can-connect.ts'
 import { findListeningProcess } from './listening-process.ts'
-
-const CONNECT_TIMEOUT_MS = 500
 
 /** `localhost` leads to either. */
 const OF_IPV6: Readonly<Record<string, readonly string[]>> = { '127.0.0.1': ['::1'], '0.0.0.0': ['::'] }
@@ -48,6 +47,7 @@ async function describeHolder({ port, containersPublishing }: PortCheck): Promis
 
 async function isTaken(addresses: readonly string[], port: number): Promise<boolean> {
   for (const address of addresses) {
+    // On macOS an address can be bound although the wildcard is held, and some engines forward ports without holding them.
     if (!(await canListen(address, port)) || (await canConnect(address, port))) {
       return true
     }
@@ -62,14 +62,4 @@ async function canListen(host: string, port: number): Promise<boolean> {
   server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'EADDRINUSE'))
   server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)))
   return promise
-}
-
-/** On macOS an address can be bound although the wildcard is held, and some engines forward ports without holding them. */
-async function canConnect(host: string, port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  const socket = connect({ host, port })
-  socket.setTimeout(CONNECT_TIMEOUT_MS, () => resolve(false))
-  // A connection from the port to itself is one that nobody else accepted.
-  socket.once('connect', () => resolve(socket.localPort !== port)).once('error', () => resolve(false))
-  return promise.finally(() => socket.destroy())
 }

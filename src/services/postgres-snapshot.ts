@@ -1,8 +1,10 @@
-import { createHash, pbkdf2Sync } from 'node:crypto'
+import { pbkdf2Sync } from 'node:crypto'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { messageOf } from '../errors.ts'
+import { shellWord } from '../internal/shell-word.ts'
 import { withPostgres } from './postgres.ts'
 import type { ServiceDefinition, SnapshotDefinition } from './service.ts'
+import { digest } from '../internal/digest.ts'
 
 /** Changes with the scripts below and with what is copied, so that what an older version made is not used. */
 const FORMAT = 2
@@ -84,7 +86,7 @@ export function definePostgresSnapshot(
   const { POSTGRES_PASSWORD = '', ...rest } = environment
   const verifier = pbkdf2Sync(POSTGRES_PASSWORD, 'vitest-infra', PASSWORD_ITERATIONS, 32, 'sha256').toString('hex')
   const inputs = JSON.stringify([FORMAT, rest, verifier, command, templates])
-  return { key: createHash('sha256').update(inputs).digest('hex'), restore: RESTORE }
+  return { key: digest(inputs), restore: RESTORE }
 }
 
 /**
@@ -113,7 +115,7 @@ async function runBesideServer(
 ): Promise<void> {
   await withPostgres(address, async (client) => {
     const { rows } = await client.query<{ data_directory: string }>('SHOW data_directory')
-    const variables = `data=${word(rows[0]?.data_directory ?? '')} copy=${word(copy)} LC_ALL=C`
+    const variables = `data=${shellWord(rows[0]?.data_directory ?? '')} copy=${shellWord(copy)} LC_ALL=C`
     const program = `set -eu\nexport ${variables}\n${script}`
     await client.query(`COPY (SELECT 1) TO PROGRAM ${client.escapeLiteral(program)}`).catch((error: unknown) => {
       throw new Error(reasonOf(error), { cause: error })
@@ -128,9 +130,4 @@ function reasonOf(error: unknown): string {
     return messageOf(error)
   }
   return REASONS.get(/\d+/.exec(detail)?.[0] ?? '') ?? `its data could not be copied: ${detail}`
-}
-
-/** A text as one word of a shell. */
-function word(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`
 }

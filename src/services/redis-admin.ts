@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
 import type { Redis } from 'ioredis'
 import type { RedisAddress } from '../environment/variable-set.ts'
+import { digest } from '../internal/digest.ts'
 import { withRedis } from './redis.ts'
 import type { Address, ClientCount } from './service.ts'
 
@@ -137,7 +137,7 @@ export async function readRedisState(address: RedisAddress): Promise<RedisState>
 /** Equal for equal states; no password can be read from it, since Redis keeps digests itself. */
 export function digestRedisState({ configuration, users }: RedisState): string {
   const entries = [...configuration, ...users].map(([name, value]) => `${name} ${value}`)
-  return createHash('sha256').update(entries.toSorted().join('\n')).digest('hex')
+  return digest(entries.toSorted().join('\n'))
 }
 
 /**

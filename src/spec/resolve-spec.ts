@@ -35,7 +35,8 @@ import {
 } from './rules.ts'
 
 /** The template that `postgres.migrations` and `postgres.seeds` make. */
-const DEFAULT_TEMPLATE = 'default'
+/** The template that the options of PostgreSQL itself describe. */
+export const DEFAULT_TEMPLATE = 'default'
 
 /** The database of a server that is for its administration. */
 const MAINTENANCE_DATABASE = 'postgres'

@@ -7,7 +7,7 @@ import { type TemplatePlan, type TemplateSource, unplannedTemplates } from '../i
 import { definePostgres, loadPostgres, psqlCommand } from '../services/postgres.ts'
 import type { RunClaim } from '../services/run-claim.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
-import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
+import { DEFAULT_TEMPLATE, type ResolvedPostgres } from '../spec/resolve-spec.ts'
 import { notGivenBack } from './not-given-back.ts'
 import { awaitRoom, holdWhenPossible } from './postgres-room.ts'
 import type { PartContext } from './part-context.ts'
@@ -15,7 +15,6 @@ import { openSharedDatabases } from './shared-databases.ts'
 import type { SharedPlace } from './shared-place.ts'
 import { openSharedSchemas } from './shared-schemas.ts'
 
-const DEFAULT = 'default'
 const SESSIONS_MS = 250
 
 /** All that a run has of a server that is there already, once it is prepared. */
@@ -149,7 +148,7 @@ export class ExternalPostgresPart {
     const room = await awaitRoom(claim, { clock, report, signal })
     const templates = shared.createTemplates(this.#plans)
     const main = `vitest_infra_${runId}_main`
-    await admin.createDatabase(main, await templates.ensure(DEFAULT))
+    await admin.createDatabase(main, await templates.ensure(DEFAULT_TEMPLATE))
     const { reset, addressOf } = shared
     const target = workers + 1
     const databases = new Databases({ admin, templates, runId, clock, target, reset, ...(addressOf && { addressOf }) })
@@ -161,6 +160,6 @@ export class ExternalPostgresPart {
       // Behind the tests, who have no need of it. What cannot be dropped now is tried again by the next run.
       sweeping: sweepDatabases({ admin, claim, marked, runId }).catch(() => {}),
     }
-    void databases.warm(DEFAULT).catch(() => {})
+    void databases.warm(DEFAULT_TEMPLATE).catch(() => {})
   }
 }

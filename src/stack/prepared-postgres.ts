@@ -15,12 +15,10 @@ import { copyPostgresData, sealPostgresCopy } from '../services/postgres-snapsho
 import type { PostgresSurvey } from '../services/postgres-survey.ts'
 import { ServerWide } from '../services/server-wide.ts'
 import type { HealthyServer, KeepSnapshot, SnapshotUse } from '../services/service.ts'
-import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
+import { DEFAULT_TEMPLATE, type ResolvedPostgres } from '../spec/resolve-spec.ts'
 import { inheritPostgres, makeSpare, notePostgres, renewMain } from './inherited-postgres.ts'
 import { type PartContext, readyServers } from './part-context.ts'
 import { SnapshotTaking } from './snapshot-taking.ts'
-
-const DEFAULT = 'default'
 
 type MissingSnapshot = Extract<SnapshotUse, { kind: 'missing' }>
 
@@ -156,7 +154,7 @@ export class PreparedPostgres {
       snapshot.kind === 'attached'
         ? await inheritPostgres(admin, {
             database,
-            template: templates.databaseOf(DEFAULT),
+            template: templates.databaseOf(DEFAULT_TEMPLATE),
             wanted: this.#wanted(),
             note: snapshot.note,
           })
@@ -171,7 +169,7 @@ export class PreparedPostgres {
     }
     const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, report })
     const reset: DatabaseReset = (name, source, use) => resetter.reset(name, source, use)
-    const template = await templates.ensure(DEFAULT)
+    const template = await templates.ensure(DEFAULT_TEMPLATE)
     const [capacity, free] = await Promise.all([
       admin.readCapacity(template),
       freeBytes(),
@@ -193,7 +191,7 @@ export class PreparedPostgres {
     const countUse = (name?: string) => admin.countUse(name)
     this.#databases = new Databases({ admin, templates, runId, clock, target, reset, log, countUse })
     // Behind the rest of the start; whoever asks first is told if it failed.
-    void (isOwnServer ? this.#startServers(this.#databases) : this.#databases.warm(DEFAULT)).catch(() => {})
+    void (isOwnServer ? this.#startServers(this.#databases) : this.#databases.warm(DEFAULT_TEMPLATE)).catch(() => {})
     if (noteForNextRun) {
       // What cannot be done now is left to the next run.
       void this.#tidyUp(inherited, template).catch(() => {})
@@ -212,7 +210,7 @@ export class PreparedPostgres {
       await this.#serverWide.dropAside()
     }
     // No other run could use one of a template that this run alone knows.
-    if (this.#spec.database !== this.#admin.address.database && this.#isRepeatable(DEFAULT)) {
+    if (this.#spec.database !== this.#admin.address.database && this.#isRepeatable(DEFAULT_TEMPLATE)) {
       await makeSpare(this.#admin, template)
     }
   }
@@ -250,8 +248,8 @@ export class PreparedPostgres {
   /** The data is copied here, before anyone uses the server; the rest is done behind the tests. */
   async #takeSnapshot(admin: PostgresAdmin, templates: Templates, { folder, keep }: MissingSnapshot): Promise<void> {
     const { report, clock } = this.#context
-    if (this.#isRepeatable(DEFAULT)) {
-      await this.#fillNew(admin, await templates.ensure(DEFAULT))
+    if (this.#isRepeatable(DEFAULT_TEMPLATE)) {
+      await this.#fillNew(admin, await templates.ensure(DEFAULT_TEMPLATE))
     }
     const copying = this.#buildRepeatable(templates).then(() => copyPostgresData(admin.address, folder))
     // The run does without it; why, is told at its end.
@@ -291,7 +289,7 @@ export class PreparedPostgres {
       await (database === admin.address.database
         ? resetter.resetMain(database, template)
         : renewMain(admin, { database, template, runId: this.#context.runId }))
-    } else if (snapshot.kind === 'none' || !this.#isRepeatable(DEFAULT)) {
+    } else if (snapshot.kind === 'none' || !this.#isRepeatable(DEFAULT_TEMPLATE)) {
       await this.#fillNew(admin, template)
     }
   }
@@ -299,7 +297,7 @@ export class PreparedPostgres {
   /** As the image has created it: empty. A snapshot has it filled. */
   async #fillNew(admin: PostgresAdmin, template: string): Promise<void> {
     const { database } = this.#spec
-    const layers = layersOf(this.#plans, DEFAULT)
+    const layers = layersOf(this.#plans, DEFAULT_TEMPLATE)
     if (database === admin.address.database) {
       // We are connected to it, so it cannot be replaced.
       for (const layer of layers) {

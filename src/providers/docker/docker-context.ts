@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../../errors.ts'
+import { digest } from '../../internal/digest.ts'
 
 /** What the docker command reads to know which engine it talks to. */
 export interface DockerSettings {
@@ -48,7 +48,7 @@ async function readNamedContext(name: string, at: { directory: string; origin: s
   if (name === 'default') {
     return { kind: 'default', note: 'the usual sockets' }
   }
-  const id = createHash('sha256').update(name).digest('hex')
+  const id = digest(name)
   const { origin } = at
   try {
     const metaFile = join(at.directory, 'contexts', 'meta', id, 'meta.json')

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { digest } from '../../internal/digest.ts'
 import { packageVersion } from '../../package-version.ts'
 import { type ServiceDefinition, siblingPortsOf } from '../../services/service.ts'
 import type { Engine } from './find-engine.ts'
@@ -83,8 +83,4 @@ export function digestSpec(definition: ServiceDefinition, { engine, root }: Kept
 /** The ports that a container must publish to serve. */
 export function wantedPorts(definition: ServiceDefinition): readonly string[] {
   return [definition.service.defaultPort, ...siblingPortsOf(definition)].map((port) => `${port}/tcp`)
-}
-
-function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { digest } from '../../internal/digest.ts'
 import type { Dockerode } from './dockerode-types.ts'
 import { PLACE_LABEL } from './owner.ts'
 
@@ -111,8 +111,4 @@ function isNamed({ RepoTags }: ImageInfo): boolean {
 
 function createdAt({ Labels }: ImageInfo): number {
   return Date.parse(Labels[CREATED_LABEL] ?? '')
-}
-
-function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 32)
 }

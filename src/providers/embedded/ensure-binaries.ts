@@ -1,5 +1,6 @@
-import { access, constants, cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
+import { isThere } from '../../internal/is-there.ts'
 import { isReachable } from './account.ts'
 import type { PostgresPackage } from './find-postgres.ts'
 import type { Account } from './keeper-protocol.ts'
@@ -85,11 +86,4 @@ async function readLinks(native: string): Promise<readonly Link[]> {
   // Windows needs none.
   const text = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   return JSON.parse(text) as Link[]
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return access(path, constants.F_OK).then(
-    () => true,
-    () => false,
-  )
 }

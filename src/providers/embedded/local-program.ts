@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { canConnect } from '../../internal/can-connect.ts'
 import type { KeptProgram } from './keeper.ts'
 import type { Account } from './keeper-protocol.ts'
 
 const POLL_MS = 5
-const CONNECT_TIMEOUT_MS = 500
 const LISTEN_LIMIT_MS = 10_000
 const LOG_TAIL_LENGTH = 4 * 1024 * 1024
 
@@ -40,7 +39,7 @@ export async function awaitListening(
     if (program.ending !== undefined) {
       return 'ended'
     }
-    if (await canConnect(port)) {
+    if (await canConnect('127.0.0.1', port)) {
       return 'listening'
     }
     await Promise.race([program.ended, new Promise((resolve) => setTimeout(resolve, POLL_MS))])
@@ -62,13 +61,4 @@ export async function readLogTail(path: string, count: number, sinceMs?: number)
 function timeOf(line: string): number {
   const [, day, time] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) (?:UTC|GMT)\b/.exec(line) ?? []
   return day === undefined ? Infinity : Date.parse(`${day}T${time}Z`)
-}
-
-async function canConnect(port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  const socket = connect({ host: '127.0.0.1', port })
-  socket.setTimeout(CONNECT_TIMEOUT_MS, () => resolve(false))
-  // A connection from the port to itself is one that nobody else accepted.
-  socket.once('connect', () => resolve(socket.localPort !== port)).once('error', () => resolve(false))
-  return promise.finally(() => socket.destroy())
 }

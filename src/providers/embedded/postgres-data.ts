@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto'
 import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { digest } from '../../internal/digest.ts'
 import { createOwned, giveTo } from './account.ts'
 import { copyFolder } from './copy-folder.ts'
 import type { Keeper } from './keeper.ts'
 import type { Account } from './keeper-protocol.ts'
 import { runToEnd, type ProgramPlace } from './run-to-end.ts'
+import { isThere } from '../../internal/is-there.ts'
 
 /** Changes when what is kept has to be made in another way. */
 const FORMAT = 1
@@ -44,7 +45,7 @@ export class PostgresData {
     const { origin, account, variables, settings, cache } = options
     const inputs = JSON.stringify([FORMAT, origin, account?.uid ?? '', settings, initdbArguments(variables), variables])
     this.#options = options
-    this.#kept = join(cache, 'postgres', createHash('sha256').update(inputs).digest('hex').slice(0, 32))
+    this.#kept = join(cache, 'postgres', digest(inputs).slice(0, 32))
   }
 
   /** Fills an empty folder; says whether with a copy of what an earlier run kept. */
@@ -160,12 +161,5 @@ async function removeUnused(folder: string): Promise<void> {
         await rm(join(folder, name), { recursive: true, force: true })
       }
     }),
-  )
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
   )
 }
