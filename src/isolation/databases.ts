@@ -1,5 +1,6 @@
 import { BackgroundTasks } from '../internal/background-tasks.ts'
 import type { Clock } from '../internal/clock.ts'
+import { prefixOf } from '../services/database-names.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import { DatabaseDropper } from './database-dropper.ts'
 import { DatabasePool } from './database-pool.ts'
@@ -191,7 +192,7 @@ export class Databases implements DatabaseSource {
   async #openPool(template: string): Promise<DatabasePool> {
     const { admin, runId, target } = this.#options
     this.#poolCount += 1
-    const prefix = `vitest_infra_${runId}_${this.#poolCount}_`
+    const prefix = `${prefixOf(runId)}${this.#poolCount}_`
     const source = await this.#templates.ensure(template)
     return new DatabasePool({ admin, template: source, prefix, target, breath: this.#breath })
   }

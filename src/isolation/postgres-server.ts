@@ -1,6 +1,7 @@
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
+import { prefixOf } from '../services/database-names.ts'
 import { withPostgres } from '../services/postgres.ts'
 import type { Report } from '../report/events.ts'
 import { PostgresAdmin } from '../services/postgres-admin.ts'
@@ -31,7 +32,7 @@ export class PostgresServer {
     const { id, clock, createTemplates, report } = options
     this.#admin = admin
     this.#state = state
-    const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${id}_`, clock, report })
+    const resetter = new DatabaseResetter({ admin, prefix: prefixOf(id), clock, report })
     this.databases = new Databases({
       admin,
       templates: createTemplates(admin),

@@ -1,10 +1,10 @@
 import type { Client } from 'pg'
 import { InfraError } from '../errors.ts'
+import { MARK } from '../services/database-names.ts'
 import { quote } from '../services/postgres-admin.ts'
 import { readServerState, type ServerState } from './reset/server-state.ts'
 
 /** Databases of ours come and go by themselves. */
-const OWN_DATABASE = /^vitest_infra_/
 /** How long to wait for a transaction that somebody left open. */
 const LOCK_MS = 5_000
 
@@ -21,7 +21,7 @@ export async function resetServer(client: Client, wanted: ServerState, file: str
   const current = await readServerState(client)
   await restoreSettings(client, current.settings, wanted.settings)
   for (const name of missingFrom(wanted.databases, current.databases)) {
-    if (!OWN_DATABASE.test(name)) {
+    if (!name.startsWith(MARK)) {
       await client.query(`DROP DATABASE ${quote(name)} WITH (FORCE)`)
     }
   }

@@ -3,6 +3,7 @@ import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import { digest } from '../internal/digest.ts'
 import type { Report } from '../report/events.ts'
+import { nameTemplate } from '../services/database-names.ts'
 import { templateUnknown } from '../spec/rules.ts'
 import { type PostgresAdmin, sqlState } from '../services/postgres-admin.ts'
 import type { ServerObjects } from '../services/postgres-survey.ts'
@@ -100,8 +101,7 @@ export class Templates implements TemplateSource {
    */
   databaseOf(name: string): string {
     const plan = this.#planOf(name)
-    const owner = plan.isRepeatable ? '' : `${this.#runId}_`
-    return `vitest_infra_${owner}t_${this.#fingerprint(plan).slice(0, 24)}`
+    return nameTemplate(this.#fingerprint(plan), plan.isRepeatable ? undefined : this.#runId)
   }
 
   async #ensure(plan: TemplatePlan): Promise<string> {

@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { MARK } from './database-names.ts'
 
 /** What a server has left for a run. */
 export interface ConnectionRoom {
@@ -34,7 +35,7 @@ export async function readConnectionRoom(session: Client, { ticket, connections 
        SELECT current_setting('max_connections')::int AS max,
          (SELECT sum(setting::int)::int FROM pg_settings
            WHERE name IN ('superuser_reserved_connections', 'reserved_connections')) AS reserved,
-         count(*) FILTER (WHERE name NOT LIKE 'vitest-infra%' AND datname NOT LIKE 'vitest\\_infra\\_%')::int AS others,
+         count(*) FILTER (WHERE name NOT LIKE 'vitest-infra%' AND NOT starts_with(datname, '${MARK}'))::int AS others,
          coalesce(sum(run[2]) FILTER (WHERE (run[1], pid) < ($1, pg_backend_pid())), 0)::int AS before,
          count(*) FILTER (WHERE (run[1], pid) > ($1, pg_backend_pid()))::int AS after
        FROM sessions`,

@@ -1,3 +1,4 @@
+import { DROPPABLE, OF_RUN, prefixOf } from './database-names.ts'
 import type { RunClaim } from './run-claim.ts'
 
 /** A database, or a schema that stands for one, which bears our mark and belongs to our role. */
@@ -28,9 +29,9 @@ export class MarkedDatabases implements Marked {
 
   async list(): Promise<readonly MarkedDatabase[]> {
     const rows = await this.#claim.query<{ name: string; run: string | null; sealed: boolean }>(
-      `SELECT datname AS name, substring(datname FROM '^vitest_infra_([0-9a-f]{8})_') AS run, datistemplate AS sealed
+      `SELECT datname AS name, substring(datname FROM '${OF_RUN}') AS run, datistemplate AS sealed
        FROM pg_database JOIN pg_roles r ON r.oid = datdba
-       WHERE r.rolname = current_user AND datname ~ '^vitest_infra_([0-9a-f]{8}_.+|t_[0-9a-f]{24}$)'
+       WHERE r.rolname = current_user AND datname ~ '${DROPPABLE}'
        ORDER BY pg_database.oid DESC`,
     )
     return rows.map(({ name, run, sealed }) => ({ name, run: run ?? undefined, isSealed: sealed }))
@@ -40,7 +41,7 @@ export class MarkedDatabases implements Marked {
     await this.#claim.query(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
        WHERE starts_with(datname, $1) AND pg_has_role(usesysid, 'MEMBER') AND pid <> pg_backend_pid()`,
-      [`vitest_infra_${runId}_`],
+      [prefixOf(runId)],
     )
   }
 

@@ -1,3 +1,4 @@
+import { OF_RUN, prefixOf } from './database-names.ts'
 import type { Marked, MarkedDatabase } from './marked-databases.ts'
 import type { RunClaim } from './run-claim.ts'
 
@@ -11,9 +12,9 @@ export class MarkedSchemas implements Marked {
 
   async list(): Promise<readonly MarkedDatabase[]> {
     const rows = await this.#claim.query<{ name: string; run: string }>(
-      `SELECT nspname AS name, substring(nspname FROM '^vitest_infra_([0-9a-f]{8})_') AS run
+      `SELECT nspname AS name, substring(nspname FROM '${OF_RUN}') AS run
        FROM pg_namespace JOIN pg_roles r ON r.oid = nspowner
-       WHERE r.rolname = current_user AND nspname ~ '^vitest_infra_[0-9a-f]{8}_.+'
+       WHERE r.rolname = current_user AND nspname ~ '${OF_RUN}.+'
        ORDER BY pg_namespace.oid DESC`,
     )
     return rows.map((schema) => ({ ...schema, isSealed: false }))
@@ -21,7 +22,7 @@ export class MarkedSchemas implements Marked {
 
   /** Of sessions, only those that hold a lock on something can be told to be in its schema. */
   async endSessions(runId: string): Promise<void> {
-    await this.#claim.query(END_USERS_OF_RUN, [`vitest_infra_${runId}_`])
+    await this.#claim.query(END_USERS_OF_RUN, [prefixOf(runId)])
   }
 
   async mayCreate(): Promise<boolean> {

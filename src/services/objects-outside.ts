@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { OF_RUN } from './database-names.ts'
 
 /** What belongs to our role and stands in no schema of a run; extensions belong to the database wherever they stand. */
 const OUTSIDE = `
@@ -13,7 +14,7 @@ const OUTSIDE = `
   LEFT JOIN pg_namespace n ON n.oid = known.schema
   CROSS JOIN LATERAL pg_identify_object(known.catalog, known.oid, 0) AS object
   WHERE pg_get_userbyid(known.owner) = current_user
-    AND (n.nspname IS NULL OR n.nspname !~ '^(vitest_infra_[0-9a-f]{8}_|pg_(toast|temp))')
+    AND (n.nspname IS NULL OR n.nspname !~ '${OF_RUN}' AND n.nspname !~ '^pg_(toast|temp)')
   ORDER BY 1`
 
 /** Looks at what our role has in the database beside the schemas of runs. */

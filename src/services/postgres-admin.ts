@@ -1,6 +1,7 @@
 import type { Pool, QueryResult } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
+import { DROPPABLE, MARK } from './database-names.ts'
 import { openPostgres, openPostgresPool } from './postgres.ts'
 import { NO_OBJECTS, type PostgresSurvey, type ServerObjects, surveyPostgres } from './postgres-survey.ts'
 
@@ -15,7 +16,7 @@ const WORKING_CONNECTIONS = 3
 const SHARED_WORKING_CONNECTIONS = 2
 
 /** The databases of runs and templates; on a server that others use too, no other is made or dropped, whatever asks for it. */
-const OURS = /^vitest_infra_(?:[0-9a-f]{8}_.+|t_[0-9a-f]{24}$)/
+const OURS = new RegExp(DROPPABLE)
 
 /** The server's own housekeeping gives way to whoever clones or drops a database. */
 const SOMEBODY = "backend_type <> 'autovacuum worker'"
@@ -45,7 +46,7 @@ const SELECT_CONNECTIONS = `SELECT datname AS name, datname = $1 AS leased,
     datname = current_database() AS ours, pg_stat_get_db_sessions(oid) AS sessions,
     pg_stat_get_db_active_time(oid) AS "activeMs",
     pg_stat_get_db_tuples_inserted(oid) + pg_stat_get_db_tuples_updated(oid) + pg_stat_get_db_tuples_deleted(oid) AS writes
-  FROM pg_database WHERE datname = $1 OR NOT starts_with(datname, 'vitest_infra_')`
+  FROM pg_database WHERE datname = $1 OR NOT starts_with(datname, '${MARK}')`
 
 /** What the server knows of a template: it is sealed last, so one that is not was interrupted. */
 export type TemplateState = 'missing' | 'unsealed' | 'sealed'

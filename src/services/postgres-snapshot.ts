@@ -2,6 +2,7 @@ import { pbkdf2Sync } from 'node:crypto'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { messageOf } from '../errors.ts'
 import { shellWord } from '../internal/shell-word.ts'
+import { MARK } from './database-names.ts'
 import { withPostgres } from './postgres.ts'
 import type { ServiceDefinition, SnapshotDefinition } from './service.ts'
 import { digest } from '../internal/digest.ts'
@@ -15,7 +16,7 @@ const PASSWORD_ITERATIONS = 4096
 /** What is larger takes longer to copy than most templates take to build. */
 const LIMIT_MEGABYTES = 512
 
-const SCRATCH_DATABASE = 'vitest_infra_flush'
+const SCRATCH_DATABASE = `${MARK}flush`
 
 /** Why a copy was given up, by the exit code of its script. */
 const REASONS = new Map([

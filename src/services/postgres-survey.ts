@@ -1,4 +1,5 @@
 import type { Pool } from 'pg'
+import { MARK, OF_SHARED_TEMPLATE, OURS } from './database-names.ts'
 
 /** What belongs to the whole server, by name, as far as a template's steps make it and can be rid of it. */
 export interface ServerObjects {
@@ -11,7 +12,7 @@ export interface ServerObjects {
 export const NO_OBJECTS: ServerObjects = { roles: [], databases: [], settings: [] }
 
 /** Roles that were taken out of the way, and that something still belongs to. */
-export const ASIDE = 'vitest_infra_aside_'
+export const ASIDE = `${MARK}aside_`
 
 /** What is on a server that was up before. */
 export interface PostgresSurvey {
@@ -23,8 +24,6 @@ export interface PostgresSurvey {
   readonly leftovers: readonly string[]
 }
 
-const TEMPLATES = '^vitest_infra_t_'
-const OURS = '^vitest_infra_'
 /** The first id of an object that initdb has not made. */
 const FIRST_ID = 16_384
 const BOOTSTRAP_ROLE = 10
@@ -106,8 +105,8 @@ const PARAMETERS = `
 const selectSurvey = (state: string) => `
   SELECT
     (SELECT coalesce(md5(string_agg(line, ' ' ORDER BY line)), '') FROM (${state}) AS state (line)) AS state,
-    ARRAY(SELECT datname::text FROM pg_database WHERE datname ~ '${TEMPLATES}' ORDER BY oid) AS templates,
-    ARRAY(SELECT datname::text FROM pg_database WHERE datname ~ '${OURS}' AND datname !~ '${TEMPLATES}') AS leftovers`
+    ARRAY(SELECT datname::text FROM pg_database WHERE datname ~ '${OF_SHARED_TEMPLATE}' ORDER BY oid) AS templates,
+    ARRAY(SELECT datname::text FROM pg_database WHERE datname ~ '${OURS}' AND datname !~ '${OF_SHARED_TEMPLATE}') AS leftovers`
 
 /**
  * Looks at a server as a whole, over a connection to its maintenance database; `database` is the main one. Of what is

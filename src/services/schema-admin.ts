@@ -1,13 +1,14 @@
 import type { Pool, PoolClient } from 'pg'
 import { inSchema, type PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
+import { OF_RUN } from './database-names.ts'
 import { ADMINISTRATION, END_USERS_OF_SCHEMA } from './marked-schemas.ts'
 import { openPostgresPool } from './postgres.ts'
 import { notOurs, quote, sqlState } from './postgres-admin.ts'
 
 /** One that makes and one that drops. */
 const CONNECTIONS = 2
-const OURS = /^vitest_infra_[0-9a-f]{8}_.+/
+const OF_ANY_RUN = new RegExp(`${OF_RUN}.+`)
 const LOCK_NOT_AVAILABLE = '55P03'
 const OUT_OF_LOCKS = '53200'
 /** Somebody who uses a schema has it for longer, or is over by then. */
@@ -140,7 +141,7 @@ async function dropTables(client: PoolClient, schema: string): Promise<void> {
 
 /** The last guard of other people's schemas. */
 function assertOurs(name: string): void {
-  if (!OURS.test(name)) {
+  if (!OF_ANY_RUN.test(name)) {
     throw notOurs('schema', name)
   }
 }

@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto'
+import { OF_TEMPLATE, OURS } from './database-names.ts'
 import { type PostgresAdmin, quote } from './postgres-admin.ts'
 import { ASIDE, NO_OBJECTS, type ServerObjects } from './postgres-survey.ts'
 
 const LIST = `SELECT
   ARRAY(SELECT rolname::text FROM pg_roles WHERE oid >= 16384 AND NOT starts_with(rolname, '${ASIDE}')) AS roles,
-  ARRAY(SELECT datname::text FROM pg_database WHERE datname !~ '^vitest_infra_' AND oid >= 16384) AS databases,
+  ARRAY(SELECT datname::text FROM pg_database WHERE datname !~ '${OURS}' AND oid >= 16384) AS databases,
   ARRAY(SELECT name FROM pg_file_settings
     WHERE sourcefile = current_setting('data_directory') || '/postgresql.auto.conf') AS settings`
 
 /** Notes stand in the comments of templates' databases, which no clone has. */
 const NOTES = `SELECT datname AS name, shobj_description(oid, 'pg_database') AS note FROM pg_database
-  WHERE datname ~ '^vitest_infra_.*t_[0-9a-f]{24}$' AND shobj_description(oid, 'pg_database') LIKE '{"roles":%'`
+  WHERE datname ~ '${OF_TEMPLATE}' AND shobj_description(oid, 'pg_database') LIKE '{"roles":%'`
 
 /**
  * What templates make beside their databases, on a server that nobody else uses: roles, databases and settings, which

@@ -4,6 +4,7 @@ import { connectionsOfRun, type LeaseLimit, limitSharedDatabases } from '../isol
 import { planTemplates } from '../isolation/plan-templates.ts'
 import { sweepDatabases } from '../isolation/sweep-databases.ts'
 import { type TemplatePlan, type TemplateSource, unplannedTemplates } from '../isolation/templates.ts'
+import { prefixOf } from '../services/database-names.ts'
 import { definePostgres, loadPostgres, psqlCommand } from '../services/postgres.ts'
 import type { RunClaim } from '../services/run-claim.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
@@ -147,7 +148,7 @@ export class ExternalPostgresPart {
     }
     const room = await awaitRoom(claim, { clock, report, signal })
     const templates = shared.createTemplates(this.#plans)
-    const main = `vitest_infra_${runId}_main`
+    const main = `${prefixOf(runId)}main`
     await admin.createDatabase(main, await templates.ensure(DEFAULT_TEMPLATE))
     const { reset, addressOf } = shared
     const target = workers + 1

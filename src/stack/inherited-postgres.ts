@@ -1,3 +1,4 @@
+import { nameSpare, prefixOf } from '../services/database-names.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { PostgresSurvey } from '../services/postgres-survey.ts'
 import { ServerWide } from '../services/server-wide.ts'
@@ -72,7 +73,7 @@ export async function renewMain(
   admin: PostgresAdmin,
   { database, template, runId }: { readonly database: string; readonly template: string; readonly runId: string },
 ): Promise<void> {
-  if (!(await admin.swapDatabases(database, { by: spareOf(template), aside: `vitest_infra_${runId}_main` }))) {
+  if (!(await admin.swapDatabases(database, { by: nameSpare(template), aside: `${prefixOf(runId)}main` }))) {
     await admin.dropDatabase(database, { force: true })
     await admin.createDatabase(database, template)
   }
@@ -80,10 +81,6 @@ export async function renewMain(
 
 /** Makes the main database of the next run. */
 export async function makeSpare(admin: PostgresAdmin, template: string): Promise<void> {
-  await admin.dropDatabase(spareOf(template), { force: true })
-  await admin.createDatabase(spareOf(template), template)
-}
-
-function spareOf(template: string): string {
-  return template.replace('_t_', '_spare_')
+  await admin.dropDatabase(nameSpare(template), { force: true })
+  await admin.createDatabase(nameSpare(template), template)
 }

@@ -8,6 +8,7 @@ import { planTemplates } from '../isolation/plan-templates.ts'
 import { PostgresServers } from '../isolation/postgres-servers.ts'
 import { layersOf, type TemplatePlan, Templates, unplannedTemplates } from '../isolation/templates.ts'
 import { redact } from '../internal/redact.ts'
+import { prefixOf } from '../services/database-names.ts'
 import { ensureUserDatabase, psqlCommand } from '../services/postgres.ts'
 import { PostgresAdmin } from '../services/postgres-admin.ts'
 import { createLogParser, LOG_LINE_PREFIX } from '../services/postgres-log.ts'
@@ -167,7 +168,7 @@ export class PreparedPostgres {
     if (snapshot.kind === 'missing') {
       await this.#takeSnapshot(admin, templates, snapshot)
     }
-    const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, report })
+    const resetter = new DatabaseResetter({ admin, prefix: prefixOf(runId), clock, report })
     const reset: DatabaseReset = (name, source, use) => resetter.reset(name, source, use)
     const template = await templates.ensure(DEFAULT_TEMPLATE)
     const [capacity, free] = await Promise.all([

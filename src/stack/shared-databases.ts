@@ -1,6 +1,7 @@
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { DatabaseResetter } from '../isolation/database-resetter.ts'
 import { Templates } from '../isolation/templates.ts'
+import { prefixOf } from '../services/database-names.ts'
 import { MarkedDatabases } from '../services/marked-databases.ts'
 import { PostgresAdmin, quote } from '../services/postgres-admin.ts'
 import { roleRefused, type SharedPlace, type SharedPlaceOptions } from './shared-place.ts'
@@ -13,7 +14,7 @@ export async function openSharedDatabases(
   const { runId, report, clock } = context
   const { user } = place
   const admin = await PostgresAdmin.open(place, { isShared: true })
-  const resetter = new DatabaseResetter({ admin, prefix: `vitest_infra_${runId}_`, clock, report })
+  const resetter = new DatabaseResetter({ admin, prefix: prefixOf(runId), clock, report })
   const hold = (database: string) => claim.holdTemplate(database)
   // Another role could not use what is in the template of this one.
   const serverVersion = `${version} as ${user}`
