@@ -8,7 +8,7 @@ const ENTRIES = [
   'migrations',
   'migrations/migrate-with-kysely',
   'plugin',
-  'providers/docker/start-guard-process',
+  'providers/docker/container/start-guard-process',
   'providers/embedded/keeper-process',
   'setup-file',
   'test',

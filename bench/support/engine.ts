@@ -1,5 +1,5 @@
 import { getContainerRuntimeClient } from 'testcontainers'
-import { SnapshotImages } from '../../src/providers/docker/snapshot-images.ts'
+import { SnapshotImages } from '../../src/providers/docker/snapshot/snapshot-images.ts'
 import type { Session } from './session.ts'
 
 async function connect() {

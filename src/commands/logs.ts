@@ -1,6 +1,6 @@
 import { finished } from 'node:stream/promises'
 import { redact } from '../internal/redact.ts'
-import { onLines } from '../providers/docker/demultiplex.ts'
+import { onLines } from '../providers/docker/engine/demultiplex.ts'
 import type { KeptService } from '../providers/kept-services.ts'
 import type { Host } from './command.ts'
 import { findStack, type FoundStack } from './find-stack.ts'

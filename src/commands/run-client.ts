@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { onChunks } from '../providers/docker/demultiplex.ts'
-import type { Execution } from '../providers/docker/engine-api.ts'
+import { onChunks } from '../providers/docker/engine/demultiplex.ts'
+import type { Execution } from '../providers/docker/engine/engine-api.ts'
 import type { Host } from './command.ts'
 import { findStack } from './find-stack.ts'
 

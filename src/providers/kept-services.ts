@@ -1,9 +1,9 @@
 import type { Address } from '../services/service.ts'
-import { addressIn } from './docker/attached-service.ts'
-import { type ContainerDetails, EngineApi, plainName } from './docker/engine-api.ts'
-import { searchHere } from './docker/engine-places.ts'
-import { findEngine } from './docker/find-engine.ts'
-import { labelOfRoot, SERVICE_LABEL } from './docker/kept-labels.ts'
+import { addressIn } from './docker/reuse/attached-service.ts'
+import { type ContainerDetails, EngineApi, plainName } from './docker/engine/engine-api.ts'
+import { searchHere } from './docker/engine/engine-places.ts'
+import { findEngine } from './docker/engine/find-engine.ts'
+import { labelOfRoot, SERVICE_LABEL } from './docker/reuse/kept-labels.ts'
 
 /** A server that a run of the project, or `up`, has left up. */
 export interface KeptService {

@@ -1,5 +1,5 @@
 import { InfraError } from '../errors.ts'
-import { instructionToStart } from './docker/engine-unreachable.ts'
+import { instructionToStart } from './docker/engine/engine-unreachable.ts'
 import type { Missing } from './embedded/missing.ts'
 
 const RUN = 'Run: '

@@ -1,8 +1,8 @@
-import { EngineApi } from './docker/engine-api.ts'
-import { searchHere } from './docker/engine-places.ts'
-import { findEngine } from './docker/find-engine.ts'
-import { labelOfRoot } from './docker/kept-labels.ts'
-import { removeContainer } from './docker/remove-container.ts'
+import { EngineApi } from './docker/engine/engine-api.ts'
+import { searchHere } from './docker/engine/engine-places.ts'
+import { findEngine } from './docker/engine/find-engine.ts'
+import { labelOfRoot } from './docker/reuse/kept-labels.ts'
+import { removeContainer } from './docker/container/remove-container.ts'
 
 /**
  * Removes the containers that runs of a project have left up, used or not, from the engine that a run would find.

@@ -1,7 +1,7 @@
-import { connectTestcontainers } from './docker/connect-testcontainers.ts'
-import { searchHere } from './docker/engine-places.ts'
-import { findEngine } from './docker/find-engine.ts'
-import { type RemovedSnapshots, SnapshotImages } from './docker/snapshot-images.ts'
+import { connectTestcontainers } from './docker/engine/connect-testcontainers.ts'
+import { searchHere } from './docker/engine/engine-places.ts'
+import { findEngine } from './docker/engine/find-engine.ts'
+import { type RemovedSnapshots, SnapshotImages } from './docker/snapshot/snapshot-images.ts'
 
 /**
  * Removes every snapshot of every project from the engine that a run would find.

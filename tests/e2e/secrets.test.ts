@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, inject, onTestFinished, test } from 'vitest'
-import { SnapshotImages } from '../../src/providers/docker/snapshot-images.ts'
+import { SnapshotImages } from '../../src/providers/docker/snapshot/snapshot-images.ts'
 import { containersOf, engine } from './support/containers.ts'
 import { startVitest } from './support/run-vitest.ts'
 

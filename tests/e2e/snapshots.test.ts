@@ -1,5 +1,5 @@
 import { expect, inject, onTestFinished, test } from 'vitest'
-import { SnapshotImages } from '../../src/providers/docker/snapshot-images.ts'
+import { SnapshotImages } from '../../src/providers/docker/snapshot/snapshot-images.ts'
 import { engine } from './support/containers.ts'
 import { startVitest } from './support/run-vitest.ts'
 

@@ -1,11 +1,11 @@
 import { homedir, userInfo } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { ContainerCheck } from '../../src/providers/docker/container-check.ts'
-import { connectTestcontainers } from '../../src/providers/docker/connect-testcontainers.ts'
-import { EngineApi } from '../../src/providers/docker/engine-api.ts'
-import { findEngine } from '../../src/providers/docker/find-engine.ts'
-import { removeContainer } from '../../src/providers/docker/remove-container.ts'
+import { ContainerCheck } from '../../src/providers/docker/container/container-check.ts'
+import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
+import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
+import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
+import { removeContainer } from '../../src/providers/docker/container/remove-container.ts'
 
 const { platform, env: environment } = process
 const engine = await findEngine({ platform, environment, homeDirectory: homedir(), userId: userInfo().uid })

@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream'
 import { Redis } from 'ioredis'
 import { expect, onTestFinished, test } from 'vitest'
-import { ContainerCheck } from '../../src/providers/docker/container-check.ts'
-import { EngineApi } from '../../src/providers/docker/engine-api.ts'
-import { tiedEntrypoint } from '../../src/providers/docker/lifeline-script.ts'
+import { ContainerCheck } from '../../src/providers/docker/container/container-check.ts'
+import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
+import { tiedEntrypoint } from '../../src/providers/docker/container/lifeline-script.ts'
 import type { InfraOptions } from '../../src/spec/infra-options.ts'
 import { engine, Project } from '../support/snapshot-runs.ts'
 

@@ -5,10 +5,10 @@ import { homedir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createServer } from 'node:tls'
 import { expect, onTestFinished, test } from 'vitest'
-import { connectTestcontainers } from '../../src/providers/docker/connect-testcontainers.ts'
-import { findEngine } from '../../src/providers/docker/find-engine.ts'
+import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
+import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
 import { createCertificate, hasOpenssl } from '../support/create-certificate.ts'
-import { contextFile, contextMeta, createHome, writeFiles } from '../unit/providers/docker/temporary-home.ts'
+import { contextFile, contextMeta, createHome, writeFiles } from '../unit/providers/docker/support/temporary-home.ts'
 
 const machine = { platform: process.platform, userId: userInfo().uid }
 const engine = await findEngine({ ...machine, environment: process.env, homeDirectory: homedir() })

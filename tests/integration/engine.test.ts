@@ -3,10 +3,10 @@ import { mkdir, symlink } from 'node:fs/promises'
 import { homedir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { connectTestcontainers } from '../../src/providers/docker/connect-testcontainers.ts'
-import { type Engine, findEngine } from '../../src/providers/docker/find-engine.ts'
-import { ensureImage } from '../../src/providers/docker/pull-image.ts'
-import { contextFile, contextMeta, createHome } from '../unit/providers/docker/temporary-home.ts'
+import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
+import { type Engine, findEngine } from '../../src/providers/docker/engine/find-engine.ts'
+import { ensureImage } from '../../src/providers/docker/image/pull-image.ts'
+import { contextFile, contextMeta, createHome } from '../unit/providers/docker/support/temporary-home.ts'
 
 const machine = { platform: process.platform, userId: userInfo().uid }
 const engine = await findEngine({ ...machine, environment: process.env, homeDirectory: homedir() })

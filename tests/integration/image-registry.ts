@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { onTestFinished } from 'vitest'
-import type { Dockerode } from '../../src/providers/docker/dockerode-types.ts'
+import type { Dockerode } from '../../src/providers/docker/engine/dockerode-types.ts'
 
 /** Whether an engine sees the registry, which listens on this machine's 127.0.0.1. */
 export async function reachesRegistry(docker: Dockerode): Promise<boolean> {

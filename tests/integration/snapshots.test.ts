@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { expect, test, vi } from 'vitest'
 import { InfraError } from '../../src/errors.ts'
-import { DockerSnapshot } from '../../src/providers/docker/docker-snapshot.ts'
-import { SnapshotImages } from '../../src/providers/docker/snapshot-images.ts'
-import { StartGuard } from '../../src/providers/docker/start-guard.ts'
+import { DockerSnapshot } from '../../src/providers/docker/snapshot/docker-snapshot.ts'
+import { SnapshotImages } from '../../src/providers/docker/snapshot/snapshot-images.ts'
+import { StartGuard } from '../../src/providers/docker/container/start-guard.ts'
 import type { InfraOptions, SeedContext } from '../../src/spec/infra-options.ts'
 import { ask, engine, Project, type Run, runCli } from '../support/snapshot-runs.ts'
 

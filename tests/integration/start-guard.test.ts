@@ -5,14 +5,14 @@ import { homedir, userInfo } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
-import { connectTestcontainers } from '../../src/providers/docker/connect-testcontainers.ts'
-import type { Container } from '../../src/providers/docker/dockerode-types.ts'
-import { findEngine } from '../../src/providers/docker/find-engine.ts'
-import { RUN_LABEL } from '../../src/providers/docker/kept-labels.ts'
-import { removeContainer } from '../../src/providers/docker/remove-container.ts'
-import { StartGuard } from '../../src/providers/docker/start-guard.ts'
+import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
+import type { Container } from '../../src/providers/docker/engine/dockerode-types.ts'
+import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
+import { RUN_LABEL } from '../../src/providers/docker/reuse/kept-labels.ts'
+import { removeContainer } from '../../src/providers/docker/container/remove-container.ts'
+import { StartGuard } from '../../src/providers/docker/container/start-guard.ts'
 
-const PROCESS = fileURLToPath(new URL('../../src/providers/docker/start-guard-process.ts', import.meta.url))
+const PROCESS = fileURLToPath(new URL('../../src/providers/docker/container/start-guard-process.ts', import.meta.url))
 
 const { platform, env: environment } = process
 const engine = await findEngine({ platform, environment, homeDirectory: homedir(), userId: userInfo().uid })

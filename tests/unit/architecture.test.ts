@@ -142,7 +142,7 @@ test('database clients stay in services, isolation and test.ts', () => {
 test('database clients and testcontainers are loaded only where they are used', () => {
   const heavy = /^(?:pg|ioredis|testcontainers|@testcontainers\/[^/]+)(?:\/|$)/
   const early = imports.filter(({ to, kind, from }) => {
-    return kind === 'static' && heavy.test(to) && from !== 'providers/docker/containers.ts'
+    return kind === 'static' && heavy.test(to) && from !== 'providers/docker/container/containers.ts'
   })
   const alwaysLoaded = [...entries, 'stack/start-infra.ts'].flatMap((entry) =>
     [...findReach(imports, entry, STATIC)].flatMap(([module, way]) => (heavy.test(module) ? [way] : [])),
@@ -180,7 +180,7 @@ test('the environment, exit and signals of the process stay in entries', () => {
     (file) => `providers/embedded/${file}`,
   )
   // So is this.
-  const guard = 'providers/docker/start-guard-process.ts'
+  const guard = 'providers/docker/container/start-guard-process.ts'
   const uses = sources
     .filter(({ path }) => ![...entries, ...keeper, guard, asking].includes(path))
     .flatMap((file) =>
@@ -201,10 +201,10 @@ const LET_GO = {
   'isolation/next-session.ts': 'a session that waits for the next test, and holds the process from then on',
   'providers/embedded/keeper.ts': 'held while an answer is awaited',
   'providers/embedded/lifeline.ts': 'a shell that outlives its process on purpose',
-  'providers/docker/engine-request.ts': 'once whoever asked has let go of the request',
-  'providers/docker/lifeline.ts': 'a connection whose end is what it is for',
-  'providers/docker/container-ending.ts': 'events, which are awaited beside a timer',
-  'providers/docker/start-guard.ts': 'a process that outlives this one on purpose',
+  'providers/docker/engine/engine-request.ts': 'once whoever asked has let go of the request',
+  'providers/docker/container/lifeline.ts': 'a connection whose end is what it is for',
+  'providers/docker/container/container-ending.ts': 'events, which are awaited beside a timer',
+  'providers/docker/container/start-guard.ts': 'a process that outlives this one on purpose',
 }
 
 // Node ends with 0 where all that somebody waits for is such a handle: a run would be green without a test.

@@ -3,10 +3,10 @@ import { InfraError, messageOf } from '../../errors.ts'
 import { withTimeLimit } from '../../internal/time-limit.ts'
 import type { ServiceDefinition } from '../../services/service.ts'
 import type { Provider } from '../provider.ts'
-import { attachService } from './attach.ts'
-import type { Engine } from './find-engine.ts'
-import type { DockerProviderOptions } from './start-container.ts'
-import { StartGuard } from './start-guard.ts'
+import { attachService } from './reuse/attach.ts'
+import type { Engine } from './engine/find-engine.ts'
+import type { DockerProviderOptions } from './container/start-container.ts'
+import { StartGuard } from './container/start-guard.ts'
 
 function engineFailed({ service }: ServiceDefinition, error: unknown, { product, host }: Engine): InfraError {
   return new InfraError('INFRA_SERVICE_START', {
@@ -26,7 +26,7 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
   let client: Promise<ContainerRuntimeClient> | undefined
   // Loaded with the first container that has to be started.
   const connect = async () => {
-    const { connectTestcontainers } = await import('./connect-testcontainers.ts')
+    const { connectTestcontainers } = await import('./engine/connect-testcontainers.ts')
     return connectTestcontainers(engine, environment)
   }
   return {
@@ -42,7 +42,7 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
           client = undefined
           throw error
         })
-        const [{ startContainer }, connected] = await Promise.all([import('./start-container.ts'), client])
+        const [{ startContainer }, connected] = await Promise.all([import('./container/start-container.ts'), client])
         return await startContainer(definition, { ...options, ...context, guard, client: connected })
       } catch (error) {
         context.signal.throwIfAborted()
@@ -52,7 +52,7 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
     async sweep(signal) {
       // Where nothing was started, all was up before: a run that is short on purpose.
       if (await client) {
-        const { sweep } = await import('./sweep.ts')
+        const { sweep } = await import('./container/sweep.ts')
         await sweep(engine, signal)
       }
     },

@@ -1,8 +1,8 @@
 import { homedir, userInfo } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerRuntimeClient } from 'testcontainers'
-import { connectTestcontainers } from '../../../src/providers/docker/connect-testcontainers.ts'
-import { findEngine } from '../../../src/providers/docker/find-engine.ts'
+import { connectTestcontainers } from '../../../src/providers/docker/engine/connect-testcontainers.ts'
+import { findEngine } from '../../../src/providers/docker/engine/find-engine.ts'
 
 type Dockerode = ContainerRuntimeClient['container']['dockerode']
 export type ContainerDetails = Awaited<ReturnType<ReturnType<Dockerode['getContainer']>['inspect']>>

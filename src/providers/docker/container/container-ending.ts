@@ -1,0 +1,69 @@
+import type { IncomingMessage } from 'node:http'
+import { createInterface } from 'node:readline'
+import type { ServerEnding } from '../../provider.ts'
+import type { Dockerode } from '../engine/dockerode-types.ts'
+
+const PATIENCE_MS = 2_000
+
+interface EngineEvent {
+  readonly Action?: string
+  readonly Actor?: { readonly Attributes?: { readonly exitCode?: string } }
+}
+
+/** How a container ended, noted as the engine tells it: one that has ended is gone, and cannot be asked any more. */
+export class ContainerEnding {
+  readonly #events: IncomingMessage
+  readonly #ended = Promise.withResolvers<ServerEnding>()
+  #outOfMemory = false
+
+  private constructor(events: IncomingMessage) {
+    this.#events = events
+    events.socket.unref()
+    // A connection that breaks is an error of both.
+    events.on('error', () => {})
+    createInterface(events)
+      .on('error', () => {})
+      .on('line', (line) => this.#note(readEvent(line)))
+  }
+
+  /** For a container that was not started yet. */
+  static async watch(dockerode: Dockerode, id: string): Promise<ContainerEnding> {
+    const filters = { container: [id], event: ['die', 'oom'] }
+    return new ContainerEnding((await dockerode.getEvents({ filters })) as IncomingMessage)
+  }
+
+  /** Resolves when it has ended and the engine could still tell. */
+  get ended(): Promise<ServerEnding> {
+    return this.#ended.promise
+  }
+
+  /** How it ended; to be asked of a container that does not run. */
+  async status(): Promise<ServerEnding> {
+    const timeout = Promise.withResolvers<ServerEnding>()
+    const unknown: ServerEnding = { running: false, exitCode: undefined, outOfMemory: false }
+    const timer = setTimeout(() => timeout.resolve(unknown), PATIENCE_MS)
+    return Promise.race([this.#ended.promise, timeout.promise]).finally(() => clearTimeout(timer))
+  }
+
+  close(): void {
+    this.#events.destroy()
+  }
+
+  #note({ Action, Actor }: EngineEvent): void {
+    if (Action === 'oom') {
+      this.#outOfMemory = true
+    } else if (Action !== undefined) {
+      const exitCode = Number(Actor?.Attributes?.exitCode)
+      this.#ended.resolve({ running: false, exitCode, outOfMemory: this.#outOfMemory })
+    }
+  }
+}
+
+/** A connection that breaks may break in the middle of an event. */
+function readEvent(line: string): EngineEvent {
+  try {
+    return JSON.parse(line) as EngineEvent
+  } catch {
+    return {}
+  }
+}

@@ -1,0 +1,55 @@
+import type { Duplex } from 'node:stream'
+import type { StartedService } from '../../provider.ts'
+import { ContainerEnding } from './container-ending.ts'
+import { ContainerOutput } from './container-output.ts'
+import type { Container, Dockerode } from '../engine/dockerode-types.ts'
+import { Lifeline, type LifelineOptions } from './lifeline.ts'
+
+/** A container, and what holds and watches it from here. */
+export interface Tied {
+  readonly container: Container
+  /** What it prints. */
+  readonly output: ContainerOutput
+  readonly lifeline: Lifeline
+  readonly ending: ContainerEnding
+}
+
+/** The engine closes the input of a container when the one connection that holds it open ends. */
+export const OPEN_INPUT = { OpenStdin: true, StdinOnce: true, AttachStdin: true }
+
+/** Ties a container with a tied entrypoint to this process before it is started, so that it never runs untied. */
+export async function tie(dockerode: Dockerode, options: LifelineOptions): Promise<Tied> {
+  const container = dockerode.getContainer(options.id)
+  const attaching = attach(container)
+  const watching = ContainerEnding.watch(dockerode, options.id)
+  const [stream, ending] = await Promise.all([attaching, watching]).catch((error: unknown) => {
+    // The connection of the other one would hold this process.
+    void attaching.then((open) => open.destroy()).catch(() => {})
+    void watching.then((open) => open.close()).catch(() => {})
+    throw error
+  })
+  return { container, output: new ContainerOutput(stream), lifeline: new Lifeline(stream, options), ending }
+}
+
+/** A service whose container was gone before it could be looked at; what is left of it is what it printed. */
+export function endedService(label: string, host: string, { output, ending }: Tied): StartedService {
+  return {
+    address: { host, port: 0 },
+    label,
+    siblings: [],
+    snapshot: { kind: 'none' },
+    freeBytes: async () => undefined,
+    takeBase: async () => {},
+    runHealthcheck: async () => ({ passed: false, output: 'its container is gone' }),
+    status: () => ending.status(),
+    logTail: async (count) => output.tail(count),
+    stop: async () => ending.close(),
+  }
+}
+
+/** Holds the input of a container open; what it prints comes along. */
+export async function attach(container: Container, abortSignal?: AbortSignal): Promise<Duplex> {
+  const streams = { stream: true, stdin: true, stdout: true, stderr: true }
+  const stream = await container.attach({ hijack: true, ...streams, ...(abortSignal && { abortSignal }) })
+  return stream as Duplex
+}

@@ -1,0 +1,56 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+
+const MODULE = new URL('../../../../../src/providers/docker/container/remove-container.ts', import.meta.url).href
+
+/** An engine that answers only when `answer` is called; `asked` resolves when it was asked. */
+async function openSlowEngine() {
+  const folder = await mkdtemp(join(tmpdir(), 'vitest-infra-slow-'))
+  const asked = Promise.withResolvers<() => void>()
+  const server = createServer((_request, response) => asked.resolve(() => void response.writeHead(204).end()))
+  await once(server.listen(join(folder, 'docker.sock')), 'listening')
+  onTestFinished(async () => {
+    server.closeAllConnections()
+    server.close()
+    await rm(folder, { recursive: true, force: true })
+  })
+  return { host: `unix://${join(folder, 'docker.sock')}`, asked: asked.promise }
+}
+
+/** Runs a script in a process of its own; resolves to what it printed when it has ended. */
+function run(host: string, script: string): Promise<string> {
+  const whole = `
+    import { removeContainer } from '${MODULE}'
+    const engine = { host: '${host}' }
+    ${script}`
+  return new Promise((resolve) => {
+    execFile(process.execPath, ['--input-type=module', '--eval', whole], (error, stdout, stderr) => {
+      resolve(`${stdout}${stderr}${error ? `exit code ${error.code}` : ''}`)
+    })
+  })
+}
+
+test('removeContainer() holds the process until the engine has answered', async () => {
+  const { host, asked } = await openSlowEngine()
+  const ended = run(host, "void removeContainer(engine, 'some').then(() => console.log('removed'))")
+  const answer = await asked
+  setTimeout(answer, 200)
+  expect(await ended).toBe('removed\n')
+})
+
+test('removeContainer() settles as soon as it is let go of, and then lets the process end', async () => {
+  const { host, asked } = await openSlowEngine()
+  const ended = run(
+    host,
+    `const letGo = new AbortController()
+    void removeContainer(engine, 'some', letGo.signal).then(() => console.log('let go'))
+    setTimeout(() => letGo.abort(), 200)`,
+  )
+  await asked
+  expect(await ended).toBe('let go\n')
+})

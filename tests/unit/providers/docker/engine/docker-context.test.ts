@@ -1,0 +1,67 @@
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { readDockerContext } from '../../../../../src/providers/docker/engine/docker-context.ts'
+import { contextFile, contextMeta, createHome } from '../support/temporary-home.ts'
+
+test('readDockerContext() takes the usual sockets when there is no config.json', async () => {
+  const homeDirectory = await createHome()
+  expect(await readDockerContext({ environment: {}, homeDirectory })).toEqual({
+    kind: 'default',
+    note: 'the usual sockets',
+  })
+})
+
+test('readDockerContext() finds the current context and its TLS files', async () => {
+  const homeDirectory = await createHome({
+    '.docker/config.json': { currentContext: 'far away' },
+    [contextFile('meta', 'far away', 'meta.json')]: contextMeta('tcp://box:2376', true),
+    [contextFile('tls', 'far away', 'docker/ca.pem')]: 'ca',
+  })
+  expect(await readDockerContext({ environment: {}, homeDirectory })).toEqual({
+    kind: 'named',
+    name: 'far away',
+    host: 'tcp://box:2376',
+    skipTlsVerify: true,
+    tlsDirectory: join(homeDirectory, contextFile('tls', 'far away', 'docker')),
+    origin: join(homeDirectory, '.docker/config.json'),
+  })
+})
+
+test('readDockerContext() prefers DOCKER_CONTEXT to config.json', async () => {
+  const homeDirectory = await createHome({
+    '.docker/config.json': { currentContext: 'one' },
+    [contextFile('meta', 'two', 'meta.json')]: contextMeta('unix:///two.sock'),
+  })
+  const context = await readDockerContext({ environment: { DOCKER_CONTEXT: 'two' }, homeDirectory })
+  expect(context).toMatchObject({ kind: 'named', host: 'unix:///two.sock', origin: 'DOCKER_CONTEXT' })
+})
+
+test('readDockerContext() takes DOCKER_CONTEXT=default for the usual sockets', async () => {
+  const homeDirectory = await createHome({ '.docker/config.json': { currentContext: 'one' } })
+  const context = await readDockerContext({ environment: { DOCKER_CONTEXT: 'default' }, homeDirectory })
+  expect(context.kind).toBe('default')
+})
+
+test('readDockerContext() looks in DOCKER_CONFIG', async () => {
+  const homeDirectory = await createHome({ 'elsewhere/config.json': { currentContext: 'gone' } })
+  const DOCKER_CONFIG = join(homeDirectory, 'elsewhere')
+  expect(await readDockerContext({ environment: { DOCKER_CONFIG }, homeDirectory })).toEqual({
+    kind: 'missing',
+    name: 'gone',
+    reason: `there is no such context in ${DOCKER_CONFIG}`,
+    origin: join(DOCKER_CONFIG, 'config.json'),
+  })
+})
+
+test('readDockerContext() reports a context without a docker endpoint', async () => {
+  const homeDirectory = await createHome({ [contextFile('meta', 'k8s', 'meta.json')]: { Endpoints: {} } })
+  const context = await readDockerContext({ environment: { DOCKER_CONTEXT: 'k8s' }, homeDirectory })
+  expect(context).toMatchObject({ kind: 'missing', reason: 'it has no docker endpoint' })
+})
+
+// As the docker command: it warns and goes on.
+test('readDockerContext() passes over a config.json that is no JSON', async () => {
+  const homeDirectory = await createHome({ '.docker/config.json': '{' })
+  const context = await readDockerContext({ environment: {}, homeDirectory })
+  expect(context).toMatchObject({ kind: 'default', note: expect.stringContaining('config.json: ') })
+})
