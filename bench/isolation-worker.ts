@@ -2,7 +2,7 @@
 // it waited.
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { LeaseClient } from '../src/isolation/lease-client.ts'
+import { LeaseClient } from '../src/leasing/lease-client.ts'
 
 export interface Waits {
   readonly leaseMs: number[]

@@ -13,7 +13,7 @@ import type { InfraOptions } from './spec/infra-options.ts'
 import { type ResolvedSpec, servicesOf } from './spec/resolve-spec.ts'
 import type { UpInfra } from './stack/start-infra.ts'
 import { describeEnvironment } from './stack/stack-facts.ts'
-import type { LeaseAccess, Refusal } from './isolation/lease-protocol.ts'
+import type { LeaseAccess, Refusal } from './leasing/lease-protocol.ts'
 import { tellAroundRunEnd } from './vitest/around-run-end.ts'
 import { describeStackAtRest, isListing } from './vitest/at-rest.ts'
 import { InfraRun, type ProjectVariables } from './vitest/infra-run.ts'
@@ -270,7 +270,7 @@ function tellOfRuns(vitest: Vitest, gathered: RunReport, up: UpInfra): void {
     },
     after: () => {
       if (up.livesOn) {
-        up.kept().forEach((kept) => gathered.report({ type: 'database-kept', ...kept }))
+        up.retained().forEach((database) => gathered.report({ type: 'database-retained', ...database }))
         gathered.tellNotices()
       }
     },
@@ -342,7 +342,7 @@ function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
     const idleTimeoutMs = running?.idleTimeoutMs()
     const reportKept = () => {
       if (idleTimeoutMs !== undefined) {
-        gathered.report({ type: 'servers-kept', idleTimeoutMs })
+        gathered.report({ type: 'servers-left-running', idleTimeoutMs })
       }
     }
     closing ??= run

@@ -5,11 +5,11 @@ import { changedVariables } from './environment/changed-variables.ts'
 import type { InfraFacts } from './environment/infra-facts.ts'
 import { setVariables } from './environment/set-variables.ts'
 import { InfraError } from './errors.ts'
-import { readDeclaredTemplate } from './isolation/declared-template.ts'
-import { currentLease, finishFile, leaseForFile } from './isolation/file-lease.ts'
-import { errorForAll } from './isolation/lease-client.ts'
-import type { LeaseAccess } from './isolation/lease-protocol.ts'
-import { tellFailures } from './isolation/tell-failures.ts'
+import { readDeclaredTemplate } from './worker/declared-template.ts'
+import { currentLease, finishFile, leaseForFile } from './worker/file-lease.ts'
+import { errorForAll } from './leasing/lease-client.ts'
+import type { LeaseAccess } from './leasing/lease-protocol.ts'
+import { tellFailures } from './worker/tell-failures.ts'
 
 /** The main process answers within seconds; how long the user's own hooks may take says nothing about it. */
 const HOOK_TIMEOUT_MS = 30_000

@@ -46,7 +46,7 @@ export type InfraEvent =
   /** What the server's log says of a test that failed; `more` lines are not among them. */
   | { readonly type: 'test-log'; readonly owner: string; readonly lines: readonly string[]; readonly more: number }
   /** A database that can still be looked into, with this command. */
-  | { readonly type: 'database-kept'; readonly owner: string; readonly command: string }
+  | { readonly type: 'database-retained'; readonly owner: string; readonly command: string }
   | { readonly type: 'connections-left'; readonly owner: string; readonly sessions: readonly string[] }
   /** Files that never connected to what they leased, while what all files share was used. */
   | {
@@ -93,7 +93,7 @@ export type InfraEvent =
       readonly lines: readonly string[]
     }
   /** Servers that are there for the next run, and end when none has used them for so long. */
-  | { readonly type: 'servers-kept'; readonly idleTimeoutMs: number }
+  | { readonly type: 'servers-left-running'; readonly idleTimeoutMs: number }
   /** A line about the whole of a run. */
   | { readonly type: 'summary'; readonly line: string }
   | { readonly type: 'stop-failed'; readonly message: string }

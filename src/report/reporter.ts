@@ -74,7 +74,7 @@ export function renderEvent(event: InfraEvent): string {
       return `waiting for room on ${event.service}: ${event.reason}`
     case 'test-log':
       return renderLog(event)
-    case 'database-kept':
+    case 'database-retained':
       return `the database of ${event.owner} stays until the tests run again: ${event.command}`
     case 'connections-left':
       return `${event.owner} left ${count(event.sessions.length, 'connection')} open: ${countEqual(event.sessions)}`
@@ -94,7 +94,7 @@ export function renderEvent(event: InfraEvent): string {
       return `${event.service} of a worker was started anew between two files, as it could not be reset: ${event.reason}`
     case 'service-lost':
       return renderLoss(event)
-    case 'servers-kept':
+    case 'servers-left-running':
       return `the servers stay up for the next run, and end when none has used them for ${renderDuration(event.idleTimeoutMs)}; to end them now: npx vitest-infra down`
     case 'summary':
       return event.line

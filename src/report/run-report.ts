@@ -42,7 +42,7 @@ export class RunReport {
       case 'objects-dropped':
       case 'statements-late':
       case 'server-replaced':
-      case 'servers-kept':
+      case 'servers-left-running':
         this.#notices.push(event)
         break
       default:

@@ -1,9 +1,9 @@
 import type { RedisAddress } from '../environment/variable-set.ts'
-import { LateCommands } from '../isolation/late-commands.ts'
-import type { LeaseSource } from '../isolation/lease-broker.ts'
-import { type LeaseLimit, limitRedises } from '../isolation/lease-limit.ts'
-import type { RedisDatabases } from '../isolation/redis-databases.ts'
-import type { RedisServers } from '../isolation/redis-servers.ts'
+import { LateCommands } from '../databases/late-commands.ts'
+import type { LeaseSource } from '../leasing/lease-broker.ts'
+import { type LeaseLimit, limitRedises } from '../leasing/lease-limit.ts'
+import type { RedisDatabases } from '../databases/redis-databases.ts'
+import type { RedisServers } from '../servers/redis-servers.ts'
 import { defineRedis, loadRedis } from '../services/redis.ts'
 import { digestRedisState, readRedisState, type RedisState, resetRedis } from '../services/redis-admin.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
@@ -67,8 +67,8 @@ export class RedisPart {
   /** Loads what is needed once there is a server, which takes as long as finding one that is up. */
   async load() {
     const [servers, databases] = await Promise.all([
-      import('../isolation/redis-servers.ts'),
-      import('../isolation/redis-databases.ts'),
+      import('../servers/redis-servers.ts'),
+      import('../databases/redis-databases.ts'),
       loadRedis(),
     ])
     return { ...servers, ...databases }

@@ -1,6 +1,6 @@
 import type { PostgresAddress } from '../environment/variable-set.ts'
-import { DatabaseResetter } from '../isolation/database-resetter.ts'
-import { Templates } from '../isolation/templates.ts'
+import { DatabaseResetter } from '../reset/database-resetter.ts'
+import { Templates } from '../databases/templates.ts'
 import { prefixOf } from '../services/database-names.ts'
 import { MarkedDatabases } from '../services/marked-databases.ts'
 import { PostgresAdmin, quote } from '../services/postgres-admin.ts'

@@ -1,5 +1,5 @@
 import { inSchema, type PostgresAddress } from '../environment/variable-set.ts'
-import { SchemaTemplates } from '../isolation/schema-templates.ts'
+import { SchemaTemplates } from '../databases/schema-templates.ts'
 import { MarkedSchemas } from '../services/marked-schemas.ts'
 import { quote } from '../services/postgres-admin.ts'
 import { SchemaAdmin } from '../services/schema-admin.ts'

@@ -3,9 +3,9 @@ import type { StackFacts } from '../environment/infra-facts.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import { unlessLetGo } from '../internal/abortable.ts'
 import type { Clock } from '../internal/clock.ts'
-import type { LeaseBroker, LeaseSources } from '../isolation/lease-broker.ts'
-import type { UseFindings } from '../isolation/lease-use.ts'
-import type { LeaseServer } from '../isolation/lease-server.ts'
+import type { LeaseBroker, LeaseSources } from '../leasing/lease-broker.ts'
+import type { UseFindings } from '../leasing/lease-use.ts'
+import type { LeaseServer } from '../leasing/lease-server.ts'
 import type { Provider } from '../providers/provider.ts'
 import { selectProvider } from '../providers/select-provider.ts'
 import { LeaseStatistics } from '../report/lease-statistics.ts'
@@ -61,7 +61,7 @@ export interface UpInfra {
   /** How long the servers stay up without a run, if they stay up after this one. */
   idleTimeoutMs(): number | undefined
   /** The databases of tests that failed which can still be looked into, and how. */
-  kept(): readonly { readonly owner: string; readonly command: string }[]
+  retained(): readonly { readonly owner: string; readonly command: string }[]
 }
 
 /** A stack on its way up. */
@@ -172,8 +172,8 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
   // Who needs it is told if it failed.
   const onWaiting = () =>
     void Promise.allSettled([
-      import('../isolation/lease-broker.ts'),
-      import('../isolation/lease-server.ts'),
+      import('../leasing/lease-broker.ts'),
+      import('../leasing/lease-server.ts'),
       postgres?.load(),
       redis?.load(),
     ])
@@ -250,8 +250,8 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext &
   const livesOn = context.livesOn || stack.livesOn
   // Behind the tests, who have no need of it. What cannot be removed now is tried again by the next run.
   void provider.sweep(context.signal).catch(() => {})
-  const { LeaseBroker, noSource } = await import('../isolation/lease-broker.ts')
-  const { LeaseServer: Server } = await import('../isolation/lease-server.ts')
+  const { LeaseBroker, noSource } = await import('../leasing/lease-broker.ts')
+  const { LeaseServer: Server } = await import('../leasing/lease-server.ts')
   const statistics = new LeaseStatistics()
   const sourcesOf = (ready: readonly ReadyService[]) => ({
     stack: describeStack(spec, provider.name, ready, { postgres: postgres?.main, redis: redis?.main }),
@@ -298,8 +298,8 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext &
         reportUse(use, { spec, isWhole, report })
       }
     },
-    kept: () =>
-      broker.kept().map(({ owner, database }) => ({ owner, command: postgres?.commandFor(database) ?? database })),
+    retained: () =>
+      broker.retained().map(({ owner, database }) => ({ owner, command: postgres?.commandFor(database) ?? database })),
     server,
     statistics,
   }

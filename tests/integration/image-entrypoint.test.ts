@@ -1,13 +1,13 @@
 import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { RedisFacts } from '../../src/environment/infra-facts.ts'
-import { LeaseClient } from '../../src/isolation/lease-client.ts'
+import { LeaseClient } from '../../src/leasing/lease-client.ts'
 import { demultiplex } from '../../src/providers/docker/engine/demultiplex.ts'
 import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { buildImage, type BuiltImage } from '../support/build-image.ts'
 import { engine, Project, type Run } from '../support/snapshot-runs.ts'
-import { connect, startPostgresStack, valuesOf } from './isolation/postgres-support.ts'
-import { describeRedis, openRedis, type RedisStack, startRedisStack } from './isolation/redis-support.ts'
+import { connect, startPostgresStack, valuesOf } from './servers/postgres-support.ts'
+import { describeRedis, openRedis, type RedisStack, startRedisStack } from './servers/redis-support.ts'
 
 describe('a leased Redis is what the entrypoint of its image makes of it', () => {
   let image: BuiltImage

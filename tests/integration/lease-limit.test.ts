@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/internal/clock.ts'
-import { LeaseClient } from '../../src/isolation/lease-client.ts'
+import { LeaseClient } from '../../src/leasing/lease-client.ts'
 import type { InfraEvent } from '../../src/report/events.ts'
 import { resolveSpec } from '../../src/spec/resolve-spec.ts'
 import { startInfra } from '../../src/stack/start-infra.ts'

@@ -1,7 +1,7 @@
 // A run on servers that are there already, in a process of its own: leases, uses what it got, gives it back. Tells of each
 // lease in a line of JSON; then says "done" and ends, or waits to be killed. Arguments: the task.
 import { systemClock } from '../../src/internal/clock.ts'
-import { LeaseClient } from '../../src/isolation/lease-client.ts'
+import { LeaseClient } from '../../src/leasing/lease-client.ts'
 import { withPostgres } from '../../src/services/postgres.ts'
 import { withRedis } from '../../src/services/redis.ts'
 import { resolveSpec } from '../../src/spec/resolve-spec.ts'

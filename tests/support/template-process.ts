@@ -1,8 +1,8 @@
 // A process that uses a server as a run does: builds a template, takes databases, tells its parent of each step.
 import pg from 'pg'
 import { systemClock } from '../../src/internal/clock.ts'
-import { Databases } from '../../src/isolation/databases.ts'
-import { Templates } from '../../src/isolation/templates.ts'
+import { Databases } from '../../src/databases/databases.ts'
+import { Templates } from '../../src/databases/templates.ts'
 import type { PostgresAddress } from '../../src/environment/variable-set.ts'
 import { withPostgres } from '../../src/services/postgres.ts'
 import { PostgresAdmin } from '../../src/services/postgres-admin.ts'

@@ -18,7 +18,9 @@ const LAYERS: readonly (readonly string[])[] = [
   ['internal/', 'package-version.ts'],
   ['spec/', 'environment/', 'compose/', 'health/service-state.ts', 'report/'],
   ['services/', 'seeds/'],
-  ['providers/', 'isolation/', 'migrations/'],
+  ['providers/', 'leasing/', 'migrations/'],
+  ['databases/', 'reset/', 'worker/'],
+  ['servers/'],
   ['health/last-log-lines.ts'],
   ['health/gate.ts'],
   ['stack/'],
@@ -128,12 +130,12 @@ test('testcontainers and child processes stay in providers, but for programs of 
 })
 
 // Type-only imports aside; test.ts opens the connections that its fixtures hand out.
-test('database clients stay in services, isolation and test.ts', () => {
+test('database clients stay in services, what leases are made of, and test.ts', () => {
   const outside = imports.filter(
     (edge) =>
       isAtRunTime(edge) &&
       /^(?:pg|ioredis)(?:\/|$)/.test(edge.to) &&
-      !/^(?:services\/|isolation\/|test\.ts$)/.test(edge.from),
+      !/^(?:services\/|(?:databases|reset|servers|worker)\/|test\.ts$)/.test(edge.from),
   )
   expect(outside.map(show)).toEqual([])
 })
@@ -172,7 +174,7 @@ test('console stays in report', () => {
 test('the environment, exit and signals of the process stay in entries', () => {
   const harmless = ['platform', 'pid', 'getuid']
   // They keep something on `process`, the one object that vm pools do not renew, and ask nothing of it.
-  const holders = ['isolation/file-lease.ts', 'isolation/child-processes.ts']
+  const holders = ['worker/file-lease.ts', 'worker/child-processes.ts']
   // It asks whether processes run, and sends no signal.
   const asking = 'internal/is-running.ts'
   // It is a process of its own, and these are its parts.
@@ -194,11 +196,11 @@ test('the environment, exit and signals of the process stay in entries', () => {
 
 /** What lets this process end, and why nobody awaits it. */
 const LET_GO = {
-  'isolation/lease-proxy.ts':
+  'servers/lease-proxy.ts':
     'a port for clients of tests, and their connections; nothing in this process waits for them',
-  'isolation/lease-client.ts': 'an idle connection of a worker; held while an answer is awaited',
-  'isolation/lease-server.ts': 'idle connections of workers, which hold the run themselves',
-  'isolation/next-session.ts': 'a session that waits for the next test, and holds the process from then on',
+  'leasing/lease-client.ts': 'an idle connection of a worker; held while an answer is awaited',
+  'leasing/lease-server.ts': 'idle connections of workers, which hold the run themselves',
+  'worker/next-session.ts': 'a session that waits for the next test, and holds the process from then on',
   'providers/embedded/keeper.ts': 'held while an answer is awaited',
   'providers/embedded/lifeline.ts': 'a shell that outlives its process on purpose',
   'providers/docker/engine/engine-request.ts': 'once whoever asked has let go of the request',
@@ -232,7 +234,7 @@ test("the process wall: the global setup gets none of Vitest's test API", () => 
 test('the process wall: what both sides share belongs to neither', () => {
   const worker = new Set(['setup-file.ts', 'test.ts'].flatMap(ourFilesIn))
   const shared = ourFilesIn('global-setup.ts').filter((path) => worker.has(path))
-  expect(shared.toSorted()).toEqual(['environment/set-variables.ts', 'errors.ts', 'isolation/lease-protocol.ts'])
+  expect(shared.toSorted()).toEqual(['environment/set-variables.ts', 'errors.ts', 'leasing/lease-protocol.ts'])
 })
 
 test('the plugin loads a handful of small files, and no package', () => {

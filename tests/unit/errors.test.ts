@@ -44,7 +44,7 @@ const CODES = [
 ]
 
 /** Files that pass on a message which another part has made, and so say nothing of their own. */
-const MESSENGERS = ['isolation/lease-client.ts']
+const MESSENGERS = ['leasing/lease-client.ts']
 
 /** `new InfraError(code, details)`, wherever it stands. */
 const raised = sources.flatMap((file) =>

@@ -1,6 +1,6 @@
 // node lease-worker.ts SOCKET: does a round of leases for each message of its parent.
-import { LeaseClient } from '../../../src/isolation/lease-client.ts'
-import type { Lease } from '../../../src/isolation/lease-protocol.ts'
+import { LeaseClient } from '../../../src/leasing/lease-client.ts'
+import type { Lease } from '../../../src/leasing/lease-protocol.ts'
 import { type Isolation, measureCycles, openClient } from './isolation.ts'
 
 const leases = await LeaseClient.open(process.argv[2] ?? '')

@@ -2,7 +2,7 @@
 // and gives them back; or ends in the middle, as one that crashes. Its arguments: the socket, a seed, how many leases.
 import { Redis } from 'ioredis'
 import pg from 'pg'
-import { LeaseClient } from '../../../src/isolation/lease-client.ts'
+import { LeaseClient } from '../../../src/leasing/lease-client.ts'
 import { createRandom } from './random.ts'
 
 /** What the worker tells its parent. */

@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { Client } from 'pg'
 import { expect, onTestFinished, vi } from 'vitest'
 import type { PostgresAddress } from '../../../src/environment/variable-set.ts'
-import { planTemplates } from '../../../src/isolation/plan-templates.ts'
-import type { TemplatePlan } from '../../../src/isolation/templates.ts'
+import { planTemplates } from '../../../src/databases/plan-templates.ts'
+import type { TemplatePlan } from '../../../src/databases/templates.ts'
 import type { Seed } from '../../../src/spec/infra-options.ts'
 
 /** Where each tool has a small project. */

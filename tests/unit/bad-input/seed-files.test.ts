@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { planTemplates } from '../../../src/isolation/plan-templates.ts'
+import { planTemplates } from '../../../src/databases/plan-templates.ts'
 import { splitDump } from '../../../src/migrations/dump-parts.ts'
 import { pgDump, sqlFolder } from '../../../src/migrations.ts'
 import { findSeedFiles } from '../../../src/seeds/find-seed-files.ts'

@@ -3,8 +3,8 @@ import { PassThrough } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { encodeMessage, type LeaseRequest, readMessages } from '../../../src/isolation/lease-protocol.ts'
-import { openLeasing, REQUEST } from '../isolation/lease-support.ts'
+import { encodeMessage, type LeaseRequest, readMessages } from '../../../src/leasing/lease-protocol.ts'
+import { openLeasing, REQUEST } from '../leasing/lease-support.ts'
 import { anyText, forAll } from './for-all.ts'
 
 const messages = fc.array(

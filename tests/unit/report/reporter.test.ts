@@ -114,13 +114,13 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
       'this process ends while vitest-infra waits for the start of redis: the run is not complete, so it fails with exit code 1',
     ],
   ],
-  'servers-kept': [
+  'servers-left-running': [
     [
-      { type: 'servers-kept', idleTimeoutMs: 1_800_000 },
+      { type: 'servers-left-running', idleTimeoutMs: 1_800_000 },
       'the servers stay up for the next run, and end when none has used them for 30m; to end them now: npx vitest-infra down',
     ],
     [
-      { type: 'servers-kept', idleTimeoutMs: 5_400_000 },
+      { type: 'servers-left-running', idleTimeoutMs: 5_400_000 },
       'the servers stay up for the next run, and end when none has used them for 90m; to end them now: npx vitest-infra down',
     ],
   ],
@@ -289,9 +289,9 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
       `PostgreSQL's log for a:\n${'       x\n'.repeat(20)}       and 1 more line`,
     ],
   ],
-  'database-kept': [
+  'database-retained': [
     [
-      { type: 'database-kept', owner: 'a.test.ts', command: 'docker exec -it c psql --username u db' },
+      { type: 'database-retained', owner: 'a.test.ts', command: 'docker exec -it c psql --username u db' },
       'the database of a.test.ts stays until the tests run again: docker exec -it c psql --username u db',
     ],
   ],

@@ -1,0 +1,164 @@
+import type { RedisAddress } from '../environment/variable-set.ts'
+import { InfraError, messageOf } from '../errors.ts'
+import { BackgroundTasks } from '../internal/background-tasks.ts'
+import type { Clock } from '../internal/clock.ts'
+import { withRedis } from '../services/redis.ts'
+import { countClientsOf } from '../services/redis-admin.ts'
+import type { Address } from '../services/service.ts'
+import type { AcquireRequest, LastUse, LeaseSource, Parting } from '../leasing/lease-broker.ts'
+import type { LateCommands } from './late-commands.ts'
+import { releaseWithoutClients } from './left-clients.ts'
+import { UsedDatabases } from './used-databases.ts'
+
+export interface RedisDatabasesOptions {
+  readonly address: Address
+  /** How many logical databases the server has; the first one is nobody's. */
+  readonly count: number
+  /** How many to have ready from the start. */
+  readonly target: number
+  /** Loads what every lease begins with. */
+  readonly seed: (address: RedisAddress) => Promise<void>
+  readonly clock: Clock
+  /** Told once of each lease whose clients stay when it is over. */
+  readonly onClientsLeft: (owner: string) => void
+  readonly late: LateCommands
+}
+
+/** A database that nobody has, and its being made ready, if that has begun. */
+interface Free {
+  readonly database: number
+  ready?: Promise<void>
+}
+
+/**
+ * Logical databases of one Redis, each for one lease at a time. They separate keys and nothing else: `FLUSHALL`,
+ * settings, channels, scripts and users are the server's.
+ */
+export class RedisDatabases implements LeaseSource<RedisAddress> {
+  readonly #options: RedisDatabasesOptions
+  /** The one that has rested longest comes first: a client that somebody forgot may come back to its own. */
+  readonly #free: Free[]
+  readonly #used = new UsedDatabases()
+  readonly #waiting: PromiseWithResolvers<Free>[] = []
+  readonly #settling = new BackgroundTasks()
+  readonly #closing = new AbortController()
+
+  constructor(options: RedisDatabasesOptions) {
+    this.#options = options
+    this.#free = Array.from({ length: options.count - 1 }, (_, index) => ({ database: index + 1 }))
+    // Who takes one is told if it failed.
+    this.#free.slice(0, options.target).forEach((free) => void this.#prepare(free).catch(() => {}))
+  }
+
+  async take({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<RedisAddress> {
+    return this.#addressOf(await this.#used.take(reuse, () => this.#takeFresh()))
+  }
+
+  give(address: RedisAddress, parting: Parting): void {
+    const { database = 0 } = address
+    this.#options.late.forget(address)
+    if (!this.#used.keep(database)) {
+      const look = { count: () => countClientsOf(this.#addressOf(database)), clock: this.#options.clock }
+      const { onClientsLeft } = this.#options
+      const { signal } = this.#closing
+      const onQuiet = () => this.#release(database)
+      this.#settling.add(releaseWithoutClients(look, parting, { onClientsLeft, onQuiet, signal }))
+    }
+  }
+
+  /** Resets and seeds the databases that are not leased once more, since their seeds have changed. */
+  discard(): void {
+    for (const free of this.#free) {
+      if (free.ready) {
+        // The first preparation may still run.
+        free.ready = free.ready.catch(() => {}).then(() => this.#renew(this.#addressOf(free.database)))
+        free.ready.catch(() => {})
+      }
+    }
+  }
+
+  /** Resolves when it is known who left clients behind. */
+  settle(): Promise<void> {
+    return this.#settling.settle()
+  }
+
+  close(): void {
+    this.#closing.abort()
+  }
+
+  idle(address: RedisAddress): Promise<void> {
+    return this.#options.late.listen(address)
+  }
+
+  async reset(address: RedisAddress, { file }: LastUse): Promise<void> {
+    await this.#renew(address)
+    await this.#options.late.report(address, file)
+  }
+
+  async #renew(address: RedisAddress): Promise<void> {
+    try {
+      await withRedis(address, (client) => client.flushdb())
+      await this.#options.seed(address)
+    } catch (error) {
+      throw error instanceof InfraError ? error : notEmptied(address, error)
+    }
+  }
+
+  async #takeFresh(): Promise<number> {
+    const free = this.#free.shift() ?? this.#takeUsed() ?? (await this.#wait())
+    try {
+      await this.#prepare(free)
+    } catch (error) {
+      this.#offer({ database: free.database })
+      throw error
+    }
+    return free.database
+  }
+
+  #release(database: number): void {
+    if (!this.#closing.signal.aborted) {
+      const free = { database }
+      void this.#prepare(free).catch(() => {})
+      this.#offer(free)
+    }
+  }
+
+  #takeUsed(): Free | undefined {
+    const database = this.#used.giveUp()
+    return database === undefined ? undefined : { database }
+  }
+
+  #wait(): Promise<Free> {
+    const waiting = Promise.withResolvers<Free>()
+    this.#waiting.push(waiting)
+    return waiting.promise
+  }
+
+  #offer(free: Free): void {
+    const next = this.#waiting.shift()
+    if (next) {
+      next.resolve(free)
+    } else {
+      this.#free.push(free)
+    }
+  }
+
+  /** Begins to make it ready, unless that has begun. */
+  #prepare(free: Free): Promise<void> {
+    free.ready ??= this.#renew(this.#addressOf(free.database))
+    return free.ready
+  }
+
+  #addressOf(database: number): RedisAddress {
+    return { ...this.#options.address, database }
+  }
+}
+
+function notEmptied({ host, port, database }: RedisAddress, error: unknown): InfraError {
+  return new InfraError('INFRA_LEASE_FAILED', {
+    problem: `Cannot empty database ${database} of the Redis on ${host}:${port} for a lease: ${messageOf(error)}`,
+    remedy: "Set redis.isolation to 'server' if tests change settings or users of the server",
+    service: 'redis',
+    cause: error,
+  })
+}

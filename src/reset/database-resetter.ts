@@ -1,0 +1,115 @@
+import { InfraError, messageOf } from '../errors.ts'
+import type { Clock } from '../internal/clock.ts'
+import type { Report } from '../report/events.ts'
+import type { PostgresAdmin } from '../services/postgres-admin.ts'
+import type { LastUse } from '../leasing/lease-broker.ts'
+import { PristineCopy } from './pristine-copy.ts'
+import { resetDatabase, type ResetMark, type ResetOptions, type ResetOutcome } from './reset-database.ts'
+
+/** Longer than any query that a test fires and forgets. */
+const WAIT_MS = 5_000
+
+export interface DatabaseResetterOptions {
+  readonly admin: PostgresAdmin
+  /** What the names of the run's databases begin with. */
+  readonly prefix: string
+  readonly clock: Clock
+  readonly report: Report
+}
+
+/** Resets databases that their users stay connected to, with one untouched clone of each template to compare them with. */
+export class DatabaseResetter {
+  readonly #options: DatabaseResetterOptions
+  readonly #pristine = new Map<string, Promise<PristineCopy>>()
+  readonly #marks = new Map<string, ResetMark>()
+  readonly #reported = new Set<string>()
+
+  constructor(options: DatabaseResetterOptions) {
+    this.#options = options
+  }
+
+  /** Makes `database` what it was as a new clone of `template`; see {@link resetDatabase}. */
+  async reset(database: string, template: string, use: LastUse): Promise<void> {
+    const isFirst = !this.#marks.has(database)
+    const { dropped, late } = await this.#reset(database, template, { use, isClone: true })
+    this.#reportDropped(use.file, dropped)
+    const news = late.filter(({ session, query }) => this.#isNews(`${database} ${session} ${query}`))
+    if (news.length > 0) {
+      this.#options.report({
+        type: 'statements-late',
+        service: 'postgres',
+        file: use.file,
+        isFirst,
+        statements: news,
+      })
+    }
+  }
+
+  /** Does so with the main database, in which an earlier run has left what it did. */
+  async resetMain(database: string, template: string): Promise<void> {
+    const file = 'an earlier run'
+    const { dropped } = await this.#reset(database, template, { use: { file, idleMs: 0 }, isClone: false })
+    this.#reportDropped(file, dropped)
+  }
+
+  async #reset(
+    database: string,
+    template: string,
+    given: Pick<ResetOptions, 'use' | 'isClone'>,
+  ): Promise<ResetOutcome> {
+    const { admin, clock } = this.#options
+    try {
+      const pristine = await this.#pristineOf(template)
+      const mark = this.#marks.get(database) ?? pristine.content
+      const address = { ...admin.address, database }
+      const outcome = await resetDatabase({ address, pristine, mark, clock, waitMs: WAIT_MS, ...given })
+      this.#marks.set(database, outcome.mark)
+      return outcome
+    } catch (error) {
+      throw error instanceof InfraError ? error : resetFailed(database, error)
+    }
+  }
+
+  #reportDropped(file: string, dropped: readonly string[]): void {
+    const objects = dropped.filter((object) => this.#isNews(object))
+    if (objects.length > 0) {
+      this.#options.report({ type: 'objects-dropped', file, objects })
+    }
+  }
+
+  /** Whether it was not reported yet in this run. */
+  #isNews(text: string): boolean {
+    const isNews = !this.#reported.has(text)
+    this.#reported.add(text)
+    return isNews
+  }
+
+  #pristineOf(template: string): Promise<PristineCopy> {
+    const known = this.#pristine.get(template)
+    if (known) {
+      return known
+    }
+    const copy = this.#copy(template, this.#pristine.size).catch((error: unknown) => {
+      this.#pristine.delete(template)
+      throw error
+    })
+    this.#pristine.set(template, copy)
+    return copy
+  }
+
+  async #copy(template: string, index: number): Promise<PristineCopy> {
+    const { admin, prefix } = this.#options
+    const database = `${prefix}pristine_${index}`
+    await admin.createDatabase(database, template)
+    return PristineCopy.read({ ...admin.address, database }, template)
+  }
+}
+
+function resetFailed(database: string, error: unknown): InfraError {
+  return new InfraError('INFRA_LEASE_FAILED', {
+    problem: `Cannot reset database "${database}" for the next test file: ${messageOf(error)}`,
+    remedy: 'Leave isolate at true, so that every file is given a database of its own',
+    service: 'postgres',
+    cause: error,
+  })
+}

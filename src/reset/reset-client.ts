@@ -1,0 +1,53 @@
+import type { Client, QueryResult, QueryResultRow } from 'pg'
+import type { PostgresAddress } from '../environment/variable-set.ts'
+import { openPostgres } from '../services/postgres.ts'
+
+/** Values as text must be read back as what they were, and rows come in the order in which they are stored. */
+const SETTINGS = {
+  // Triggers, rules and foreign keys of the user rest.
+  session_replication_role: 'replica',
+  DateStyle: 'ISO',
+  IntervalStyle: 'postgres',
+  extra_float_digits: '1',
+  bytea_output: 'hex',
+  synchronize_seqscans: 'off',
+  max_parallel_workers_per_gather: '0',
+  jit: 'off',
+  client_min_messages: 'warning',
+  statement_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+}
+
+/** Runs `work` with a connection to an untouched clone of the template. */
+export type OpenPristine = <T>(work: (client: Client) => Promise<T>) => Promise<T>
+
+/** Runs `work` with a connection whose settings do not depend on those of the user's database and role. */
+export async function withResetClient<T>(
+  address: PostgresAddress,
+  { lockTimeoutMs }: { lockTimeoutMs: number },
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const settings = Object.entries({ ...SETTINGS, lock_timeout: String(lockTimeoutMs) })
+  const options = settings.map(([name, value]) => `-c ${name}=${value}`).join(' ')
+  const client = await openPostgres({ ...address, options })
+  try {
+    return await work(client)
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+/**
+ * Sends many small queries at once; their rows come back in the same order. One query that unites them all gives the
+ * same rows, but planning it takes several times as long as all of them do: it grows with the square of their number.
+ */
+export async function selectEach<T extends QueryResultRow>(
+  client: Client,
+  queries: readonly string[],
+): Promise<readonly (readonly T[])[]> {
+  if (queries.length === 0) {
+    return []
+  }
+  const results: unknown = await client.query(queries.join('; '))
+  return [results].flat().map((result) => (result as QueryResult<T>).rows)
+}

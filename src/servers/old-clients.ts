@@ -1,0 +1,163 @@
+import { BackgroundTasks } from '../internal/background-tasks.ts'
+import type { Clock } from '../internal/clock.ts'
+import { isRunning } from '../internal/is-running.ts'
+import type { Address, ClientCount } from '../services/service.ts'
+import type { Parting } from '../leasing/lease-broker.ts'
+import { countLeft } from '../databases/left-clients.ts'
+import type { Lock, ServerSlot } from './server-slot.ts'
+
+/** Longer than Redis clients and their queues wait between two attempts to connect. */
+const QUIET_MS = 30_000
+const POLL_MS = 250
+
+/** For servers that accept any client: how to count their clients, and how to keep them out. */
+export interface Guard {
+  /** Rejects if the server does not answer. */
+  readonly count: (address: Address) => Promise<ClientCount>
+  /** Makes a server count from zero. */
+  readonly resetCount: (address: Address) => Promise<void>
+  /** Prepares the lock of a server that is about to start at this address. */
+  readonly lock: (address: Address) => Promise<Lock>
+  /** Called once for each lease that is over and whose clients still connect to its server. */
+  readonly onClientsLeft: (owner: string) => void
+}
+
+export interface OldClientsOptions {
+  readonly guard: Guard
+  readonly clock: Clock
+  /** Ends the polling. */
+  readonly signal: AbortSignal
+  /** Called with each server to which no client of an earlier lease connects any more. */
+  readonly onQuiet: (slot: ServerSlot) => void
+  /** Called when there is one more server to take. */
+  readonly onOccupied: () => void
+}
+
+/**
+ * Watches servers whose lease is over. A server to which clients of that lease still connect keeps running, so that they
+ * stay connected and can be counted, until no client has connected for a while.
+ */
+export class OldClients {
+  readonly #options: OldClientsOptions
+  /** Servers that are polled until no client connects any more. */
+  readonly #occupied = new Set<ServerSlot>()
+  readonly #settling = new BackgroundTasks()
+
+  constructor(options: OldClientsOptions) {
+    this.#options = options
+  }
+
+  /** Finds out in the background whether a lease that is over has left clients at its server. */
+  release(slot: ServerSlot, parting: Parting): void {
+    this.#settling.add(this.#settle(slot, parting))
+  }
+
+  /** Resolves when this is known for every lease that is over. */
+  settle(): Promise<void> {
+    return this.#settling.settle()
+  }
+
+  /** Hands out a server although clients of an earlier lease connect to it; it must be locked. */
+  takeOccupied(): ServerSlot | undefined {
+    const [slot] = this.#occupied
+    if (slot) {
+      this.#occupied.delete(slot)
+    }
+    return slot
+  }
+
+  /** Whether a client has connected to a server since it was prepared. If so, the server is watched from now on. */
+  async refuse(slot: ServerSlot): Promise<boolean> {
+    const isRefused = !slot.lock && (await this.#hasClients(slot))
+    if (isRefused) {
+      this.#report(slot)
+      this.#watch(slot)
+    }
+    return isRefused
+  }
+
+  async #settle(slot: ServerSlot, parting: Parting): Promise<void> {
+    const { clock, onQuiet } = this.#options
+    // Processes that a file has started may end together with it.
+    await countLeft({ count: async () => countRunning(slot), clock }, parting)
+    const connected = await countLeft({ count: () => this.#countConnected(slot), clock }, parting)
+    if (connected) {
+      this.#report(slot)
+    }
+    const { lock } = slot
+    slot.lock = undefined
+    lock?.proxy.close()
+    // After the process of a lease has ended, only its connected child processes can come back; those of a server that
+    // is down or locked are not known.
+    const isOver = connected === 0 && (parting.isUserGone || !slot.isCut)
+    if (!lock && isOver && countRunning(slot) === 0) {
+      onQuiet(slot)
+      return
+    }
+    // Clients of a server that is down or locked retry for ever; those that are connected can be counted.
+    await (connected === undefined || lock ? slot.sibling.restart().catch(() => {}) : undefined)
+    this.#watch(slot)
+  }
+
+  /** Undefined if the server is down or asks for a password. */
+  async #countConnected(slot: ServerSlot): Promise<number | undefined> {
+    if (slot.lock) {
+      return slot.lock.proxy.clients
+    }
+    const count = await this.#options.guard.count(slot.sibling.address).catch(() => undefined)
+    slot.isCut ||= count !== undefined && count.kills > 0
+    return count?.connected
+  }
+
+  async #hasClients(slot: ServerSlot): Promise<boolean> {
+    const { guard, clock } = this.#options
+    const found = await guard.count(slot.sibling.address).catch(() => undefined)
+    if (found === undefined || found.received > 0) {
+      return found !== undefined
+    }
+    // Clients that connected before the count began are still there; our own connections are about to close.
+    const count = async () => (await this.#countConnected(slot)) ?? 0
+    return found.connected > 0 && (await countLeft({ count, clock }, { isUserGone: false })) !== 0
+  }
+
+  #watch(slot: ServerSlot): void {
+    slot.hasOldClients = true
+    this.#occupied.add(slot)
+    void this.#poll(slot)
+    this.#options.onOccupied()
+  }
+
+  /** Ends when no client has connected for QUIET_MS, or when the server was taken. */
+  async #poll(slot: ServerSlot): Promise<void> {
+    const { clock, guard, signal, onQuiet } = this.#options
+    const { address } = slot.sibling
+    let lastSeenMs = clock.now()
+    while (!signal.aborted && this.#occupied.has(slot)) {
+      const found = await guard.count(address).catch(() => undefined)
+      await guard.resetCount(address).catch(() => {})
+      if (found?.connected) {
+        this.#report(slot)
+      }
+      const isOccupied = found === undefined || found.connected > 0 || found.received > 0
+      if (isOccupied || countRunning(slot) > 0) {
+        lastSeenMs = clock.now()
+      } else if (clock.now() - lastSeenMs > QUIET_MS && this.#occupied.delete(slot)) {
+        slot.hasOldClients = false
+        onQuiet(slot)
+        return
+      }
+      await clock.sleep(POLL_MS, signal).catch(() => {})
+    }
+  }
+
+  #report(slot: ServerSlot): void {
+    if (slot.owner !== undefined) {
+      this.#options.guard.onClientsLeft(slot.owner)
+      slot.owner = undefined
+    }
+  }
+}
+
+function countRunning({ processes }: ServerSlot): number {
+  return processes.filter(isRunning).length
+}

@@ -1,0 +1,78 @@
+import type { PostgresAddress } from '../environment/variable-set.ts'
+import { InfraError, messageOf } from '../errors.ts'
+import type { Clock } from '../internal/clock.ts'
+import { prefixOf } from '../services/database-names.ts'
+import { withPostgres } from '../services/postgres.ts'
+import type { Report } from '../report/events.ts'
+import { PostgresAdmin } from '../services/postgres-admin.ts'
+import { DatabaseResetter } from '../reset/database-resetter.ts'
+import { Databases } from '../databases/databases.ts'
+import { readServerState, type ServerState } from '../reset/server-state.ts'
+import { resetServer } from './reset-server.ts'
+import type { Templates } from '../databases/templates.ts'
+
+export interface PostgresServerOptions {
+  /** As a superuser reaches it. */
+  readonly address: PostgresAddress
+  /** Identifies it in the names of its databases: no other server of the run has the same. */
+  readonly id: string
+  readonly createTemplates: (admin: PostgresAdmin) => Templates
+  readonly clock: Clock
+  readonly report: Report
+}
+
+/** A PostgreSQL server that one lease has for itself, while its process lasts. */
+export class PostgresServer {
+  readonly databases: Databases
+  readonly #admin: PostgresAdmin
+  /** As it is when nobody has used it. */
+  readonly #state: ServerState
+
+  private constructor(options: PostgresServerOptions, admin: PostgresAdmin, state: ServerState) {
+    const { id, clock, createTemplates, report } = options
+    this.#admin = admin
+    this.#state = state
+    const resetter = new DatabaseResetter({ admin, prefix: prefixOf(id), clock, report })
+    this.databases = new Databases({
+      admin,
+      templates: createTemplates(admin),
+      runId: id,
+      // One ahead: for the file, and then for the first test that wants its own.
+      target: 1,
+      clock,
+      countUse: (database) => admin.countUse(database),
+      reset: async (database, template, use) => {
+        // First: with a role goes what it was granted in the database.
+        await this.#reset(database, use.file)
+        await resetter.reset(database, template, use)
+      },
+    })
+  }
+
+  static async open(options: PostgresServerOptions): Promise<PostgresServer> {
+    const admin = await PostgresAdmin.open(options.address)
+    return new PostgresServer(options, admin, await withPostgres(admin.address, readServerState))
+  }
+
+  /** Ends our connections to it. */
+  async close(): Promise<void> {
+    await this.#admin.close()
+  }
+
+  async #reset(database: string, file: string): Promise<void> {
+    try {
+      await withPostgres({ ...this.#admin.address, database }, (client) => resetServer(client, this.#state, file))
+    } catch (error) {
+      throw error instanceof InfraError ? error : notReset(error)
+    }
+  }
+}
+
+function notReset(error: unknown): InfraError {
+  return new InfraError('INFRA_LEASE_FAILED', {
+    problem: `Cannot reset the PostgreSQL server for the next test file: ${messageOf(error)}`,
+    remedy: 'Leave isolate at true, so that every file is given a server of its own',
+    service: 'postgres',
+    cause: error,
+  })
+}

@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto'
+import { InfraError, messageOf } from '../errors.ts'
+import {
+  answersPing,
+  countCommands,
+  countConnections,
+  countClients,
+  resetClientCount,
+  readRedisState,
+  type RedisState,
+  resetRedis,
+} from '../services/redis-admin.ts'
+import type { Address, ClientCount } from '../services/service.ts'
+import type { LateCommands } from '../databases/late-commands.ts'
+import { LeaseProxy } from './lease-proxy.ts'
+import type { AcquireRequest, LastUse, LeaseSource, Parting } from '../leasing/lease-broker.ts'
+import type { ServerAction } from '../leasing/lease-protocol.ts'
+import type { Use } from '../leasing/lease-use.ts'
+import { type PooledServers, ServerPool } from './server-pool.ts'
+import type { Lock } from './server-slot.ts'
+
+/** What the summary calls the server that nobody leases. */
+const MAIN = 'main'
+
+export interface RedisServersOptions extends PooledServers {
+  /** The server that nobody leases. */
+  readonly main: Address
+  /** What a server starts with. */
+  readonly state: RedisState
+  /** Loads what every lease begins with. */
+  readonly seed: (address: Address) => Promise<void>
+  /** Told of a server whose users are cut off, since it could not be reset in any other way. */
+  readonly onReplaced: (reason: string) => void
+  /** Told once of each lease whose clients come to its server when it is over. */
+  readonly onClientsLeft: (owner: string) => void
+  readonly late: LateCommands
+}
+
+/**
+ * Redis servers, each for one lease at a time. Between two leases a server's process is replaced, which is the one way
+ * to be rid of everything that a test can change in it: data, configuration, scripts, functions, users and clients.
+ */
+export class RedisServers implements LeaseSource<Address> {
+  readonly #options: RedisServersOptions
+  readonly #pool: ServerPool
+  /** Connections of our own to each server, by its port. */
+  readonly #own = new Map<number, number>()
+  /** The state with which locked servers start, by the port of their proxy. */
+  readonly #lockedStates = new Map<number, RedisState>()
+
+  constructor(options: RedisServersOptions) {
+    const { siblings, target, clock, startupTimeoutMs, onClientsLeft } = options
+    this.#options = options
+    this.#pool = new ServerPool({
+      siblings,
+      target,
+      clock,
+      startupTimeoutMs,
+      answers: answersPing,
+      prepare: (address, { isLocked }) => this.#prepare(address, isLocked),
+      notStarted,
+      guard: {
+        count: (address) => this.#countClients(address),
+        resetCount: resetClientCount,
+        lock: lockRedis,
+        onClientsLeft,
+      },
+    })
+  }
+
+  async take({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<Address> {
+    const address = await this.#pool.take({ reuse })
+    if (!this.#own.has(address.port)) {
+      this.#own.set(address.port, await countConnections(address))
+    }
+    return address
+  }
+
+  give(address: Address, parting: Parting): void {
+    this.#options.late.forget(address)
+    this.#lockedStates.delete(address.port)
+    this.#pool.give(address, parting)
+  }
+
+  /** Restarts and seeds the servers that are not leased, since their seeds have changed. */
+  discard(): void {
+    this.#pool.discard()
+  }
+
+  async idle(address: Address): Promise<void> {
+    this.#own.set(address.port, (this.#own.get(address.port) ?? NaN) + 1)
+    await this.#options.late.listen(address)
+  }
+
+  /** Clients stay connected, unless a test has locked us out: then its process is replaced, too. */
+  async reset(address: Address, { file }: LastUse): Promise<void> {
+    const { state, seed, onReplaced, late } = this.#options
+    try {
+      await resetRedis(address, this.#lockedStates.get(address.port) ?? state)
+      await seed(address)
+    } catch (error) {
+      onReplaced(messageOf(error))
+      await this.#pool.renew(address)
+    }
+    await late.report(address, file)
+  }
+
+  async useOf(address?: Address): Promise<Use> {
+    const connections = address ? await this.#connectionsTo(address) : NaN
+    const isUsed = address && connections !== 0
+    return { connections, common: new Map(isUsed ? [] : [[MAIN, await countCommands(this.#options.main)]]) }
+  }
+
+  async #connectionsTo(address: Address): Promise<number> {
+    const own = (this.#own.get(address.port) ?? NaN) + 1
+    this.#own.set(address.port, own)
+    return (await countConnections(address)) - own
+  }
+
+  /** Before a server is leased it is looked at for the last time, so the connections of then are our own. */
+  async #countClients(address: Address): Promise<ClientCount> {
+    const count = await countClients(address)
+    this.#own.set(address.port, count.connections)
+    return count
+  }
+
+  control(address: Address, action: ServerAction): Promise<void> {
+    return this.#pool.control(address, action)
+  }
+
+  fill(): void {
+    this.#pool.fill()
+  }
+
+  /** Resolves when it is known who left clients behind. */
+  settle(): Promise<void> {
+    return this.#pool.settle()
+  }
+
+  close(): void {
+    this.#pool.close()
+  }
+
+  async #prepare(address: Address, isLocked: boolean): Promise<void> {
+    if (isLocked) {
+      this.#lockedStates.set(address.port, await readRedisState(address))
+    }
+    await this.#options.seed(address)
+    // Counted when it is leased.
+    this.#own.delete(address.port)
+  }
+}
+
+/** Protects a Redis with a password that only its proxy knows. */
+async function lockRedis(address: Address): Promise<Lock> {
+  const password = randomBytes(16).toString('hex')
+  const proxy = await LeaseProxy.open(address, { request: `AUTH ${password}\r\n`, reply: '+OK\r\n' })
+  return { proxy, args: ['--requirepass', password] }
+}
+
+function notStarted({ host, port }: Address, error: unknown): InfraError {
+  return new InfraError('INFRA_LEASE_FAILED', {
+    problem: `Cannot start a Redis for a lease on ${host}:${port}: ${messageOf(error)}`,
+    remedy: "Correct redis.args, raise startupTimeoutMs if it only needs longer, or set redis.isolation to 'database'",
+    service: 'redis',
+    cause: error,
+  })
+}

@@ -1,0 +1,284 @@
+import { InfraError } from '../errors.ts'
+import type { Clock } from '../internal/clock.ts'
+import type { Address, SiblingServer } from '../services/service.ts'
+import type { Parting } from '../leasing/lease-broker.ts'
+import type { LeaseProxy } from './lease-proxy.ts'
+import type { ServerAction } from '../leasing/lease-protocol.ts'
+import { type Guard, OldClients } from './old-clients.ts'
+import { addressOf, createSlot, type ServerSlot } from './server-slot.ts'
+
+/**
+ * Each question is a connection, which costs the main process and the engine's proxy about a millisecond, and several
+ * servers start at once while PostgreSQL starts, too. The pause grows with the time that a start takes.
+ */
+const FIRST_POLL_MS = 3
+const POLL_GROWTH = 1.25
+const LONGEST_POLL_MS = 30
+
+/** A busy server may fail to answer once; one that has exited never answers. */
+const ATTEMPTS = 3
+
+/** What there is to lease, whatever kind of server it is. */
+export interface PooledServers {
+  readonly siblings: readonly SiblingServer[]
+  /** How many to keep ready. */
+  readonly target: number
+  readonly clock: Clock
+  /** Within how many milliseconds a server that is started anew must serve. */
+  readonly startupTimeoutMs: number
+}
+
+export interface ServerPoolOptions extends PooledServers {
+  /** Whether the server there serves. */
+  readonly answers: (address: Address) => Promise<boolean>
+  /** Makes a server that has just been started anew what a lease begins with. */
+  readonly prepare: (address: Address, server: { readonly isLocked: boolean }) => Promise<void>
+  /** For a server that did not start. */
+  readonly notStarted: (address: Address, error: unknown) => InfraError
+  readonly guard?: Guard
+}
+
+/**
+ * Servers, each for one lease at a time: between two leases its process is replaced.
+ *
+ * A port to which clients of an earlier lease still connect is not leased again. If no other port is left, the next lease
+ * gets a port of this process instead, which no client can know, and its server refuses clients at its own port.
+ */
+export class ServerPool {
+  readonly #options: ServerPoolOptions
+  readonly #idle: ServerSlot[]
+  readonly #ready: ServerSlot[] = []
+  /** Released without a reset, for leases that take used servers. */
+  readonly #used: ServerSlot[] = []
+  /** Leased servers, by the port that their users know. */
+  readonly #leased = new Map<number, ServerSlot>()
+  /** Leased servers that are not to be reset on release. */
+  readonly #toKeep = new Set<ServerSlot>()
+  readonly #proxies = new Set<LeaseProxy>()
+  readonly #waiting: PromiseWithResolvers<ServerSlot>[] = []
+  readonly #closing = new AbortController()
+  readonly #oldClients: OldClients | undefined
+  #starting = 0
+  /** Servers that were started in an earlier generation are not leased. */
+  #generation = 0
+
+  constructor(options: ServerPoolOptions) {
+    this.#options = options
+    this.#idle = options.siblings.map(createSlot)
+    const { guard, clock } = options
+    this.#oldClients =
+      guard &&
+      new OldClients({
+        guard,
+        clock,
+        signal: this.#closing.signal,
+        onQuiet: (slot) => {
+          this.#retire(slot)
+          this.fill()
+        },
+        onOccupied: () => this.fill(),
+      })
+  }
+
+  async take({ reuse }: { readonly reuse: boolean }): Promise<Address> {
+    const slot = (reuse ? await this.#takeUsed() : undefined) ?? (await this.#takeWithoutClients())
+    if (reuse) {
+      this.#toKeep.add(slot)
+    }
+    const address = addressOf(slot)
+    this.#leased.set(address.port, slot)
+    return address
+  }
+
+  give({ port }: Address, parting: Parting): void {
+    const slot = this.#leased.get(port)
+    this.#leased.delete(port)
+    if (slot) {
+      slot.owner = parting.owner
+      slot.processes = parting.processes ?? []
+      if (this.#toKeep.delete(slot)) {
+        this.#used.push(slot)
+      } else if (this.#oldClients) {
+        this.#oldClients.release(slot, parting)
+      } else {
+        this.#retire(slot)
+      }
+      this.fill()
+    }
+  }
+
+  /** Restarts all servers that are not leased before they are leased; leased ones are not kept on release. */
+  discard(): void {
+    this.#generation += 1
+    this.#toKeep.clear()
+    for (const slot of [...this.#ready.splice(0), ...this.#used.splice(0)]) {
+      this.#retire(slot)
+    }
+    this.fill()
+  }
+
+  /** Carries out what a test asks of its leased server. After a restart or resume the server answers again. */
+  async control({ port }: Address, action: ServerAction): Promise<void> {
+    const slot = this.#leased.get(port)
+    if (!slot) {
+      return
+    }
+    const { sibling } = slot
+    slot.isCut ||= action === 'stop' || action === 'restart'
+    if (action === 'stop' || action === 'pause') {
+      await sibling.control(action)
+      return
+    }
+    await sibling.control(action === 'restart' ? 'stop' : 'resume')
+    if (!(await this.#stillAnswers(sibling.address))) {
+      await sibling.control('start')
+    }
+    await this.#awaitAnswer(sibling.address)
+  }
+
+  /** Replaces the process of a leased server. */
+  async renew({ port }: Address): Promise<void> {
+    const slot = this.#leased.get(port)
+    if (slot) {
+      await this.#renew(slot)
+      slot.isCut = true
+    }
+  }
+
+  /** Resolves when it is known for every lease that is over whether it has left clients. */
+  async settle(): Promise<void> {
+    await this.#oldClients?.settle()
+  }
+
+  /** Stops starting servers, and waiting for those that start: their container is about to be removed. */
+  close(): void {
+    this.#closing.abort()
+    this.#proxies.forEach((proxy) => proxy.end())
+  }
+
+  /** Hands ready servers to waiting leases, and starts the missing ones. */
+  fill(): void {
+    while (this.#waiting.length > 0 && this.#ready.length > 0) {
+      this.#waiting.shift()?.resolve(this.#ready.shift() as ServerSlot)
+    }
+    if (this.#waiting.length > 0 && this.#idle.length === 0 && this.#starting === 0) {
+      // A used server is restarted for a lease that waits for a new one.
+      this.#idle.push(...this.#used.splice(0, 1))
+    }
+    while (!this.#isClosed && this.#idle.length > 0 && this.#areMissing(this.#options.target)) {
+      void this.#start(this.#idle.shift() as ServerSlot)
+    }
+    // Servers with clients of earlier leases come last, and one ahead is enough.
+    while (!this.#isClosed && this.#areMissing(1)) {
+      const slot = this.#oldClients?.takeOccupied()
+      if (!slot) {
+        break
+      }
+      void this.#start(slot)
+    }
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted
+  }
+
+  #areMissing(ahead: number): boolean {
+    return this.#ready.length + this.#starting < this.#waiting.length + ahead
+  }
+
+  /** Ends a server, and with it everything that its last user has started there. */
+  #retire(slot: ServerSlot): void {
+    this.#idle.push(slot)
+    // A failure is reported when it is started again.
+    void slot.sibling.end().catch(() => {})
+  }
+
+  /** Undefined if there is none, or if its last user has stopped it. */
+  async #takeUsed(): Promise<ServerSlot | undefined> {
+    const slot = this.#used.pop()
+    if (slot && !(await this.#options.answers(slot.sibling.address))) {
+      this.#idle.push(slot)
+      return undefined
+    }
+    return slot
+  }
+
+  /** Takes a server to which no client has connected since it was prepared. */
+  async #takeWithoutClients(): Promise<ServerSlot> {
+    for (;;) {
+      const slot = await this.#takeFresh()
+      if (!(await this.#oldClients?.refuse(slot))) {
+        return slot
+      }
+    }
+  }
+
+  #takeFresh(): Promise<ServerSlot> {
+    const taken = Promise.withResolvers<ServerSlot>()
+    this.#waiting.push(taken)
+    this.fill()
+    return taken.promise
+  }
+
+  async #start(slot: ServerSlot): Promise<void> {
+    this.#starting += 1
+    const generation = this.#generation
+    let isWanted = true
+    try {
+      await this.#renew(slot)
+      const free = generation === this.#generation ? this.#ready : this.#idle
+      free.push(slot)
+    } catch (error) {
+      this.#idle.push(slot)
+      this.#waiting.shift()?.reject(error)
+      // Without a waiting lease it would be tried again and again.
+      isWanted = this.#waiting.length > 0
+    }
+    this.#starting -= 1
+    if (isWanted) {
+      this.fill()
+    }
+  }
+
+  async #renew(slot: ServerSlot): Promise<void> {
+    const { prepare, notStarted, guard } = this.#options
+    const { sibling } = slot
+    try {
+      if (slot.hasOldClients && !slot.lock) {
+        slot.lock = await guard?.lock(sibling.address)
+      }
+      const { lock } = slot
+      if (lock) {
+        this.#proxies.add(lock.proxy)
+      }
+      await sibling.restart(lock?.args)
+      await this.#awaitAnswer(sibling.address)
+      slot.isCut = false
+      await prepare(addressOf(slot), { isLocked: lock !== undefined })
+      await guard?.resetCount(addressOf(slot))
+    } catch (error) {
+      // What is wrong with a seed is said already.
+      throw error instanceof InfraError ? error : notStarted(sibling.address, error)
+    }
+  }
+
+  async #stillAnswers(address: Address): Promise<boolean> {
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+      if (await this.#options.answers(address)) {
+        return true
+      }
+    }
+    return false
+  }
+
+  async #awaitAnswer(address: Address): Promise<void> {
+    const { clock, answers, startupTimeoutMs } = this.#options
+    const deadlineMs = clock.now() + startupTimeoutMs
+    for (let pauseMs = FIRST_POLL_MS; !(await answers(address)); pauseMs *= POLL_GROWTH) {
+      if (this.#isClosed || clock.now() > deadlineMs) {
+        throw new Error(this.#isClosed ? 'the run is ending' : `no answer within ${startupTimeoutMs} ms`)
+      }
+      await clock.sleep(Math.min(pauseMs, LONGEST_POLL_MS))
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import { Buffer } from 'node:buffer'
+import { recordArtifact } from 'vitest'
+import type { RunnerTask, RunnerTestCase, RunnerTestSuite, TestArtifactBase } from 'vitest'
+import { currentLease } from './file-lease.ts'
+import type { FailedTest, LogExcerpt } from '../leasing/lease-protocol.ts'
+
+/** The lines of PostgreSQL's log that the database of a failed test made the server write. */
+interface PostgresLogArtifact extends TestArtifactBase {
+  type: 'vitest-infra:postgres-log'
+}
+
+declare module 'vitest' {
+  interface TestArtifactRegistry {
+    'vitest-infra:postgres-log': PostgresLogArtifact
+  }
+}
+
+interface Failure {
+  readonly name: string
+  /** A test, or a suite whose hooks failed. */
+  readonly task: RunnerTask
+}
+
+/**
+ * Tells the main process of the tests of a file that failed in the end, retries and all, and attaches to each what the
+ * server's log has of it. Once for a file and not in a hook for each test: that would cost those that pass, and would
+ * have the user's automatic fixtures set up earlier.
+ */
+export async function tellFailures(file: Readonly<RunnerTestSuite>): Promise<void> {
+  const failures = findFailures(file, [])
+  const current = await currentLease()
+  if (failures.length === 0 || !current || !('postgres' in current.lease.facts)) {
+    return
+  }
+  const { access, client, owner, lease, testDatabases } = current
+  const tests = failures.map(({ name, task }) => describeTest(name, task, testDatabases.get(task.id)))
+  // Any other database of a worker goes on to its next file, and is not dropped.
+  const retain = access.lifetime === 'file' && !access.reuse
+  // A run that is being ended does not answer any more, and the test has an error of its own.
+  const logs = await client.failed(lease.lease, { owner, retain, tests }).catch(() => [])
+  await Promise.all(failures.map(({ task }, index) => attach(task, logs[index])))
+}
+
+function findFailures(task: Readonly<RunnerTask>, path: readonly string[]): readonly Failure[] {
+  const children = 'tasks' in task ? task.tasks : []
+  const ownErrors = task.result?.state === 'fail' ? (task.result.errors ?? []) : []
+  const name = task.type === 'suite' ? [...path, 'hooks'] : path
+  return [
+    ...(ownErrors.length > 0 ? [{ name: name.join(' > '), task }] : []),
+    ...children.flatMap((child) => findFailures(child, [...path, child.name])),
+  ]
+}
+
+function describeTest(name: string, { result }: RunnerTask, databases: readonly string[] = []): FailedTest {
+  const fromMs = result?.startTime ?? 0
+  // A suite whose hooks failed is not over yet.
+  const toMs = result?.duration === undefined ? Number.MAX_SAFE_INTEGER : fromMs + result.duration + 1
+  return { name, fromMs, toMs, databases }
+}
+
+async function attach(task: RunnerTask, log: LogExcerpt | undefined): Promise<void> {
+  if (task.type !== 'test' || !log || log.lines.length === 0) {
+    return
+  }
+  const text = [...log.lines, ...(log.more > 0 ? [`and ${log.more} more lines`] : [])].join('\n')
+  const body = Buffer.from(`${text}\n`).toString('base64')
+  const attachments = [{ contentType: 'text/plain', body }]
+  await recordArtifact(task satisfies RunnerTestCase, { type: 'vitest-infra:postgres-log', attachments })
+}

@@ -1,0 +1,120 @@
+import { expect, test } from 'vitest'
+import { DatabasePool } from '../../../src/databases/database-pool.ts'
+import { catchInfraError } from '../support/catch-infra-error.ts'
+
+/** A pool whose clones are made when the test says so. */
+function createPool({ target = 2 } = {}) {
+  const made: string[] = []
+  const making: PromiseWithResolvers<void>[] = []
+  const pool = new DatabasePool({
+    admin: {
+      async createDatabase(name) {
+        const done = Promise.withResolvers<void>()
+        making.push(done)
+        await done.promise
+        made.push(name)
+      },
+    },
+    template: 'template',
+    prefix: 'clone_',
+    target,
+    breath: async () => {},
+  })
+  /** Finishes so many clones, one after the other. */
+  const finish = async (count: number) => {
+    for (let index = 0; index < count; index += 1) {
+      await expect.poll(() => making.length, { interval: 1 }).toBeGreaterThan(0)
+      making.shift()?.resolve()
+    }
+    await turn()
+  }
+  return { pool, made, making, finish }
+}
+
+function takeNames(pool: DatabasePool, count: number): Promise<readonly string[]> {
+  return Promise.all(Array.from({ length: count }, () => pool.take()))
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+test('fill() makes as many clones as are wanted, and no more', async () => {
+  const { pool, made, making, finish } = createPool()
+  const filled = pool.fill()
+  await finish(2)
+  await filled
+  expect(made).toEqual(['clone_1', 'clone_2'])
+  expect(making).toEqual([])
+})
+
+test('take() gives each clone once, and has the next one made behind it', async () => {
+  const { pool, finish, making } = createPool()
+  void pool.fill()
+  await finish(2)
+  expect(await takeNames(pool, 2)).toEqual(['clone_1', 'clone_2'])
+  await finish(2)
+  expect(await takeNames(pool, 2)).toEqual(['clone_3', 'clone_4'])
+  expect(making.length).toBe(1)
+})
+
+test('take() waits its turn where nothing is ready, and then more is kept ready', async () => {
+  const { pool, finish, made } = createPool({ target: 1 })
+  const taken = takeNames(pool, 3)
+  await finish(7)
+  expect(await taken).toEqual(['clone_1', 'clone_2', 'clone_3'])
+  expect(made).toHaveLength(7)
+})
+
+test('take() has somebody wait in the very turn in which the last clone was made', async () => {
+  const { pool, finish } = createPool({ target: 1 })
+  const first = pool.take()
+  const late = first.then(() => takeNames(pool, 3))
+  await finish(4)
+  expect(await late).toEqual(['clone_2', 'clone_3', 'clone_4'])
+})
+
+test('a clone that cannot be made is told to who waits; who asks next tries again', async () => {
+  const { pool, making, finish } = createPool({ target: 1 })
+  const [one, two] = [pool.take(), pool.take()]
+  making.shift()?.reject(new Error('disk full'))
+  await expect(one).rejects.toThrow('disk full')
+  await expect(two).rejects.toThrow('disk full')
+  const next = pool.take()
+  await finish(1)
+  expect(await next).toBe('clone_2')
+})
+
+test('close() hands over what nobody has, after the clone that is being made', async () => {
+  const { pool, finish } = createPool()
+  void pool.fill()
+  await finish(1)
+  expect(pool.keepUsed('used')).toBe(true)
+  const unused = pool.close()
+  await finish(1)
+  expect(await unused).toEqual(['clone_1', 'clone_2', 'used'])
+})
+
+// They once waited for ever.
+test('close() tells who waits, and who comes later', async () => {
+  const { pool, finish } = createPool({ target: 0 })
+  const [first, second] = [pool.take(), pool.take()]
+  const refused = catchInfraError(() => second)
+  const closed = pool.close()
+  await finish(1)
+  await Promise.all([first, closed])
+  expect(await refused).toMatchObject({
+    code: 'INFRA_LEASE_FAILED',
+    message: 'Cannot lease a database: its template is being made anew, or the run is ending\nRun the tests again',
+  })
+  expect(await catchInfraError(() => pool.take())).toMatchObject({ code: 'INFRA_LEASE_FAILED' })
+  expect(pool.keepUsed('late')).toBe(false)
+})
+
+test('takeUsed() gives what was kept, the last one first', () => {
+  const { pool } = createPool()
+  expect(pool.takeUsed()).toBeUndefined()
+  pool.keepUsed('one')
+  pool.keepUsed('two')
+  expect([pool.takeUsed(), pool.takeUsed(), pool.takeUsed()]).toEqual(['two', 'one', undefined])
+})

@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest'
+import { RetainedDatabases } from '../../../src/databases/retained-databases.ts'
+
+function createKept() {
+  const dropped: string[] = []
+  const kept = new RetainedDatabases((database) => dropped.push(database))
+  const keep = (...databases: readonly string[]) =>
+    databases.forEach((database) => kept.retain({ database, owner: `of ${database}` }))
+  return { dropped, kept, keep, names: () => kept.list().map(({ database }) => database) }
+}
+
+test('RetainedDatabases keeps what it is told to, and nothing else', () => {
+  const { dropped, kept, keep } = createKept()
+  keep('a')
+  expect([kept.take('a'), kept.take('b')]).toEqual([true, false])
+  expect(kept.list()).toEqual([{ database: 'a', owner: 'of a' }])
+  expect(dropped).toEqual([])
+})
+
+test('RetainedDatabases lets the oldest go when there are more than five', () => {
+  const { dropped, kept, keep, names } = createKept()
+  keep('a', 'b', 'c', 'd', 'e')
+  kept.take('a')
+  keep('f')
+  expect(dropped).toEqual(['a'])
+  // Still leased: whoever has it drops it.
+  keep('g')
+  expect([dropped, kept.take('b')]).toEqual([['a'], false])
+  expect(names()).toEqual(['c', 'd', 'e', 'f', 'g'])
+})
+
+test('RetainedDatabases.clear() drops those whose lease is over, and forgets the others', () => {
+  const { dropped, kept, keep, names } = createKept()
+  keep('a', 'b')
+  kept.take('a')
+  kept.clear()
+  expect(dropped).toEqual(['a'])
+  expect([kept.take('b'), names()]).toEqual([false, []])
+})
+
+test('RetainedDatabases counts one that is kept twice once, and leaves it in its place', () => {
+  const { kept, keep, names } = createKept()
+  keep('a', 'b')
+  kept.retain({ database: 'a', owner: 'somebody else' })
+  expect(names()).toEqual(['a', 'b'])
+  expect(kept.list()[0]?.owner).toBe('of a')
+})

@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest'
+import type { LeaseSources } from '../../../src/leasing/lease-broker.ts'
+import { FakeRedises, FakeSource, openLeasing, REQUEST, STACK } from './lease-support.ts'
+
+const WORKER = 1
+const GIVEN_UP = { isUserGone: true }
+
+/** What comes in place of a server that was lost, at another port. */
+function createSources() {
+  const [databases, redises] = [new FakeSource(), new FakeRedises()]
+  const stack = { ...STACK, postgres: { ...STACK.postgres, port: 5433 } }
+  const coming = Promise.withResolvers<LeaseSources>()
+  return { databases, coming: coming.promise, arrive: () => coming.resolve({ stack, databases, redises }) }
+}
+
+test('whoever asks while a server is away waits, and has what comes in its place', async () => {
+  const { broker, databases } = await openLeasing()
+  const { databases: replacement, coming, arrive } = createSources()
+  broker.await(coming)
+  const asking = broker.acquire(REQUEST, WORKER)
+  arrive()
+  const { lease, facts } = await asking
+  expect(facts.postgres).toMatchObject({ port: 5433, database: 'db1' })
+  expect([databases.out.size, replacement.out.size]).toEqual([0, 1])
+  broker.release(lease, GIVEN_UP)
+  expect(replacement.out.size).toBe(0)
+})
+
+test('what was leased before goes back to where it came from', async () => {
+  const { broker, databases } = await openLeasing()
+  const { databases: replacement, coming, arrive } = createSources()
+  const { lease } = await broker.acquire(REQUEST, WORKER)
+  broker.await(coming)
+  arrive()
+  await broker.acquire(REQUEST, WORKER)
+  broker.release(lease, GIVEN_UP)
+  expect([databases.out.size, replacement.out.size]).toEqual([0, 1])
+})
+
+test.for(['taken', 'refused'])('what was %s of a server that was lost meanwhile is taken again', async (outcome) => {
+  const { broker, databases } = await openLeasing()
+  const gate = Promise.withResolvers<void>()
+  databases.gate = () => gate.promise
+  const { databases: replacement, coming, arrive } = createSources()
+  const asking = broker.acquire(REQUEST, WORKER)
+  await Promise.resolve()
+  broker.await(coming)
+  if (outcome === 'taken') {
+    gate.resolve()
+  } else {
+    gate.reject(new Error('connect ECONNREFUSED'))
+  }
+  arrive()
+  expect((await asking).facts.postgres.port).toBe(5433)
+  expect([databases.out.size, replacement.out.size]).toEqual([0, 1])
+})
+
+test('whoever waits for a server that does not come back is told why', async () => {
+  const { broker } = await openLeasing()
+  const coming = Promise.withResolvers<LeaseSources>()
+  broker.await(coming.promise)
+  const asking = broker.acquire(REQUEST, WORKER)
+  coming.reject(new Error('no room'))
+  await expect(asking).rejects.toThrow('no room')
+})
