@@ -8,7 +8,7 @@ import { packageVersion } from './package-version.ts'
 const FAILED = 1
 const MISUSED = 2
 
-// Who reads the output may have seen enough of it, as `head` does: that is no failure.
+// A reader such as `head` may close the pipe early, which is no failure.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') {

@@ -32,7 +32,7 @@ export type { InfraFacts } from './environment/infra-facts.ts'
 export type { InfraOptions } from './spec/infra-options.ts'
 
 /**
- * A global setup with options, for who prefers a file of their own to the plugin. It must stand first in `globalSetup`.
+ * A global setup with options, for a file of your own in place of the plugin. It must stand first in `globalSetup`.
  *
  * @example
  * // test/global-setup.ts
@@ -362,7 +362,7 @@ function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   const endTimeoutMs = END_SHARE * vitest.config.teardownTimeout
   const cleanUp = (endsWell: boolean) => {
     const early = awaited()
-    // In watch mode whoever ends the process has seen what they wanted to see.
+    // In watch mode the user ends the process, so this is no failure.
     if (endsWell && !closing && early !== undefined && !vitest.config.watch) {
       process.exitCode = 1
       reportEarlyEnd(report, early)

@@ -42,7 +42,7 @@ export function command(words: readonly [string, ...string[]], options: CommandO
  * `prisma migrate deploy`, by the project's own `prisma`. The project's schema or `prisma.config.ts` has to read
  * `DATABASE_URL`, or the variable that `env` gives.
  *
- * The engine behind that command is a download which the machine that tests this package cannot make: its tests call a
+ * The engine of that command is a download that the machine that tests this package cannot make: its tests call a
  * stand-in for the command instead, so Prisma itself has not been run by them.
  *
  * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take

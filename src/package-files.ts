@@ -4,7 +4,7 @@ import { extname, join } from 'node:path'
 const FOLDER = import.meta.dirname
 
 /**
- * The file of an entry, such as `'setup-file'`, for who wants its path: TypeScript where our own sources run, JavaScript
+ * The file of an entry, such as `'setup-file'`, by its path: TypeScript where our own sources run, JavaScript
  * in the package.
  */
 export function entryFile(name: string): string {

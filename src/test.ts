@@ -44,7 +44,7 @@ export interface InfraFixtures {
   /** A client on a Redis of this test's own. */
   readonly redis: Redis
   /**
-   * The servers that `process.env` of this file leads to. PostgreSQL keeps its data over a restart, Redis only if
+   * The servers that `process.env` of this file points to. PostgreSQL keeps its data over a restart, Redis only if
    * `redis.args` have it save them. What a test leaves stopped or paused is brought back after it.
    */
   readonly services: Readonly<Record<LeasedService, ServiceControl>>

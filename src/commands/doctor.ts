@@ -60,7 +60,7 @@ function examineNode({ nodeVersion }: Host): Finding {
 
 function examineVitest({ root }: ResolvedSpec): Finding {
   const manifest = findManifest('vitest', root)
-  // Who runs other programs on the stack needs none.
+  // Vitest is optional for `vitest-infra run` with other programs.
   const text = manifest === undefined ? `none is installed for ${root}` : `Vitest ${readManifest(manifest).version}`
   return { name: 'vitest', text }
 }

@@ -8,7 +8,7 @@ import { observeServices } from './observe-services.ts'
 const POLL_MS = 250
 
 /**
- * Waits until every service is healthy, whoever starts it.
+ * Waits until every service is healthy, however it is started.
  *
  * @throws InfraError `INFRA_SERVICE_UNHEALTHY` at the limit, naming the state of each that is not
  */

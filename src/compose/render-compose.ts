@@ -96,7 +96,7 @@ function describeRest({ healthcheck, labels }: InfraService): object {
   }
 }
 
-/** Without a mount of ours, the image's own volume would become an anonymous one that stays behind. */
+/** Without a mount of ours, the image's own volume would become an anonymous one that stays. */
 function describeData({ name, persistence, volume }: InfraService): object {
   const folder = DATA_FOLDERS[name]
   if (folder === undefined) {

@@ -142,7 +142,7 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     const { claims } = this.#options
     if (this.#free.length <= this.#waiting) {
       const free = claims.flush(database).then(() => database)
-      // Who takes it is told.
+      // Taking it reports the failure.
       free.catch(() => {})
       this.#free.push(free)
       return

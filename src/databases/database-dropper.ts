@@ -30,7 +30,7 @@ export class DatabaseDropper {
     this.#dropping ??= this.#dropReturned()
   }
 
-  /** Drops what is left. Call it when the workers have ended: whoever is still connected is cut off. */
+  /** Drops what is left. Call it when the workers have exited: remaining sessions are ended. */
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#dropping

@@ -16,7 +16,7 @@ export interface DatabasePoolOptions {
   readonly breath: () => Promise<void>
 }
 
-/** Clones of one template, made ahead of those who will ask for them. */
+/** Clones of one template, some of them made ahead of time. */
 export class DatabasePool {
   readonly #options: DatabasePoolOptions
   readonly #ready: string[] = []
@@ -69,7 +69,7 @@ export class DatabasePool {
     return this.#used.pop()
   }
 
-  /** Keeps a clone for whoever takes used ones; returns whether the pool still does. */
+  /** Keeps a clone to be reused as it is; returns false once the pool is closed. */
   keepUsed(database: string): boolean {
     if (!this.#closed) {
       this.#used.push(database)
@@ -85,7 +85,7 @@ export class DatabasePool {
     return this.#filling ?? Promise.resolve()
   }
 
-  /** Ends the making of clones and tells who waits; resolves to those that nobody has. */
+  /** Stops making clones and rejects pending requests; resolves to the clones that are not leased. */
   async close(): Promise<readonly string[]> {
     this.#closed = true
     await this.#filling
@@ -103,7 +103,7 @@ export class DatabasePool {
         this.#hand(await this.#makeClone())
       } while (this.#isShort())
     } catch (error) {
-      // Who waits is told; who asks next tries again.
+      // Pending requests fail; the next one tries again.
       this.#waiting.splice(0).forEach(({ reject }) => reject(error))
     } finally {
       // In the same turn as the last look, so that nobody can start to wait between the two.

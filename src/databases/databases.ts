@@ -41,11 +41,11 @@ export interface DatabasesOptions {
   readonly countUse?: (database?: string) => Promise<Use>
 }
 
-/** Connections are gone some milliseconds after those who had them. */
+/** The server notices a closed connection some milliseconds later. */
 const LEAVE_POLL_MS = 5
 const LEAVE_POLLS = 10
 
-/** Who was given a database connects to it at once, and is in more of a hurry than we are. */
+/** Housekeeping waits this long after a release, so that the next connections go first. */
 const BREATH_MS = 20
 
 type DatabaseRequest = Pick<AcquireRequest, 'template' | 'reuse'>

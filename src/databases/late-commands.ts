@@ -36,7 +36,7 @@ export class LateCommands {
     const isFirst = !this.#inherited.has(key)
     this.#inherited.add(key)
     const monitor = await this.#monitors.get(key)
-    // A server that does not answer is noticed by whoever needs it.
+    // A server that does not answer fails the reset, which reports it.
     const late = monitor ? await findLate(address, monitor).catch(() => []) : []
     this.#stop(key)
     // What a command is about may be something else each time.

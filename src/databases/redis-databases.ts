@@ -46,7 +46,7 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
   constructor(options: RedisDatabasesOptions) {
     this.#options = options
     this.#free = Array.from({ length: options.count - 1 }, (_, index) => ({ database: index + 1 }))
-    // Who takes one is told if it failed.
+    // Taking one reports the failure.
     this.#free.slice(0, options.target).forEach((free) => void this.#prepare(free).catch(() => {}))
   }
 
@@ -77,7 +77,7 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     }
   }
 
-  /** Resolves when it is known who left clients behind. */
+  /** Resolves when all files with clients left have been reported. */
   settle(): Promise<void> {
     return this.#settling.settle()
   }

@@ -14,7 +14,7 @@ export interface SweepOptions {
 
 /**
  * Drops what runs that are over have left on a server that outlives them, and old templates that no run uses. Never by
- * age: a run is over when its lock is free. Nor by force: whoever is connected to one of them may still live.
+ * age: a run is over when its lock is free. Nor by force: a process that is connected to one of them may still live.
  */
 export async function sweepDatabases({ admin, claim, marked: present, runId }: SweepOptions): Promise<void> {
   const marked = await present.list()

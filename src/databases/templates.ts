@@ -216,7 +216,7 @@ export class Templates implements TemplateSource {
   }
 }
 
-/** Stands for templates that cannot be planned: whoever asks for one is told why. */
+/** Stands in for templates that cannot be planned: every request fails with the reason. */
 export function unplannedTemplates(reason: unknown): TemplateSource {
   return {
     ensure: () => Promise.reject(reason),

@@ -1,9 +1,9 @@
-/** Logical databases that are given back as they were left, for whoever takes used ones. */
+/** Logical databases that are released as they are, to be reused by `isolation: 'worker'`. */
 export class UsedDatabases {
   readonly #used: number[] = []
   readonly #toKeep = new Set<number>()
 
-  /** The one that was given back last, most likely by who asks; where there is none, a fresh one, to be used again. */
+  /** The one that was released last, most likely by the same worker; if there is none, a fresh one, to be reused. */
   async take(reuse: boolean, takeFresh: () => Promise<number>): Promise<number> {
     const database = (reuse ? this.#used.pop() : undefined) ?? (await takeFresh())
     if (reuse) {
@@ -21,7 +21,7 @@ export class UsedDatabases {
     return isKept
   }
 
-  /** Better a new one for who waits than an old one for nobody. */
+  /** Gives up an unused one, so that a waiting request can have it fresh. */
   giveUp(): number | undefined {
     return this.#used.shift()
   }

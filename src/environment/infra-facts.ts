@@ -5,14 +5,14 @@ import type { ServiceName } from '../register.ts'
 /** The providers a stack can come from. */
 export type ProviderName = 'docker' | 'embedded' | 'external'
 
-/** Where PostgreSQL is and who we are there. */
+/** The address of PostgreSQL, and the account to use. */
 export interface PostgresFacts {
   readonly host: string
   readonly port: number
   readonly user: string
   readonly password: string
   readonly database: string
-  /** What stands behind the `?` of the URL, such as `sslmode=require`; only of a server that was there already. */
+  /** The part of the URL after `?`, such as `sslmode=require`; only of an existing server. */
   readonly parameters?: string
   /** The schema of this lease, with `postgres.isolation: 'schema'`; the URL has it as search path. */
   readonly schema?: string
@@ -28,7 +28,7 @@ export interface RedisFacts {
   readonly port: number
   /** The logical database of this lease, with `redis.isolation: 'database'`. */
   readonly database?: number
-  /** Who we are there, and whether by TLS; only of a server that was there already and asks for it. */
+  /** The account and TLS, only of an existing server that requires them. */
   readonly user?: string
   readonly password?: string
   readonly tls?: true

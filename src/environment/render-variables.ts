@@ -1,7 +1,7 @@
 import { InfraError } from '../errors.ts'
 import { shellWord } from '../internal/shell-word.ts'
 
-/** The forms in which variables are told to other programs. */
+/** The formats in which variables are printed for other programs. */
 export const VARIABLE_FORMATS = ['dotenv', 'shell', 'json', 'github'] as const
 export type VariableFormat = (typeof VARIABLE_FORMATS)[number]
 
@@ -27,7 +27,7 @@ export function renderVariables(variables: Readonly<Record<string, string>>, for
     .join('')
 }
 
-/** Such a file knows no escapes on which its readers agree: what is in quotes stands as it is, so one has to be free. */
+/** Readers of env files agree on no escapes, only that quoted text is literal: the value must lack one kind of quote. */
 function dotenvValue(name: string, value: string): string {
   if (/^[\w.:/@%?=+,-]*$/.test(value)) {
     return value

@@ -29,7 +29,7 @@ export interface PostgresAddress {
   readonly user: string
   readonly password: string
   readonly database: string
-  /** What stands behind the `?` of a URL, such as `sslmode=require`. */
+  /** The part of a URL after `?`, such as `sslmode=require`. */
   readonly parameters?: string
   /** The schema in which names are looked for; `parameters` lead there. None: what the server has set. */
   readonly schema?: string
@@ -55,7 +55,7 @@ export function postgresUrl({ host, port, user, password, database, parameters }
 /** A search path, where a URL says one in `options`, as the server reads them. */
 const SEARCH_PATH = /(?:^|\s)-c\s*search_path=(\S+)/
 
-/** The same database, seen from a schema; what its URL names as search path comes behind that. */
+/** The same database with a schema first in its search path; the search path of its URL follows. */
 export function inSchema(
   place: PostgresAddress,
   schema: string,
@@ -90,17 +90,17 @@ export function postgresVariables(address: PostgresAddress): Record<string, stri
     DB_PASSWORD: password,
     DB_NAME: database,
     DATABASE_URL: postgresUrl(address),
-    // For who reads no URL: pg and libpq add it to whatever else they are told.
+    // For code that reads no URL: pg and libpq add it to their other settings.
     ...(schema !== undefined && { PGOPTIONS: new URLSearchParams(parameters).get('options') ?? '' }),
   }
 }
 
-/** The variables that fill in what a client is not told: `psql` and all that is built on libpq read them, and most drivers. */
+/** Defaults for what a client is not given: `psql`, all that is built on libpq, and most drivers read them. */
 export function libpqVariables({ host, port, user, password, database }: PostgresAddress): Record<string, string> {
   return { PGHOST: host, PGPORT: String(port), PGUSER: user, PGPASSWORD: password, PGDATABASE: database }
 }
 
-/** The variables that lead to a Redis; for who reads no URL, what else one needs to know of it stands in its own. */
+/** The variables with the address of a Redis; for code that reads no URL, each part has a variable of its own. */
 export function redisVariables(address: RedisAddress): Record<string, string> {
   const { host, port, database, user, password } = address
   return {

@@ -20,7 +20,7 @@ export type EndingProcess = Pick<
 type Cleanup = (endsWell: boolean) => Promise<unknown>
 
 /**
- * Runs `cleanup` before the process ends: on a signal, on `process.exit()`, whoever calls it, and on an exception that
+ * Runs `cleanup` before the process ends: on a signal, on any call of `process.exit()`, and on an exception that
  * nobody catches.
  *
  * Vitest answers a signal, and a rejection that nobody handles, with `process.exit()` and no teardown

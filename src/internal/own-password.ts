@@ -47,7 +47,7 @@ function createPassword(folder: string): string {
   return password
 }
 
-/** Who reads it meanwhile finds all of it, or none. */
+/** Atomic: a reader finds all of it, or nothing. */
 function keepWhole(path: string, text: string): void {
   const part = `${path}.${randomBytes(4).toString('hex')}`
   try {

@@ -18,7 +18,7 @@ export type AcquireRequest = Pick<
 const SETTLE_MS = 50
 const LOOKS_THAT_SETTLE = 2
 const MOST_FILES_TOLD_OF = 20
-/** Reading a log takes some milliseconds; who has more failed tests begins with one of these. */
+/** Reading a log takes some milliseconds, so it is read for so many failed tests of a file at most. */
 const MOST_TESTS_TOLD_OF = 20
 
 export type FailedRequest = Pick<LeaseRequest & { type: 'failed' }, 'owner' | 'retain' | 'tests'>
@@ -43,17 +43,17 @@ export interface LastUse {
 
 /** Where leased things of one kind come from and go back to. */
 export interface LeaseSource<T> {
-  /** Something that nobody else has, as soon as there is one; `beside` is what the file of a test holds. */
+  /** Acquires an item for one user, as soon as there is one; `beside` is what the file of a test holds. */
   take(request: AcquireRequest, beside?: Held): Promise<T>
-  /** Takes it back; what its last user left is removed behind the tests. */
+  /** Releases it; what its last user left is removed in the background. */
   give(item: T, parting: Parting): void
   /** Empties it while its user stays connected. */
   reset(item: T, use: LastUse): Promise<void>
-  /** Says that its file is over, and no other one has it before the reset: whoever uses it until then is reported. */
+  /** Says that its file is over. Clients that use it from now until the reset are reported. */
   idle?(item: T): Promise<void>
   /** Does something to its server; only where nobody else uses that. */
   control?(item: T, action: ServerAction): Promise<void>
-  /** How it and what all share was used so far; without it, only the latter. None: it cannot be told whose use it was. */
+  /** How it and what all share was used so far; without it, only the latter. None: the use cannot be attributed. */
   useOf?(item?: T): Promise<Use>
 }
 
@@ -67,7 +67,7 @@ export interface RetainedDatabase {
   readonly owner: string
 }
 
-/** Databases can also tell who is connected to them and, some of them, what their server said, and outlive their lease. */
+/** Databases also list their sessions. Some read their server's log, or stay when their lease is over. */
 export interface DatabaseSource extends LeaseSource<string> {
   sessionsOf(database: string): Promise<readonly string[]>
   /** Where it is, as far as that is not where the main one is. */
@@ -111,7 +111,7 @@ export interface LeaseBrokerOptions {
 
 /** What one lease consists of. */
 export interface Held {
-  /** Whom the queues know by this object. */
+  /** The identity of the holder in the queues. */
   readonly guest: Guest
   readonly database: string | undefined
   readonly redis: RedisAddress | undefined
@@ -153,12 +153,12 @@ export class LeaseBroker {
     this.#use = new LeaseUse({ ...lookAt('postgres', databases), ...lookAt('redis', redises) }, options.clock)
   }
 
-  /** To be called before anybody of the user's connects, so that what they use can be told from what was used before. */
+  /** To be called before the user's code connects: use counts from then on. */
   async watchUse(): Promise<void> {
     await this.#use.open()
   }
 
-  /** `worker` tells the workers' connections apart. */
+  /** `worker` identifies the worker's connection. */
   async acquire(request: AcquireRequest, worker: number): Promise<Lease> {
     const { clock, environment, onGranted } = this.#options
     const beganMs = clock.now()
@@ -212,13 +212,13 @@ export class LeaseBroker {
   await(coming: Promise<LeaseSources>): void {
     this.#use.disturb()
     const present = coming.then((sources) => (this.#sources = sources))
-    // Who asks is told.
+    // The next request rejects with the reason.
     present.catch(() => {})
     this.#present = present
   }
 
   /**
-   * Does something to the server that a lease leads to.
+   * Controls the server of a lease.
    *
    * @throws InfraError `INFRA_SERVICE_SHARED` where other files use it too
    */
@@ -378,7 +378,7 @@ export class LeaseBroker {
       redis: redis.status === 'fulfilled' ? redis.value : undefined,
       sources,
     }
-    // Nobody was told of it.
+    // It was not reported to anyone yet.
     this.#give(taken, { isUserGone: true })
     throw database.status === 'rejected' ? database.reason : (redis as PromiseRejectedResult).reason
   }
@@ -460,7 +460,7 @@ export class LeaseBroker {
   }
 }
 
-/** How to ask for the use of what a lease consists of, as far as that can be told. */
+/** Reads the use of what a lease consists of, as far as that is known. */
 function looksAt({ database, redis, sources }: Held): LeasedFile['looks'] {
   const { databases, redises } = sources
   return {
@@ -474,7 +474,7 @@ function lookAt<T>(service: LeasedService, source: LeaseSource<T>, item?: T): Le
   return look ? { [service]: () => look(item) } : {}
 }
 
-/** For a lease that the one who names it does not hold. */
+/** For a lease that the worker does not hold. */
 export function leaseUnknown(lease: number): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
     problem: `Cannot find lease ${lease}: it was given back already`,

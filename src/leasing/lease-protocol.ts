@@ -41,7 +41,7 @@ export type LeaseRequest =
       readonly reuse: boolean
       /** For a test: the lease of its file, on whose server its database shall be. */
       readonly beside?: number
-      /** The id of the test, which tells it from others of the same name. */
+      /** The id of the test, as several may have the same name. */
       readonly test?: string
       /** Whether it is for a test that has not begun, and counts only once that does. */
       readonly isAhead?: boolean
@@ -107,7 +107,7 @@ export interface FailedTest {
   /** When it ran, in Unix milliseconds. */
   readonly fromMs: number
   readonly toMs: number
-  /** Databases that it had to itself, beside the one of its file. */
+  /** Databases of its own, in addition to that of its file. */
   readonly databases: readonly string[]
 }
 
@@ -155,7 +155,7 @@ export function encodeMessage(message: LeaseRequest | LeaseAnswer | LossNotice):
   return `${JSON.stringify(message)}\n`
 }
 
-/** Calls back for each message, however the stream was cut; whoever sends anything else is cut off. */
+/** Calls back for each message, however the stream was split; disconnects a peer that sends anything else. */
 export function readMessages(socket: Socket, handle: (message: object) => void): void {
   let rest = ''
   socket.setEncoding('utf8').on('data', (text: string) => {

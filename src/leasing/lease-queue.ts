@@ -6,7 +6,7 @@ import type { LeasedService } from './lease-protocol.ts'
 /** Shorter waits are part of an ordinary run. */
 const TOLD_AFTER_MS = 2_000
 
-/** Somebody who waits for a place, or has one. */
+/** A worker that waits for a lease, or has one. */
 export interface Guest {
   /** The worker's connection. */
   readonly worker: number
@@ -42,7 +42,7 @@ interface Waiting {
   readonly place: PromiseWithResolvers<void>
 }
 
-/** Lets no more leases of a service exist than there is room for; who comes too late waits for the first that ends. */
+/** Limits how many leases of a service exist at once. Further requests wait, in order. */
 export class LeaseQueue {
   readonly #options: LeaseQueueOptions
   readonly #guests = new Set<Guest>()
@@ -57,7 +57,7 @@ export class LeaseQueue {
   /**
    * Resolves when there is a place for a lease.
    *
-   * @throws InfraError `INFRA_LEASE_LIMIT` if everybody who has one waits for another, so that none would ever be free
+   * @throws InfraError `INFRA_LEASE_LIMIT` if every holder waits for another lease, so that none would ever be free
    */
   async enter(guest: Guest): Promise<void> {
     if (this.#guests.size < this.#options.limit.count) {
@@ -67,7 +67,7 @@ export class LeaseQueue {
     const place = Promise.withResolvers<void>()
     this.#waiting.push({ guest, place })
     if (this.#isStuck()) {
-      // The one who came last: its failure ends its test, and with that the others' wait.
+      // The newest request: its failure ends its test, which releases what the others wait for.
       this.#waiting.pop()
       throw this.#cannotEnd(guest)
     }
@@ -75,7 +75,7 @@ export class LeaseQueue {
     return place.promise
   }
 
-  /** Does nothing for a guest without a place. */
+  /** Does nothing for a worker without a place. */
   leave(guest: Guest): void {
     if (!this.#guests.delete(guest)) {
       return
@@ -103,7 +103,7 @@ export class LeaseQueue {
     }
   }
 
-  /** A queue moves on as long as one of those who have a place waits nowhere, or only in queues that move on. */
+  /** A queue moves on as long as one holder waits nowhere, or only in queues that move on. */
   #isStuck(): boolean {
     for (let still: readonly LeaseQueue[] = this.#options.queues; ;) {
       const waiting = still.flatMap((queue) => queue.#waiting.map(({ guest }) => guest))

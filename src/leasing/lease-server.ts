@@ -45,7 +45,7 @@ export class LeaseServer {
     server.on('error', () => {})
     // The run ends when Vitest is done, not when somebody closes this socket.
     server.unref()
-    // Behind the tests, who have no need of it.
+    // In the background: no test needs it.
     void sweepSockets(tmpdir()).catch(() => {})
     return leaseServer
   }
@@ -106,7 +106,7 @@ async function makeFolder(prefix: string): Promise<string> {
 async function converse(request: LeaseRequest, conversation: Conversation): Promise<void> {
   const message = await answer(request, conversation)
   if (conversation.socket.destroyed) {
-    // Granted too late: whoever asked is gone.
+    // Granted too late: the worker is gone.
     releaseAll(conversation)
   } else {
     conversation.socket.write(encodeMessage(message))

@@ -44,7 +44,7 @@ export interface UseFindings {
   readonly unused: readonly LeasedService[]
   /** The variables that files have changed before their tests ran. */
   readonly changed: readonly FilesVariable[]
-  /** Projects whose files use the main database, and those beside them; in a run of several projects. */
+  /** Projects whose files use the main database, in a run of several projects. */
   readonly sharing: readonly string[]
 }
 
@@ -308,7 +308,7 @@ class ServiceUse {
     }
   }
 
-  /** What cannot be known is not told. */
+  /** Nothing is reported of what is not known. */
   async #try(work: () => Promise<void>): Promise<void> {
     try {
       await work()

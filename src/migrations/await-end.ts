@@ -20,7 +20,7 @@ export interface EndOptions {
   readonly kill: (signal: 'SIGTERM' | 'SIGKILL') => void
 }
 
-/** Resolves when a program has ended: by itself, because its time is up, or because this process is told to end. */
+/** Resolves when a program has ended: by itself, because its time is up, or because this process exits. */
 export function awaitEnd(child: EventEmitter, { timeoutMs, host, kill }: EndOptions): Promise<ProgramEnd> {
   return new Promise((resolve) => {
     let cutShort: ProgramEnd | undefined

@@ -42,8 +42,8 @@ interface Migrator {
 }
 
 /**
- * Migrations of Drizzle, by the `migrate()` of the project's own `drizzle-orm`. The project needs `pg` beside it, whatever
- * its application connects with.
+ * Migrations of Drizzle, by the `migrate()` of the project's own `drizzle-orm`. The project also needs `pg`, whatever its
+ * application connects with.
  *
  * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
  * @throws InfraError `INFRA_SEED_FAILED` with file, line and PostgreSQL's own words
@@ -73,7 +73,7 @@ export function drizzle(options: DrizzleOptions = {}): SeedStep {
   }
 }
 
-/** The failure of a statement that stands in one of the files, if it is one. */
+/** The failure of a statement in one of the files, if it is one. */
 async function describeQueryFailure(error: unknown, folder: string, root: string): Promise<InfraError | undefined> {
   const { query, cause } = error as { query?: unknown; cause?: unknown }
   if (typeof query !== 'string' || query.trim() === '') {

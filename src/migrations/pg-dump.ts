@@ -76,7 +76,7 @@ async function loadDump(client: PoolClient, { dump, parts, missingRoles }: Dump)
 
 async function assertPlain(path: string, name: string): Promise<void> {
   const head = Buffer.alloc(ARCHIVE_MARK.length)
-  // What cannot be opened is told by who reads it.
+  // A file that cannot be opened is reported when it is read.
   const file = await open(path).catch(() => undefined)
   await file?.read(head)
   await file?.close()

@@ -25,7 +25,7 @@ export interface ProgramResult {
 export async function runProgram(program: Program, host: Host): Promise<ProgramResult> {
   const folder = await mkdtemp(join(tmpdir(), 'vitest-infra-'))
   try {
-    // One file for both streams keeps their order, which two pipes lose, and waits for nobody else who holds it open.
+    // One file for both streams keeps their order, which two pipes lose, and does not wait for other processes that hold it open.
     const log = await open(join(folder, 'output'), 'a+')
     try {
       const end = await runInto(log.fd, program, host)

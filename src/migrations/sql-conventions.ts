@@ -15,7 +15,7 @@ const FLYWAY_NAME = /^(?:V([0-9]+(?:[._][0-9]+)*)|R)__/
 export const SQL_CONVENTIONS = {
   /** Every file; what ends with `.down.sql` takes back. */
   plain: { isForward: (name) => !/\.down\.sql$/i.test(name) },
-  /** `1_users.up.sql` beside `1_users.down.sql`; sqlx as well. */
+  /** `1_users.up.sql` next to `1_users.down.sql`; sqlx as well. */
   'golang-migrate': { isForward: (name) => /\.up\.sql$/i.test(name) },
   /** `-- migrate:up` and `-- migrate:down` in one file. */
   dbmate: {

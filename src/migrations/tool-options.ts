@@ -52,7 +52,7 @@ export interface ToolOptions extends NodeToolOptions {
   readonly args?: readonly string[]
 }
 
-/** What a step with a process of its own depends on beside its code, from the project's root. */
+/** What a step with a process of its own depends on, apart from its code, relative to the project's root. */
 export function filesFrom(cwd = '.', ...files: readonly (string | undefined)[]): string[] {
   return files.flatMap((file) => (file === undefined ? [] : [join(cwd, file)]))
 }

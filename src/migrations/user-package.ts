@@ -22,7 +22,7 @@ export function assertInstalled(packages: readonly string[], directory: string, 
 }
 
 /**
- * The script behind a package's command, so that Node can run it as it is: `npx` would look for it a second time, or
+ * The script of a package's command, so that Node can run it as it is: `npx` would look for it a second time, or
  * fetch it.
  *
  * @throws InfraError `INFRA_SEED_FAILED` with the command that installs the package

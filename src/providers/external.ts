@@ -44,7 +44,7 @@ function describeServer(name: string, address: Address): StartedService {
     snapshot: { kind: 'none' },
     freeBytes: async () => undefined,
     takeBase: async () => {},
-    // The declared one is made of programs of its image; beside it, the health gate asks a real query.
+    // The declared check runs programs of the image. The health gate also sends a real query.
     runHealthcheck: async () => ({ passed: true, output: 'the declared command is for containers' }),
     status: async () => ({ running: true }),
     logTail: async () => '(not ours to read)',

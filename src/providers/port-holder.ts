@@ -3,7 +3,7 @@ import { InfraError } from '../errors.ts'
 import { canConnect } from '../internal/can-connect.ts'
 import { findListeningProcess } from './listening-process.ts'
 
-/** `localhost` leads to either. */
+/** `localhost` resolves to either. */
 const OF_IPV6: Readonly<Record<string, readonly string[]>> = { '127.0.0.1': ['::1'], '0.0.0.0': ['::'] }
 
 export interface PortCheck {

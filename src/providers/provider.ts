@@ -20,7 +20,7 @@ export type ServerEnding = Extract<ServerStatus, { running: false }>
 export interface Keeping {
   /** How long it stays up when no run uses it. */
   readonly idleTimeoutMs: number
-  /** Has that run told this. */
+  /** Hands this text to the next run. */
   readonly note: (text: string) => void
   /** Lets go of the server, in place of stopping it; soon, and without failing. */
   readonly leave: () => Promise<void>
@@ -39,7 +39,7 @@ export interface StartedService {
   takeBase(): Promise<void>
   runHealthcheck(): Promise<HealthcheckResult>
   status(): Promise<ServerStatus>
-  /** Resolves when the server has ended, unless it was told to; keeps nothing alive. None where nobody can tell. */
+  /** Resolves when the server exits without having been stopped; keeps no process alive. None where that is not known. */
   readonly ended?: Promise<ServerEnding>
   /** The last `count` lines of the server's log, none older than `sinceMs` by the server's clock. */
   logTail(count: number, sinceMs?: number): Promise<string>
@@ -68,6 +68,6 @@ export interface Provider {
   readonly description: string
   /** Starts one server; when it rejects, nothing of it is left. */
   start(definition: ServiceDefinition, context: StartContext): Promise<StartedService>
-  /** Removes what runs that are over have left behind, until the signal; never anything of a run that lives. */
+  /** Removes what runs that are over have left, until the signal; never anything of a run that is alive. */
   sweep(signal: AbortSignal): Promise<void>
 }

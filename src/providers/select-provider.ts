@@ -15,8 +15,8 @@ export interface ProviderContext {
 
 /**
  * The provider that a spec asks for. `'auto'` means Docker where an engine answers, else local processes where they can
- * run; servers that are there already are used only where they are asked for. An engine that was asked for by name
- * (`DOCKER_HOST`, a context) and is silent is a mistake to be told of, and never a reason to run on something else.
+ * run; servers that are there already are used only where they are asked for. An engine that was named
+ * (`DOCKER_HOST`, a context) and does not answer is an error, and never a reason to run on something else.
  *
  * @throws InfraError `INFRA_ENGINE_UNREACHABLE` for an engine that does not answer, `INFRA_NO_PROVIDER` where nothing can
  * serve; both name all that was tried and why it failed

@@ -9,7 +9,7 @@ export interface PullProgress {
   readonly bytesTotal: number
 }
 
-/** What happens in a run, for whoever wants to tell people about it. */
+/** What happens in a run, for reporters. */
 export type InfraEvent =
   | { readonly type: 'provider-selected'; readonly description: string }
   | ({ readonly type: 'pull-progress' } & PullProgress)

@@ -140,7 +140,7 @@ export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`
 }
 
-/** What to do where a name or an address cannot be changed stands in the README. */
+/** The README says what to do if a name or an address cannot be changed. */
 const STRAY = 'see "Connections that leave the lease" in the README'
 
 function renderUnusedLease({ service, owners, common }: EventOf<'lease-unused'>): string {
@@ -167,7 +167,7 @@ function countNamed(names: readonly string[], noun: string): string {
   return `${noun}${names.length === 1 ? '' : 's'} ${names.map((name) => `"${name}"`).join(', ')}`
 }
 
-/** The lines below each other, behind the name of the test. */
+/** The lines, below the name of the test. */
 function renderLog({ owner, lines, more }: EventOf<'test-log'>): string {
   const shown = lines.slice(0, LOG_LINES_SHOWN).map((line) => stripVTControlCharacters(line))
   const left = more + lines.length - shown.length

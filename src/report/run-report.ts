@@ -2,13 +2,13 @@ import type { EventOf, InfraEvent, Report } from './events.ts'
 import { renderSummary } from './render-summary.ts'
 
 export interface RunReportOptions {
-  /** Where events go that are told at once, and in the end all others. */
+  /** Receives events that are printed at once, and at the end all others. */
   readonly report: Report
   /** Whether one line is to sum up a run; else there is one about each thing. */
   readonly isShort: boolean
 }
 
-/** Holds back what nobody needs to see at once, and tells it where Vitest's own lines leave room. */
+/** Holds back what is not urgent, and prints it where Vitest's own lines leave room. */
 export class RunReport {
   readonly #options: RunReportOptions
   #facts: InfraEvent[] = []
@@ -50,7 +50,7 @@ export class RunReport {
     }
   }
 
-  /** What logs say of failed tests: to be read beside their errors. */
+  /** Excerpts of logs for failed tests, to be printed next to their errors. */
   tellLogs(): void {
     this.#logs.splice(0).forEach(this.#options.report)
   }
@@ -60,7 +60,7 @@ export class RunReport {
     this.#notices.splice(0).forEach(this.#options.report)
   }
 
-  /** All that has not been told yet, at the end of everything. */
+  /** All that has not been printed yet, at the very end. */
   close(): void {
     this.tellLogs()
     for (const line of renderSummary(this.#facts.splice(0), this.#options.isShort)) {

@@ -64,7 +64,7 @@ export async function resetDatabase(options: ResetOptions): Promise<ResetOutcome
   return withResetClient(address, { lockTimeoutMs: waitMs }, async (client) => {
     const from = await awaitTransactions(client, { database, clock, waitMs })
     try {
-      // The defaults are the user's, who may have set others.
+      // The database's defaults may have been changed.
       await client.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE')
       const outcome = await restoreAll(client, options, from)
       await client.query('COMMIT')

@@ -67,7 +67,7 @@ export class PostgresServers implements DatabaseSource {
     this.#base = this.#options.takeBase()
     // Those that start from now on wait for it.
     this.#pool.discard()
-    // Who asks for a server is told if it failed.
+    // The next request for a server reports a failure.
     await this.#base.catch(() => {})
   }
 

@@ -132,7 +132,7 @@ export class RedisServers implements LeaseSource<Address> {
     this.#pool.fill()
   }
 
-  /** Resolves when it is known who left clients behind. */
+  /** Resolves when all files with clients left have been reported. */
   settle(): Promise<void> {
     return this.#pool.settle()
   }

@@ -10,7 +10,7 @@ export interface ConnectionRoom {
   readonly hasRoom: boolean
 }
 
-/** What a run tells the others by the name of its session. */
+/** What a run publishes to the others in the name of its session. */
 export interface RunNeeds {
   /** When it came, by the clock of the server. */
   readonly ticket: string

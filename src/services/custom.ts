@@ -4,7 +4,7 @@ import { TimeLimitError, withTimeLimit } from '../internal/time-limit.ts'
 import type { ResolvedCustom } from '../spec/custom-services.ts'
 import type { Address, ServiceDefinition } from './service.ts'
 
-/** The engine's proxy accepts a connection before anyone listens behind it, and closes it again at once. */
+/** The engine's proxy accepts a connection before the server listens, and closes it again at once. */
 const STAYS_OPEN_MS = 50
 
 /** What a service of the user's own is: what its image makes of it, and a port that accepts connections. */

@@ -1,7 +1,7 @@
 import { DROPPABLE, OF_RUN, prefixOf } from './database-names.ts'
 import type { RunClaim } from './run-claim.ts'
 
-/** A database, or a schema that stands for one, which bears our mark and belongs to our role. */
+/** A database, or a schema in place of one, that has our mark in its name and belongs to our role. */
 export interface MarkedDatabase {
   readonly name: string
   /** The run that made it; none: a template, which is for all. */
@@ -13,7 +13,7 @@ export interface MarkedDatabase {
 export interface Marked {
   /** The newest first. */
   list(): Promise<readonly MarkedDatabase[]>
-  /** Ends whoever is in what a run has made, as far as our role may. */
+  /** Ends the sessions in what a run has made, as far as our role may. */
   endSessions(runId: string): Promise<void>
   /** Whether our role may make more. */
   mayCreate(): Promise<boolean>

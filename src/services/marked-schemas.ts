@@ -20,7 +20,7 @@ export class MarkedSchemas implements Marked {
     return rows.map((schema) => ({ ...schema, isSealed: false }))
   }
 
-  /** Of sessions, only those that hold a lock on something can be told to be in its schema. */
+  /** Only a session that holds a lock on something is known to use its schema. */
   async endSessions(runId: string): Promise<void> {
     await this.#claim.query(END_USERS_OF_RUN, [prefixOf(runId)])
   }
@@ -36,7 +36,7 @@ export class MarkedSchemas implements Marked {
 /** The name of the sessions that make and drop schemas. */
 export const ADMINISTRATION = 'vitest-infra schemas'
 
-/** Ends whoever has or wants a lock on something in schemas, but for our own administration. */
+/** Ends the sessions that hold or wait for a lock on something in schemas, but for our own. */
 const endUsers = (schemas: string) => `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE pid <> pg_backend_pid() AND pg_has_role(usesysid, 'MEMBER') AND application_name <> '${ADMINISTRATION}'
     AND pid IN (SELECT l.pid FROM pg_locks l

@@ -1,7 +1,7 @@
 import type { Client } from 'pg'
 import { OF_RUN } from './database-names.ts'
 
-/** What belongs to our role and stands in no schema of a run; extensions belong to the database wherever they stand. */
+/** What belongs to our role and is in no schema of a run. Extensions belong to the database, whatever their schema. */
 const OUTSIDE = `
   SELECT object.type || ' ' || object.identity AS object
   FROM (
@@ -17,7 +17,7 @@ const OUTSIDE = `
     AND (n.nspname IS NULL OR n.nspname !~ '${OF_RUN}' AND n.nspname !~ '^pg_(toast|temp)')
   ORDER BY 1`
 
-/** Looks at what our role has in the database beside the schemas of runs. */
+/** Lists what our role has in the database, apart from the schemas of runs. */
 export async function listOutside(client: Client): Promise<readonly string[]> {
   const { rows } = await client.query<{ object: string }>(OUTSIDE)
   return rows.map(({ object }) => object)

@@ -18,7 +18,7 @@ const SHARED_WORKING_CONNECTIONS = 2
 /** The databases of runs and templates; on a server that others use too, no other is made or dropped, whatever asks for it. */
 const OURS = new RegExp(DROPPABLE)
 
-/** The server's own housekeeping gives way to whoever clones or drops a database. */
+/** Autovacuum does not count: it stops by itself when a database is cloned or dropped. */
 const SOMEBODY = "backend_type <> 'autovacuum worker'"
 
 const COUNTED_SINCE = 'pg_stat_get_bgwriter_stat_reset_time()::text'
@@ -183,7 +183,7 @@ export class PostgresAdmin {
     )
   }
 
-  /** Has all that was committed written, so that whoever copies the server's files has it. */
+  /** Writes all that was committed to the server's files, so that a copy of them is complete. */
   async checkpoint(): Promise<void> {
     await this.#working.query('CHECKPOINT')
   }
@@ -198,8 +198,8 @@ export class PostgresAdmin {
   }
 
   /**
-   * What has become of a database that nobody had connected to. The server's counters are exact for sessions that have
-   * ended; of a crash, which loses them, the time when they began to count tells.
+   * Whether a database was used since it was made. The server's counters are exact for sessions that have ended. A crash
+   * resets them, which the time since when they count shows.
    */
   async useOf(database: string): Promise<'none' | 'busy' | 'used'> {
     const since = await (this.#countedSince ??= this.#readCountedSince())
@@ -228,7 +228,7 @@ export class PostgresAdmin {
     return rows
   }
 
-  /** All that is there beside the main database and what is `known`. */
+  /** All that is there apart from the main database and what is `known`. */
   async survey(database: string, known: ServerObjects = NO_OBJECTS): Promise<PostgresSurvey> {
     const { user } = this.address
     return surveyPostgres(this.#asking, { database, user, known })
@@ -243,7 +243,7 @@ export class PostgresAdmin {
     return rows.map(({ name }) => name)
   }
 
-  /** Writes a line into the server's log, behind all that it wrote before; resolves to its clock, in Unix milliseconds. */
+  /** Writes a line into the server's log; resolves to the server's clock, in Unix milliseconds. */
   async writeLogMark(mark: string): Promise<number> {
     // One query, and so one transaction: whatever the user's log_min_messages, this line is written.
     const results = (await this.#asking.query(
@@ -325,7 +325,7 @@ export function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
-/** The five characters by which PostgreSQL tells errors apart. */
+/** PostgreSQL's error code, five characters. */
 export function sqlState(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

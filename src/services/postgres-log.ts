@@ -49,7 +49,7 @@ function linePattern(prefix: string): RegExp {
     read.add(escape)
     return padding ? ` *${part} *` : part
   })
-  // Behind the severity, in the language of the server, stand a colon and two spaces.
+  // After the severity, in the server's language, come a colon and two spaces.
   return new RegExp(`^${source}(?<text>[\\p{L}\\d]+: {2}.*)$`, 'u')
 }
 

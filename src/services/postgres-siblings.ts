@@ -23,7 +23,7 @@ const TAKE_BASE = [
   'mv "$base.new" "$base"',
 ].join(' && ')
 
-/** Further PostgreSQL servers beside the first: copies of what it was when the base was taken. */
+/** Further PostgreSQL servers: copies of what the first one was when the base was taken. */
 export function describeSiblings(count: number, settings: readonly string[]): Siblings {
   return {
     count,

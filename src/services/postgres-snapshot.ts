@@ -10,7 +10,7 @@ import { digest } from '../internal/digest.ts'
 /** Changes with the scripts below and with what is copied, so that what an older version made is not used. */
 const FORMAT = 2
 
-/** As many as in PostgreSQL's own verifier: nobody learns more of a password from a key than from the data beside it. */
+/** As many as in PostgreSQL's own verifier, so that a key reveals no more of a password than the data do. */
 const PASSWORD_ITERATIONS = 4096
 
 /** What is larger takes longer to copy than most templates take to build. */
@@ -27,8 +27,8 @@ const REASONS = new Map([
 
 /**
  * Copies the data of a server at rest: its files into one archive, which is written and read faster than many files, and
- * its control file beside it. Whatever changed them since the checkpoint that the control file names would stand in the
- * log: the copy is good only if nothing is there but checkpoints.
+ * its control file separately. Any change since the checkpoint that the control file names would be in the log: the copy
+ * is good only if the log has nothing but checkpoints.
  */
 const COPY = `
 umask 077
@@ -91,7 +91,7 @@ export function definePostgresSnapshot(
 }
 
 /**
- * Copies a server's data into a folder beside it, from within: it takes a superuser, and nothing of the provider.
+ * Copies a server's data into a folder next to it, by SQL alone: it takes a superuser, and nothing of the provider.
  * Nobody but the caller may use the server meanwhile.
  */
 export async function copyPostgresData(address: PostgresAddress, copy: string): Promise<void> {
@@ -104,7 +104,7 @@ export async function copyPostgresData(address: PostgresAddress, copy: string): 
   await runBesideServer(address, { copy, script: COPY })
 }
 
-/** Makes a copy fit to start from. Nothing but the copy is touched, whoever uses the server meanwhile. */
+/** Makes a copy fit to start from. Only the copy is touched; the server may be in use meanwhile. */
 export async function sealPostgresCopy(address: PostgresAddress, copy: string): Promise<void> {
   await runBesideServer(address, { copy, script: SEAL })
 }
@@ -124,7 +124,7 @@ async function runBesideServer(
   })
 }
 
-/** PostgreSQL's own message is the whole script; how it ended stands in the detail. */
+/** PostgreSQL's message quotes the whole script; its exit code is in the detail. */
 function reasonOf(error: unknown): string {
   const { detail } = error as { detail?: unknown }
   if (typeof detail !== 'string') {

@@ -113,7 +113,7 @@ async function probePostgres(address: PostgresAddress, signal: AbortSignal): Pro
   })
 }
 
-/** Loads the client ahead of who needs it. */
+/** Loads the client before it is needed. */
 export async function loadPostgres(): Promise<void> {
   await import('pg')
 }

@@ -23,9 +23,9 @@ const LAST_REPLY = /^(?::\d+|-.*)\r\n$/m
 
 /** What a server has that is not data: that of one that nobody has used yet. */
 export interface RedisState {
-  /** All settings, as `CONFIG GET *` tells them. */
+  /** All settings, as `CONFIG GET *` returns them. */
   readonly configuration: ReadonlyMap<string, string>
-  /** The rules of every user, as `ACL LIST` tells them. */
+  /** The rules of every user, as `ACL LIST` returns them. */
   readonly users: ReadonlyMap<string, string>
 }
 
@@ -81,13 +81,13 @@ function ask({ host, port }: Address, command: string, isWhole: (reply: string) 
     give(reply, isWhole(reply))
   })
   socket.setTimeout(ANSWER_TIMEOUT_MS, () => reject(new Error(`no answer within ${ANSWER_TIMEOUT_MS} ms`)))
-  // An engine's proxy accepts before anyone listens behind it, and closes again.
+  // An engine's proxy accepts connections before the server listens, and closes them again.
   socket.once('error', reject).once('close', () => reject(new Error('the connection was closed')))
   socket.write(`${command}\r\n`)
   return promise.finally(() => socket.destroy())
 }
 
-/** How many are connected to a logical database, beside who asks; undefined where that may not be asked. */
+/** How many clients are connected to a logical database, without ours; undefined where `CLIENT LIST` is forbidden. */
 export async function countClientsOf(address: RedisAddress): Promise<number | undefined> {
   const clients = await withRedis(address, listClients).catch(() => undefined)
   return clients?.filter(({ database }) => database === (address.database ?? 0)).length
@@ -106,7 +106,7 @@ export interface ConnectedClient {
   readonly isBlocked: boolean
 }
 
-/** All clients beside who asks. */
+/** All clients but this one. */
 export async function listClients(client: Redis): Promise<readonly ConnectedClient[]> {
   const [own, list] = await Promise.all([client.client('ID'), client.client('LIST')])
   return String(list)
@@ -166,7 +166,7 @@ async function restore(client: Redis, state: RedisState): Promise<void> {
   await client.call('ACL', 'LOG', 'RESET')
 }
 
-/** One that was told to end goes on for a moment. */
+/** A script that was killed runs on for a moment. */
 async function endScripts(client: Redis): Promise<void> {
   let isBusy = true
   while (isBusy) {
@@ -219,7 +219,7 @@ async function restoreUsers(client: Redis, wanted: ReadonlyMap<string, string>):
   }
   const added = [...current.keys()].filter((name) => !wanted.has(name))
   if (added.length > 0) {
-    // Cuts off those who have logged in as one of them.
+    // Disconnects the clients that have logged in as one of them.
     await client.call('ACL', 'DELUSER', ...added)
   }
 }

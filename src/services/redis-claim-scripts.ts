@@ -51,7 +51,7 @@ if redis.call('GET', owner_of(n)) ~= run then return 0 end
 flush(n)
 return redis.call('DEL', claim_of(n), owner_of(n))`
 
-/** How many: the ids of runs that have left a database behind without a claim to it. */
+/** Returns the number: ids of runs that have left a database without a claim to it. */
 export const FIND_LEFT = `${KEYS_OF}
 local left = {}
 for n = 1, tonumber(ARGV[2]) - 1 do

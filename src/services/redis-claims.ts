@@ -14,7 +14,7 @@ const USUAL_DATABASES = 16
 
 /**
  * What a run claims of a Redis that others use too: logical databases, by keys in the first one that expire unless they
- * are renewed. A database that holds anything is somebody's, unless a mark beside the claim says that a run left it.
+ * are renewed. A database that holds anything belongs to another user, unless a mark next to the claim says that a run left it.
  */
 export class RedisClaims {
   readonly #client: Redis
@@ -66,7 +66,7 @@ export class RedisClaims {
     await this.#run(RELEASE, [database])
   }
 
-  /** Empties what runs that are over have left: those whose claim has expired and who are not connected any more. */
+  /** Empties the databases of runs that are over: their claim has expired, and they are not connected any more. */
   async sweep(): Promise<void> {
     const left = (await this.#run(FIND_LEFT, [this.count])) as readonly string[]
     if (left.length > 0) {
@@ -91,7 +91,7 @@ export class RedisClaims {
     while (!this.#closing.signal.aborted) {
       await this.#clock.sleep(RENEWAL_MS, this.#closing.signal).catch(() => {})
       for (const database of this.#claimed) {
-        // Who uses one that was lost is told when it is emptied; a server that is away is asked again.
+        // A database whose claim was lost is reported when it is emptied; a server that is away is asked again.
         await this.#run(RENEW, [CLAIM_MS, database]).catch(() => {})
       }
     }

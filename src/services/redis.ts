@@ -33,7 +33,7 @@ export function defineRedis(spec: ResolvedRedis, siblings = 0): ServiceDefinitio
   }
 }
 
-/** Loads the client ahead of who needs it. */
+/** Loads the client before it is needed. */
 export async function loadRedis(): Promise<void> {
   await import('ioredis')
 }
@@ -52,7 +52,7 @@ export async function withRedis<T>(
   work: (client: Redis) => Promise<T>,
   { timeoutMs }: RedisLimits = {},
 ): Promise<T> {
-  // One attempt: who calls decides whether to try again.
+  // One attempt: the caller decides whether to try again.
   const client = await createClient(address, {
     connectionName: OWN_NAME,
     retryStrategy: () => null,
@@ -90,7 +90,7 @@ export async function openRedis(address: RedisAddress, connectionName: string): 
   }
 }
 
-/** A connection that the server tells of every command; `connect()` resolves before it begins to. */
+/** A connection that receives every command of the server, some time after `connect()` resolves. */
 export function createMonitor(address: RedisAddress): Promise<Redis> {
   // In the first database, so that it is counted as a client of no other one.
   return createClient(

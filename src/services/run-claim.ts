@@ -124,7 +124,7 @@ export class RunClaim {
     session.once('end', () => {
       if (!this.#closing.signal.aborted) {
         this.#session = this.#reopen()
-        // Who asks it something is told.
+        // The next query rejects with the reason.
         this.#session.catch(() => {})
       }
     })

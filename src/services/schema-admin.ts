@@ -11,7 +11,7 @@ const CONNECTIONS = 2
 const OF_ANY_RUN = new RegExp(`${OF_RUN}.+`)
 const LOCK_NOT_AVAILABLE = '55P03'
 const OUT_OF_LOCKS = '53200'
-/** Somebody who uses a schema has it for longer, or is over by then. */
+/** A session that still uses a schema after this time is taken to need it for longer. */
 const POLITE_MS = 100
 /** Longer than any query that a test fires and forgets. */
 const RESET_MS = 5_000
@@ -20,7 +20,7 @@ const FORCED_ATTEMPTS = 5
 /** Each takes a lock, and so do its indexes and columns apart; a server has 64 for each connection. */
 const TABLES_AT_ONCE = 20
 
-/** Fills an empty schema, which the address leads to. */
+/** Fills the empty schema at this address. */
 export type FillSchema = (address: PostgresAddress) => Promise<void>
 
 /**
@@ -74,17 +74,17 @@ export class SchemaAdmin {
     await this.createDatabase(name, template)
   }
 
-  /** Who is connected to a database says nothing of the schemas that he uses. */
+  /** A session is connected to a database, which does not say which schemas it uses. */
   async sessionsOf(): Promise<readonly string[]> {
     return []
   }
 
-  /** Nor does the server count who used one. */
+  /** The server counts the use of databases, not that of schemas. */
   async useOf(): Promise<'used'> {
     return 'used'
   }
 
-  /** Whoever was cut off may have come back before the drop has its locks. */
+  /** A client that was disconnected may reconnect before the drop has its locks, so it is tried again. */
   async #dropByForce(name: string): Promise<boolean> {
     let isGone = false
     for (let attempt = 1; !isGone && attempt <= FORCED_ATTEMPTS; attempt += 1) {

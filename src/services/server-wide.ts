@@ -14,7 +14,7 @@ const NOTES = `SELECT datname AS name, shobj_description(oid, 'pg_database') AS 
   WHERE datname ~ '${OF_TEMPLATE}' AND shobj_description(oid, 'pg_database') LIKE '{"roles":%'`
 
 /**
- * What templates make beside their databases, on a server that nobody else uses: roles, databases and settings, which
+ * What templates make outside of their databases, on a server of our own: roles, databases and settings, which
  * outlive the template and are in the way of the next one that makes them.
  */
 export class ServerWide {

@@ -18,7 +18,7 @@ export interface ClientCount {
   readonly connections: number
 }
 
-/** Further server processes beside a service's first one, in the same place, each on a port of its own. */
+/** Further server processes of a service, in the same place as its first one, each on a port of its own. */
 export interface Siblings {
   readonly count: number
   /** Command line of one; `port` is where it listens, `folder` a folder of its own. */
@@ -78,7 +78,7 @@ export interface HealthyServer {
   readonly takeBase: () => Promise<void>
   /** The last `count` lines of its log, none older than `sinceMs` by its clock. */
   readonly logTail: (count: number, sinceMs: number) => Promise<string>
-  /** Has the next run told this; only where the server stays for one. */
+  /** Hands this text to the next run; only where the server stays up for one. */
   readonly noteForNextRun: ((text: string) => void) | undefined
   /** The container that it runs in, if it does. */
   readonly container: string | undefined

@@ -11,7 +11,7 @@ const ALLOWED_HOSTS_VARIABLE = 'VITEST_INFRA_ALLOWED_HOSTS'
 /** Names and addresses that lead to this machine wherever they are read. */
 const THIS_MACHINE = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/i
 
-/** Drivers take these from a URL in place of what stands in front of the `?`, so that it would lead elsewhere. */
+/** Drivers prefer these parameters of a URL to what is before the `?`, so the address would be another one. */
 const REDIRECTING = ['host', 'hostaddr', 'port', 'user', 'password', 'dbname', 'database', 'service', 'servicefile']
 
 /** Names of services, as their makers write them. */
@@ -158,7 +158,7 @@ function decodePart(text: string): string {
   return decoded
 }
 
-/** Before any connection: to what stands in `DATABASE_URL` somebody may owe his living. */
+/** Checked before any connection: `DATABASE_URL` may point to a database with real data. */
 function assertAllowed(
   host: string,
   { service, source }: { readonly service: string; readonly source: string },

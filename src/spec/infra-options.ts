@@ -16,7 +16,7 @@ export interface ServiceOptions {
   readonly port?: number | 'random' | 'env'
   /** Parts of the healthcheck to replace. `interval` × `retries` may not be less than `startupTimeoutMs`. */
   readonly healthcheck?: Partial<Healthcheck>
-  /** Labels for this service's container, beside the common ones. */
+  /** Labels for this service's container, in addition to the common ones. */
   readonly labels?: Readonly<Record<string, string>>
   /**
    * Whether a server that ends during tests is started anew, up to three times in a run: the file that was under way
@@ -37,7 +37,7 @@ export interface CustomServiceOptions {
   /** How to ask it whether it is well; what is not given is as with the services that are built in. */
   readonly healthcheck: Pick<Healthcheck, 'cmd'> & Partial<Healthcheck>
   /**
-   * Variables that lead to it, beside `<NAME>_HOST` and `<NAME>_PORT`; they win over all but the common `env`.
+   * Variables with its address, in addition to `<NAME>_HOST` and `<NAME>_PORT`; only the common `env` overrides them.
    *
    * @example
    * env: ({ host, port }) => ({ SMTP_URL: `smtp://${host}:${port}` })
@@ -53,7 +53,7 @@ export interface CustomServiceOptions {
    * @default 'random'
    */
   readonly hostPort?: number | 'random' | 'env'
-  /** Labels for this service's container, beside the common ones. */
+  /** Labels for this service's container, in addition to the common ones. */
   readonly labels?: Readonly<Record<string, string>>
   /**
    * Whether a server that ends during tests is started anew, as with the services that are built in.
@@ -86,7 +86,7 @@ export interface SeedStep {
   /** What to call it in a message. */
   readonly name: string
   /**
-   * Stands for all that it depends on beside its own text and its files, such as `` `users ${count}` `` for a function that
+   * Names all that it depends on, apart from its own text and its files, such as `` `users ${count}` `` for a function that
    * closes over `count`. Steps that agree in name, key, text and files make equal databases: later runs use what an
    * earlier one has built.
    *
@@ -207,7 +207,7 @@ export interface ExternalOptions {
    */
   readonly services?: Readonly<Record<string, string>>
   /**
-   * Hosts, beside this machine, on which tests may create and drop databases, named as the addresses name them.
+   * Hosts, other than this machine, on which tests may create and drop databases, named as the addresses name them.
    *
    * @default `VITEST_INFRA_ALLOWED_HOSTS`, with commas between them, else none
    */
@@ -225,14 +225,14 @@ export interface InfraOptions {
    */
   readonly provider?: 'auto' | ProviderName
   /**
-   * The services to start: a list of those that are built in; or an object of your own, which come beside those, and in
-   * which `false` leaves one out: `{ redis: false, mailpit: { image, port, healthcheck } }`.
+   * The services to start: a list of those that are built in; or an object that adds services of your own,
+   * and in which `false` leaves one out: `{ redis: false, mailpit: { image, port, healthcheck } }`.
    *
    * @default ['postgres', 'redis']
    */
   readonly services?: readonly BuiltInServiceName[] | { readonly [name: string]: CustomServiceOptions | false }
   /**
-   * What the environment of a test file leads to: databases of its own (`'file'`), those of its worker, which the
+   * What the variables of a test file point to: databases of its own (`'file'`), those of its worker, which the
    * worker's files share one after the other (`'worker'`), or the ones that all share (`'shared'`).
    *
    * @default 'file'
@@ -273,8 +273,8 @@ export interface InfraOptions {
    */
   readonly startupTimeoutMs?: number
   /**
-   * Sets libpq's `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD` and `PGDATABASE` too, and takes `PGHOSTADDR` and `PGSERVICE`
-   * away, so that a client that is told only a part of an address stays in its lease.
+   * Sets libpq's `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD` and `PGDATABASE` too, and removes `PGHOSTADDR` and `PGSERVICE`,
+   * so that a client that is given only a part of an address stays in its lease.
    *
    * @default true
    */

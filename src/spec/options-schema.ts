@@ -101,7 +101,7 @@ export function assertOptions(options: unknown, source: string): asserts options
   })
 }
 
-/** The same for options that a variable holds; `place` is its name, and where it stands. */
+/** The same for options that a variable holds; `place` is its name, and where it was set. */
 export function assertVariable(options: InfraOptions, place: string): void {
   assertShape(schema, options, {
     subject: place,

@@ -54,7 +54,7 @@ export interface ResolvedPostgres extends ResolvedService {
   readonly settings: Readonly<Record<string, string>>
   readonly initdbArgs: string
   readonly isolation: 'server' | 'database' | 'schema'
-  /** The template named `default` and those of the user, each behind the one it adds to. */
+  /** The template named `default` and those of the user, each after the one it adds to. */
   readonly templates: readonly ResolvedTemplate[]
 }
 
@@ -317,7 +317,7 @@ function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
 
 /** What came from the environment has to fit as an option would. */
 function assertVariables({ postgres, redis }: ResolvedSpec, { options, lookup }: Settle): void {
-  // Whom a server that is there already knows, it knows best itself.
+  // An existing server has accounts of its own, which are not checked here.
   const { user, password, database } = postgres?.server ? {} : (postgres ?? {})
   const given: readonly (readonly [string, unknown, InfraOptions])[] = [
     ['POSTGRES_USER', options.postgres?.user, { postgres: { user } }],

@@ -15,7 +15,7 @@ export function parsePort(value: string | number, where: string): number {
   return port
 }
 
-/** Throws unless every name stands once. */
+/** Throws if a name occurs twice. */
 export function assertUniqueNames(names: readonly string[], what: 'services' | 'templates'): void {
   const duplicate = names.find((name, index) => names.indexOf(name) !== index)
   if (duplicate !== undefined) {
@@ -135,7 +135,7 @@ export function assertSchemasPossible(
   }
 }
 
-/** For a role that is to make schemas, and is not told where. */
+/** For a role that has to create schemas, if no database is named. */
 export function databaseNotSaid(): InfraError {
   return new InfraError('INFRA_CONFIG_INVALID', {
     problem: "Cannot use postgres.isolation 'schema': nothing names the database in which to make schemas",
@@ -177,7 +177,7 @@ export function templateUnknown(name: string, known: readonly string[]): InfraEr
   })
 }
 
-/** Templates, each behind the one that it adds to; throws where one adds to itself or to none that is there. */
+/** Templates, each after the one that it adds to; throws if one adds to itself or to one that does not exist. */
 export function inOrderOfLayers<T extends { readonly name: string; readonly from: string | undefined }>(
   templates: readonly T[],
 ): readonly T[] {

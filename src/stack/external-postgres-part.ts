@@ -72,7 +72,7 @@ export class ExternalPostgresPart {
     }
   }
 
-  /** Where something is missing, whoever wants a database is told until it is there again. */
+  /** Where a file is missing, requests for a database fail with that until it is there again. */
   #planAnew(shared: SharedPlace): TemplateSource {
     try {
       this.#plans = planTemplates(this.#spec.templates, this.#context.root)
@@ -158,7 +158,7 @@ export class ExternalPostgresPart {
       databases,
       limit: limitSharedDatabases({ ...room, workers }),
       main: addressOf?.(main) ?? { database: main },
-      // Behind the tests, who have no need of it. What cannot be dropped now is tried again by the next run.
+      // In the background: no test needs it. The next run tries again what cannot be dropped now.
       sweeping: sweepDatabases({ admin, claim, marked, runId }).catch(() => {}),
     }
     void databases.warm(DEFAULT_TEMPLATE).catch(() => {})

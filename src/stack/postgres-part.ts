@@ -28,7 +28,7 @@ export class PostgresPart {
     this.definition = { ...definition, ...(snapshot && { snapshot }), prepare: (server) => this.#prepare(server) }
   }
 
-  /** Reads all that goes into the templates, so that what is missing is told before a server starts. */
+  /** Reads all inputs of the templates, so that a missing file is reported before a server starts. */
   static plan(spec: ResolvedPostgres, context: PartContext): PostgresPart {
     return new PostgresPart(spec, planTemplates(spec.templates, context.root), context)
   }
@@ -79,7 +79,7 @@ export class PostgresPart {
     const { PreparedPostgres } = await this.load()
     const [spec, plans] = [this.#spec, this.#plans]
     this.#servers += 1
-    // Who was given a database of a server that is gone must not meet somebody else's by its name.
+    // A client of the old server must not reach another lease's database on the new one by the same name.
     const runId = this.#servers === 1 ? this.#context.runId : `${this.#context.runId}_r${this.#servers}`
     this.#prepared = await PreparedPostgres.open(server, { spec, plans, context: { ...this.#context, runId } })
     await this.#prepared.prepare()

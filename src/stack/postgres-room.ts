@@ -8,7 +8,7 @@ import { RunClaim, type RunClaimOptions } from '../services/run-claim.ts'
 
 const TOO_MANY_CONNECTIONS = '53300'
 
-/** Runs that came before may take a while; the wait is told. */
+/** Earlier runs may take a while; the wait is reported. */
 const PATIENCE_MS = 5 * 60_000
 const POLL_MS = 200
 

@@ -96,7 +96,7 @@ export class PreparedPostgres {
 
   /**
    * Looks again at what the templates are made from; those that changed, and those on top of them, are made anew. Where
-   * something is missing, whoever wants a database is told until it is there again.
+   * a file is missing, requests for a database fail with that until it is there again.
    */
   async refresh(): Promise<void> {
     const before = this.#unplanned ? [] : this.#wanted()
@@ -191,7 +191,7 @@ export class PreparedPostgres {
     })
     const countUse = (name?: string) => admin.countUse(name)
     this.#databases = new Databases({ admin, templates, runId, clock, target, reset, log, countUse })
-    // Behind the rest of the start; whoever asks first is told if it failed.
+    // In parallel with the rest of the start; the first request reports a failure.
     void (isOwnServer ? this.#startServers(this.#databases) : this.#databases.warm(DEFAULT_TEMPLATE)).catch(() => {})
     if (noteForNextRun) {
       // What cannot be done now is left to the next run.

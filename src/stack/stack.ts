@@ -203,7 +203,7 @@ export class Stack {
     if (comesBack) {
       this.#restarts.set(name, count)
       this.#starting = this.#bringBack(definition, started, told)
-      // Whoever hears of the loss is told if it failed.
+      // The handler of the loss reports a failure.
       this.#starting.catch(() => {})
     }
     this.#losses.push({ told, back: comesBack ? this.#starting : undefined } satisfies StackLoss)

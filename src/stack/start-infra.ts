@@ -169,7 +169,7 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
   report({ type: 'provider-selected', description: provider.description })
   const builtIn = [postgres, redis].flatMap((known) => known?.definition ?? [])
   const definitions = [...builtIn, ...spec.custom.map(defineCustom)]
-  // Who needs it is told if it failed.
+  // Preload only: the later import reports failures.
   const onWaiting = () =>
     void Promise.allSettled([
       import('../leasing/lease-broker.ts'),
@@ -248,7 +248,7 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext &
   const { stack, provider, postgres, redis } = parts
   const services = await stack.start()
   const livesOn = context.livesOn || stack.livesOn
-  // Behind the tests, who have no need of it. What cannot be removed now is tried again by the next run.
+  // In the background: no test needs it. The next run tries again what cannot be removed now.
   void provider.sweep(context.signal).catch(() => {})
   const { LeaseBroker, noSource } = await import('../leasing/lease-broker.ts')
   const { LeaseServer: Server } = await import('../leasing/lease-server.ts')

@@ -4,7 +4,7 @@ import type { Reporter, TestModule, Vitest } from 'vitest/node'
 export interface AroundRunEnd {
   /** In front of what Vitest's own reporters say of it. */
   readonly before: (modules: readonly TestModule[], isPassed: boolean) => void
-  /** Behind that. */
+  /** After that. */
   readonly after: () => void
 }
 

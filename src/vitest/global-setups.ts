@@ -7,7 +7,7 @@ export function wasSetUp(project: TestProject): boolean {
 
 /**
  * Has Vitest set up the project again before its next run, which it otherwise does once, even if that failed. Called from
- * a global setup, it also keeps those behind it from running now.
+ * a global setup, it also keeps those after it from running now.
  */
 export function repeatGlobalSetups(project: TestProject): void {
   setupsOf(project)?.splice(0)

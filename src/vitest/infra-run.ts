@@ -21,7 +21,7 @@ export class InfraRun {
   readonly #spec: ResolvedSpec
   readonly #variables = new Map<string, ProjectVariables>()
   readonly #starting: Promise<StartingInfra>
-  /** The projects that were told of a start that failed. */
+  /** The projects to which a failed start was reported. */
   readonly #told = new WeakSet()
   readonly #toldLines = new Set<string>()
   readonly #report: Report

@@ -9,7 +9,7 @@ export const PLUGIN_NAME = 'vitest-infra'
 interface Registry {
   /** What was said to `infra()`, by project. */
   readonly options: WeakMap<TestProject, InfraOptions>
-  /** What stands at a place of a file that Vitest reads more than once, by the server of its root. */
+  /** Options by their place in a file that Vitest reads more than once, for each Vite server. */
   readonly written: WeakMap<object, Map<string, InfraOptions>>
   /** The one run of each Vitest, however many of its projects ask for it. */
   readonly runs: WeakMap<Vitest, InfraRun>

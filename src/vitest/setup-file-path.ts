@@ -4,7 +4,7 @@ import { entryFile } from '../package-files.ts'
 const SETUP_FILE = entryFile('setup-file')
 
 /**
- * Puts our setup file before the user's, so that the environment stands when theirs import the application.
+ * Puts our setup file before the user's, so that the variables are set when theirs import the application.
  * Calling it again changes nothing.
  */
 export function addSetupFile({ config }: TestProject): void {

@@ -23,13 +23,13 @@ export interface TestEnvContext {
 export interface SettledTestEnv {
   /** What tests have whatever they lease. */
   readonly kept: Readonly<Record<string, string>>
-  /** What to tell the user of the rest. */
+  /** Lines for the user about the rest. */
   readonly lines: readonly string[]
 }
 
 /**
- * What `test.env` says beside the variables of a lease. A value that was written there by hand is meant. One that an env
- * file or the process has for the same name was loaded with all others, as by `loadEnv(mode, root, '')`; it leads to the
+ * What `test.env` says about the variables of a lease. A value that was written there by hand is meant. One that an env
+ * file or the process has for the same name was loaded with all others, as by `loadEnv(mode, root, '')`; it points to the
  * database that somebody works with, and the lease wins.
  */
 export function settleTestEnv(testEnv: Variables, { leased, inherited, folders }: TestEnvContext): SettledTestEnv {
@@ -68,7 +68,7 @@ function hideSecrets(name: string, value: string): string {
   return /PASS|SECRET|TOKEN/i.test(name) ? '***' : redact(value, { user: undefined, password: undefined })
 }
 
-/** What each env file of a folder says, as it stands there and with its references to other variables replaced. */
+/** The variables of each env file of a folder, as written and with their references to other variables replaced. */
 function readEnvFiles(folder: string, inherited: Variables): Variables[] {
   return envFilesIn(folder).flatMap((path) => {
     const values: Variables = parseEnv(readFileSync(path, 'utf8'))

@@ -4,8 +4,8 @@ import { registry } from './registry.ts'
 
 /**
  * Vitest reads a config file anew for projects that extend it, and a global setup for each project, so that functions in
- * them are other objects each time. What stands at the same place of the same file is the same all the same: the options
- * that were read first stand for those that are read later, as far as they look alike.
+ * them are other objects each time. Options at the same place of the same file are the same: those that were read first
+ * replace those that are read later, as far as they look alike.
  */
 export function asFirstRead(project: TestProject, place: string | undefined, options: InfraOptions): InfraOptions {
   if (place === undefined) {
@@ -23,7 +23,7 @@ export function asFirstRead(project: TestProject, place: string | undefined, opt
   return first !== undefined && looksAlike(first, options) ? first : options
 }
 
-/** Where a plugin stands in a config file; undefined for one that a project brings itself, which is read once. */
+/** The place of a plugin in a config file; undefined for one of a project's own config, which is read once. */
 export function placeInConfig(plugin: Vite.Plugin, { vite }: TestProject): string | undefined {
   const { configFile, inlineConfig, plugins } = vite.config
   if (configFile === undefined || isIn([inlineConfig.plugins], plugin)) {

@@ -26,7 +26,7 @@ export class NextDatabase {
 
   private constructor(client: LeaseClient, opened: Promise<OpenedDatabase>) {
     this.#client = client
-    // Whoever needs one then acquires it, and is told if that fails.
+    // The test that needs one acquires it then, and fails if that fails.
     this.#opened = opened.catch(() => undefined)
   }
 
@@ -46,7 +46,7 @@ export class NextDatabase {
       if (isCurrent) {
         return opened
       }
-      // Not awaited: whoever drops the database waits for its sessions to end.
+      // Not awaited: dropping the database waits for its sessions to end.
       void session?.close()
       return { lease, session: undefined }
     } catch {

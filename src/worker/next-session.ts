@@ -80,7 +80,7 @@ function refer(client: Client, way: 'ref' | 'unref'): void {
   ;(client as Client & Record<typeof way, () => void>)[way]()
 }
 
-/** What else a client tells a server as it connects, beside what it is told to. */
+/** Settings that a client sends as it connects, apart from those of its configuration. */
 function mannerOf(environment: NodeJS.ProcessEnv, defaults: object): string {
   const { PGOPTIONS, PGREPLICATION, PGCLIENT_ENCODING } = environment
   return JSON.stringify([PGOPTIONS, PGREPLICATION, PGCLIENT_ENCODING, defaults])

@@ -11,7 +11,7 @@ export async function inSavepoint<T>(client: Client, work: (client: Client) => P
     await client.query(`RELEASE SAVEPOINT ${NAME}`)
     return result
   } catch (error) {
-    // What went wrong first is what the test is told, even where the connection is gone.
+    // The test gets the first error, even if the connection is gone.
     await client.query(`ROLLBACK TO SAVEPOINT ${NAME}; RELEASE SAVEPOINT ${NAME}`).catch(() => {})
     throw error
   }

@@ -35,7 +35,7 @@ export class TestDatabase {
     return new TestDatabase(opened, held, task)
   }
 
-  /** Whoever knows the address may change, before the pool is opened, what a session reads as it begins. */
+  /** A test that reads the address may connect to it and change defaults of sessions before the pool is opened. */
   get address(): { readonly database: string; readonly url: string } {
     this.#isShown = true
     return this.#lease.facts.postgres

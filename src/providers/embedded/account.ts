@@ -6,7 +6,7 @@ import type { Account } from './keeper-protocol.ts'
 /** Users that systems have for what shall have no rights. */
 const UNPRIVILEGED = ['postgres', 'nobody']
 
-/** Whom the servers run as: `undefined` is whoever runs us, a text says why PostgreSQL can run as nobody. */
+/** The account that the servers run as. `undefined`: that of this process. A text: why there is none for PostgreSQL. */
 export async function findAccount(): Promise<Account | undefined | string> {
   const userId = process.getuid?.()
   if (userId !== 0) {
@@ -41,7 +41,7 @@ export async function isReachable(path: string, account: Account | undefined): P
   return ((mode >> shift) & 1) === 1 && isReachable(dirname(path), account)
 }
 
-/** Makes a folder that only an account, or whoever runs us, may look into. */
+/** Makes a folder that only one account may read: the given one, or that of this process. */
 export async function createOwned(folder: string, account: Account | undefined): Promise<void> {
   await mkdir(folder, { mode: 0o700 })
   await giveTo(folder, account)

@@ -12,7 +12,7 @@ export interface EmbeddedHome {
   readonly platform: NodeJS.Platform
   readonly postgres: PostgresPackage | undefined
   readonly redis: RedisProgram | undefined
-  /** Whom they run as; none: whoever runs us. */
+  /** The account that they run as; none: that of this process. */
   readonly account: Account | undefined
   readonly place: DataPlace
   /** Where what can be made anew is kept, the user's own folder first. */

@@ -5,14 +5,14 @@ import type { EmbeddedHome } from './embedded-home.ts'
 import { launchService } from './launch-service.ts'
 import { SharedKeeper } from './shared-keeper.ts'
 
-/** Obtains services as processes of this machine; `reason` says why, in the line that tells of it. */
+/** Obtains services as processes of this machine; `reason` says why, in the line that reports it. */
 export function createEmbeddedProvider(home: EmbeddedHome, reason: string): Provider {
   const { place, childEnvironment, description } = home
   const keepers = new SharedKeeper(place.folder, childEnvironment)
   return {
     name: 'embedded',
     description: `Local processes, data ${place.isMemory ? 'in memory' : 'on disk'}: ${description} (${reason})`,
-    // A keeper does it as it opens: it alone can tell which processes are alive.
+    // A keeper does it as it starts: only it knows which processes are running.
     async sweep() {},
     async start(definition, { signal }) {
       const { name, envPortVar } = definition.service

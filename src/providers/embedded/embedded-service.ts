@@ -41,7 +41,7 @@ export class EmbeddedService implements StartedService {
     this.address = { host: 'localhost', port }
     this.label = `${name} (pid ${server.pid})`
     this.ended = server.ended.then(describeEnding)
-    // Plain objects, so that whoever uses them may add to copies of them.
+    // Plain objects: callers spread them into copies.
     this.siblings = siblings.map((sibling) => ({
       address: sibling.address,
       restart: (words) => sibling.restart(words),
@@ -52,7 +52,7 @@ export class EmbeddedService implements StartedService {
 
   /**
    * The declared healthcheck is a shell command for the service's container, made of programs that only the image has:
-   * `pg_isready`, `redis-cli`. What is asked here instead is whether the process lives; beside it, the health gate asks
+   * `pg_isready`, `redis-cli`. Checked here is only that the process is running; the health gate also asks
    * a real query, and that is what admits a local server.
    */
   async runHealthcheck(): Promise<HealthcheckResult> {

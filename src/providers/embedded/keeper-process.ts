@@ -13,7 +13,7 @@ const REMOVALS = 50
 const REMOVAL_PAUSE_MS = 200
 
 const reservations = new PortReservations()
-/** Whoever ends this process while it is under way waits for it, or the folder would stay. */
+/** Awaited before this process exits, since the folder would stay otherwise. */
 const opening = openFolder(process.argv[2] ?? '')
 let ending: Promise<void> | undefined
 

@@ -14,7 +14,7 @@ export interface Program {
   readonly log: string
   /** What it reads, if anything. */
   readonly input?: string
-  /** None: whoever runs us. */
+  /** None: the account of this process. */
   readonly account?: Account
   /** What makes it end at once, its own children too, where its data is not wanted any more. */
   readonly endSignal: 'SIGQUIT' | 'SIGKILL'
@@ -32,7 +32,7 @@ export type KeeperRequest =
   | { readonly verb: 'interrupt' | 'freeze' | 'thaw'; readonly pid: number }
   | { readonly verb: 'end'; readonly pid: number }
 
-/** What a keeper tells unasked, or as the answer to the request of that number. */
+/** An event of a keeper, or its answer to the request of that number. */
 export type KeeperMessage =
   | { readonly type: 'ready'; readonly folder: string }
   | { readonly type: 'failed'; readonly message: string }

@@ -18,7 +18,7 @@ export interface KeptProgram {
   whenEnded(): Promise<Ending>
   /** Asks it to end as its operator would. */
   interrupt(): Promise<void>
-  /** Stops it where it stands, with all its processes. */
+  /** Freezes it, with all its processes. */
   freeze(): Promise<void>
   thaw(): Promise<void>
   /** Resolves when it has ended, too. */
@@ -26,7 +26,7 @@ export interface KeptProgram {
 }
 
 /**
- * Starts programs in a process beside this one, which ends them, and removes its folder, as soon as this one is gone.
+ * Starts programs in a separate process, which ends them and removes its folder when this process exits.
  */
 export class Keeper {
   /** A folder of its own, which goes with it. */

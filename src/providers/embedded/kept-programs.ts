@@ -45,7 +45,7 @@ export class KeptPrograms {
     await this.thaw(pid)
   }
 
-  /** Stops it where it stands, with its children, each of which may lead a group of its own. */
+  /** Freezes it, with its children, each of which may lead a process group of its own. */
   async freeze(pid: number): Promise<void> {
     if (process.platform === 'win32') {
       throw new Error('Windows cannot freeze a process')
@@ -95,7 +95,7 @@ export class KeptPrograms {
       cwd: folder,
       env: { ...environment },
       stdio: [input === undefined ? 'ignore' : 'pipe', log.fd, log.fd],
-      // A group of its own: Ctrl-C in a terminal is for whoever reads it, and not for the servers.
+      // A process group of its own, so that Ctrl-C in a terminal does not reach the servers.
       detached: true,
       windowsHide: true,
       ...account,

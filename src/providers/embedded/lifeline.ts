@@ -8,8 +8,8 @@ export interface HeldProgram {
 
 /**
  * Reads, line by line, which programs there are, each as `SIGNAL:PID`, until its input ends: then it ends those of the
- * last line, each with its group, and removes the folder that is its argument. PostgreSQL, told to end, takes 5 s at most
- * to end its own processes, after which it kills them; who needs longer is killed. POSIX sh, as small systems have it.
+ * last line, each with its group, and removes the folder that is its argument. PostgreSQL, asked to exit, takes 5 s at most
+ * to end its own processes, after which it kills them. POSIX sh, as small systems have it.
  */
 const HOLD = `
 programs=

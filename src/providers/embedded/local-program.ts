@@ -10,7 +10,7 @@ const LOG_TAIL_LENGTH = 4 * 1024 * 1024
 /** A service's server as a program of this machine. */
 export interface LocalProgram {
   readonly file: string
-  /** None: whoever runs us. */
+  /** None: the account of this process. */
   readonly account: Account | undefined
   readonly endSignal: 'SIGQUIT' | 'SIGKILL'
   /** The words of its command line, less the first, with what only a local process needs. */
@@ -47,7 +47,7 @@ export async function awaitListening(
   return 'silent'
 }
 
-/** The last lines of a server's log; those from before `sinceMs` are left out as far as lines tell their time in UTC. */
+/** The last lines of a server's log; lines older than `sinceMs` are left out if they have a time in UTC. */
 export async function readLogTail(path: string, count: number, sinceMs?: number): Promise<string> {
   const text = await readFile(path, 'utf8').catch(() => '')
   const lines = text.slice(-LOG_TAIL_LENGTH).trimEnd().split('\n')

@@ -125,7 +125,7 @@ export class LocalSibling implements SiblingServer {
       endSignal,
       ...(account && { account }),
     })
-    // Whoever asks the port before could be answered by another program.
+    // Until then another program may answer on the port.
     if ((await awaitListening(this.#running, port, () => !this.#closed)) === 'ended') {
       throw new Error(`it ended at once: ${await readLogTail(this.#log, LOG_LINES)}`)
     }

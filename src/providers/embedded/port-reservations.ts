@@ -10,8 +10,8 @@ const HIGHEST = 32_000
 const ATTEMPTS = 200
 
 /**
- * Free TCP ports of this machine that no other keeper takes, although nothing may listen on them for a while: the UDP
- * port of the same number stands for it, which the system gives to one process only, and takes back when that has ended.
+ * Reserves free TCP ports of this machine before anything listens on them. The UDP port of the same number is the lock: the
+ * system gives it to one process only, and frees it when that exits.
  */
 export class PortReservations {
   readonly #held: Socket[] = []

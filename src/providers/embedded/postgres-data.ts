@@ -123,7 +123,7 @@ export class PostgresData {
     }
   }
 
-  /** Renamed into its place, so that who finds it finds it whole; of several who keep one, the first wins. */
+  /** Renamed into its place, so that it is never seen half written; the first of several runs wins. */
   async #keep(folder: string): Promise<void> {
     const part = `${this.#kept}.${Math.random().toString(36).slice(2)}`
     await mkdir(dirname(this.#kept), { recursive: true, mode: 0o700 })

@@ -11,7 +11,7 @@ export interface PostgresProgramOptions extends Omit<PostgresDataOptions, 'setti
 export function describePostgres(options: PostgresProgramOptions): LocalProgram {
   const { binaries, account, isMemory, platform } = options
   const common = setting('listen_addresses', '127.0.0.1').concat(setting('unix_socket_directories', ''))
-  // Shared memory as files beside the data, where that is in memory itself: no ending leaves any of it.
+  // Shared memory is in files next to the data, if these are in memory: then no exit leaves any of it.
   const first = isMemory ? setting('dynamic_shared_memory_type', 'mmap') : []
   const data = new PostgresData({ ...options, settings: first })
   return {

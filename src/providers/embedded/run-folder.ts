@@ -5,7 +5,7 @@ import { readProcessStart } from '../../internal/process-start.ts'
 
 const PREFIX = 'vitest-infra-'
 
-/** Where the system does not tell when a process started. */
+/** The start of a process on systems that do not report it. */
 const UNKNOWN = '0'
 
 /**

@@ -10,7 +10,7 @@ export class SharedKeeper {
     this.#open = () => Keeper.open(parent, environment)
   }
 
-  /** Whoever has got it gives it back, also when it could not be had. */
+  /** Each caller releases it, also if acquiring it failed. */
   acquire(): Promise<Keeper> {
     this.#users += 1
     this.#keeper ??= this.#open()

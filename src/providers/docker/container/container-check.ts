@@ -82,7 +82,7 @@ export class ContainerCheck {
     const { api, id, command, folder } = this.#options
     const stream = api.exec(id, { command: ['sh', '-c', CHECK, 'sh', command, folder], signal: this.#closed.signal })
     const arming = stream.then((opened) => new ArmedCheck(opened))
-    // Who asks is told.
+    // The next check rejects with the reason.
     arming.catch(() => {})
     return arming
   }

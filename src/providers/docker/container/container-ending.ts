@@ -10,7 +10,7 @@ interface EngineEvent {
   readonly Actor?: { readonly Attributes?: { readonly exitCode?: string } }
 }
 
-/** How a container ended, noted as the engine tells it: one that has ended is gone, and cannot be asked any more. */
+/** How a container exited, from the engine's events: the container is removed on exit and cannot be inspected any more. */
 export class ContainerEnding {
   readonly #events: IncomingMessage
   readonly #ended = Promise.withResolvers<ServerEnding>()
@@ -32,7 +32,7 @@ export class ContainerEnding {
     return new ContainerEnding((await dockerode.getEvents({ filters })) as IncomingMessage)
   }
 
-  /** Resolves when it has ended and the engine could still tell. */
+  /** Resolves when it has exited, if the engine reported it. */
   get ended(): Promise<ServerEnding> {
     return this.#ended.promise
   }

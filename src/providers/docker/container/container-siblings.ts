@@ -171,7 +171,7 @@ export class ContainerSiblings {
     )
   }
 
-  /** Resolves when it is done: whoever asks the port before is answered by the process that was there before. */
+  /** Resolves when it is done. Until then the port is served by the process that was there before. */
   async #tell(
     verb: SiblingAction | 'base' | 'renew' | 'end',
     port: number,

@@ -81,7 +81,7 @@ function tied<Base extends new (...args: any[]) => GenericContainer>(
 }
 
 function settleHost(host: HostConfig, bindAddress: string): void {
-  // Gone with its server, whoever ended it.
+  // The container is removed when its server exits, whatever the reason.
   host.AutoRemove = true
   // Testcontainers publishes on every address of the machine; a test database belongs on one.
   const bindings: Record<string, { HostIp?: string }[]> = host.PortBindings ?? {}

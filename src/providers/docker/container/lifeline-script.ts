@@ -98,7 +98,7 @@ export interface Hold {
   readonly graceMs?: number | undefined
 }
 
-/** What a holder may be told. */
+/** What can be sent to a holder. */
 export const WORDS = {
   /** To end the server at once. */
   end: 'end\n',

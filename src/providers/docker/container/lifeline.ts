@@ -22,7 +22,7 @@ export interface LifelineOptions {
   readonly hold: Hold
 }
 
-/** What a visitor is told. */
+/** The answer to a visitor. */
 export interface Welcome {
   readonly lifeline: Lifeline
   /** What the run before has noted; empty if nothing. */
@@ -84,7 +84,7 @@ export class Lifeline {
     this.#ended.abort()
     this.#stream.write(WORDS.leave)
     // A word that is followed by the end of the connection may be lost.
-    // The timer holds this process, which nothing else may do by then, and has to let go of it.
+    // The timer keeps this process alive, so it is cleared as soon as the answer is there.
     const answered = new AbortController()
     const patience = sleep(LEAVE_LIMIT_MS, undefined, { signal: answered.signal }).catch(() => {})
     await Promise.race([this.#left.promise, patience])
@@ -92,7 +92,7 @@ export class Lifeline {
     this.#stream.end()
   }
 
-  /** Has the next run told this. */
+  /** Hands this text to the next run. */
   note(text: string): void {
     this.#stream.write(WORDS.note(text))
   }

@@ -13,7 +13,7 @@ const PID_LABEL = 'vitest-infra.owner'
 /** When it started, as the kernel counts it: ids are given again. */
 const STARTED_LABEL = 'vitest-infra.owner.started'
 
-/** Labels that name this process; without place and start, so that nobody judges it, where the system tells neither. */
+/** Labels that name this process; without place and start on systems that report neither, so that no run removes it. */
 export async function ownerLabels({ isOutlived = false } = {}): Promise<Record<string, string>> {
   const [place, started] = await Promise.all([findPlace(), readProcessStart(process.pid)])
   const isKnown = place !== undefined && started !== undefined

@@ -46,7 +46,7 @@ export async function startContainer(
   if (place.host === 'localhost') {
     await assertPinnedPortFree(definition, place.bindAddress, context)
   }
-  // A pull takes as long as it takes, and tells how far it has come.
+  // A pull has no timeout, and reports its progress.
   const image = await ensureImage({ client, image: definition.service.image, report, signal })
   const starting = startFrom(image, definition, { ...context, ...place })
   return withTimeLimit(startupTimeoutMs, () => starting).catch((error: unknown) => {
@@ -153,7 +153,7 @@ async function labelsOf(
   }
 }
 
-/** Memory is mounted where an image declares volumes: that is faster, and leaves no anonymous volume behind. */
+/** Memory is mounted where an image declares volumes: that is faster, and leaves no anonymous volume. */
 async function readImage(client: ContainerRuntimeClient, image: string): Promise<ImageFacts> {
   const { Id, Config } = await client.container.dockerode.getImage(image).inspect()
   const [entrypoint, command] = [[Config.Entrypoint ?? []].flat(), [Config.Cmd ?? []].flat()]

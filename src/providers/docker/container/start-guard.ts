@@ -5,7 +5,7 @@ import { forkBeside } from '../../fork-beside.ts'
 import type { EngineAccess } from '../engine/find-engine.ts'
 
 const ENTRY = 'providers/docker/container/start-guard-process'
-/** All that it is told; that nobody can tell it anything any more is told by the end of the connection. */
+/** The only message to it. If this process dies, the connection ends without it. */
 const STARTED = 'started'
 
 export interface StartGuardOptions {

@@ -1,6 +1,6 @@
 import { ProbeError } from './probe-error.ts'
 
-/** A door that an engine may listen at; `host` is the complete value of `DOCKER_HOST` that leads to it. */
+/** An address that an engine may listen at; `host` is the complete value for `DOCKER_HOST`. */
 export type EngineAddress =
   | { readonly kind: 'socket'; readonly host: string; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly hostname: string; readonly port: number }

@@ -60,7 +60,7 @@ export interface ContainerDetails {
 export interface ExecOptions {
   readonly command: readonly string[]
   readonly user?: string | undefined
-  /** Variables that it has beside those of the container; they show in no list of processes. */
+  /** Variables in addition to those of the container; no list of processes shows them. */
   readonly environment?: Readonly<Record<string, string>>
   /** Whether it has a terminal of its own: its output is then not multiplexed. */
   readonly isTerminal?: boolean
@@ -137,7 +137,7 @@ export class EngineApi {
     return (await this.execute(id, options)).stream
   }
 
-  /** As `exec`, for who asks how it ended. */
+  /** As `exec`, with the exit code. */
   async execute(id: string, options: ExecOptions): Promise<Execution> {
     const { command, user, signal, onWaiting, environment = {}, isTerminal = false } = options
     const abort = signal && { signal }

@@ -10,13 +10,13 @@ export interface EngineClaim {
   readonly host: string
   readonly tlsDirectory?: string | undefined
   readonly skipTlsVerify?: boolean
-  /** Who asked for it: `DOCKER_HOST is set`. */
+  /** Why it was tried: `DOCKER_HOST is set`. */
   readonly claim: string
   /** What takes the claim back, within an instruction. */
   readonly withdrawal: string
 }
 
-/** For a search in which nothing was asked for by name and nothing answered; each line tells of one place. */
+/** No engine was named and none answered; each line describes one place that was tried. */
 export function noEngineAnswered(lines: readonly string[]): InfraError {
   return new InfraError('INFRA_ENGINE_UNREACHABLE', {
     problem: 'Cannot reach a container engine: none of the places where the docker command looks answered',
@@ -67,7 +67,7 @@ function instructionFor(claim: EngineClaim, failure: ProbeError): string {
   }
 }
 
-/** Ports are published on the remote machine, so Testcontainers has to be told its name as well. */
+/** Ports are published on the remote machine, so Testcontainers needs its name as well. */
 function forwardSocket(host: string): string {
   return (
     `Forward its socket with "ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock ${host}" and set ` +

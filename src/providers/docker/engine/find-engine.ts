@@ -20,7 +20,7 @@ export interface EngineAccess {
 
 /** A container engine that has answered. */
 export interface Engine extends EngineVersion, EngineAccess {
-  /** What told its address: `DOCKER_HOST`, `context "colima"`, `/var/run/docker.sock`. */
+  /** Where its address comes from: `DOCKER_HOST`, `context "colima"`, `/var/run/docker.sock`. */
   readonly source: string
 }
 
@@ -46,8 +46,8 @@ export async function findEngine(search: EngineSearch): Promise<Engine> {
 }
 
 /**
- * The same for who has another choice where nothing was asked for by name and nothing answered: lines that tell of each
- * place, then.
+ * The same for a caller that has another choice: if no engine was named and none answered, it resolves to one line for
+ * each place that was tried.
  *
  * @throws {InfraError} `INFRA_ENGINE_UNREACHABLE` where an engine that was asked for by name does not answer
  */

@@ -1,6 +1,6 @@
 import type { PullProgress } from '../../../report/events.ts'
 
-/** One line of the stream by which an engine tells how a pull goes on. */
+/** One line of an engine's stream about the progress of a pull. */
 export interface PullEvent {
   readonly id?: string
   readonly status?: string

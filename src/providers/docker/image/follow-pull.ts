@@ -11,7 +11,7 @@ export interface FollowPullOptions {
 }
 
 /**
- * Reads a pull's stream to its end, which is also the end of the pull, and tells at most ten times a second how far it
+ * Reads a pull's stream to its end, which is also the end of the pull, and reports at most ten times a second how far it
  * has come. Dockerode's `followProgress()` takes an error in the stream, and a stream that breaks off, for success.
  */
 export async function followPull(stream: NodeJS.ReadableStream, options: FollowPullOptions): Promise<void> {

@@ -3,7 +3,7 @@ import { InfraError, messageOf } from '../../../errors.ts'
 
 type Remedy = (image: ImageName) => string
 
-/** The engine passes on what the registry said; nothing but its wording tells one failure from another. */
+/** The engine passes on what the registry said; failures differ only in their wording. */
 const REMEDIES: readonly (readonly [reason: RegExp, remedy: Remedy])[] = [
   [/toomanyrequests|rate limit|\b429\b/i, (image) => `Run "${login(image)}" for a higher limit${orMirror(image)}`],
   [/pull access denied/i, checkOrLogin],

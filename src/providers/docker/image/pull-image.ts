@@ -14,7 +14,7 @@ export interface EnsureImageOptions {
 }
 
 /**
- * Pulls an image unless the engine has it, and tells how far the pull has come. Resolves to the name under which the
+ * Pulls an image unless the engine has it, and reports the progress. Resolves to the name under which the
  * engine knows the image: with the prefix of `TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX`, if that is set. When the signal
  * aborts, the pull ends and the promise rejects with the signal's reason.
  *
@@ -43,7 +43,7 @@ async function hasImage(client: ContainerRuntimeClient, name: ImageName): Promis
   }
 }
 
-/** Dockerode's own pull, since Testcontainers' tells no progress and takes an error in the stream for success. */
+/** Dockerode's own pull, since that of Testcontainers reports no progress and treats an error in the stream as success. */
 async function pullImage(name: ImageName, options: EnsureImageOptions): Promise<void> {
   const { client, report, signal, clock = systemClock } = options
   const image = name.string

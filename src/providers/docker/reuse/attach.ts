@@ -34,7 +34,7 @@ export async function attachService(
   const answers = await Promise.all([
     api.listContainers({ [SPEC_LABEL]: spec }, signal),
     api.findImage(definition.service.image, signal),
-    // What is wrong with the engine is told by the start of a container.
+    // If the engine fails, starting a container reports it.
   ]).catch(() => undefined)
   signal.throwIfAborted()
   const [containers = [], image] = answers ?? []

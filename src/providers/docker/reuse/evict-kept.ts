@@ -19,7 +19,7 @@ export async function evictKept(
   for (const { Id } of await api.listContainers(labelOfRoot(root))) {
     const details = await api.inspectContainer(Id)
     if (details && isOn(details, port)) {
-      // One that cannot be talked to is not ours to remove: its port is taken, and by whom is told.
+      // A container that does not answer is not ours to remove: the error names it as the holder of the port.
       const welcome = await Lifeline.visit({ api, id: Id, hold: { run: runId } }, { folder: '/' }).catch(
         () => undefined,
       )

@@ -10,7 +10,7 @@ import { attach, OPEN_INPUT } from '../container/tie.ts'
 /** Where the copy is made in the server's container: not in a volume and not in memory, as neither can be read from outside. */
 export const COPY_FOLDER = '/tmp/vitest-infra-snapshot'
 
-/** Where it stands in the image. */
+/** Its folder in the image. */
 export const SNAPSHOT_FOLDER = '/vitest-infra-snapshot'
 
 export interface KeepOptions {
@@ -31,7 +31,7 @@ export interface KeepOptions {
 const LIVES_AS_LONG_AS_WE = { Entrypoint: ['cat'], Cmd: [], ...OPEN_INPUT }
 
 /**
- * Makes an image of the copy that lies in {@link COPY_FOLDER}. It is made from a container of its own: an image of the
+ * Makes an image of the copy in {@link COPY_FOLDER}. It is made from a container of its own: an image of the
  * server's would hold the password, since engines keep the whole environment in it, and whatever else was written there.
  */
 export async function keepSnapshot(options: KeepOptions, signal: AbortSignal, letGo: AbortSignal): Promise<void> {

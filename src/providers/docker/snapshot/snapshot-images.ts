@@ -9,7 +9,7 @@ const KEY_LABEL = 'vitest-infra.snapshot'
 const PROJECT_LABEL = 'vitest-infra.snapshot.project'
 const CREATED_LABEL = 'vitest-infra.snapshot.created'
 
-/** How many a project keeps: a branch or two beside the one that is worked on. */
+/** How many are retained for a project: the current branch, and one or two others. */
 const KEPT = 3
 
 /** An image has no name for a moment before it gets one; another run may be at that. */
@@ -25,7 +25,7 @@ export interface RemovedSnapshots {
 export interface SnapshotIdentity {
   /** Id of the image that it adds to. */
   readonly image: string
-  /** The project's folder: what went in is known by its content and by where it stands. */
+  /** The project's folder. */
   readonly root: string
   readonly key: string
 }
