@@ -50,7 +50,7 @@ export interface InfraErrorDetails {
 
 /**
  * Every error that vitest-infra raises on purpose. Its message says what happened, why, and, in the last line, what to do.
- * Tell them apart by {@link InfraError.code}, which does not change between versions.
+ * Distinguish them by {@link InfraError.code}, which does not change between versions.
  */
 export class InfraError extends Error {
   readonly code: InfraErrorCode

@@ -213,7 +213,7 @@ function serveAtRest(served: readonly TestProject[], spec: ResolvedSpec): void {
   }
 }
 
-/** The variables of a lease, and beside them what the user's `test.env` says; told once of what contradicts them. */
+/** The variables of a lease and those of the user's `test.env`; contradictions are reported once. */
 function variablesOf(project: TestProject, { spec, facts, before, tell }: VariablesContext): ProjectVariables {
   const { config, vitest, vite } = project
   const { kept, lines } = settleTestEnv(
@@ -261,7 +261,7 @@ function refreshTemplates(vitest: Vitest, run: InfraRun, up: UpInfra): void {
   })
 }
 
-/** What was held back is told at the end of a run, as far as the end of Vitest is not the better place. */
+/** Events that were held back are printed at the end of a run, unless the end of Vitest is the better place. */
 function tellOfRuns(vitest: Vitest, gathered: RunReport, up: UpInfra): void {
   tellAroundRunEnd(vitest, {
     before: (modules, isPassed) => {

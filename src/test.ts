@@ -30,7 +30,7 @@ export interface TestDatabase {
 /** A client inside a transaction that is rolled back after the test. */
 export interface TestTransaction {
   readonly client: Client
-  /** Runs `work` in a savepoint; when it throws, what it did is undone and the transaction goes on. */
+  /** Runs `work` in a savepoint; when it throws, what it did is undone and the transaction continues. */
   nested<T>(work: (client: Client) => Promise<T>): Promise<T>
 }
 

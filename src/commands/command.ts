@@ -9,12 +9,12 @@ export interface CommandOption {
   readonly choices?: readonly string[]
   /** Whether its value is a time, such as `30m`. */
   readonly isDuration?: true
-  /** Another one, beside which it makes no sense. */
+  /** Another one that excludes it. */
   readonly excludes?: string
   readonly description: string
 }
 
-/** What the command line says behind the command's name. */
+/** The arguments after the command's name. */
 export interface Call {
   readonly options: Readonly<Record<string, string | boolean | undefined>>
   readonly operands: readonly string[]
@@ -35,7 +35,7 @@ export interface Host {
 export interface Command {
   /** One line for the list of commands. */
   readonly summary: string
-  /** What stands behind the name. */
+  /** What follows the name. */
   readonly usage: string
   readonly options?: Readonly<Record<string, CommandOption>>
   /**

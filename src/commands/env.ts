@@ -17,7 +17,7 @@ export async function env(host: Host, format: VariableFormat): Promise<string> {
   return renderVariables(describeEnvironment(stack.spec, describeStack(stack.spec, 'docker', services)), format)
 }
 
-/** Asked by a real query, so that what is told leads somewhere. */
+/** Checked by a real query, so that the printed address is one that answers. */
 async function askService(stack: FoundStack, { service, probe }: ServiceDefinition): Promise<ReadyService> {
   const { addressOf, container } = findService(stack, service.name)
   const address = addressOf(service.defaultPort)

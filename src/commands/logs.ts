@@ -8,7 +8,7 @@ import { findStack, type FoundStack } from './find-stack.ts'
 export interface LogsOptions {
   /** @default all services */
   readonly service: string | undefined
-  /** Whether to go on with what is logged from now on, until the server ends. */
+  /** Whether to follow the log until the server exits. */
   readonly follow: boolean
 }
 

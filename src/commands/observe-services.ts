@@ -28,7 +28,7 @@ export async function observeServices(
   return Promise.all(servicesOf(spec).map(({ service }) => observe(kept, service)))
 }
 
-/** A server that is there already tells nothing of itself but whether it answers. */
+/** Of an existing server, only whether it answers is known. */
 async function observeThere({ service, probe }: ServiceDefinition, spec: ResolvedSpec): Promise<ServiceStatus> {
   const { name } = service
   const { host, port } = serverOf(spec, name) ?? { host: 'localhost', port: service.defaultPort }
@@ -67,7 +67,7 @@ async function stateOf(api: KeptServices['api'], service: KeptService): Promise<
   const { State, Config } = service.details
   const retries = Config.Healthcheck?.Retries ?? 1
   if (State.Paused) {
-    // Nobody is answered, and the engine asks no more.
+    // Paused: it answers nothing, and its healthcheck is suspended.
     return transition('healthy', { type: 'failed', streak: retries, retries })
   }
   const passes = checksOf(service).map(({ ExitCode }) => ExitCode === 0)

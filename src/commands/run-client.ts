@@ -8,12 +8,12 @@ import { findStack } from './find-stack.ts'
 /** For what a program wrote last to arrive. */
 const QUIET_MS = 200
 
-/** Runs `psql` beside the server, as the user and on the database that tests have; resolves to its exit code. */
+/** Runs `psql` in the server's container, as the user and on the database that tests have; resolves to its exit code. */
 export async function runPsql(host: Host, args: readonly string[]): Promise<number> {
   return runBeside(host, 'postgres', ['psql', ...args])
 }
 
-/** Runs `redis-cli` beside the server; resolves to its exit code. */
+/** Runs `redis-cli` in the server's container; resolves to its exit code. */
 export async function runRedisCli(host: Host, args: readonly string[]): Promise<number> {
   return runBeside(host, 'redis', ['redis-cli', ...args])
 }
@@ -36,7 +36,7 @@ async function runBeside(host: Host, service: string, command: readonly string[]
     await (isTerminal ? talkInTerminal(execution, host) : talk(execution, host))
     return await execution.exitCode()
   } finally {
-    // Or this process would go on for as long as somebody could type.
+    // Otherwise the terminal's input would keep this process alive.
     host.stdin.destroy()
     execution.stream.destroy()
   }

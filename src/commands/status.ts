@@ -9,7 +9,7 @@ const WATCH_INTERVAL_MS = 500
 export interface StatusOptions {
   /** Whether to print for programs: a list, or one in each line with `watch`. */
   readonly json: boolean
-  /** Whether to go on for as long as somebody looks. */
+  /** Whether to refresh until interrupted. */
   readonly watch: boolean
 }
 

@@ -13,10 +13,10 @@ import type { ReadyService } from '../stack/stack.ts'
 export interface UpOptions {
   readonly environment: Record<string, string | undefined>
   readonly directory: string
-  /** How long the stack stays when nobody uses it. */
+  /** How long the stack stays up unused. */
   readonly ttl: string
   readonly report: Report
-  /** Told how to take down what is starting, and when there is no need to any more. */
+  /** Called with a function that stops what is starting, and with nothing once that is not needed any more. */
   readonly whileStarting: (stop: () => Promise<void>) => () => void
 }
 

@@ -19,9 +19,9 @@ export interface ClaimedRedisDatabasesOptions {
   /** Loads what every lease begins with. */
   readonly seed: (address: RedisAddress) => Promise<void>
   readonly clock: Clock
-  /** Told when the run has to wait before its tests. */
+  /** Called with the reason when the run has to wait before its tests. */
   readonly onWaiting: (reason: string) => void
-  /** Told once of each lease whose clients stay when it is over. */
+  /** Called once for each lease whose clients stay when it is over. */
   readonly onClientsLeft: (owner: string) => void
   readonly late: LateCommands
   /** Ends all waiting. */
@@ -34,7 +34,7 @@ export interface ClaimedRedisDatabasesOptions {
  * more it claims when it needs them, and others may have them at once when it does not.
  */
 export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
-  /** Stands for the first database of the server, which is somebody's. */
+  /** Used in place of the first database of the server, which is not ours. */
   readonly main: RedisAddress
   readonly #options: ClaimedRedisDatabasesOptions
   /** Ours and unused, once they are empty. */

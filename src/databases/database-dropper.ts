@@ -10,7 +10,7 @@ export interface DatabaseDropperOptions {
 }
 
 /**
- * Drops returned databases behind the tests, one after the other. One that somebody is still connected to is kept for
+ * Drops released databases in the background, one after the other. One that still has connections is kept for
  * later: forcing it would break the idle clients of a worker that outlives its file (an uncaught 57P01 in it).
  */
 export class DatabaseDropper {
@@ -60,7 +60,7 @@ export class DatabaseDropper {
         void this.#retry()
       }
     } catch {
-      // A server that is gone takes its databases with it; close() tells of any other failure.
+      // A server that is gone takes its databases with it; close() reports any other failure.
       this.#left.add(name)
     }
   }

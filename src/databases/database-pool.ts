@@ -12,7 +12,7 @@ export interface DatabasePoolOptions {
   readonly prefix: string
   /** How many clones to keep ready. */
   readonly target: number
-  /** What has to be over before a clone is made that nobody waits for. */
+  /** Awaited before a clone is made ahead of time. */
   readonly breath: () => Promise<void>
 }
 
@@ -37,14 +37,14 @@ export class DatabasePool {
     return this.#options.template
   }
 
-  /** A clone that nobody else has: at once if one is ready, else the next one made. */
+  /** Acquires a clone: at once if one is ready, else the next one made. */
   take(): Promise<string> {
     const taken = Promise.withResolvers<string>()
     const ready = this.#ready.shift()
     if (this.#closed) {
       taken.reject(poolClosed())
     } else if (ready === undefined) {
-      // Somebody has to wait, so more should be ready next time.
+      // This request has to wait, so more should be ready next time.
       this.#target = Math.min(this.#target + 1, MAX_TARGET)
       this.#waiting.push(taken)
       void this.fill()
@@ -64,7 +64,7 @@ export class DatabasePool {
     return isWanted
   }
 
-  /** One that somebody kept, as it was left; the last one first, which most likely is the worker's own. */
+  /** A clone to be reused as it is; the last one first, which most likely is the worker's own. */
   takeUsed(): string | undefined {
     return this.#used.pop()
   }
@@ -106,7 +106,7 @@ export class DatabasePool {
       // Pending requests fail; the next one tries again.
       this.#waiting.splice(0).forEach(({ reject }) => reject(error))
     } finally {
-      // In the same turn as the last look, so that nobody can start to wait between the two.
+      // In the same turn as the last check, so that no request can come between the two.
       this.#filling = undefined
     }
   }

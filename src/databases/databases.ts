@@ -21,7 +21,7 @@ import type { TemplateSource } from './templates.ts'
 /** What makes and drops them; whether they are whole databases is its own affair. */
 export type DatabaseAdmin = Pick<PostgresAdmin, 'createDatabase' | 'dropDatabase' | 'sessionsOf' | 'useOf'>
 
-/** Makes a database that somebody stays connected to what it was as a clone of a template, given by its database. */
+/** Makes a database equal to a new clone of a template while clients stay connected. */
 export type DatabaseReset = (database: string, template: string, use: LastUse) => Promise<void>
 
 export interface DatabasesOptions {
@@ -35,7 +35,7 @@ export interface DatabasesOptions {
   readonly reset: DatabaseReset
   /** What the server's log says; none: nothing. */
   readonly log?: FailureLog
-  /** Where one is, beside what is true of them all; none: it is a database of that name. */
+  /** The fields in which a lease's address differs from the main one; none: only the name. */
   readonly addressOf?: (name: string) => PostgresPlace
   /** What its server has counted; none: there are others on it. */
   readonly countUse?: (database?: string) => Promise<Use>
@@ -50,7 +50,7 @@ const BREATH_MS = 20
 
 type DatabaseRequest = Pick<AcquireRequest, 'template' | 'reuse'>
 
-/** A database in somebody's hands. */
+/** A leased database. */
 interface Leased {
   readonly pool: DatabasePool
   readonly reuse: boolean
@@ -61,7 +61,7 @@ interface Leased {
  * it, or it is to be used as it is.
  */
 export class Databases implements DatabaseSource {
-  /** Where it can be told whose use it was. */
+  /** None if the use cannot be attributed. */
   readonly useOf?: (database?: string) => Promise<Use>
   readonly #options: DatabasesOptions
   readonly #pools = new Map<string, Promise<DatabasePool>>()
@@ -95,7 +95,7 @@ export class Databases implements DatabaseSource {
     }
   }
 
-  /** Has clones of a template made before anybody asks. */
+  /** Makes clones of a template ahead of time. */
   async warm(template: string): Promise<void> {
     const pool = await this.#poolOf(template)
     await pool.fill()

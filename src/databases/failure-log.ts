@@ -50,7 +50,7 @@ export class FailureLog {
     return serverMs >= beganMs && serverMs <= endedMs ? 0 : serverMs - (beganMs + endedMs) / 2
   }
 
-  /** A line is in the log some time after the client has its error; one that was written later tells that it is. */
+  /** A line is in the log some time after the client has its error; once a later line is there, it is, too. */
   async #readUpTo(mark: string, sinceMs: number): Promise<readonly LogEntry[]> {
     const { clock, read, parse } = this.#options
     const deadlineMs = clock.now() + PATIENCE_MS

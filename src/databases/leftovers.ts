@@ -11,7 +11,7 @@ export async function dropLeftovers(
   wanted: readonly string[],
 ): Promise<void> {
   for (const database of leftovers) {
-    // Somebody may still look into it.
+    // A user may still look into it.
     await admin.dropDatabase(database, { force: false })
   }
   const others = templates.filter((template) => !wanted.includes(template))

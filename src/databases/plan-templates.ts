@@ -28,7 +28,7 @@ interface Step {
  */
 export function planTemplates(templates: readonly ResolvedTemplate[], root: string): TemplatePlan[] {
   const plans = templates.flatMap((template) => planTemplate(template, root))
-  // Each stands behind the one that it adds to.
+  // Each comes after the one that it adds to.
   const repeatable = new Set<string | undefined>([undefined])
   return plans.map((plan) => {
     const isRepeatable = plan.isRepeatable && repeatable.has(plan.from)
@@ -39,7 +39,7 @@ export function planTemplates(templates: readonly ResolvedTemplate[], root: stri
   })
 }
 
-/** What stands before the first function that nobody can know again becomes a template of its own: runs have it in common. */
+/** The steps before the first function without a key become a template of their own, which runs share. */
 function planTemplate(template: ResolvedTemplate, root: string): TemplatePlan[] {
   const { name, from, extensions } = template
   const sources = [...planSource('migrations', template, root), ...planSource('seeds', template, root)]

@@ -12,19 +12,19 @@ import { UsedDatabases } from './used-databases.ts'
 
 export interface RedisDatabasesOptions {
   readonly address: Address
-  /** How many logical databases the server has; the first one is nobody's. */
+  /** How many logical databases the server has; the first one is not leased. */
   readonly count: number
   /** How many to have ready from the start. */
   readonly target: number
   /** Loads what every lease begins with. */
   readonly seed: (address: RedisAddress) => Promise<void>
   readonly clock: Clock
-  /** Told once of each lease whose clients stay when it is over. */
+  /** Called once for each lease whose clients stay when it is over. */
   readonly onClientsLeft: (owner: string) => void
   readonly late: LateCommands
 }
 
-/** A database that nobody has, and its being made ready, if that has begun. */
+/** A free database; `ready` settles when it is reset, if that has begun. */
 interface Free {
   readonly database: number
   ready?: Promise<void>
@@ -36,7 +36,7 @@ interface Free {
  */
 export class RedisDatabases implements LeaseSource<RedisAddress> {
   readonly #options: RedisDatabasesOptions
-  /** The one that has rested longest comes first: a client that somebody forgot may come back to its own. */
+  /** The one that was released first comes first: a forgotten client may still reconnect to the others. */
   readonly #free: Free[]
   readonly #used = new UsedDatabases()
   readonly #waiting: PromiseWithResolvers<Free>[] = []

@@ -2,7 +2,7 @@ import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { Marked, MarkedDatabase } from '../services/marked-databases.ts'
 import type { RunClaim } from '../services/run-claim.ts'
 
-/** Templates that nobody uses now, but may in a minute: those of branches, of other projects. */
+/** Unused templates that may be needed again soon: those of branches, of other projects. */
 const UNUSED_TEMPLATES_KEPT = 10
 
 export interface SweepOptions {

@@ -26,7 +26,7 @@ export interface TemplatePlan {
   readonly isEmpty: boolean
   /** Whether equal inputs are sure to make an equal template, in another run too. */
   readonly isRepeatable: boolean
-  /** Whether it is the beginning of the template on top of it, which nobody can ask for. */
+  /** Whether it is only the beginning of the template on top of it, and is never leased. */
   readonly isBeginning?: boolean
   /** Fills the database there. */
   readonly build: (address: PostgresAddress) => Promise<void>
@@ -41,9 +41,9 @@ export interface TemplatesOptions {
   readonly runId: string
   readonly report: Report
   readonly clock: Clock
-  /** What steps make beside the database, on a server that is ours alone; none: it stays. */
+  /** What steps make outside of the database, on a server of our own; none: it stays. */
   readonly serverWide?: ServerWide
-  /** Called before a template is looked for, where somebody might sweep it. */
+  /** Called before a template is looked for, so that no other run drops it. */
   readonly hold?: (database: string) => Promise<void>
 }
 
@@ -142,7 +142,7 @@ export class Templates implements TemplateSource {
         await this.#noteMade(database, before)
         await this.#admin.sealTemplate(database)
       } catch (error) {
-        // Nobody would ask for it again once its inputs are corrected. Not by force: this very process may be in it.
+        // Once its inputs are corrected it is not needed again. Not by force: this very process may be connected to it.
         await this.#admin.dropDatabase(database, { force: false }).catch(() => {})
         if (build.isAlone) {
           await this.#removeMade(before).catch(() => {})
@@ -155,7 +155,7 @@ export class Templates implements TemplateSource {
     })
   }
 
-  /** What stays all the same, the build that it is in the way of tells of. */
+  /** Failures are reported by the build that is blocked by what stays. */
   async #clear(): Promise<void> {
     await this.#serverWide?.clear(this.#plans.map(({ name }) => this.databaseOf(name))).catch(() => {})
   }
@@ -187,7 +187,7 @@ export class Templates implements TemplateSource {
     }
   }
 
-  /** A database that somebody is connected to cannot be cloned; cutting them off could end this very process. */
+  /** A database with connections cannot be cloned; ending them could end this very process. */
   async #awaitNobody(name: string, database: string): Promise<void> {
     const deadlineMs = this.#clock.now() + LEAVE_LIMIT_MS
     for (;;) {
@@ -224,7 +224,7 @@ export function unplannedTemplates(reason: unknown): TemplateSource {
   }
 }
 
-/** The plan of a template; throws where nobody has defined it. */
+/** The plan of a template; throws if it is not defined. */
 function findPlan(plans: readonly TemplatePlan[], name: string): TemplatePlan {
   const plan = plans.find((known) => known.name === name)
   if (!plan) {
@@ -242,7 +242,7 @@ export function layersOf(plans: readonly TemplatePlan[], name: string): readonly
   return plan.from === undefined ? [plan] : [...layersOf(plans, plan.from), plan]
 }
 
-/** Whether a database was there already, or turned out to be made by somebody else at the same time. */
+/** Whether a database existed already, or another run created it at the same time. */
 function isTaken(error: unknown): boolean {
   return ['42P04', '23505'].includes(sqlState(error) ?? '')
 }

@@ -3,7 +3,7 @@ export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> 
   return raceAbort(work, signal, ({ reject }) => reject(signal.reason))
 }
 
-/** Settles as `work` does, or resolves as soon as the signal aborts: then nobody is told what becomes of it. */
+/** Settles as `work` does, or resolves as soon as the signal aborts: then the outcome of `work` is dropped. */
 export function unlessLetGo<T>(work: Promise<T>, letGo: AbortSignal): Promise<T | undefined> {
   return raceAbort<T | undefined>(work, letGo, ({ resolve }) => resolve(undefined))
 }

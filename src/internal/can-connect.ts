@@ -7,7 +7,7 @@ export async function canConnect(host: string, port: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const socket = connect({ host, port })
   socket.setTimeout(TIMEOUT_MS, () => resolve(false))
-  // A connection from the port to itself is one that nobody else accepted.
+  // A socket can connect to itself if nothing listens on the port.
   socket.once('connect', () => resolve(socket.localPort !== port)).once('error', () => resolve(false))
   return promise.finally(() => socket.destroy())
 }

@@ -83,7 +83,7 @@ class HeldExit {
       return
     }
     const listeners = this.#target.listeners('uncaughtException')
-    // If the user listens too, it is up to them whether the process goes on.
+    // If the user's code listens too, it decides whether the process continues.
     if (listeners.every((listener) => OWN in listener)) {
       this.#hasThrown = true
       const isFirst = this.#listeners.some(([, listener]) => listener === listeners[0])

@@ -8,7 +8,7 @@ export function exitCodeOf(code: number | null, signal: NodeJS.Signals | null): 
   return signal === null ? (code ?? undefined) : SIGNAL_BASE + constants.signals[signal]
 }
 
-/** The name of the signal that an exit code stands for, if it stands for one. */
+/** The name of the signal that an exit code means, if any. */
 export function signalOf(exitCode: number | undefined): string | undefined {
   return Object.entries(constants.signals).find(([, number]) => number + SIGNAL_BASE === exitCode)?.[0]
 }

@@ -5,7 +5,7 @@ export type GuardedProcess = Pick<NodeJS.Process, 'exitCode' | 'on' | 'off'>
  * Until it is released, the process does not end with 0: not when Node has nothing left to do, and not by
  * `process.exit()`. `onEarlyEnd` is called then, when nothing can be awaited any more.
  *
- * Node ends with 0 where somebody waits for a promise that nothing can settle: a run would be green without a test.
+ * Node exits with 0 while a promise is awaited that nothing can settle: a run would be green without a test.
  *
  * @returns a function that releases it
  */

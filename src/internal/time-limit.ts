@@ -10,7 +10,7 @@ export class TimeLimitError extends Error {
 /**
  * Settles as `work` does, which gets a signal that aborts after `limitMs` or with `outer`, or rejects when it aborts.
  *
- * To be used in place of `AbortSignal.timeout()`, whose timer lets the process end while somebody waits for it: this one
+ * To be used in place of `AbortSignal.timeout()`, whose timer does not keep the process alive: this one
  * holds the process until `work` has settled or the time is over.
  *
  * @throws {TimeLimitError} after `limitMs`
@@ -33,7 +33,7 @@ export async function withTimeLimit<T>(
   }
 }
 
-/** Runs `work` with a signal that says, after `limitMs`, that nobody waits for it any more. */
+/** Runs `work` with a signal that says, after `limitMs`, that it is not awaited any more. */
 export async function withLetGo<T>(limitMs: number, work: (letGo: AbortSignal) => Promise<T>): Promise<T> {
   const letGo = new AbortController()
   const timer = setTimeout(() => letGo.abort(), limitMs)

@@ -51,7 +51,7 @@ export interface LeaseSource<T> {
   reset(item: T, use: LastUse): Promise<void>
   /** Says that its file is over. Clients that use it from now until the reset are reported. */
   idle?(item: T): Promise<void>
-  /** Does something to its server; only where nobody else uses that. */
+  /** Controls its server; only if no other lease uses that. */
   control?(item: T, action: ServerAction): Promise<void>
   /** How it and what all share was used so far; without it, only the latter. None: the use cannot be attributed. */
   useOf?(item?: T): Promise<Use>
@@ -97,13 +97,13 @@ export interface LeaseBrokerOptions {
   /** The variables of a project for what was leased. */
   readonly environment: (project: string, facts: StackFacts) => Readonly<Record<string, string>>
   readonly clock: Clock
-  /** Told how long a lease was waited for. */
+  /** Called with the time that a request waited. */
   readonly onGranted: (waitedMs: number) => void
-  /** Told of a shortage of places that lasts. */
+  /** Called when requests wait for long. */
   readonly onWaiting: (wait: LeaseWait) => void
-  /** Told of a file that ended with connections open, by the names under which they are. */
+  /** Called for a file that ended with open connections, with their names. */
   readonly onConnectionsLeft: (owner: string, sessions: readonly string[]) => void
-  /** Told what the server's log says of a test that failed. */
+  /** Called with the server's log of a failed test. */
   readonly onLog: (owner: string, log: LogExcerpt) => void
   /** Whether the stack is still there when its run is over, so that databases can be retained. */
   readonly livesOn: boolean

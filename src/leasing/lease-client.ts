@@ -78,7 +78,7 @@ export class LeaseClient {
     await this.#ask({ type: 'control', lease, service, action })
   }
 
-  /** Says that the file is over and no other has begun, although the lease goes on. */
+  /** Says that the file is over and no other has begun, although the lease stays. */
   async idle(lease: number): Promise<void> {
     await this.#ask({ type: 'idle', lease })
   }

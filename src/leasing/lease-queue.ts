@@ -31,7 +31,7 @@ export interface LeaseQueueOptions {
   readonly service: LeasedService
   readonly limit: LeaseLimit
   readonly clock: Clock
-  /** Told once of each shortage that lasts. */
+  /** Called once for each long wait. */
   readonly onWaiting: (wait: LeaseWait) => void
   /** All queues that a test may have to wait in, this one among them: it adds itself. */
   readonly queues: LeaseQueue[]

@@ -11,7 +11,7 @@ import { SOCKET_FOLDER, SOCKET_NAME, sweepSockets } from './sweep-sockets.ts'
 
 /** One worker's connection and what was leased on it. */
 interface Conversation {
-  /** Tells it from the others. */
+  /** Its identity. */
   readonly worker: number
   readonly socket: Socket
   readonly broker: LeaseBroker
@@ -43,7 +43,7 @@ export class LeaseServer {
     await once(server.listen(path), 'listening')
     // A connection that could not be accepted is its worker's failure, not the run's.
     server.on('error', () => {})
-    // The run ends when Vitest is done, not when somebody closes this socket.
+    // The run ends when Vitest is done, not when this socket is closed.
     server.unref()
     // In the background: no test needs it.
     void sweepSockets(tmpdir()).catch(() => {})
@@ -51,7 +51,7 @@ export class LeaseServer {
   }
 
   /**
-   * Tells all workers, those that are yet to come too, that a server of the stack is gone; of one that comes back, only
+   * Reports to all workers, current and future ones, that a server of the stack is gone; of one that comes back, only
    * those who have leased something.
    */
   tellLost({ message, code }: InfraError, { comesBack }: { readonly comesBack: boolean }): void {
@@ -138,7 +138,7 @@ async function perform(request: LeaseRequest, { worker, broker, leases }: Conver
     leases.add(lease.lease)
     return { lease }
   }
-  // Nobody touches what somebody else leased.
+  // A worker can name only its own leases.
   if (!leases.has(request.lease)) {
     throw leaseUnknown(request.lease)
   }

@@ -34,7 +34,7 @@ export interface LeasedFile {
 
 /** What a run should know about the use of its leases. */
 export interface UseFindings {
-  /** Files that never connected to what they leased while somebody used what all share. */
+  /** Files that never connected to what they leased while there was use of what all share. */
   readonly strayed: readonly {
     readonly service: LeasedService
     readonly owners: readonly string[]
@@ -87,7 +87,7 @@ export class LeaseUse {
     }
   }
 
-  /** What is there before anybody of the user's has connected. */
+  /** The counters before the user's code connected. */
   async open(): Promise<void> {
     await this.#each((service) => service.open())
   }
@@ -97,7 +97,7 @@ export class LeaseUse {
     return (this.#begun ??= this.#each((service) => service.refresh()))
   }
 
-  /** Nobody has connected yet to what it has leased. */
+  /** Its lease has no connection yet. */
   add(lease: number, file: LeasedFile): void {
     this.#projects.add(file.project)
     if (file.isSharing) {
@@ -235,7 +235,7 @@ class ServiceUse {
     return this.#stray.size > 0 ? [{ owners: [...this.#stray.keys()].toSorted(), common: [...common].toSorted() }] : []
   }
 
-  /** Whether it is certain that nobody has used it, from before global setups on. */
+  /** Whether it certainly had no use, from before global setups on. */
   get isUnused(): boolean {
     const opened = this.#opened
     const isCommonUsed = !opened || [...this.#latest].some(([name, count]) => count > (opened.get(name) ?? 0))

@@ -9,7 +9,7 @@ export const SOCKET_NAME = 'lease.sock'
 /** Between its bind and its listen, a living server refuses connections, too. */
 const YOUNGEST_MS = 10_000
 
-/** Removes the sockets of runs that were killed, with their folders: nobody listens there any more. */
+/** Removes the sockets of runs that were killed, with their folders: no process listens there any more. */
 export async function sweepSockets(parent: string): Promise<void> {
   const names = await readdir(parent)
   const folders = names.filter((name) => name.startsWith(SOCKET_FOLDER)).map((name) => join(parent, name))

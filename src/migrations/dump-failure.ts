@@ -20,7 +20,7 @@ const CREATES_PUBLIC = /^create\s+schema\s+public\s*$/i
 /** "COPY customers, line 3, column id", with "line" in the server's language. */
 const ROW_NUMBER = /^COPY .*?, \D*(\d+)/
 
-/** Whether a dump goes on after a statement failed. */
+/** Whether a dump continues after a failed statement. */
 export function isHarmless(error: unknown, { text }: DumpPart, missingRoles: 'fail' | 'skip'): boolean {
   const { code } = error as PostgresFailure
   if (code === DUPLICATE_SCHEMA) {

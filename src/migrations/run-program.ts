@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { awaitEnd, type Host, type ProgramEnd } from './await-end.ts'
 
-/** More than anybody reads; a program that repeats itself until its time is up writes gigabytes. */
+/** A program in an endless loop may write gigabytes; nobody reads more than this. */
 const OUTPUT_LIMIT = 4 * 1024 * 1024
 
 export interface Program {

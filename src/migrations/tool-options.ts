@@ -57,7 +57,7 @@ export function filesFrom(cwd = '.', ...files: readonly (string | undefined)[]):
   return files.flatMap((file) => (file === undefined ? [] : [join(cwd, file)]))
 }
 
-/** Tells the version of a package that the user's project has. */
+/** Returns the version of a package that the user's project has. */
 export function manifestOf(packageName: string): string {
   return `node_modules/${packageName}/package.json`
 }

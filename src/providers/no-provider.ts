@@ -4,7 +4,7 @@ import type { Missing } from './embedded/missing.ts'
 
 const RUN = 'Run: '
 
-/** Where nobody said how, and neither way is open. */
+/** No provider was named, and neither can be used. */
 export function noProvider(enginePlaces: readonly string[], missing: readonly Missing[]): InfraError {
   return new InfraError('INFRA_NO_PROVIDER', {
     problem: 'Cannot obtain the services: no container engine answered, and this machine cannot run them itself',

@@ -55,7 +55,7 @@ export type InfraEvent =
       readonly owners: readonly string[]
       readonly common: readonly string[]
     }
-  /** A service to which nobody connected in a run of all tests. */
+  /** A service without a connection in a run of all tests. */
   | {
       readonly type: 'service-unused'
       readonly service: string
@@ -97,7 +97,7 @@ export type InfraEvent =
   /** A line about the whole of a run. */
   | { readonly type: 'summary'; readonly line: string }
   | { readonly type: 'stop-failed'; readonly message: string }
-  /** The process ends before what somebody waits for has come. */
+  /** The process exits while something is awaited. */
   | { readonly type: 'ended-early'; readonly awaited: string }
 
 export type EventOf<Type extends InfraEvent['type']> = Extract<InfraEvent, { readonly type: Type }>

@@ -5,7 +5,7 @@ import type { ServiceState } from '../health/service-state.ts'
 export interface ServiceStatus {
   readonly service: string
   readonly state: ServiceState
-  /** Missing where it is nobody's here to say. */
+  /** Missing where it is not known. */
   readonly image?: string
   /** Missing while it is not up, as is what follows. */
   readonly address?: string

@@ -55,7 +55,7 @@ export class RunReport {
     this.#logs.splice(0).forEach(this.#options.report)
   }
 
-  /** What somebody should do something about. */
+  /** What the user should act on. */
   tellNotices(): void {
     this.#notices.splice(0).forEach(this.#options.report)
   }

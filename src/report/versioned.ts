@@ -1,4 +1,4 @@
-/** A service and its version; nobody knows that of the user's own. */
+/** A service and its version, which is unknown for the user's own services. */
 export function versioned(service: string, version: string): string {
   return version === '' ? service : `${service} ${version}`
 }

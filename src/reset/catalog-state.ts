@@ -6,7 +6,7 @@ import { isNew, type Since } from './rows-written.ts'
 
 /** A cheap look at the catalogs of a database; by the names of catalogs. */
 export interface CatalogState {
-  /** Those into which somebody has written since. */
+  /** Those that were written since. */
   readonly written: ReadonlySet<string>
   /** How many rows each has; deleting leaves no new row. */
   readonly counts: ReadonlyMap<string, number>

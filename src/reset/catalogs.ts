@@ -15,9 +15,9 @@ export interface Catalog {
   readonly name: string
   readonly isShared: boolean
   readonly columns: readonly CatalogColumn[]
-  /** The columns by which PostgreSQL tells its rows apart, ids included; none: all columns. */
+  /** The key by which PostgreSQL knows its rows, ids included; none: all columns. */
   readonly rowKey: readonly string[]
-  /** The columns by which people tell its rows apart, such as a name and a schema. */
+  /** The key by which people know its rows, such as a name and a schema. */
   readonly nameKey: readonly string[]
 }
 

@@ -7,9 +7,9 @@ import type { Since } from './rows-written.ts'
 
 /** A row of a catalog that is not what the template's clone has. */
 export interface Difference {
-  /** As it is; none: somebody has removed it. */
+  /** As it is; none: it was removed. */
   readonly present?: NamedRow
-  /** As it shall be; none: somebody has added it. */
+  /** As in the template; none: it was added. */
   readonly wanted?: NamedRow
   /** The columns that differ, where there is both. */
   readonly columns: readonly string[]
@@ -30,7 +30,7 @@ export interface ComparedDefinitions {
 }
 
 /**
- * Compares everything that defines a database with the pristine copy of its template. Rows that nobody has written since
+ * Compares everything that defines a database with the pristine copy of its template. Rows that were not written since
  * it was cloned, `since`, are equal; of the others those are compared that differ as they are stored.
  */
 export async function compareDefinitions(

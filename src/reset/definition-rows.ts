@@ -24,7 +24,7 @@ export interface NamedRow {
   readonly part: number
 }
 
-/** Selects {@link StoredRow}s: all of them, or those that somebody has written since. */
+/** Selects {@link StoredRow}s: all of them, or those that were written since. */
 function selectStored(catalog: Catalog, since?: Since): string {
   const digest = `hashtextextended(ROW(${catalog.columns.map((column) => storedValue(catalog, column)).join()})::text, 0)::text`
   const keys = catalog.rowKey.map((name) => storedValue(catalog, columnOf(catalog, name)))
@@ -34,7 +34,7 @@ function selectStored(catalog: Catalog, since?: Since): string {
     FROM ${catalog.name} WHERE ${where.join(' AND ') || 'true'}`
 }
 
-/** Reads {@link StoredRow}s: all of them, or those that somebody has written since. */
+/** Reads {@link StoredRow}s: all of them, or those that were written since. */
 export async function readStored(
   client: Client,
   catalogs: readonly Catalog[],

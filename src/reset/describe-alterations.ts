@@ -29,7 +29,7 @@ const ASPECTS: readonly (readonly [RegExp, string])[] = [
   [/replident$/, 'replica identity'],
 ]
 
-/** Rows that follow from others: somebody's own statement was about another thing. */
+/** Rows that follow from others, and that no statement of the user named. */
 const CONSEQUENCES = ['pg_depend', 'pg_shdepend']
 
 /** Names each object once, with what was altered of it: `table public.users (comment, privileges)`. */

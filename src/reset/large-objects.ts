@@ -16,7 +16,7 @@ export interface WantedLargeObjects {
   readonly since: Since
 }
 
-/** Makes the large objects those of the template again, if somebody has written one. */
+/** Makes the large objects those of the template again, if one was written. */
 export async function restoreLargeObjects(client: Client, wanted: WantedLargeObjects): Promise<void> {
   const { counts, openPristine, since } = wanted
   const found = await countLargeObjects(client, since)

@@ -1,7 +1,7 @@
 import type { Client } from 'pg'
 import { thisDatabase } from './catalogs.ts'
 
-/** What somebody sent to a database while no test ran. */
+/** A statement that was sent to a database while no test ran. */
 export interface LateStatement {
   /** The name of the session, which may be empty. */
   readonly session: string

@@ -39,7 +39,7 @@ export async function nameObjects(client: Client, rows: readonly NamedRow[]): Pr
   })
 }
 
-/** Tells objects of a database apart. */
+/** Identifies an object of a database. */
 export function addressOf({ class: kind, object, part }: Pick<NamedRow, 'class' | 'object' | 'part'>): string {
   return `${kind} ${object} ${part}`
 }

@@ -16,7 +16,7 @@ export interface TransactionWait {
 }
 
 /**
- * Waits until nobody in the database is inside a transaction that has written, and rolls back prepared ones. Returns
+ * Waits until no session of the database is in a transaction that has written, and rolls back prepared ones. Returns
  * the transaction id from which on a change was made after this moment.
  */
 export async function awaitTransactions(client: Client, { database, clock, waitMs }: TransactionWait): Promise<string> {

@@ -14,9 +14,9 @@ import type { RowCount, Since } from './rows-written.ts'
 import { readSequences, type SequenceState } from './sequences.ts'
 import { type Identities, readIdentities, readRelations, type StoredRelation } from './stored-relations.ts'
 
-/** What a database holds that nobody has written to since it was cloned. */
+/** The content of a clone that was never written to. */
 export interface TemplateContent {
-  /** From when on what is found in another clone was written by somebody. */
+  /** What was written into another clone since then is of its user. */
   readonly since: Since
   readonly catalogs: readonly Catalog[]
   readonly state: CatalogState
@@ -33,7 +33,7 @@ export interface TemplateContent {
 /** Rows of a catalog by their keys. */
 type StoredRows = ReadonlyMap<string, StoredRow>
 
-/** A clone of a template that nobody but us knows, so that it tells what the template holds. */
+/** A clone of a template that is never leased, so that it holds what the template holds. */
 export class PristineCopy {
   readonly content: TemplateContent
   readonly open: OpenPristine

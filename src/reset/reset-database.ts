@@ -31,7 +31,7 @@ export interface ResetOptions {
   /** What the reset before returned; for the first one the content of the pristine copy. */
   readonly mark: ResetMark
   readonly clock: Clock
-  /** How long to wait for a transaction that somebody left open, and for a lock. */
+  /** How long to wait for a transaction that was left open, and for a lock. */
   readonly waitMs: number
   readonly use: LastUse
   /** Whether it was cloned from the template; otherwise nothing is known of its rows but what they are. */

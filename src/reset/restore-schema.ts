@@ -32,7 +32,7 @@ export interface WantedSchema {
   readonly before: CatalogState | undefined
   /** As it is now. */
   readonly state: CatalogState
-  /** From when on what is found was written by somebody. */
+  /** What was written since then is of the user. */
   readonly since: Since
   /** The file that has used the database. */
   readonly file: string

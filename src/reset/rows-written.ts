@@ -12,7 +12,7 @@ export interface Since {
 /** Of a database of which nothing is known: any row may be new. */
 export const EVERYTHING: Since = { from: '0', own: '0' }
 
-/** An SQL condition that holds for rows, of tables and of catalogs, that somebody has written since. */
+/** An SQL condition that holds for rows, of tables and of catalogs, that were written since. */
 export function isNew({ from, own }: Since, xmin = 'xmin'): string {
   // Its age is asked for once, not for each row.
   const isLate = `age(${xmin}) <= (SELECT age('${from}'::xid))`
@@ -21,7 +21,7 @@ export function isNew({ from, own }: Since, xmin = 'xmin'): string {
 
 export interface RowCount {
   readonly rows: number
-  /** How many of them somebody has written since. */
+  /** How many of them were written since. */
   readonly written: number
 }
 

@@ -6,7 +6,7 @@ export interface SequenceState {
   readonly oid: string
   /** Qualified and quoted. */
   readonly name: string
-  /** As text, since it may be larger than a number can tell. */
+  /** As text, since it may be too large for a number. */
   readonly lastValue: string
   readonly isCalled: boolean
   /** Whether sessions draw several values at once and keep those that they have not used. */

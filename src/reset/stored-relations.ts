@@ -21,7 +21,7 @@ export interface StoredRelation {
 export const WHOLE_ROW = 'record_out(t.*)::text'
 
 /**
- * What tells relations from others of the same name and definition: their ids, and how many columns they ever had. They
+ * Identifies relations that have the same name and definition: by their ids, and how many columns they ever had. Both
  * change when two tables swap their names, and when a column is dropped and added again, which empties it.
  */
 export interface Identities {
@@ -66,7 +66,7 @@ export async function readRelations(client: Client, since: Since): Promise<reado
 }
 
 /**
- * The relations whose rows are not those of the template any more. One that was empty is told by its file: pages
+ * The relations whose rows are not those of the template any more. One that was empty is recognised by its file: pages
  * without rows, which a rollback leaves, count as written too, so that they do not add up. For the others, as many rows
  * as before and none of them new means: the same rows.
  */

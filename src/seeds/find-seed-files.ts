@@ -24,7 +24,7 @@ const SOURCES = {
 } as const
 
 /**
- * The files to load into a service, in order, as absolute paths without duplicates. A folder stands for the files in it
+ * The files to load into a service, in order, as absolute paths without duplicates. A folder means the files in it
  * and below it that have the service's extension, in natural name order; hidden ones are left out.
  *
  * @throws InfraError `INFRA_SEED_MISSING` when a configured path does not exist or is a folder without such a file, and for

@@ -25,7 +25,7 @@ export interface PostgresServerOptions {
 export class PostgresServer {
   readonly databases: Databases
   readonly #admin: PostgresAdmin
-  /** As it is when nobody has used it. */
+  /** Its state before its first use. */
   readonly #state: ServerState
 
   private constructor(options: PostgresServerOptions, admin: PostgresAdmin, state: ServerState) {

@@ -25,7 +25,7 @@ export interface PostgresServersOptions extends PooledServers {
   readonly report: Report
 }
 
-/** A database in somebody's hands, and where it is: on the main server, where none is named. */
+/** A leased database and its server; none: the main one. */
 interface Leased {
   readonly databases: Databases
   readonly address: Address | undefined
@@ -43,7 +43,7 @@ export class PostgresServers implements DatabaseSource {
   readonly #pool: ServerPool
   readonly #running = new Map<number, PostgresServer>()
   readonly #leased = new Map<string, Leased>()
-  /** What each server, by its port, had counted before somebody leased it. */
+  /** The counters of each server, by its port, before it was leased. */
   readonly #unused = new Map<number, Counts>()
   #base: Promise<void> = Promise.resolve()
   #serverCount = 0

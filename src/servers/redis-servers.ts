@@ -19,19 +19,19 @@ import type { Use } from '../leasing/lease-use.ts'
 import { type PooledServers, ServerPool } from './server-pool.ts'
 import type { Lock } from './server-slot.ts'
 
-/** What the summary calls the server that nobody leases. */
+/** The name of the main server in the summary. */
 const MAIN = 'main'
 
 export interface RedisServersOptions extends PooledServers {
-  /** The server that nobody leases. */
+  /** The main server, which is not leased. */
   readonly main: Address
   /** What a server starts with. */
   readonly state: RedisState
   /** Loads what every lease begins with. */
   readonly seed: (address: Address) => Promise<void>
-  /** Told of a server whose users are cut off, since it could not be reset in any other way. */
+  /** Called with the reason when a server is replaced, which disconnects its users, as it could not be reset. */
   readonly onReplaced: (reason: string) => void
-  /** Told once of each lease whose clients come to its server when it is over. */
+  /** Called once for each lease whose clients still connect to its server when it is over. */
   readonly onClientsLeft: (owner: string) => void
   readonly late: LateCommands
 }

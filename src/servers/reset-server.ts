@@ -5,11 +5,11 @@ import { quote } from '../services/postgres-admin.ts'
 import { readServerState, type ServerState } from '../reset/server-state.ts'
 
 /** Databases of ours come and go by themselves. */
-/** How long to wait for a transaction that somebody left open. */
+/** How long to wait for a transaction that was left open. */
 const LOCK_MS = 5_000
 
 /**
- * Removes what tests have left in a server beside its databases, while its users stay connected: replication slots,
+ * Removes what tests have left on a server outside of its databases, while its users stay connected: replication slots,
  * settings of `ALTER SYSTEM`, databases and roles. `client` is connected to the database that the tests use, as a
  * superuser; `file` is the one that has used it.
  *

@@ -18,7 +18,7 @@ export interface RunNeeds {
   readonly connections: number
 }
 
-/** Everybody may read the name of a session, but little else of it. */
+/** Every role may read the name of a session, but little else of it. */
 export function nameOfRun({ ticket, connections }: RunNeeds): string {
   return `vitest-infra run ${ticket} ${connections}`
 }

@@ -19,7 +19,7 @@ export function defineCustom({ service, hostPort, server, environment, command }
   }
 }
 
-/** Nobody here knows what the server speaks, so its version is not to be had. */
+/** The server's protocol is unknown, so its version is, too. */
 async function probePort({ host, port }: Address, signal: AbortSignal): Promise<string> {
   const socket = connect({ host, port })
   try {

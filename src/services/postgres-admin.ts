@@ -6,7 +6,7 @@ import { openPostgres, openPostgresPool } from './postgres.ts'
 import { NO_OBJECTS, type PostgresSurvey, type ServerObjects, surveyPostgres } from './postgres-survey.ts'
 
 const MAINTENANCE_DATABASE = 'postgres'
-/** Somebody else has dropped it. */
+/** Another client has dropped it. */
 const MISSING_DATABASE = '3D000'
 const OBJECT_IN_USE = '55006'
 /** A template cannot be dropped before it is none. */
@@ -23,7 +23,7 @@ const SOMEBODY = "backend_type <> 'autovacuum worker'"
 
 const COUNTED_SINCE = 'pg_stat_get_bgwriter_stat_reset_time()::text'
 
-/** A database that somebody connected to, or that is not any more as CREATE DATABASE made it, seen from outside. */
+/** Whether a database had connections, or is not as CREATE DATABASE made it any more, seen from outside. */
 const SELECT_USE = `SELECT CASE
     WHEN pg_stat_get_db_sessions(d.oid) <> 0 OR pg_stat_get_db_stat_reset_time(d.oid) IS NOT NULL
       OR ${COUNTED_SINCE} IS DISTINCT FROM $2 OR d.datistemplate OR NOT d.datallowconn OR d.datconnlimit <> -1
@@ -82,7 +82,7 @@ export interface PostgresAdminOptions {
 export class PostgresAdmin {
   /** The server, seen from its maintenance database. */
   readonly address: PostgresAddress
-  /** For what takes its time, so that a lease that waits for a clone does not wait for somebody's drop first. */
+  /** For what takes its time, so that a request for a clone does not wait for a drop first. */
   readonly #working: Pool
   readonly #asking: Pool
   readonly #isShared: boolean
@@ -164,7 +164,7 @@ export class PostgresAdmin {
     return rows[0] === undefined ? 'missing' : rows[0].datistemplate ? 'sealed' : 'unsealed'
   }
 
-  /** Drops a template that nobody is going to use any more, as {@link dropDatabase} does. */
+  /** Drops a template that is not needed any more, as {@link dropDatabase} does. */
   async dropTemplate(name: string, { force }: { force: boolean }): Promise<boolean> {
     this.#assertOurs(name)
     await this.#working.query(`ALTER DATABASE ${quote(name)} IS_TEMPLATE false`).catch((error: unknown) => {
@@ -175,7 +175,7 @@ export class PostgresAdmin {
     return this.dropDatabase(name, { force })
   }
 
-  /** Keeps everybody out of a finished template: a database that somebody is connected to cannot be cloned. */
+  /** Forbids connections to a finished template: a database with connections cannot be cloned. */
   async sealTemplate(name: string): Promise<void> {
     // In one query, and so in one transaction: a template without the mark is known to be half-built.
     await this.#working.query(
@@ -311,7 +311,7 @@ export class PostgresAdmin {
   }
 }
 
-/** For what somebody else has made. */
+/** For a database that is not ours. */
 export function notOurs(kind: 'database' | 'schema', name: string): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
     problem: `Cannot touch ${kind} "${name}": it does not bear the mark of vitest-infra, and the server is not ours alone`,

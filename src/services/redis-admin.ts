@@ -21,7 +21,7 @@ export const LOOKS = new Set(['ping', 'info', 'client', 'hello', 'auth', 'select
 const CLIENT_ID = /^:(\d+)\r\n$/m
 const LAST_REPLY = /^(?::\d+|-.*)\r\n$/m
 
-/** What a server has that is not data: that of one that nobody has used yet. */
+/** What a server has apart from data, before its first use. */
 export interface RedisState {
   /** All settings, as `CONFIG GET *` returns them. */
   readonly configuration: ReadonlyMap<string, string>

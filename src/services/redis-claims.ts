@@ -20,7 +20,7 @@ export class RedisClaims {
   readonly #client: Redis
   readonly #runId: string
   readonly #clock: Clock
-  /** How many databases the server has; the first one is nobody's. */
+  /** How many databases the server has; the first one is never claimed. */
   readonly count: number
   readonly #claimed = new Set<number>()
   readonly #closing = new AbortController()
@@ -40,7 +40,7 @@ export class RedisClaims {
     return new RedisClaims(client, await countDatabases(client), options)
   }
 
-  /** As many empty databases that nobody else has, or none if there are not so many. */
+  /** Claims so many empty databases, or none if there are not enough. */
   async claim(wanted: number): Promise<readonly number[]> {
     const first = Math.floor(Math.random() * this.count)
     const values = [CLAIM_MS, first, this.count, wanted]

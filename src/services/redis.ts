@@ -43,7 +43,7 @@ export interface RedisLimits {
   readonly timeoutMs?: number
 }
 
-/** Tells our connections from those of tests. */
+/** The name of our own connections. */
 export const OWN_NAME = 'vitest-infra'
 
 /** Runs `work` with a connection of its own, which is closed afterwards. */

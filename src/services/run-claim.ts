@@ -63,7 +63,7 @@ export class RunClaim {
     }
   }
 
-  /** Runs `work` if a run is over, and keeps everybody else from taking it for that meanwhile. */
+  /** Runs `work` if a run is over, and keeps other runs from doing the same meanwhile. */
   ifOver(runId: string, work: () => Promise<void>): Promise<void> {
     return this.#ifFree(runKey(runId), work)
   }

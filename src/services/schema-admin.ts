@@ -25,7 +25,7 @@ export type FillSchema = (address: PostgresAddress) => Promise<void>
 
 /**
  * Stands where {@link PostgresAdmin} does for a role that may not create databases: what leases call a database is a
- * schema here, all of them in one database, which is somebody else's.
+ * schema here, all of them in one database, which is not ours.
  */
 export class SchemaAdmin {
   /** The database that the schemas are in. */

@@ -90,7 +90,7 @@ export interface ResolvedSpec {
   readonly template: string
   /** Whether snapshots are used and taken. */
   readonly snapshot: boolean
-  /** How long containers stay when nobody uses them, in milliseconds; undefined: they end with their run. */
+  /** How long unused containers stay up, in milliseconds; undefined: they end with their run. */
   readonly keepAliveMs: number | undefined
   readonly libpqEnv: boolean
   readonly env: ((facts: StackFacts) => Readonly<Record<string, string>>) | undefined
@@ -106,7 +106,7 @@ export interface SpecContext {
   /** What to call the options in an error. */
   readonly source: string
   readonly environment: EnvironmentLayers
-  /** The password of PostgreSQL where nobody has chosen one; none: that of the compose file. */
+  /** The password of PostgreSQL if none was chosen; none: that of the compose file. */
   readonly ownPassword?: () => string
 }
 
@@ -264,7 +264,7 @@ function resolveSnapshot(lookup: VariableLookup): boolean {
   return text === 'on'
 }
 
-/** Nobody comes back to such a machine, whatever a configuration that everybody shares says. */
+/** The next run finds another machine, so `keepAlive` is ignored there. */
 function resolveKeepAliveMs({ keepAlive }: InfraOptions, lookup: VariableLookup): number | undefined {
   const givenMs = keepAlive === undefined || keepAlive === false ? undefined : parseDurationMs(keepAlive, 'keepAlive')
   if (keepAlive !== undefined && !isContinuousIntegration(lookup)) {

@@ -86,7 +86,7 @@ export function assertOwnServers(spec: {
   }
 }
 
-/** Throws if a server that somebody else has started is to be started anew. */
+/** Throws if `restart` is set for a server that this run does not start. */
 export function assertNoneRestarted(
   services: readonly { readonly service: InfraService; readonly restart: boolean }[],
 ): void {
@@ -168,7 +168,7 @@ export function assertTemplate(name: string, templates: readonly { readonly name
   }
 }
 
-/** For a template that nobody defined. */
+/** For a template that is not defined. */
 export function templateUnknown(name: string, known: readonly string[]): InfraError {
   return new InfraError('INFRA_TEMPLATE_UNKNOWN', {
     problem: `Cannot use template "${name}": there are only ${known.map((other) => `"${other}"`).join(', ')}`,

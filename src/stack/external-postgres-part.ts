@@ -60,7 +60,7 @@ export class ExternalPostgresPart {
     return this.#prepared?.limit
   }
 
-  /** What stands for the main database; the one that a URL names is not touched. */
+  /** Used in place of the main database; the one that a URL names is not touched. */
   get main(): PostgresPlace | undefined {
     return this.#prepared?.main
   }
@@ -125,7 +125,7 @@ export class ExternalPostgresPart {
   /** A drop that is not by force waits seconds for a worker that had just begun to connect when the run was ended. */
   async #closeDatabases({ marked }: SharedPlace): Promise<void> {
     const { runId, clock } = this.#context
-    // What cannot be dropped here is told by the one that drops the rest.
+    // What cannot be dropped here is reported when the rest is dropped.
     const closing = this.#prepared?.databases.close().catch(() => {})
     const closed = Promise.resolve(closing).then(() => true)
     do {

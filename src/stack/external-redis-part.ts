@@ -46,7 +46,7 @@ export class ExternalRedisPart {
     return this.#claims && limitRedises(this.#claims.count - 1, 'database')
   }
 
-  /** What stands for the first database, which is somebody's. */
+  /** Used in place of the first database, which is not ours. */
   get main(): number | undefined {
     return this.#leases?.main.database
   }

@@ -15,7 +15,7 @@ export interface PartContext {
   readonly clock: Clock
 }
 
-/** How many servers to keep ready, beside those that files hold: starting one takes less time than most files do. */
+/** How many servers to keep ready, in addition to those that files hold: most files take longer than starting one. */
 export function readyServers({ workers }: PartContext): number {
   return Math.ceil(workers / 2) + 1
 }

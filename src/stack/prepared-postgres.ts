@@ -33,7 +33,7 @@ interface MainFilling {
 /** A suite that is over sooner than its first snapshot is taken would never have one: it waits once. */
 const SNAPSHOT_PATIENCE_MS = 5_000
 
-/** The first worker comes up meanwhile, and would take longer beside a server that makes and drops databases. */
+/** The first worker starts meanwhile, and would take longer while the server makes and drops databases. */
 const TIDYING_DELAY_MS = 150
 
 /** Short runs leave a few each; more than these take up memory to no purpose. */
@@ -199,7 +199,7 @@ export class PreparedPostgres {
     }
   }
 
-  /** For the next run, behind the tests of this one; a run that is over before leaves it to that. */
+  /** For the next run, in the background; if this run ends first, the next one does it. */
   async #tidyUp(inherited: PostgresSurvey | undefined, template: string): Promise<void> {
     const { leftovers = [] } = inherited ?? {}
     if (leftovers.length <= LEFTOVERS_BORNE) {
@@ -233,7 +233,7 @@ export class PreparedPostgres {
         if (this.#unplanned) {
           throw this.#unplanned.reason
         }
-        // One that cannot be built is told to the file that wants it, on whose server it is tried again.
+        // One that cannot be built is tried again on the server of the file that wants it, which reports the failure.
         await Promise.allSettled(this.#plans.map(async ({ name }) => this.#templates.ensure(name)))
         await this.#admin.checkpoint()
         await takeBase()
@@ -246,14 +246,14 @@ export class PreparedPostgres {
     await this.#servers.renew()
   }
 
-  /** The data is copied here, before anyone uses the server; the rest is done behind the tests. */
+  /** The data is copied here, before the server is used; the rest is done in the background. */
   async #takeSnapshot(admin: PostgresAdmin, templates: Templates, { folder, keep }: MissingSnapshot): Promise<void> {
     const { report, clock } = this.#context
     if (this.#isRepeatable(DEFAULT_TEMPLATE)) {
       await this.#fillNew(admin, await templates.ensure(DEFAULT_TEMPLATE))
     }
     const copying = this.#buildRepeatable(templates).then(() => copyPostgresData(admin.address, folder))
-    // The run does without it; why, is told at its end.
+    // The run does without it, and reports the reason at its end.
     await copying.catch(() => {})
     const take: KeepSnapshot = async (...signals) => {
       await copying

@@ -11,7 +11,7 @@ import type { ResolvedRedis } from '../spec/resolve-spec.ts'
 import type { PartContext } from './part-context.ts'
 import { RedisSeeds } from './redis-seeds.ts'
 
-/** Redis in a stack: the server, its seeds, and the servers that are leased beside it. */
+/** Redis in a stack: the main server, its seeds, and the servers that are leased. */
 export class RedisPart {
   readonly definition: ServiceDefinition
   readonly #seeds: RedisSeeds

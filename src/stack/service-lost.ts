@@ -36,7 +36,7 @@ export async function describeLoss(started: StartedService, loss: Loss): Promise
   return { error, label: started.label, lines: linesOf(log) }
 }
 
-/** What to tell of a start in which the server ended by itself, whatever it was that failed for that. */
+/** The error for a start during which the server exited by itself, whatever failed because of that. */
 export async function describeLostStart(
   started: StartedService,
   { name, ending, cause }: { readonly name: string; readonly ending: ServerEnding; readonly cause: unknown },

@@ -19,10 +19,10 @@ export interface SharedPlaceOptions {
 export interface SharedPlace {
   readonly admin: DatabaseAdmin & Partial<Pick<PostgresAdmin, 'dropTemplate'>> & Pick<PostgresAdmin, 'close'>
   readonly marked: Marked
-  /** What to tell where the role may not. */
+  /** What to report if the role may not. */
   refusal(): InfraError
   createTemplates(plans: readonly TemplatePlan[]): TemplateSource
-  /** Makes one that somebody stays connected to what it was when new. */
+  /** Makes one equal to a new one while clients stay connected. */
   readonly reset: DatabaseReset
   readonly addressOf?: (name: string) => PostgresPlace
 }

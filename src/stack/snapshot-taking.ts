@@ -10,7 +10,7 @@ export interface SnapshotTakingOptions {
   readonly clock: Clock
 }
 
-/** A snapshot that is taken behind the tests. */
+/** A snapshot that is taken in the background of the tests. */
 export class SnapshotTaking {
   readonly #options: SnapshotTakingOptions
   readonly #abort = new AbortController()
@@ -46,7 +46,7 @@ export class SnapshotTaking {
     report({ type: 'snapshot-failed', service, reason: 'it was not ready when the run had to end' })
   }
 
-  /** What became of it is told at the end, when the tests have said what they had to say. */
+  /** Its outcome is reported at the end, after the tests. */
   async #take(take: KeepSnapshot): Promise<() => void> {
     const { service, report, clock } = this.#options
     const beganMs = clock.now()

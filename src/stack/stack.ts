@@ -10,7 +10,7 @@ import type { Address, ServiceDefinition } from '../services/service.ts'
 import { isUsersFault } from './users-fault.ts'
 import { describeLoss, describeLostStart, type Loss, type LostService } from './service-lost.ts'
 
-/** Servers end behind us: long enough for the engine to refuse, too short for a person to notice. */
+/** Servers are stopped in the background after this: the engine has time to refuse, and nobody notices the wait. */
 const STOP_PATIENCE_MS = 30
 /** With a port of its own choice, the next run wants the same one. */
 const PINNED_PATIENCE_MS = 5_000
@@ -19,7 +19,7 @@ const RESTORED_WINDOW_MS = 20_000
 /** One that is up already answers at once. */
 const ATTACHED_WINDOW_MS = 3_000
 const WINDOWS_MS = { none: Infinity, missing: Infinity, restored: RESTORED_WINDOW_MS, attached: ATTACHED_WINDOW_MS }
-/** A connection breaks before the engine tells that its server has ended. */
+/** A connection breaks before the engine reports that its server has exited. */
 const ENDING_PATIENCE_MS = 500
 /** A server that ends time after time has a reason that no start removes. */
 const RESTARTS = 3
@@ -237,7 +237,7 @@ export class Stack {
     }
   }
 
-  /** Whatever fails because its server ended fails in words of its own; the end of the server is what to tell. */
+  /** A step may fail because its server exited; then the exit is the error to report. */
   async #reasonOf(definition: ServiceDefinition, started: StartedService, error: unknown): Promise<unknown> {
     if (error instanceof InfraError && error.code === 'INFRA_SERVICE_EXITED') {
       return error
@@ -295,7 +295,7 @@ export class Stack {
     await this.#removeAll(letGo)
   }
 
-  /** Throws what fails at once; what fails when nobody waits any more is reported, should this process live to see it. */
+  /** Throws what fails at once. Later failures are reported, if this process is still alive. */
   async #removeAll(letGo?: AbortSignal): Promise<void> {
     const services = this.#started.splice(0)
     if (services.length === 0) {
@@ -323,7 +323,7 @@ export class Stack {
     }
   }
 
-  /** The signal that `remove` gets says that nobody waits for it any more. */
+  /** The signal that `remove` gets aborts when it is not awaited any more. */
   async #waitAWhile(remove: (over: AbortSignal) => Promise<void>, letGo?: AbortSignal): Promise<void> {
     const { definitions, clock, report } = this.#options
     const isPinned = definitions.some(({ hostPort }) => hostPort !== undefined)

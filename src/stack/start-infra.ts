@@ -28,12 +28,12 @@ export interface StartContext {
   /** The variables of a project for what a file of it was given. */
   readonly variables: (project: string, facts: StackFacts) => Readonly<Record<string, string>>
   /**
-   * Whether the run itself goes on when the tests have run, for somebody to look into the stack.
+   * Whether the run stays up when the tests have run, so that the stack can be looked into.
    *
    * @default false
    */
   readonly livesOn?: boolean
-  /** Told where the stack is once a server of it was started anew. */
+  /** Called with the new addresses when a server was restarted. */
   readonly onMoved?: (facts: StackFacts) => void
   readonly report: Report
   readonly clock: Clock
@@ -66,7 +66,7 @@ export interface UpInfra {
 
 /** A stack on its way up. */
 export interface StartingInfra {
-  /** Resolves when every service is healthy and seeded; rejects with what kept it from that, nothing left behind. */
+  /** Resolves when every service is healthy and seeded; rejects with the reason if not, and leaves nothing. */
   readonly up: Promise<UpInfra>
   /** What a start waits for. */
   awaits(): string
@@ -160,7 +160,7 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
   const { root, snapshot: snapshots, startupTimeoutMs } = spec
   const part: PartContext = { root, runId, workers, snapshots, startupTimeoutMs, report, clock }
   const { Postgres, Redis } = spec.provider === 'external' ? await loadExternalParts() : OWN_PARTS
-  // The engine answers while files are read. What is wrong with those is told first.
+  // The engine answers while files are read. An error in those is reported first.
   const selecting = selectProvider(spec, { environment, runId })
   void selecting.catch(() => {})
   const postgres = spec.postgres && Postgres.plan(spec.postgres, part)
@@ -214,7 +214,7 @@ async function tellOfLosses(stack: Stack, { broker, server, report, sourcesOf, o
       onMoved((await coming).stack)
     } catch (failure) {
       if (failure instanceof InfraError && failure.code === 'INFRA_START_ABORTED') {
-        // Nobody waits for it any more.
+        // It is not awaited any more.
         return
       }
       server.tellLost(error, { comesBack: false })

@@ -50,7 +50,7 @@ export class InfraRun {
       })
   }
 
-  /** Tells people one thing about the whole run, once. */
+  /** Prints one line about the whole run, once. */
   readonly tell = (line: string): void => {
     if (!this.#toldLines.has(line)) {
       this.#toldLines.add(line)
@@ -80,7 +80,7 @@ export class InfraRun {
     return this.#awaits()
   }
 
-  /** Whether {@link InfraRun.close} was called; a closed run serves nobody any more. */
+  /** Whether {@link InfraRun.close} was called; a closed run cannot be used any more. */
   get closed(): boolean {
     return this.#closing !== undefined
   }
@@ -100,7 +100,7 @@ export class InfraRun {
     this.#expired = true
   }
 
-  /** To be called before {@link InfraRun.close} at the end of a run that nobody has interrupted. */
+  /** To be called before {@link InfraRun.close} at the end of a run that was not interrupted. */
   async settle(letGo: AbortSignal): Promise<void> {
     const up = (await this.#starting).up.catch(() => undefined)
     await (await unlessLetGo(up, letGo))?.settle(letGo)

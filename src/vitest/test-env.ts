@@ -5,7 +5,7 @@ import { redact } from '../internal/redact.ts'
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-/** Files with values that somebody uses; the others are examples to copy. */
+/** Env files that are in use; the others are examples to copy. */
 const ENV_FILE = /^\.env(?:\.(?!.*\b(?:example|sample|template|dist)$).+)?$/
 /** The variables that say which database is meant, whose value is another one in each lease. */
 const OF_LEASE = ['POSTGRES_DB', 'DB_NAME', 'PGDATABASE']

@@ -39,7 +39,7 @@ export async function leaseForFile(access: LeaseAccess, owner: string, declared?
   const { lease, endedMs } = worker
   worker.endedMs = undefined
   const { project, wants, reuse } = access
-  // Nobody chooses what the main database was made of.
+  // The template of the main database cannot be chosen.
   const template = leasesDatabase(access) ? (declared ?? access.template) : access.template
   if (lease && access.lifetime === 'worker') {
     assertSameTemplate(lease, template, owner)

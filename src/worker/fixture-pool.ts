@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client, ClientConfig, Pool, PoolClient } from 'pg'
 import { NextSession } from './next-session.ts'
 
-/** How long a query that nobody awaited may still take once its test is over. */
+/** How long a query that was not awaited may still take once its test is over. */
 const PATIENCE_MS = 500
 
 export interface FixturePoolOptions {
   readonly url: string
   /** For its first client, if it was opened ahead. */
   readonly session: NextSession | undefined
-  /** Told while clients that were never released are still connected, before they are cut off. */
+  /** Called before clients that were never released are disconnected. */
   readonly onForgotten: () => Promise<void>
 }
 
@@ -33,7 +33,7 @@ export class FixturePool {
     this.#options = options
     pool.on('acquire', (client) => this.#checkedOut.add(client))
     pool.on('release', (_error, client) => this.#checkedOut.delete(client))
-    // A client that the server cuts off between two queries concerns nobody, idle in the pool or not.
+    // The server may end a client between two queries, idle in the pool or not, which is no failure.
     pool.on('error', () => {}).on('connect', (client) => client.on('error', () => {}))
   }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client, QueryResult } from 'pg'
 
-/** How long a query that nobody awaited may still take once its test is over. */
+/** How long a query that was not awaited may still take once its test is over. */
 const PATIENCE_MS = 500
 
 /** A client in a transaction that never ends well. */
@@ -27,7 +27,7 @@ export class FixtureTransaction {
     }
   }
 
-  /** Undoes it all; the server would go on with a query that nobody waits for, and keep its locks. */
+  /** Undoes it all; the server would continue a query that was not awaited, and keep its locks. */
   async close(): Promise<void> {
     const rolledBack = isOver(this.client.query('ROLLBACK'))
     if (!(await Promise.race([rolledBack, sleep(PATIENCE_MS, false)]))) {
@@ -49,7 +49,7 @@ export class FixtureTransaction {
 async function connect(connectionString: string): Promise<Client> {
   const { default: pg } = await import('pg')
   const client = new pg.Client({ connectionString, application_name: 'vitest-infra transaction' })
-  // A server that cuts it off between two queries concerns nobody.
+  // The server may end it between two queries, which is no failure.
   client.on('error', () => {})
   await client.connect()
   return client

@@ -10,11 +10,11 @@ export interface ServiceControl {
   restart(): Promise<void>
   /** Stops it in good order: clients are cut off, and new ones refused. */
   stop(): Promise<void>
-  /** Starts it if it was stopped, has it go on if it was paused; resolves when it answers. */
+  /** Starts it if it was stopped, resumes it if it was paused; resolves when it answers. */
   start(): Promise<void>
   /** Freezes it: connections stay, and nothing is answered. */
   pause(): Promise<void>
-  /** Has a frozen one go on; resolves when it answers. */
+  /** Resumes a paused one; resolves when it answers. */
   resume(): Promise<void>
 }
 

@@ -14,7 +14,7 @@ interface Connecting {
 }
 
 /**
- * A session that is opened before its test begins. Nobody has used it, so it is what a new one would be, as long as
+ * A session that is opened before its test begins. It is unused, so it is what a new one would be, as long as
  * nothing has changed that a new one would read.
  */
 export class NextSession {

@@ -22,7 +22,7 @@ interface Failure {
 }
 
 /**
- * Tells the main process of the tests of a file that failed in the end, retries and all, and attaches to each what the
+ * Reports the failed tests of a file to the main process, retries and all, and attaches to each what the
  * server's log has of it. Once for a file and not in a hook for each test: that would cost those that pass, and would
  * have the user's automatic fixtures set up earlier.
  */
@@ -34,7 +34,7 @@ export async function tellFailures(file: Readonly<RunnerTestSuite>): Promise<voi
   }
   const { access, client, owner, lease, testDatabases } = current
   const tests = failures.map(({ name, task }) => describeTest(name, task, testDatabases.get(task.id)))
-  // Any other database of a worker goes on to its next file, and is not dropped.
+  // Any other database of a worker is used by its next file, and is not dropped.
   const retain = access.lifetime === 'file' && !access.reuse
   // A run that is being ended does not answer any more, and the test has an error of its own.
   const logs = await client.failed(lease.lease, { owner, retain, tests }).catch(() => [])

@@ -11,7 +11,7 @@ import type { NextSession } from './next-session.ts'
 const outsideOfTests = AsyncLocalStorage.snapshot()
 
 /**
- * A database for one test: a clone that nobody has used, and that nobody uses again. The next test's is leased and
+ * A database for one test: an unused clone, which is not used again. The next test's is leased and
  * connected to while this one runs.
  */
 export class TestDatabase {

@@ -30,7 +30,7 @@ function hasName(): boolean {
   }
 }
 
-/** Whether an account gets to a file or folder: root's home, for one, lets nobody through. */
+/** Whether an account can reach a file or folder: root's home, for example, is closed to others. */
 export async function isReachable(path: string, account: Account | undefined): Promise<boolean> {
   if (account === undefined || path === dirname(path)) {
     return true

@@ -30,7 +30,7 @@ export interface HomeContext {
 
 /** What systems need to start a program at all. */
 const PASSED_ON = ['PATH', 'Path', 'SystemRoot', 'TEMP', 'TMP', 'TMPDIR', 'LD_LIBRARY_PATH']
-/** For root, whose own cache folder nobody else gets to. */
+/** For root, whose own cache folder is closed to other accounts. */
 const SYSTEM_CACHE = '/var/cache/vitest-infra'
 
 /** What a spec's services need as local processes, or what they lack. */

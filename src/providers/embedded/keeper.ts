@@ -134,7 +134,7 @@ export class Keeper {
     }
   }
 
-  /** The keeper keeps this process alive while somebody waits for it, and only then. */
+  /** The connection keeps this process alive while an answer is awaited, and only then. */
   async #waitFor<T>(outcome: Promise<T>): Promise<T> {
     this.#waiting += 1
     if (!this.#isDetached) {

@@ -117,7 +117,7 @@ async function fill({ program, data, signal }: Launch): Promise<'new' | 'kept'> 
   return filled
 }
 
-/** A port that was free a moment ago may be somebody else's by now. */
+/** A port that was free a moment ago may be taken by now. */
 async function startOnPort(launch: Launch): Promise<Running> {
   const { definition, keeper, log } = launch
   for (let attempt = 1; ; attempt += 1) {

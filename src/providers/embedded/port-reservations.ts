@@ -33,7 +33,7 @@ export class PortReservations {
   async #hold(port: number): Promise<boolean> {
     const mark = createSocket('udp4')
     mark.bind({ port, address: HOST, exclusive: true })
-    // Rejects when it is held by somebody else.
+    // Rejects if another process holds it.
     const isOurs = await once(mark, 'listening').then(
       () => isFree(port),
       () => false,

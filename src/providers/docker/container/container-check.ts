@@ -63,7 +63,7 @@ export class ContainerCheck {
     return result
   }
 
-  /** For when nobody is going to ask any more. */
+  /** To be called after the last check. */
   close(): void {
     // The engine may take longer to begin with it than this process stays.
     this.#closed.abort()

@@ -7,7 +7,7 @@ const RECONNECT_SECONDS = 10
 /** What a holder says when it has been left. */
 export const LEFT = 'vitest-infra: left for the next run'
 
-/** Tells a tied entrypoint from others, in the place of the shell's own name. */
+/** Marks a tied entrypoint, in place of the shell's own name. */
 const TIED = 'vitest-infra-lifeline'
 
 /**

@@ -12,7 +12,7 @@ const RETRY_MS = 500
 /** A shell that says two lines; longer than on any machine that could still run tests. */
 const ANSWER_LIMIT_MS = 5_000
 
-/** Nobody waits longer for a run to end. */
+/** Upper bound for the acknowledgement of `leave`. */
 const LEAVE_LIMIT_MS = 100
 
 export interface LifelineOptions {
@@ -68,12 +68,12 @@ export class Lifeline {
     return { lifeline: new Lifeline(stream, options), note, freeBytes: freeBytesOf(room) }
   }
 
-  /** Resolves when the container is not there to be held any more, though nobody here has ended it. */
+  /** Resolves when the container is gone without having been stopped by this run. */
   get gone(): Promise<void> {
     return this.#gone.promise
   }
 
-  /** Tells the server to end at once. */
+  /** Makes the server exit at once. */
   end(): void {
     this.#ended.abort()
     this.#stream.end(WORDS.end)
@@ -133,7 +133,7 @@ export class Lifeline {
     }
   }
 
-  /** One that is paused starts no program either, but will go on. */
+  /** A paused container starts no program either, but will be resumed. */
   async #isThere(): Promise<boolean> {
     const { api, id } = this.#options
     return api.inspectContainer(id).then(

@@ -11,7 +11,7 @@ const REMOVAL_TIMEOUT_MS = 10_000
  * Removes a container, running or not, in one request: its data is in memory, so there is nothing to shut down for. Where
  * the engine is at it already, since its server has ended, waits until its name and its port are free.
  *
- * Holds this process until then, or until `letGo` aborts: then it resolves at once, and the engine goes on by itself.
+ * Holds this process until then, or until `letGo` aborts: then it resolves at once, and the engine continues on its own.
  */
 export async function removeContainer(engine: EngineAccess, idOrName: string, letGo?: AbortSignal): Promise<void> {
   const removed = remove(engine, idOrName, letGo)

@@ -59,7 +59,7 @@ function setVariables(environment: MutableEnvironment, variables: MutableEnviron
   const before = Object.keys(variables).map((name) => [name, environment[name]] as const)
   Object.assign(environment, variables)
   return () => {
-    // Only what is still ours: somebody else may have set it meanwhile.
+    // Only if it is still our value: other code may have set it meanwhile.
     for (const [name, value] of before) {
       if (environment[name] === variables[name]) {
         assign(environment, name, value)

@@ -39,7 +39,7 @@ export async function readDockerContext(settings: DockerSettings): Promise<Docke
     const { currentContext }: DockerConfig = JSON.parse(await readFile(configFile, 'utf8'))
     return await readNamedContext(currentContext || 'default', { directory, origin: configFile })
   } catch (error) {
-    // The docker command warns about a config.json that it cannot read, and goes on without it.
+    // The docker command warns about a config.json that it cannot read, and continues without it.
     return { kind: 'default', note: isMissing(error) ? 'the usual sockets' : `${configFile}: ${messageOf(error)}` }
   }
 }

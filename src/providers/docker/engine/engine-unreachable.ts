@@ -4,7 +4,7 @@ import type { ProbeError } from './probe-error.ts'
 
 const JOIN_GROUP = 'Add yourself to the docker group ("sudo usermod -aG docker $USER", then log in again)'
 
-/** An engine that somebody asked for by name. */
+/** An engine that was named by the user. */
 export interface EngineClaim {
   readonly source: string
   readonly host: string

@@ -55,7 +55,7 @@ export async function searchEngine(search: EngineSearch): Promise<Engine | reado
   const places = await listEnginePlaces(search)
   const decided = new AbortController()
   const attempts = places.map((place) => tryPlace(place, decided.signal))
-  // An attempt that nobody waits for any more may still fail.
+  // An attempt that is not awaited any more may still fail.
   void Promise.allSettled(attempts)
   try {
     return await firstEngine(attempts)

@@ -41,7 +41,7 @@ export async function attachService(
   for (const { Id, Labels, State } of containers) {
     // What was made from an image that has its name no longer is something else; so is what never ran.
     if (image && Labels[IMAGE_LABEL] === image.Id && (State === 'running' || State === 'paused')) {
-      // One that cannot be talked to is nobody's concern here.
+      // A container that does not answer is left alone.
       const attached = await attachTo(api, Id, { ...options, definition, image }).catch(() => undefined)
       if (attached) {
         return attached
@@ -67,7 +67,7 @@ async function attachTo(
     return undefined
   }
   if (details.State.Paused) {
-    // Or nobody could be asked whether another run has it.
+    // Or it did not answer whether another run has it.
     await api.unpause(id, signal)
   }
   const { Labels } = details.Config

@@ -20,7 +20,7 @@ export interface AttachedServiceOptions extends Welcome {
   readonly entrypoint: readonly string[]
 }
 
-/** Nobody has watched for it. */
+/** No event was watched for it. */
 const ENDED: ServerEnding = { running: false, exitCode: undefined, outOfMemory: false }
 
 /** A container that an earlier run has left up, and that is this run's now. */

@@ -11,7 +11,7 @@ export const RUN_LABEL = 'vitest-infra.run'
 export const SPEC_LABEL = 'vitest-infra.kept.spec'
 /** The image that the service was asked to be; the container's own may be a snapshot of it. */
 export const IMAGE_LABEL = 'vitest-infra.kept.image'
-/** How long they stay when nobody uses them, in milliseconds. */
+/** Idle timeout, in milliseconds. */
 export const KEEP_LABEL = 'vitest-infra.kept.for'
 /** Where their ports are reached. */
 export const HOST_LABEL = 'vitest-infra.kept.host'
