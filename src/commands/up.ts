@@ -16,7 +16,7 @@ export interface UpOptions {
   /** How long the stack stays up unused. */
   readonly ttl: string
   readonly report: Report
-  /** Called with a function that stops what is starting, and with nothing once that is not needed any more. */
+  /** Called with a function that stops what is starting; returns one to call when the start is over. */
   readonly whileStarting: (stop: () => Promise<void>) => () => void
 }
 

@@ -264,7 +264,7 @@ function resolveSnapshot(lookup: VariableLookup): boolean {
   return text === 'on'
 }
 
-/** The next run finds another machine, so `keepAlive` is ignored there. */
+/** In CI the next run finds another machine, so the option `keepAlive` is ignored there. */
 function resolveKeepAliveMs({ keepAlive }: InfraOptions, lookup: VariableLookup): number | undefined {
   const givenMs = keepAlive === undefined || keepAlive === false ? undefined : parseDurationMs(keepAlive, 'keepAlive')
   if (keepAlive !== undefined && !isContinuousIntegration(lookup)) {
