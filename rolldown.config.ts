@@ -9,7 +9,7 @@ const ENTRIES = [
   'migrations/migrate-with-kysely',
   'plugin',
   'providers/docker/container/start-guard-process',
-  'providers/embedded/keeper-process',
+  'providers/embedded/supervisor-process',
   'setup-file',
   'test',
 ]

@@ -17,7 +17,7 @@ const ONE_VITEST = [
 ].map((name) => `tests/e2e/${name}.test.ts`)
 
 /** They wait for nothing. */
-const QUICK_FAULTS = ['keeper-requests', 'local-processes'].map((name) => `tests/faults/${name}.test.ts`)
+const QUICK_FAULTS = ['supervisor-requests', 'local-processes'].map((name) => `tests/faults/${name}.test.ts`)
 
 const ON_CONSUMERS = { globalSetup: ['tests/e2e/consumers.ts'], testTimeout: 240_000, hookTimeout: 240_000 }
 

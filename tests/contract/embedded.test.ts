@@ -1,4 +1,4 @@
-import { leftOfKeepers } from '../support/left-of-keepers.ts'
+import { leftOfSupervisors } from '../support/left-of-supervisors.ts'
 import { describeProvider } from './provider-contract.ts'
 
-describeProvider({ name: 'embedded', leftovers: () => leftOfKeepers(process.pid) })
+describeProvider({ name: 'embedded', leftovers: () => leftOfSupervisors(process.pid) })

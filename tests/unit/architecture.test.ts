@@ -178,13 +178,13 @@ test('the environment, exit and signals of the process stay in entries', () => {
   // It asks whether processes run, and sends no signal.
   const asking = 'internal/is-running.ts'
   // It is a process of its own, and these are its parts.
-  const keeper = ['keeper-process.ts', 'kept-programs.ts', 'process-children.ts', 'run-folder.ts'].map(
+  const supervisor = ['supervisor-process.ts', 'child-programs.ts', 'process-children.ts', 'run-folder.ts'].map(
     (file) => `providers/embedded/${file}`,
   )
   // So is this.
   const guard = 'providers/docker/container/start-guard-process.ts'
   const uses = sources
-    .filter(({ path }) => ![...entries, ...keeper, guard, asking].includes(path))
+    .filter(({ path }) => ![...entries, ...supervisor, guard, asking].includes(path))
     .flatMap((file) =>
       findGlobalReferences(file, ['process']).filter(({ property }) =>
         property === undefined ? !holders.includes(file.path) : !harmless.includes(property),
@@ -201,7 +201,7 @@ const LET_GO = {
   'leasing/lease-client.ts': 'an idle connection of a worker; held while an answer is awaited',
   'leasing/lease-server.ts': 'idle connections of workers, which hold the run themselves',
   'worker/next-session.ts': 'a session that waits for the next test, and holds the process from then on',
-  'providers/embedded/keeper.ts': 'held while an answer is awaited',
+  'providers/embedded/supervisor.ts': 'held while an answer is awaited',
   'providers/embedded/lifeline.ts': 'a shell that outlives its process on purpose',
   'providers/docker/engine/engine-request.ts': 'once whoever asked has let go of the request',
   'providers/docker/container/lifeline.ts': 'a connection whose end is what it is for',

@@ -1,7 +1,7 @@
 import { chown, mkdir, readFile, stat } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
-import type { Account } from './keeper-protocol.ts'
+import type { Account } from './supervisor-protocol.ts'
 
 /** Users that systems have for what shall have no rights. */
 const UNPRIVILEGED = ['postgres', 'nobody']

@@ -4,7 +4,7 @@ import { findAccount } from './account.ts'
 import { findPostgres, type PostgresPackage } from './find-postgres.ts'
 import { findRedis, type RedisProgram } from './find-redis.ts'
 import { type DataPlace, findDataPlace } from './folders.ts'
-import type { Account } from './keeper-protocol.ts'
+import type { Account } from './supervisor-protocol.ts'
 import { isMissing, type Missing, missingEngine } from './missing.ts'
 
 /** Everything that local servers need of this machine. */

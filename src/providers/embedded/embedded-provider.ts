@@ -3,28 +3,28 @@ import { assertPortFree } from '../port-holder.ts'
 import type { Provider } from '../provider.ts'
 import type { EmbeddedHome } from './embedded-home.ts'
 import { launchService } from './launch-service.ts'
-import { SharedKeeper } from './shared-keeper.ts'
+import { SharedSupervisor } from './shared-supervisor.ts'
 
 /** Obtains services as processes of this machine; `reason` says why, in the line that reports it. */
 export function createEmbeddedProvider(home: EmbeddedHome, reason: string): Provider {
   const { place, childEnvironment, description } = home
-  const keepers = new SharedKeeper(place.folder, childEnvironment)
+  const supervisors = new SharedSupervisor(place.folder, childEnvironment)
   return {
     name: 'embedded',
     description: `Local processes, data ${place.isMemory ? 'in memory' : 'on disk'}: ${description} (${reason})`,
-    // A keeper does it as it starts: only it knows which processes are running.
+    // A supervisor does it as it starts: only it knows which processes are running.
     async sweep() {},
     async start(definition, { signal }) {
       const { name, envPortVar } = definition.service
       if (definition.hostPort !== undefined) {
         await assertPortFree({ host: '127.0.0.1', port: definition.hostPort, service: name, variable: envPortVar })
       }
-      const opening = keepers.acquire()
+      const opening = supervisors.acquire()
       try {
-        const keeper = await opening
-        return await launchService(definition, { keeper, home, signal, onStopped: () => keepers.release() })
+        const supervisor = await opening
+        return await launchService(definition, { supervisor, home, signal, onStopped: () => supervisors.release() })
       } catch (error) {
-        await keepers.release()
+        await supervisors.release()
         signal.throwIfAborted()
         throw error instanceof InfraError ? error : refused(name, error)
       }

@@ -4,16 +4,16 @@ import { unlessLetGo } from '../../internal/abortable.ts'
 import { exitCodeOf } from '../../internal/exit-code.ts'
 import type { Address, SiblingServer } from '../../services/service.ts'
 import type { HealthcheckResult, ServerEnding, ServerStatus, StartedService } from '../provider.ts'
-import type { Keeper, KeptProgram } from './keeper.ts'
-import type { Ending } from './keeper-protocol.ts'
+import type { Supervisor, ChildProgram } from './supervisor.ts'
+import type { Ending } from './supervisor-protocol.ts'
 import { type LocalProgram, readLogTail } from './local-program.ts'
 import type { LocalSibling } from './local-siblings.ts'
 
 export interface EmbeddedServiceOptions {
   readonly name: string
   readonly port: number
-  readonly keeper: Keeper
-  readonly server: KeptProgram
+  readonly supervisor: Supervisor
+  readonly server: ChildProgram
   readonly program: LocalProgram
   readonly siblings: readonly LocalSibling[]
   /** Holds all that it writes. */
@@ -99,7 +99,7 @@ export class EmbeddedService implements StartedService {
     })
     await (letGo ? unlessLetGo(this.#stopping, letGo) : this.#stopping)
     if (letGo?.aborted) {
-      this.#options.keeper.detach()
+      this.#options.supervisor.detach()
     }
   }
 

@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path'
 import { isThere } from '../../internal/is-there.ts'
 import { isReachable } from './account.ts'
 import type { PostgresPackage } from './find-postgres.ts'
-import type { Account } from './keeper-protocol.ts'
+import type { Account } from './supervisor-protocol.ts'
 
 interface Link {
   readonly source: string

@@ -6,7 +6,7 @@ import { giveTo } from './account.ts'
 import type { EmbeddedHome } from './embedded-home.ts'
 import { EmbeddedService } from './embedded-service.ts'
 import { ensureBinaries } from './ensure-binaries.ts'
-import type { Keeper, KeptProgram } from './keeper.ts'
+import type { Supervisor, ChildProgram } from './supervisor.ts'
 import { awaitListening, type LocalProgram, readLogTail } from './local-program.ts'
 import { LocalSibling } from './local-siblings.ts'
 import { describePostgres } from './postgres-program.ts'
@@ -17,7 +17,7 @@ const PORT_IN_USE = /address already in use|could not bind|could not create serv
 const LOG_LINES = 40
 
 export interface LaunchContext {
-  readonly keeper: Keeper
+  readonly supervisor: Supervisor
   readonly home: EmbeddedHome
   readonly signal: AbortSignal
   /** Called once, when nothing of the service is left. */
@@ -35,24 +35,24 @@ interface Launch extends LaunchContext {
 
 interface Running {
   readonly port: number
-  readonly server: KeptProgram
+  readonly server: ChildProgram
 }
 
 /** Starts a service's server as a local process; when it rejects, nothing of it is left. */
 export async function launchService(definition: ServiceDefinition, context: LaunchContext): Promise<EmbeddedService> {
-  const { keeper, home, onStopped } = context
+  const { supervisor, home, onStopped } = context
   const { name } = definition.service
   const program = await describeProgram(definition, context)
-  const folder = await mkdtemp(join(keeper.folder, `${name}-`))
+  const folder = await mkdtemp(join(supervisor.folder, `${name}-`))
   const launch = { ...context, definition, program, folder, data: join(folder, 'data'), log: join(folder, 'log') }
   try {
     await giveTo(folder, program.account)
     const { port, server } = await startServer(launch)
-    const ports = await keeper.reservePorts(siblingPortsOf(definition).length)
+    const ports = await supervisor.reservePorts(siblingPortsOf(definition).length)
     const siblings = ports.map(
       (siblingPort) =>
         new LocalSibling({
-          keeper,
+          supervisor,
           program,
           definition,
           environment: home.childEnvironment,
@@ -62,14 +62,17 @@ export async function launchService(definition: ServiceDefinition, context: Laun
         }),
     )
     const { log, data } = launch
-    return new EmbeddedService({ name, port, keeper, server, program, siblings, folder, data, log, onStopped })
+    return new EmbeddedService({ name, port, supervisor, server, program, siblings, folder, data, log, onStopped })
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw error
   }
 }
 
-async function describeProgram(definition: ServiceDefinition, { keeper, home }: LaunchContext): Promise<LocalProgram> {
+async function describeProgram(
+  definition: ServiceDefinition,
+  { supervisor, home }: LaunchContext,
+): Promise<LocalProgram> {
   const { postgres, redis, account, caches, place, platform, childEnvironment } = home
   const { name } = definition.service
   if (name === 'redis' && redis) {
@@ -77,10 +80,10 @@ async function describeProgram(definition: ServiceDefinition, { keeper, home }: 
   }
   if (name === 'postgres' && postgres) {
     return describePostgres({
-      keeper,
+      supervisor,
       platform,
       origin: postgres.description,
-      binaries: await ensureBinaries(postgres, { account, caches: [...caches, keeper.folder] }),
+      binaries: await ensureBinaries(postgres, { account, caches: [...caches, supervisor.folder] }),
       account,
       cache: caches[0],
       variables: definition.environment,
@@ -119,9 +122,9 @@ async function fill({ program, data, signal }: Launch): Promise<'new' | 'kept'> 
 
 /** A port that was free a moment ago may be taken by now. */
 async function startOnPort(launch: Launch): Promise<Running> {
-  const { definition, keeper, log } = launch
+  const { definition, supervisor, log } = launch
   for (let attempt = 1; ; attempt += 1) {
-    const port = definition.hostPort ?? (await keeper.reservePorts(1))[0] ?? 0
+    const port = definition.hostPort ?? (await supervisor.reservePorts(1))[0] ?? 0
     const server = await startOnce(launch, port)
     const isOver = definition.hostPort !== undefined || attempt === PORT_ATTEMPTS
     if (server.ending === undefined || isOver || !PORT_IN_USE.test(await readLogTail(log, LOG_LINES))) {
@@ -131,11 +134,11 @@ async function startOnPort(launch: Launch): Promise<Running> {
   }
 }
 
-async function startOnce(launch: Launch, port: number): Promise<KeptProgram> {
-  const { keeper, program, definition, home, folder, data, log, signal } = launch
+async function startOnce(launch: Launch, port: number): Promise<ChildProgram> {
+  const { supervisor, program, definition, home, folder, data, log, signal } = launch
   const { file, account, endSignal } = program
   const [, ...words] = definition.command
-  const server = await keeper.start({
+  const server = await supervisor.start({
     file,
     args: program.arguments(words, { folder: data, port }),
     environment: home.childEnvironment,

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 
-/** A program that a keeper has started, and what ends it. */
+/** A program that a supervisor has started, and what ends it. */
 export interface HeldProgram {
   readonly pid: number
   readonly endSignal: NodeJS.Signals
@@ -30,9 +30,9 @@ rm -rf -- "$1"
 `
 
 /**
- * Ends what a keeper has started when the keeper is gone, however it went: a shell that holds the other end of a pipe,
+ * Ends what a supervisor has started when the supervisor is gone, however it went: a shell that holds the other end of a pipe,
  * and that neither `killall node` nor whatever else is aimed at Node meets. Windows has no shell for it, nor have images
- * without one; there the servers of a keeper that was killed stay.
+ * without one; there the servers of a supervisor that was killed stay.
  */
 export class Lifeline {
   readonly #shell: ChildProcess | undefined
@@ -41,7 +41,7 @@ export class Lifeline {
   constructor(folder: string) {
     if (process.platform !== 'win32') {
       this.#shell = spawn('/bin/sh', ['-c', HOLD, 'vitest-infra-lifeline', folder], {
-        // A group of its own: what ends the keeper's does not reach it.
+        // A group of its own: what ends the supervisor's does not reach it.
         detached: true,
         stdio: ['pipe', 'ignore', 'ignore'],
       })

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { canConnect } from '../../internal/can-connect.ts'
-import type { KeptProgram } from './keeper.ts'
-import type { Account } from './keeper-protocol.ts'
+import type { ChildProgram } from './supervisor.ts'
+import type { Account } from './supervisor-protocol.ts'
 
 const POLL_MS = 5
 const LISTEN_LIMIT_MS = 10_000
@@ -30,7 +30,7 @@ export interface LocalProgram {
 
 /** Resolves when it listens, when it has ended, when `isWanted` says no, or when it has taken too long for a start. */
 export async function awaitListening(
-  program: KeptProgram,
+  program: ChildProgram,
   port: number,
   isWanted: () => boolean,
 ): Promise<'listening' | 'ended' | 'silent'> {

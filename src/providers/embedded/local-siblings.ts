@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServiceDefinition, SiblingAction, SiblingServer } from '../../services/service.ts'
 import { createOwned } from './account.ts'
 import { copyFolder } from './copy-folder.ts'
-import type { Keeper, KeptProgram } from './keeper.ts'
+import type { Supervisor, ChildProgram } from './supervisor.ts'
 import { awaitListening, type LocalProgram, readLogTail } from './local-program.ts'
 
 const LOG_LINES = 5
@@ -12,7 +12,7 @@ const LOG_LINES = 5
 const STOP_PATIENCE_MS = 3_000
 
 export interface LocalSiblingOptions {
-  readonly keeper: Keeper
+  readonly supervisor: Supervisor
   readonly program: LocalProgram
   readonly definition: ServiceDefinition
   readonly environment: Readonly<Record<string, string>>
@@ -29,7 +29,7 @@ export class LocalSibling implements SiblingServer {
   readonly #options: LocalSiblingOptions
   readonly #data: string
   readonly #log: string
-  #running: KeptProgram | undefined
+  #running: ChildProgram | undefined
   #words: readonly string[] = []
   #last: Promise<void> = Promise.resolve()
   #closed = false
@@ -100,23 +100,23 @@ export class LocalSibling implements SiblingServer {
   }
 
   async #renewData(): Promise<void> {
-    const { keeper, program, base, environment, folder } = this.#options
+    const { supervisor, program, base, environment, folder } = this.#options
     await rm(this.#data, { recursive: true, force: true })
     if (base === undefined) {
       await createOwned(this.#data, program.account)
     } else {
-      await copyFolder(base, this.#data, { keeper, environment, folder, log: this.#log })
+      await copyFolder(base, this.#data, { supervisor, environment, folder, log: this.#log })
     }
   }
 
   async #start(): Promise<void> {
-    const { keeper, program, definition, environment, port } = this.#options
+    const { supervisor, program, definition, environment, port } = this.#options
     if (this.#closed) {
       throw new Error('the run is ending')
     }
     const [, ...words] = definition.siblings?.command(String(port), this.#data) ?? []
     const { file, account, endSignal } = program
-    this.#running = await keeper.start({
+    this.#running = await supervisor.start({
       file,
       args: program.siblingArguments([...words, ...this.#words]),
       environment,

@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path'
 import { digest } from '../../internal/digest.ts'
 import { createOwned, giveTo } from './account.ts'
 import { copyFolder } from './copy-folder.ts'
-import type { Keeper } from './keeper.ts'
-import type { Account } from './keeper-protocol.ts'
+import type { Supervisor } from './supervisor.ts'
+import type { Account } from './supervisor-protocol.ts'
 import { runToEnd, type ProgramPlace } from './run-to-end.ts'
 import { isThere } from '../../internal/is-there.ts'
 
@@ -20,7 +20,7 @@ const LOCALE = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '-
 const CHOOSES_LOCALE = /^(?:--(?:encoding|locale|lc-|no-locale|icu|builtin)|-E)/
 
 export interface PostgresDataOptions {
-  readonly keeper: Keeper
+  readonly supervisor: Supervisor
   readonly platform: NodeJS.Platform
   /** Name and version of what the binaries come from. */
   readonly origin: string
@@ -142,8 +142,8 @@ export class PostgresData {
   }
 
   #place(folder: string): ProgramPlace {
-    const { keeper, environment } = this.#options
-    return { keeper, environment, folder: dirname(folder), log: `${folder}.log` }
+    const { supervisor, environment } = this.#options
+    return { supervisor, environment, folder: dirname(folder), log: `${folder}.log` }
   }
 }
 

@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises'
 import { createOwned, isReachable } from './account.ts'
-import type { Account } from './keeper-protocol.ts'
+import type { Account } from './supervisor-protocol.ts'
 import type { LocalProgram } from './local-program.ts'
 
 /** Redis as a local process, on the loopback alone. */

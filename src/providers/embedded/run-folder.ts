@@ -10,7 +10,7 @@ const UNKNOWN = '0'
 
 /**
  * Makes a folder for the data of one run, named after this process, and removes those of processes that are gone: when
- * a machine ends a run and its keeper together, nobody is left to do it.
+ * a machine ends a run and its supervisor together, nobody is left to do it.
  */
 export async function createRunFolder(parent: string): Promise<string> {
   const space = await processSpace()

@@ -1,12 +1,12 @@
 import { basename } from 'node:path'
-import type { Keeper } from './keeper.ts'
-import type { Account } from './keeper-protocol.ts'
+import type { Supervisor } from './supervisor.ts'
+import type { Account } from './supervisor-protocol.ts'
 import { readLogTail } from './local-program.ts'
 
 const LOG_LINES = 20
 
 export interface ProgramPlace {
-  readonly keeper: Keeper
+  readonly supervisor: Supervisor
   readonly environment: Readonly<Record<string, string>>
   readonly folder: string
   readonly log: string
@@ -17,8 +17,8 @@ export interface ProgramPlace {
 
 /** Runs a program to its end; rejects with what it printed unless it ends well. */
 export async function runToEnd(file: string, args: readonly string[], place: ProgramPlace): Promise<void> {
-  const { keeper, environment, folder, log, account, input } = place
-  const program = await keeper.start({
+  const { supervisor, environment, folder, log, account, input } = place
+  const program = await supervisor.start({
     file,
     args,
     environment,

@@ -2,7 +2,7 @@ import { readlink, readdir } from 'node:fs/promises'
 import { expect } from 'vitest'
 import { containersOf, engine } from '../../e2e/support/containers.ts'
 import type { VitestRun } from '../../e2e/support/run-vitest.ts'
-import { leftOfKeepers } from '../../support/left-of-keepers.ts'
+import { leftOfSupervisors } from '../../support/left-of-supervisors.ts'
 
 const PATIENCE = { timeout: 15_000, interval: 100 }
 
@@ -20,7 +20,7 @@ async function leftOfRun({ project, pid, folder }: VitestRun, volumes: readonly 
     ...networks.map(({ Name }) => `network ${Name}`),
     ...Volumes.filter(({ Name }) => volumes.includes(Name)).map(({ Name }) => `volume ${Name}`),
     ...(await processesIn(folder)),
-    ...(await leftOfKeepers(pid)),
+    ...(await leftOfSupervisors(pid)),
   ]
 }
 

@@ -6,9 +6,9 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { findAccount } from '../../../src/providers/embedded/account.ts'
 import { ensureBinaries } from '../../../src/providers/embedded/ensure-binaries.ts'
 import { findPostgres, type PostgresPackage } from '../../../src/providers/embedded/find-postgres.ts'
-import type { Account } from '../../../src/providers/embedded/keeper-protocol.ts'
+import type { Account } from '../../../src/providers/embedded/supervisor-protocol.ts'
 import { withPostgres } from '../../../src/services/postgres.ts'
-import { listProcesses } from '../../support/left-of-keepers.ts'
+import { listProcesses } from '../../support/left-of-supervisors.ts'
 import { EmbeddedProcess } from '../../support/start-embedded-process.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
@@ -57,11 +57,13 @@ function versionOf(binaries: string, account: Account | undefined): string {
   return `${stdout}${stderr}`.trim()
 }
 
-/** The user of each server below a process: of what runs in the keeper's folder, as the shell that waits does not. */
+/** The user of each server below a process: of what runs in the supervisor's folder, as the shell that waits does not. */
 async function usersBelow(pid: number): Promise<readonly string[]> {
   const all = await listProcesses()
-  const keeper = all.find(({ parent }) => parent === pid)
-  const servers = all.filter(({ parent, folder }) => parent === keeper?.pid && folder.includes(`-${keeper.pid}-`))
+  const supervisor = all.find(({ parent }) => parent === pid)
+  const servers = all.filter(
+    ({ parent, folder }) => parent === supervisor?.pid && folder.includes(`-${supervisor.pid}-`),
+  )
   const states = await Promise.all(servers.map((server) => readFile(`/proc/${server.pid}/status`, 'utf8')))
   return [...new Set(states.map((state) => /^Uid:\t(\d+)/m.exec(state)?.[1] ?? ''))]
 }

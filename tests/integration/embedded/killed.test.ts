@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import { withPostgres } from '../../../src/services/postgres.ts'
-import { leftOfKeepers, listProcesses, type MachineProcess } from '../../support/left-of-keepers.ts'
+import { leftOfSupervisors, listProcesses, type MachineProcess } from '../../support/left-of-supervisors.ts'
 import { EmbeddedProcess } from '../../support/start-embedded-process.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
@@ -32,13 +32,13 @@ test('a run that is killed leaves neither a process nor a file, whatever its ser
   const { postgres } = await run.up()
   const sleeping = withPostgres(postgres, (client) => client.query('SELECT pg_sleep(60)')).catch(() => {})
   const pids = (await descendants(run.pid)).map(({ pid }) => pid)
-  // The keeper, PostgreSQL with its own processes, Redis and one for each lease.
+  // The supervisor, PostgreSQL with its own processes, Redis and one for each lease.
   expect(pids.length).toBeGreaterThan(6)
   run.child.kill('SIGKILL')
   await once(run.child, 'exit')
   await sleeping
   await expect.poll(() => stillThere(pids), PATIENCE).toEqual([])
-  await expect.poll(() => leftOfKeepers(run.pid), PATIENCE).toEqual([])
+  await expect.poll(() => leftOfSupervisors(run.pid), PATIENCE).toEqual([])
 })
 
 test.for([0, 30, 80, 150, 300, 600])('a run that is killed %d ms after its start leaves nothing', async (delayMs) => {
@@ -50,29 +50,29 @@ test.for([0, 30, 80, 150, 300, 600])('a run that is killed %d ms after its start
   run.child.kill('SIGKILL')
   await once(run.child, 'exit')
   await expect.poll(() => stillThere(pids), PATIENCE).toEqual([])
-  await expect.poll(() => leftOfKeepers(run.pid), PATIENCE).toEqual([])
+  await expect.poll(() => leftOfSupervisors(run.pid), PATIENCE).toEqual([])
   await expect.poll(() => sharedMemory(before), PATIENCE).toEqual([])
 })
 
-test('a keeper that is told to end takes the servers along', async () => {
+test('a supervisor that is told to end takes the servers along', async () => {
   const run = new EmbeddedProcess()
   await run.up()
   const processes = await descendants(run.pid)
-  const keeper = processes.find(({ command }) => command.includes('keeper-process'))
-  process.kill(keeper?.pid ?? Number.NaN, 'SIGTERM')
+  const supervisor = processes.find(({ command }) => command.includes('supervisor-process'))
+  process.kill(supervisor?.pid ?? Number.NaN, 'SIGTERM')
   await expect.poll(() => stillThere(processes.map(({ pid }) => pid)), PATIENCE).toEqual([])
 })
 
 test.for([
-  { what: 'their keeper' },
+  { what: 'their supervisor' },
   // As killall does it to all that is Node's.
-  { what: 'their keeper with its run', isRunKilled: true },
-  { what: 'the keeper of frozen ones', isFrozen: true },
+  { what: 'their supervisor with its run', isRunKilled: true },
+  { what: 'the supervisor of frozen ones', isFrozen: true },
 ])('servers end and their files go when $what is killed', async ({ isRunKilled, isFrozen }) => {
   const run = new EmbeddedProcess()
   await run.up()
-  const [keeper, ...others] = await descendants(run.pid)
-  const servers = others.filter(({ folder }) => folder.includes(`-${keeper?.pid}-`))
+  const [supervisor, ...others] = await descendants(run.pid)
+  const servers = others.filter(({ folder }) => folder.includes(`-${supervisor?.pid}-`))
   expect(servers.length).toBeGreaterThan(4)
   if (isFrozen) {
     servers.forEach(({ pid }) => process.kill(pid, 'SIGSTOP'))
@@ -80,25 +80,25 @@ test.for([
   if (isRunKilled) {
     run.child.kill('SIGKILL')
   }
-  process.kill(keeper?.pid ?? Number.NaN, 'SIGKILL')
+  process.kill(supervisor?.pid ?? Number.NaN, 'SIGKILL')
   await expect.poll(() => stillThere(others.map(({ pid }) => pid)), PATIENCE).toEqual([])
-  await expect.poll(() => leftOfKeepers(run.pid), PATIENCE).toEqual([])
+  await expect.poll(() => leftOfSupervisors(run.pid), PATIENCE).toEqual([])
 })
 
-test('the files of a keeper that was killed with all that it started are removed by the next run', async () => {
+test('the files of a supervisor that was killed with all that it started are removed by the next run', async () => {
   const run = new EmbeddedProcess({ options: { services: ['redis'] } })
   await run.up()
-  const [keeper] = await descendants(run.pid)
-  process.kill(keeper?.pid ?? Number.NaN, 'SIGSTOP')
+  const [supervisor] = await descendants(run.pid)
+  process.kill(supervisor?.pid ?? Number.NaN, 'SIGSTOP')
   // One that it was just starting is seen a moment later; what it cannot clear away any more has no command.
   const endServers = async () => {
-    const servers = (await descendants(keeper?.pid ?? Number.NaN)).filter(({ command }) => command !== '')
+    const servers = (await descendants(supervisor?.pid ?? Number.NaN)).filter(({ command }) => command !== '')
     servers.forEach(({ pid }) => process.kill(pid, 'SIGKILL'))
     return servers
   }
   await expect.poll(endServers, PATIENCE).toEqual([])
-  process.kill(keeper?.pid ?? Number.NaN, 'SIGKILL')
-  const left = async () => (await leftOfKeepers(run.pid)).filter((name) => name.includes(`-${keeper?.pid}-`))
+  process.kill(supervisor?.pid ?? Number.NaN, 'SIGKILL')
+  const left = async () => (await leftOfSupervisors(run.pid)).filter((name) => name.includes(`-${supervisor?.pid}-`))
   await expect.poll(left, PATIENCE).toHaveLength(1)
   const next = new EmbeddedProcess({ options: { services: ['redis'] } })
   await next.up()
@@ -111,5 +111,5 @@ test('a run that ends as it should leaves nothing, not even in shared memory', a
   await run.up()
   expect(await sharedMemory(before)).toEqual([])
   await run.end()
-  expect(await leftOfKeepers(run.pid)).toEqual([])
+  expect(await leftOfSupervisors(run.pid)).toEqual([])
 })

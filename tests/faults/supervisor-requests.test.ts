@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, inject, test } from 'vitest'
 import type { InfraOptions } from '../../src/spec/infra-options.ts'
 import type { ArmedFault, RequestName } from '../e2e/support/engine-faults.ts'
-import { installFaultyKeeper, keeperRequests } from '../e2e/support/keeper-faults.ts'
+import { installFaultySupervisor, supervisorRequests } from '../e2e/support/supervisor-faults.ts'
 import { type EndedRun, VitestRun } from '../e2e/support/run-vitest.ts'
 import { mistakeOf, tryRequests } from './support/request-table.ts'
 
@@ -21,11 +21,11 @@ async function runOnce(options: InfraOptions, fault?: ArmedFault): Promise<Outco
   const folder = join(consumer.folder, `${PROJECT}-local-${(folders += 1)}`)
   await cp(join(consumer.folder, PROJECT), folder, { recursive: true })
   await mkdir(join(folder, 'tmp'))
-  await installFaultyKeeper(folder, fault)
+  await installFaultySupervisor(folder, fault)
   const env = { VITEST_INFRA_PROVIDER: 'embedded', OPTIONS: JSON.stringify(options) }
   const run = new VitestRun(folder, { consumer, env }, [])
   try {
-    return { run: await run.ended, requests: await keeperRequests(folder) }
+    return { run: await run.ended, requests: await supervisorRequests(folder) }
   } finally {
     await run.kill()
     await rm(folder, { recursive: true, force: true })

@@ -11,16 +11,18 @@ export interface MachineProcess {
   readonly folder: string
 }
 
-/** What keepers have left that have ended, and those that a process has started and that have not. */
-export async function leftOfKeepers(owner: number): Promise<readonly string[]> {
+/** What supervisors have left that have ended, and those that a process has started and that have not. */
+export async function leftOfSupervisors(owner: number): Promise<readonly string[]> {
   const processes = await listProcesses()
   const folders = (await Promise.all(['/dev/shm', tmpdir()].map((path) => readdir(path)))).flat()
   const isLeft = (path: string) => {
-    const keeper = Number(RUN_FOLDER.exec(path)?.[1])
-    return Boolean(keeper) && !processes.some(({ pid }) => pid === keeper)
+    const supervisor = Number(RUN_FOLDER.exec(path)?.[1])
+    return Boolean(supervisor) && !processes.some(({ pid }) => pid === supervisor)
   }
   return [
-    ...processes.filter(({ parent, command }) => parent === owner && command.includes('keeper-process')).map(describe),
+    ...processes
+      .filter(({ parent, command }) => parent === owner && command.includes('supervisor-process'))
+      .map(describe),
     ...processes.filter(({ folder }) => isLeft(folder)).map(describe),
     ...folders.filter(isLeft),
   ]

@@ -26,14 +26,14 @@ export interface Ending {
   readonly signal: NodeJS.Signals | null
 }
 
-export type KeeperRequest =
+export type SupervisorRequest =
   | { readonly verb: 'reserve'; readonly count: number }
   | { readonly verb: 'start'; readonly program: Program }
   | { readonly verb: 'interrupt' | 'freeze' | 'thaw'; readonly pid: number }
   | { readonly verb: 'end'; readonly pid: number }
 
-/** An event of a keeper, or its answer to the request of that number. */
-export type KeeperMessage =
+/** An event of a supervisor, or its answer to the request of that number. */
+export type SupervisorMessage =
   | { readonly type: 'ready'; readonly folder: string }
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown }

@@ -2,9 +2,9 @@ import { cp, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ArmedFault, DELAY_MS, type RequestName } from './engine-faults.ts'
 
-const KEEPER = 'node_modules/vitest-infra/dist/providers/embedded/keeper-process'
+const SUPERVISOR = 'node_modules/vitest-infra/dist/providers/embedded/supervisor-process'
 /** Where the process that starts local servers notes what it was asked. */
-const NOTES = 'keeper-requests'
+const NOTES = 'supervisor-requests'
 
 /**
  * Stands before the module of the process that starts local servers. What that process is asked and what it says at its
@@ -62,22 +62,22 @@ process.send = (message, ...rest) => {
 `
 
 /** Gives a project a package of its own whose local servers are started by a process that something can be done to. */
-export async function installFaultyKeeper(folder: string, armed?: ArmedFault): Promise<void> {
+export async function installFaultySupervisor(folder: string, armed?: ArmedFault): Promise<void> {
   await cp(join(folder, '../node_modules/vitest-infra'), join(folder, 'node_modules/vitest-infra'), { recursive: true })
   const configuration = JSON.stringify({ armed, notes: join(folder, NOTES), delayMs: DELAY_MS })
-  await rename(join(folder, `${KEEPER}.js`), join(folder, `${KEEPER}-itself.js`))
+  await rename(join(folder, `${SUPERVISOR}.js`), join(folder, `${SUPERVISOR}-itself.js`))
   await writeFile(
-    join(folder, `${KEEPER}-prelude.js`),
+    join(folder, `${SUPERVISOR}-prelude.js`),
     `const { armed, notes, delayMs } = ${configuration}\n${PRELUDE}`,
   )
   await writeFile(
-    join(folder, `${KEEPER}.js`),
-    "import './keeper-process-prelude.js'\nawait import('./keeper-process-itself.js')\n",
+    join(folder, `${SUPERVISOR}.js`),
+    "import './supervisor-process-prelude.js'\nawait import('./supervisor-process-itself.js')\n",
   )
 }
 
 /** What the process that starts local servers was asked in a project's last run. */
-export async function keeperRequests(folder: string): Promise<readonly RequestName[]> {
+export async function supervisorRequests(folder: string): Promise<readonly RequestName[]> {
   const notes = await readFile(join(folder, NOTES), 'utf8')
   return notes
     .trimEnd()

@@ -1,22 +1,22 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type FileHandle, open } from 'node:fs/promises'
-import type { Ending, Program } from './keeper-protocol.ts'
+import type { Ending, Program } from './supervisor-protocol.ts'
 import type { Lifeline } from './lifeline.ts'
 import { childrenOf, signalEach } from './process-children.ts'
 
 /** Time after which a program that was asked to end is ended. */
 const PATIENCE_MS = 1_000
 
-interface KeptProgram {
+interface ChildProgram {
   readonly child: ChildProcess
   readonly endSignal: NodeJS.Signals
   readonly ended: Promise<unknown>
 }
 
-/** The programs that a keeper has started and that run. */
-export class KeptPrograms {
-  readonly #running = new Map<number, KeptProgram>()
+/** The programs that a supervisor has started and that run. */
+export class ChildPrograms {
+  readonly #running = new Map<number, ChildProgram>()
   readonly #lifeline: Lifeline
   readonly #onEnded: (ended: Ending & { readonly pid: number }) => void
   #closed = false

@@ -1,14 +1,14 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { forkBeside } from '../fork-beside.ts'
-import type { Ending, KeeperMessage, KeeperRequest, Program } from './keeper-protocol.ts'
+import type { Ending, SupervisorMessage, SupervisorRequest, Program } from './supervisor-protocol.ts'
 
-const ENTRY = 'providers/embedded/keeper-process'
+const ENTRY = 'providers/embedded/supervisor-process'
 
 const GONE: Ending = { code: null, signal: null }
 
-/** A program that a keeper has started. */
-export interface KeptProgram {
+/** A program that a supervisor has started. */
+export interface ChildProgram {
   readonly pid: number
   /** Undefined while it runs. */
   readonly ending: Ending | undefined
@@ -28,7 +28,7 @@ export interface KeptProgram {
 /**
  * Starts programs in a separate process, which ends them and removes its folder when this process exits.
  */
-export class Keeper {
+export class Supervisor {
   /** A folder of its own, which goes with it. */
   readonly folder: string
   readonly #process: ChildProcess
@@ -41,29 +41,29 @@ export class Keeper {
   private constructor(child: ChildProcess, folder: string) {
     this.#process = child
     this.folder = folder
-    child.on('error', () => {}).on('message', (message: KeeperMessage) => this.#hear(message))
+    child.on('error', () => {}).on('message', (message: SupervisorMessage) => this.#hear(message))
     child.once('disconnect', () => this.#giveUp())
     child.unref()
     child.channel?.unref()
   }
 
   /** @param parent the folder in which it makes its own */
-  static async open(parent: string, environment: Readonly<Record<string, string>>): Promise<Keeper> {
+  static async open(parent: string, environment: Readonly<Record<string, string>>): Promise<Supervisor> {
     const child = forkBeside(ENTRY, [parent], { environment })
-    const [message] = (await Promise.race([once(child, 'message'), failed(child)])) as [KeeperMessage]
+    const [message] = (await Promise.race([once(child, 'message'), failed(child)])) as [SupervisorMessage]
     if (message.type !== 'ready') {
       child.disconnect()
-      throw new Error(message.type === 'failed' ? message.message : 'its keeper says what nobody expects')
+      throw new Error(message.type === 'failed' ? message.message : 'its supervisor says what nobody expects')
     }
-    return new Keeper(child, message.folder)
+    return new Supervisor(child, message.folder)
   }
 
-  /** Ports of 127.0.0.1 that no other keeper takes while this one is there. */
+  /** Ports of 127.0.0.1 that no other supervisor takes while this one is there. */
   async reservePorts(count: number): Promise<readonly number[]> {
     return count === 0 ? [] : ((await this.#ask({ verb: 'reserve', count })) as readonly number[])
   }
 
-  async start(program: Program): Promise<KeptProgram> {
+  async start(program: Program): Promise<ChildProgram> {
     const pid = (await this.#ask({ verb: 'start', program })) as number
     const { promise: ended } = this.#endingOf(pid)
     let ending: Ending | undefined
@@ -106,7 +106,7 @@ export class Keeper {
     this.#process.channel?.unref()
   }
 
-  async #ask(request: KeeperRequest): Promise<unknown> {
+  async #ask(request: SupervisorRequest): Promise<unknown> {
     const answer = Promise.withResolvers<unknown>()
     const id = (this.#requests += 1)
     this.#asked.set(id, answer)
@@ -118,7 +118,7 @@ export class Keeper {
     return this.#waitFor(answer.promise)
   }
 
-  #hear(message: KeeperMessage): void {
+  #hear(message: SupervisorMessage): void {
     switch (message.type) {
       case 'answer':
         this.#asked.get(message.id)?.resolve(message.value)

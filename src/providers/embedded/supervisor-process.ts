@@ -1,9 +1,9 @@
-// A process of its own, which starts the servers and ends them when whoever asked for them is gone: the connection to it
-// ends with that process, however it ended. Arguments: the folder in which to make one for this run.
+// A separate process that starts the servers, and ends them when the process that has forked it exits: their connection
+// closes then, whatever the reason. Argument: the folder in which to create this run's folder.
 import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { KeeperMessage, KeeperRequest } from './keeper-protocol.ts'
-import { KeptPrograms } from './kept-programs.ts'
+import type { SupervisorMessage, SupervisorRequest } from './supervisor-protocol.ts'
+import { ChildPrograms } from './child-programs.ts'
 import { Lifeline } from './lifeline.ts'
 import { PortReservations } from './port-reservations.ts'
 import { createRunFolder } from './run-folder.ts'
@@ -17,7 +17,7 @@ const reservations = new PortReservations()
 const opening = openFolder(process.argv[2] ?? '')
 let ending: Promise<void> | undefined
 
-process.on('message', ({ id, request }: { id: number; request: KeeperRequest }) => {
+process.on('message', ({ id, request }: { id: number; request: SupervisorRequest }) => {
   serve(request).then(
     (value) => say({ type: 'answer', id, value }),
     (error: Error) => say({ type: 'refusal', id, message: error.message }),
@@ -37,10 +37,10 @@ try {
 
 async function openFolder(parent: string) {
   const folder = await createRunFolder(parent)
-  return { folder, programs: new KeptPrograms(new Lifeline(folder), (ended) => say({ type: 'ended', ...ended })) }
+  return { folder, programs: new ChildPrograms(new Lifeline(folder), (ended) => say({ type: 'ended', ...ended })) }
 }
 
-async function serve(request: KeeperRequest): Promise<unknown> {
+async function serve(request: SupervisorRequest): Promise<unknown> {
   const { programs } = await opening
   switch (request.verb) {
     case 'reserve':
@@ -84,7 +84,7 @@ async function removeFolder(folder: string): Promise<void> {
   }
 }
 
-function say(message: KeeperMessage): void {
+function say(message: SupervisorMessage): void {
   if (process.connected) {
     process.send?.(message, () => {})
   }
