@@ -1,11 +1,11 @@
 import { InfraError } from '../errors.ts'
-import { findKeptServices, type KeptService, type KeptServices } from '../providers/kept-services.ts'
+import { findRunningServices, type RunningService, type RunningServices } from '../providers/running-services.ts'
 import { readProject } from '../read-project.ts'
 import { type ResolvedSpec, servicesOf } from '../spec/resolve-spec.ts'
 import type { Host } from './command.ts'
 
 /** The stack of a project that is up, and what the project says of it. */
-export interface FoundStack extends KeptServices {
+export interface FoundStack extends RunningServices {
   readonly spec: ResolvedSpec
 }
 
@@ -18,7 +18,7 @@ export interface FoundStack extends KeptServices {
 export async function findStack({ environment, directory }: Host, only?: string): Promise<FoundStack> {
   const spec = await readProject({ directory, environment })
   assertStaysUp(spec)
-  const kept = await findKeptServices(environment, spec.root)
+  const running = await findRunningServices(environment, spec.root)
   const names = servicesOf(spec).map(({ service }) => service.name)
   if (only !== undefined && !names.includes(only)) {
     throw new InfraError('INFRA_NOT_UP', {
@@ -27,8 +27,8 @@ export async function findStack({ environment, directory }: Host, only?: string)
       service: only,
     })
   }
-  const services = (only === undefined ? names : [only]).map((name) => findService(kept, name))
-  return { spec, api: kept.api, services }
+  const services = (only === undefined ? names : [only]).map((name) => findService(running, name))
+  return { spec, api: running.api, services }
 }
 
 /** Why a provider leaves nothing up. */
@@ -48,7 +48,7 @@ function assertStaysUp({ provider }: ResolvedSpec): void {
 }
 
 /** @throws InfraError `INFRA_NOT_UP` where it is not up */
-export function findService({ services }: Pick<KeptServices, 'services'>, name: string): KeptService {
+export function findService({ services }: Pick<RunningServices, 'services'>, name: string): RunningService {
   const found = services.find((service) => service.name === name)
   if (!found) {
     throw new InfraError('INFRA_NOT_UP', {

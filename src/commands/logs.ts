@@ -1,7 +1,7 @@
 import { finished } from 'node:stream/promises'
 import { redact } from '../internal/redact.ts'
 import { onLines } from '../providers/docker/engine/demultiplex.ts'
-import type { KeptService } from '../providers/kept-services.ts'
+import type { RunningService } from '../providers/running-services.ts'
 import type { Host } from './command.ts'
 import { findStack, type FoundStack } from './find-stack.ts'
 
@@ -16,7 +16,7 @@ export interface LogsOptions {
 export async function logs(host: Host, { service, follow }: LogsOptions): Promise<void> {
   const stack = await findStack(host, service)
   const width = Math.max(...stack.services.map(({ name }) => name.length))
-  const print = ({ name }: KeptService) => {
+  const print = ({ name }: RunningService) => {
     const prefix = service === undefined ? `${name.padEnd(width)} | ` : ''
     const { user, password } = stack.spec.postgres ?? { user: undefined, password: undefined }
     return (line: string) => void host.stdout.write(`${prefix}${redact(line, { user, password })}\n`)
@@ -31,7 +31,11 @@ export async function logs(host: Host, { service, follow }: LogsOptions): Promis
   }
 }
 
-async function followLog({ api }: FoundStack, { details }: KeptService, print: (line: string) => void): Promise<void> {
+async function followLog(
+  { api }: FoundStack,
+  { details }: RunningService,
+  print: (line: string) => void,
+): Promise<void> {
   const log = await api.followLog(details.Id)
   onLines(log, print)
   // A connection that breaks is an error, and not the end of the log.

@@ -3,7 +3,7 @@ import type { ProviderName } from '../environment/infra-facts.ts'
 import { messageOf } from '../errors.ts'
 import { type ServiceState, stateAfter, transition } from '../health/service-state.ts'
 import { withTimeLimit } from '../internal/time-limit.ts'
-import { findKeptServices, type KeptService, type KeptServices } from '../providers/kept-services.ts'
+import { findRunningServices, type RunningService, type RunningServices } from '../providers/running-services.ts'
 import type { ServiceStatus } from '../report/render-status.ts'
 import { defineServices } from '../services/define-services.ts'
 import type { ServiceDefinition } from '../services/service.ts'
@@ -24,8 +24,8 @@ export async function observeServices(
   if (spec.provider === 'external') {
     return Promise.all(defineServices(spec).map((definition) => observeThere(definition, spec)))
   }
-  const kept = await findKeptServices(environment, spec.root)
-  return Promise.all(servicesOf(spec).map(({ service }) => observe(kept, service)))
+  const running = await findRunningServices(environment, spec.root)
+  return Promise.all(servicesOf(spec).map(({ service }) => observe(running, service)))
 }
 
 /** Of an existing server, only whether it answers is known. */
@@ -41,9 +41,9 @@ async function observeThere({ service, probe }: ServiceDefinition, spec: Resolve
   return { service: name, state, address: `${host}:${port}`, provider: 'external', healthchecks: [check] }
 }
 
-async function observe({ api, services }: KeptServices, service: InfraService): Promise<ServiceStatus> {
+async function observe({ api, services }: RunningServices, service: InfraService): Promise<ServiceStatus> {
   const { name, image, defaultPort, state } = service
-  const found = services.find((kept) => kept.name === name)
+  const found = services.find((running) => running.name === name)
   if (!found) {
     return { service: name, state, image, provider: PROVIDER, healthchecks: [] }
   }
@@ -63,7 +63,7 @@ async function observe({ api, services }: KeptServices, service: InfraService): 
   }
 }
 
-async function stateOf(api: KeptServices['api'], service: KeptService): Promise<ServiceState> {
+async function stateOf(api: RunningServices['api'], service: RunningService): Promise<ServiceState> {
   const { State, Config } = service.details
   const retries = Config.Healthcheck?.Retries ?? 1
   if (State.Paused) {
@@ -84,12 +84,12 @@ async function stateOf(api: KeptServices['api'], service: KeptService): Promise<
   })
 }
 
-function checksOf({ details }: KeptService) {
+function checksOf({ details }: RunningService) {
   return details.State.Health?.Log ?? []
 }
 
 /** The question that the container's own healthcheck asks. */
-async function passesCheck(api: KeptServices['api'], { details }: KeptService): Promise<boolean> {
+async function passesCheck(api: RunningServices['api'], { details }: RunningService): Promise<boolean> {
   const [, command] = details.Config.Healthcheck?.Test ?? []
   if (command === undefined) {
     return true

@@ -8,7 +8,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
 import type { Container } from '../../src/providers/docker/engine/dockerode-types.ts'
 import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
-import { RUN_LABEL } from '../../src/providers/docker/reuse/kept-labels.ts'
+import { RUN_LABEL } from '../../src/providers/docker/reuse/reuse-labels.ts'
 import { removeContainer } from '../../src/providers/docker/container/remove-container.ts'
 import { StartGuard } from '../../src/providers/docker/container/start-guard.ts'
 

@@ -1,4 +1,4 @@
-import { removeKept } from '../../../src/providers/remove-kept.ts'
+import { removeRunning } from '../../../src/providers/remove-running.ts'
 import type { InfraOptions } from '../../../src/spec/infra-options.ts'
 import { removeSnapshots } from '../../support/engine.ts'
 import type { StartVariant } from './variant.ts'
@@ -19,7 +19,7 @@ export const leftUp = infra(
   {},
   {
     env: { VITEST_INFRA_KEEP_ALIVE: '10m' },
-    cleanup: async (_session, folder) => void (await removeKept(process.env, folder)),
+    cleanup: async (_session, folder) => void (await removeRunning(process.env, folder)),
   },
 )
 

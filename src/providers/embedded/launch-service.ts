@@ -106,14 +106,14 @@ async function startServer(launch: Launch): Promise<Running> {
   if (running.server.ending === undefined || filled === 'new') {
     return running
   }
-  // What an earlier run kept may be broken; what is wrong otherwise will show again.
-  await program.discardKept()
+  // The cached copy may be broken. Any other cause fails again.
+  await program.discardCached()
   await rm(data, { recursive: true, force: true })
   await fill(launch)
   return startOnPort(launch)
 }
 
-async function fill({ program, data, signal }: Launch): Promise<'new' | 'kept'> {
+async function fill({ program, data, signal }: Launch): Promise<'new' | 'cached'> {
   signal.throwIfAborted()
   const filled = await program.fill(data)
   signal.throwIfAborted()

@@ -17,15 +17,15 @@ export interface LocalProgram {
   arguments(words: readonly string[], place: { readonly folder: string; readonly port: number }): readonly string[]
   /** The same for a sibling, whose words name folder and port already. */
   siblingArguments(words: readonly string[]): readonly string[]
-  /** Fills the folder that its data is in; says whether with a copy that an earlier run kept. */
-  fill(folder: string): Promise<'new' | 'kept'>
+  /** Fills the folder that its data is in; says whether with a cached copy of an earlier run. */
+  fill(folder: string): Promise<'new' | 'cached'>
   /**
    * Fills `base` with what `data` is now, ready to be copied for siblings; the server must be frozen until `onCopied` is
    * called.
    */
   takeBase?(data: string, base: string, onCopied: () => Promise<void>): Promise<void>
-  /** Throws away what earlier runs kept. */
-  discardKept(): Promise<void>
+  /** Removes the cached copy. */
+  discardCached(): Promise<void>
 }
 
 /** Resolves when it listens, when it has ended, when `isWanted` says no, or when it has taken too long for a start. */

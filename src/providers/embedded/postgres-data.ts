@@ -8,7 +8,7 @@ import type { Account } from './supervisor-protocol.ts'
 import { runToEnd, type ProgramPlace } from './run-to-end.ts'
 import { isThere } from '../../internal/is-there.ts'
 
-/** Changes when what is kept has to be made in another way. */
+/** Part of the key: changes when cached data would be made in another way. */
 const FORMAT = 1
 const UNUSED_MS = 30 * 24 * 60 * 60_000
 
@@ -26,7 +26,7 @@ export interface PostgresDataOptions {
   readonly origin: string
   readonly binaries: string
   readonly account: Account | undefined
-  /** Where initialised data directories are kept. */
+  /** The cache of initialised data directories. */
   readonly cache: string
   /** The server's environment, in the words of the image. */
   readonly variables: Readonly<Record<string, string>>
@@ -39,19 +39,19 @@ export interface PostgresDataOptions {
 /** Data directories of one user, password, database and set of initdb's arguments: made once, then copied. */
 export class PostgresData {
   readonly #options: PostgresDataOptions
-  readonly #kept: string
+  readonly #cached: string
 
   constructor(options: PostgresDataOptions) {
     const { origin, account, variables, settings, cache } = options
     const inputs = JSON.stringify([FORMAT, origin, account?.uid ?? '', settings, initdbArguments(variables), variables])
     this.#options = options
-    this.#kept = join(cache, 'postgres', digest(inputs).slice(0, 32))
+    this.#cached = join(cache, 'postgres', digest(inputs).slice(0, 32))
   }
 
-  /** Fills an empty folder; says whether with a copy of what an earlier run kept. */
-  async fill(folder: string): Promise<'new' | 'kept'> {
-    if (await this.#copyKept(folder)) {
-      return 'kept'
+  /** Fills an empty folder; says whether with a cached copy of an earlier run. */
+  async fill(folder: string): Promise<'new' | 'cached'> {
+    if (await this.#copyCached(folder)) {
+      return 'cached'
     }
     await this.#initialise(folder)
     // Without it the next start takes longer, and that is all.
@@ -77,21 +77,21 @@ export class PostgresData {
     )
   }
 
-  async discardKept(): Promise<void> {
-    await rm(this.#kept, { recursive: true, force: true })
+  async discardCached(): Promise<void> {
+    await rm(this.#cached, { recursive: true, force: true })
   }
 
-  async #copyKept(folder: string): Promise<boolean> {
-    if (!(await isThere(this.#kept))) {
+  async #copyCached(folder: string): Promise<boolean> {
+    if (!(await isThere(this.#cached))) {
       return false
     }
     try {
-      await copyFolder(this.#kept, folder, this.#place(folder))
+      await copyFolder(this.#cached, folder, this.#place(folder))
       const now = new Date()
-      await utimes(this.#kept, now, now).catch(() => {})
+      await utimes(this.#cached, now, now).catch(() => {})
       return true
     } catch {
-      await this.discardKept().catch(() => {})
+      await this.discardCached().catch(() => {})
       await rm(folder, { recursive: true, force: true })
       return false
     }
@@ -125,15 +125,15 @@ export class PostgresData {
 
   /** Renamed into its place, so that it is never seen half written; the first of several runs wins. */
   async #keep(folder: string): Promise<void> {
-    const part = `${this.#kept}.${Math.random().toString(36).slice(2)}`
-    await mkdir(dirname(this.#kept), { recursive: true, mode: 0o700 })
+    const part = `${this.#cached}.${Math.random().toString(36).slice(2)}`
+    await mkdir(dirname(this.#cached), { recursive: true, mode: 0o700 })
     try {
       await copyFolder(folder, part, this.#place(folder))
-      await rename(part, this.#kept)
+      await rename(part, this.#cached)
     } finally {
       await rm(part, { recursive: true, force: true })
     }
-    await removeUnused(dirname(this.#kept))
+    await removeUnused(dirname(this.#cached))
   }
 
   #program(name: string): string {

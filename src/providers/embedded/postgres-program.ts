@@ -23,7 +23,7 @@ export function describePostgres(options: PostgresProgramOptions): LocalProgram 
     siblingArguments: (words) => [...first, ...words, ...common],
     fill: (folder) => data.fill(folder),
     takeBase: (folder, base, onCopied) => data.copyLive(folder, base, onCopied),
-    discardKept: () => data.discardKept(),
+    discardCached: () => data.discardCached(),
   }
 }
 

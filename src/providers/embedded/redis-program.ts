@@ -18,6 +18,6 @@ export async function describeRedis(file: string, account: Account | undefined):
       await createOwned(folder, user)
       return 'new'
     },
-    discardKept: async () => {},
+    discardCached: async () => {},
   }
 }

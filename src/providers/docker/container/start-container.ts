@@ -9,9 +9,9 @@ import { DockerService } from './docker-service.ts'
 import { type ContainerSource, type ImageFacts, openSnapshot } from '../snapshot/docker-snapshot.ts'
 import { EngineApi, plainName } from '../engine/engine-api.ts'
 import { type EngineHost, findEngineHost } from '../engine/engine-host.ts'
-import { evictKept } from '../reuse/evict-kept.ts'
+import { evictReusable } from '../reuse/evict-reusable.ts'
 import type { Engine } from '../engine/find-engine.ts'
-import { keptLabels, RUN_LABEL, SERVICE_LABEL } from '../reuse/kept-labels.ts'
+import { reuseLabels, RUN_LABEL, SERVICE_LABEL } from '../reuse/reuse-labels.ts'
 import { ensureImage } from '../image/pull-image.ts'
 import { ownerLabels } from './owner.ts'
 import { isGone, removeContainer } from './remove-container.ts'
@@ -71,7 +71,7 @@ async function startFrom(
   const api = new EngineApi(engine)
   const hold = { run: runId, graceMs: keepAliveMs }
   const [memoryFolder = '/tmp'] = image.volumes
-  const kept = keptLabels(definition, { ...context, image: image.id, host, folder: memoryFolder })
+  const kept = reuseLabels(definition, { ...context, image: image.id, host, folder: memoryFolder })
   const own = kept ? { ...(await labelsOf(definition, { ...context, isOutlived: true })), ...kept } : labels
   const created: { tied?: Tied } = {}
   const onCreated = async (id: string) => {
@@ -131,7 +131,7 @@ async function assertPinnedPortFree(
   }
   // The port may be held by the container of a run that was killed.
   await sweep(engine)
-  await evictKept(hostPort, { engine, root, runId })
+  await evictReusable(hostPort, { engine, root, runId })
   await assertPortFree({
     host,
     port: hostPort,

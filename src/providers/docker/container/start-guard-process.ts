@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EngineApi } from '../engine/engine-api.ts'
-import { RUN_LABEL } from '../reuse/kept-labels.ts'
+import { RUN_LABEL } from '../reuse/reuse-labels.ts'
 import { removeContainer } from './remove-container.ts'
 
 /** A request that was under way when its sender was killed is carried out all the same. */

@@ -7,14 +7,14 @@ import {
   FOLDER_LABEL,
   IMAGE_LABEL,
   KEEP_LABEL,
-  type KeptPlace,
+  type ReusePlace,
   SPEC_LABEL,
   wantedPorts,
-} from './kept-labels.ts'
+} from './reuse-labels.ts'
 import { Lifeline } from '../container/lifeline.ts'
 import { removeContainer } from '../container/remove-container.ts'
 
-export interface AttachOptions extends KeptPlace, StartContext {
+export interface AttachOptions extends ReusePlace, StartContext {
   readonly runId: string
   /** How long the server is to stay after this run, if this run has a say in it. */
   readonly keepAliveMs: number | undefined

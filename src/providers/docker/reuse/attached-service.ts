@@ -3,7 +3,7 @@ import type { HealthcheckResult, Keeping, ServerEnding, ServerStatus, StartedSer
 import { ContainerSiblings } from '../container/container-siblings.ts'
 import { type ContainerDetails, type EngineApi, plainName } from '../engine/engine-api.ts'
 import type { Engine } from '../engine/find-engine.ts'
-import { HOST_LABEL } from './kept-labels.ts'
+import { HOST_LABEL } from './reuse-labels.ts'
 import type { Welcome } from '../container/lifeline.ts'
 import { removeContainer } from '../container/remove-container.ts'
 

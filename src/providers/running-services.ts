@@ -3,10 +3,10 @@ import { addressIn } from './docker/reuse/attached-service.ts'
 import { type ContainerDetails, EngineApi, plainName } from './docker/engine/engine-api.ts'
 import { searchHere } from './docker/engine/engine-places.ts'
 import { findEngine } from './docker/engine/find-engine.ts'
-import { labelOfRoot, SERVICE_LABEL } from './docker/reuse/kept-labels.ts'
+import { labelOfRoot, SERVICE_LABEL } from './docker/reuse/reuse-labels.ts'
 
 /** A server that a run of the project, or `up`, has left up. */
-export interface KeptService {
+export interface RunningService {
   readonly name: string
   /** The name of its container. */
   readonly container: string
@@ -14,10 +14,10 @@ export interface KeptService {
   readonly addressOf: (port: number) => Address
 }
 
-export interface KeptServices {
+export interface RunningServices {
   readonly api: EngineApi
   /** The newest of each name. */
-  readonly services: readonly KeptService[]
+  readonly services: readonly RunningService[]
 }
 
 /**
@@ -25,10 +25,10 @@ export interface KeptServices {
  *
  * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
  */
-export async function findKeptServices(
+export async function findRunningServices(
   environment: Record<string, string | undefined>,
   root: string,
-): Promise<KeptServices> {
+): Promise<RunningServices> {
   const api = new EngineApi(await findEngine(searchHere(environment)))
   const containers = await api.listContainers(labelOfRoot(root))
   // In the order of the engine, which lists the newest first; one may be gone meanwhile.
@@ -38,7 +38,7 @@ export async function findKeptServices(
   return { api, services: [...byName].map(([name = '', details]) => describe(name, details)) }
 }
 
-function describe(name: string, details: ContainerDetails): KeptService {
+function describe(name: string, details: ContainerDetails): RunningService {
   return {
     name,
     container: plainName(details.Name),

@@ -20,13 +20,13 @@ export const FOLDER_LABEL = 'vitest-infra.kept.folder'
 /** The project's folder, condensed. */
 const ROOT_LABEL = 'vitest-infra.kept.root'
 
-export interface KeptPlace {
+export interface ReusePlace {
   readonly engine: Engine
   /** The project's folder. */
   readonly root: string
 }
 
-export interface KeptContainer extends KeptPlace {
+export interface ReusableContainer extends ReusePlace {
   readonly keepAliveMs: number | undefined
   /** Id of the image that the service was asked to be. */
   readonly image: string
@@ -40,9 +40,9 @@ export function labelOfRoot(root: string): Readonly<Record<string, string>> {
 }
 
 /** The labels of a container that outlives its run, if it does. */
-export function keptLabels(
+export function reuseLabels(
   definition: ServiceDefinition,
-  container: KeptContainer,
+  container: ReusableContainer,
 ): Readonly<Record<string, string>> | undefined {
   const { keepAliveMs, image, host, folder, root } = container
   if (keepAliveMs === undefined) {
@@ -62,7 +62,7 @@ export function keptLabels(
  * All that a server is: equal for two runs only if either can do with the server of the other. How many siblings there
  * are is left out, since a server with more is as good; so are templates, which have fingerprints of their own.
  */
-export function digestSpec(definition: ServiceDefinition, { engine, root }: KeptPlace): string {
+export function digestSpec(definition: ServiceDefinition, { engine, root }: ReusePlace): string {
   const { service, hostPort, environment, command, siblings, sharedMemoryBytes } = definition
   const { state: _state, ...rest } = service
   return digest(

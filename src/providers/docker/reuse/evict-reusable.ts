@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ContainerDetails, EngineApi } from '../engine/engine-api.ts'
-import { type KeptPlace, labelOfRoot } from './kept-labels.ts'
+import { type ReusePlace, labelOfRoot } from './reuse-labels.ts'
 import { Lifeline } from '../container/lifeline.ts'
 import { removeContainer } from '../container/remove-container.ts'
 
@@ -11,9 +11,9 @@ const REMOVAL_TRIES = 250
  * Removes what earlier runs of the project have left up on a port of this machine, if nobody uses it: the project wants
  * something else there now.
  */
-export async function evictKept(
+export async function evictReusable(
   port: number,
-  { engine, root, runId }: KeptPlace & { readonly runId: string },
+  { engine, root, runId }: ReusePlace & { readonly runId: string },
 ): Promise<void> {
   const api = new EngineApi(engine)
   for (const { Id } of await api.listContainers(labelOfRoot(root))) {

@@ -1,7 +1,7 @@
 import { EngineApi } from './docker/engine/engine-api.ts'
 import { searchHere } from './docker/engine/engine-places.ts'
 import { findEngine } from './docker/engine/find-engine.ts'
-import { labelOfRoot } from './docker/reuse/kept-labels.ts'
+import { labelOfRoot } from './docker/reuse/reuse-labels.ts'
 import { removeContainer } from './docker/container/remove-container.ts'
 
 /**
@@ -10,7 +10,7 @@ import { removeContainer } from './docker/container/remove-container.ts'
  *
  * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
  */
-export async function removeKept(environment: Record<string, string | undefined>, root: string): Promise<number> {
+export async function removeRunning(environment: Record<string, string | undefined>, root: string): Promise<number> {
   const engine = await findEngine(searchHere(environment))
   const containers = await new EngineApi(engine).listContainers(labelOfRoot(root))
   await Promise.all(containers.map(({ Id }) => removeContainer(engine, Id)))
