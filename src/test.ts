@@ -64,7 +64,7 @@ export const test = base.extend<InfraFixtures>({
   },
   database: async ({ task }, use) => {
     const driver = await FixturePool.load(process.env)
-    const leased = await LeasedDatabase.take(await requireLease(), task)
+    const leased = await LeasedDatabase.acquire(await requireLease(), task)
     try {
       await use({
         get name() {
@@ -78,7 +78,7 @@ export const test = base.extend<InfraFixtures>({
         },
       })
     } finally {
-      await leased.give()
+      await leased.release()
     }
   },
   // oxlint-disable-next-line no-empty-pattern

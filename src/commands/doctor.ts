@@ -7,7 +7,7 @@ import { EngineApi } from '../providers/docker/engine/engine-api.ts'
 import { searchHere } from '../providers/docker/engine/engine-places.ts'
 import { type Engine, findEngine } from '../providers/docker/engine/find-engine.ts'
 import { findEmbeddedHome } from '../providers/embedded/embedded-home.ts'
-import { findRunningServices, type RunningService } from '../providers/running-services.ts'
+import { findRunningServices, type RunningService } from '../providers/docker/reuse/running-services.ts'
 import { MANIFEST_FILE } from '../package-files.ts'
 import { assertPortFree } from '../providers/port-holder.ts'
 import { readProject } from '../read-project.ts'
@@ -98,7 +98,9 @@ async function examineEngine(engine: Engine, spec: ResolvedSpec, host: Host): Pr
   )
   const pinned = servicesOf(spec).filter(({ hostPort }) => hostPort !== undefined)
   const running = pinned.length > 0 ? findRunningServices(host.environment, spec.root) : undefined
-  const ports = pinned.map((service) => examine('port', async () => examinePort(service, (await running)?.services ?? [])))
+  const ports = pinned.map((service) =>
+    examine('port', async () => examinePort(service, (await running)?.services ?? [])),
+  )
   return Promise.all([...images, ...ports])
 }
 

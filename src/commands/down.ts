@@ -1,4 +1,4 @@
-import { removeRunning } from '../providers/remove-running.ts'
+import { removeRunning } from '../providers/docker/reuse/remove-running.ts'
 import { readProject } from '../read-project.ts'
 import { count } from '../report/reporter.ts'
 

@@ -1,5 +1,9 @@
 import { InfraError } from '../errors.ts'
-import { findRunningServices, type RunningService, type RunningServices } from '../providers/running-services.ts'
+import {
+  findRunningServices,
+  type RunningService,
+  type RunningServices,
+} from '../providers/docker/reuse/running-services.ts'
 import { readProject } from '../read-project.ts'
 import { type ResolvedSpec, servicesOf } from '../spec/resolve-spec.ts'
 import type { Host } from './command.ts'

@@ -1,7 +1,7 @@
 import { finished } from 'node:stream/promises'
 import { redact } from '../internal/redact.ts'
 import { onLines } from '../providers/docker/engine/demultiplex.ts'
-import type { RunningService } from '../providers/running-services.ts'
+import type { RunningService } from '../providers/docker/reuse/running-services.ts'
 import type { Host } from './command.ts'
 import { findStack, type FoundStack } from './find-stack.ts'
 

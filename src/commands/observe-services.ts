@@ -3,7 +3,11 @@ import type { ProviderName } from '../environment/infra-facts.ts'
 import { messageOf } from '../errors.ts'
 import { type ServiceState, stateAfter, transition } from '../health/service-state.ts'
 import { withTimeLimit } from '../internal/time-limit.ts'
-import { findRunningServices, type RunningService, type RunningServices } from '../providers/running-services.ts'
+import {
+  findRunningServices,
+  type RunningService,
+  type RunningServices,
+} from '../providers/docker/reuse/running-services.ts'
 import type { ServiceStatus } from '../report/render-status.ts'
 import { defineServices } from '../services/define-services.ts'
 import type { ServiceDefinition } from '../services/service.ts'

@@ -4,7 +4,7 @@ import { BackgroundTasks } from '../internal/background-tasks.ts'
 import type { Clock } from '../internal/clock.ts'
 import { countClientsOf } from '../services/redis-admin.ts'
 import type { RedisClaims } from '../services/redis-claims.ts'
-import type { AcquireRequest, LastUse, LeaseSource, Parting } from '../leasing/lease-broker.ts'
+import type { AcquireRequest, LastUse, LeaseSource, ReleaseInfo } from '../leasing/lease-broker.ts'
 import type { LateCommands } from './late-commands.ts'
 import { type Look, releaseWithoutClients, watchClients } from './left-clients.ts'
 import { UsedDatabases } from './used-databases.ts'
@@ -65,17 +65,17 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     return opened
   }
 
-  async take({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<RedisAddress> {
-    return this.#addressOf(await this.#used.take(reuse, () => this.#takeFresh()))
+  async acquire({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<RedisAddress> {
+    return this.#addressOf(await this.#used.acquire(reuse, () => this.#acquireFresh()))
   }
 
-  give(address: RedisAddress, parting: Parting): void {
+  release(address: RedisAddress, info: ReleaseInfo): void {
     const { database = 0 } = address
     this.#options.late.forget(address)
     if (!this.#used.keep(database)) {
       const { onClientsLeft, signal } = this.#options
       const onQuiet = () => this.#putBack(database)
-      this.#releasing.add(releaseWithoutClients(this.#lookAt(database), parting, { onClientsLeft, onQuiet, signal }))
+      this.#releasing.add(releaseWithoutClients(this.#lookAt(database), info, { onClientsLeft, onQuiet, signal }))
     }
   }
 
@@ -109,7 +109,7 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     return countClientsOf(this.#addressOf(database))
   }
 
-  async #takeFresh(): Promise<number> {
+  async #acquireFresh(): Promise<number> {
     this.#waiting += 1
     const database = await untilThere(this.#options, PATIENCE_MS.lease, () => this.#find()).finally(
       () => (this.#waiting -= 1),
@@ -131,7 +131,7 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
       this.#watchClients(claimed)
       return undefined
     }
-    const used = claimed === undefined ? this.#used.giveUp() : undefined
+    const used = claimed === undefined ? this.#used.removeOldest() : undefined
     if (used !== undefined) {
       await this.#options.claims.flush(used)
     }

@@ -38,7 +38,7 @@ export class DatabasePool {
   }
 
   /** Acquires a clone: at once if one is ready, else the next one made. */
-  take(): Promise<string> {
+  acquire(): Promise<string> {
     const taken = Promise.withResolvers<string>()
     const ready = this.#ready.shift()
     if (this.#closed) {
@@ -56,7 +56,7 @@ export class DatabasePool {
   }
 
   /** Takes a clone back that is as it was given; returns whether the pool has use for it. */
-  takeBack(clone: string): boolean {
+  reclaim(clone: string): boolean {
     const isWanted = !this.#closed && this.#ready.length < MAX_TARGET
     if (isWanted) {
       this.#hand(clone)
@@ -65,7 +65,7 @@ export class DatabasePool {
   }
 
   /** A clone to be reused as it is; the last one first, which most likely is the worker's own. */
-  takeUsed(): string | undefined {
+  acquireUsed(): string | undefined {
     return this.#used.pop()
   }
 

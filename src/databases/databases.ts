@@ -10,7 +10,7 @@ import type {
   AcquireRequest,
   DatabaseSource,
   LastUse,
-  Parting,
+  ReleaseInfo,
   PostgresPlace,
   RetainedDatabase,
 } from '../leasing/lease-broker.ts'
@@ -101,20 +101,20 @@ export class Databases implements DatabaseSource {
     await pool.fill()
   }
 
-  async take({ template, reuse }: DatabaseRequest): Promise<string> {
+  async acquire({ template, reuse }: DatabaseRequest): Promise<string> {
     const pool = await this.#poolOf(template)
-    const used = reuse ? pool.takeUsed() : undefined
-    const name = used ?? (await pool.take())
+    const used = reuse ? pool.acquireUsed() : undefined
+    const name = used ?? (await pool.acquire())
     this.#leased.set(name, { pool, reuse })
     return name
   }
 
-  give(database: string, parting: Parting = { isUserGone: false }): void {
+  release(database: string, info: ReleaseInfo = { isUserGone: false }): void {
     const leased = this.#leased.get(database)
     this.#leased.delete(database)
     const isUsedAgain = leased?.reuse && leased.pool.keepUsed(database)
-    if (!isUsedAgain && !this.#retained.take(database)) {
-      this.#returning.add(this.#takeBack(database, leased, parting))
+    if (!isUsedAgain && !this.#retained.release(database)) {
+      this.#returning.add(this.#reclaim(database, leased, info))
     }
   }
 
@@ -161,11 +161,11 @@ export class Databases implements DatabaseSource {
     await this.#dropper.close()
   }
 
-  async #takeBack(name: string, leased: Leased | undefined, { isUserGone }: Parting): Promise<void> {
+  async #reclaim(name: string, leased: Leased | undefined, { isUserGone }: ReleaseInfo): Promise<void> {
     await this.#breath()
     // Of one that lives on, something may come later.
     const isSure = isUserGone && leased?.reuse === false
-    const isBack = isSure && (await this.#isUntouched(name)) && leased.pool.takeBack(name)
+    const isBack = isSure && (await this.#isUntouched(name)) && leased.pool.reclaim(name)
     if (!isBack) {
       this.#dropper.drop(name)
     }

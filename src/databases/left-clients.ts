@@ -1,5 +1,5 @@
 import type { Clock } from '../internal/clock.ts'
-import type { Parting } from '../leasing/lease-broker.ts'
+import type { ReleaseInfo } from '../leasing/lease-broker.ts'
 
 /** How long clients of a lease that is over may need to be gone: those of a process that is ending, and others. */
 const SETTLE_MS = { gone: 1_000, alive: 150 }
@@ -13,7 +13,7 @@ export interface Look {
 }
 
 /** How many clients of a lease that is over are left, once those that are on their way have gone. */
-export async function countLeft({ count, clock }: Look, { isUserGone }: Parting): Promise<number | undefined> {
+export async function countLeft({ count, clock }: Look, { isUserGone }: ReleaseInfo): Promise<number | undefined> {
   const deadlineMs = clock.now() + (isUserGone ? SETTLE_MS.gone : SETTLE_MS.alive)
   let left = await count()
   for (let pauseMs = FIRST_LOOK_MS; left && clock.now() < deadlineMs; pauseMs *= 2) {
@@ -39,9 +39,9 @@ export interface ReleaseOptions {
 }
 
 /** Releases what a lease has used as soon as no client of it is left; resolves when it is known whether clients stay. */
-export async function releaseWithoutClients(look: Look, parting: Parting, options: ReleaseOptions): Promise<void> {
-  if (await countLeft(look, parting)) {
-    options.onClientsLeft(parting.owner ?? '')
+export async function releaseWithoutClients(look: Look, info: ReleaseInfo, options: ReleaseOptions): Promise<void> {
+  if (await countLeft(look, info)) {
+    options.onClientsLeft(info.owner ?? '')
     void watchClients(look, options)
   } else {
     options.onQuiet()

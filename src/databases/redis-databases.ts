@@ -5,7 +5,7 @@ import type { Clock } from '../internal/clock.ts'
 import { withRedis } from '../services/redis.ts'
 import { countClientsOf } from '../services/redis-admin.ts'
 import type { Address } from '../services/service.ts'
-import type { AcquireRequest, LastUse, LeaseSource, Parting } from '../leasing/lease-broker.ts'
+import type { AcquireRequest, LastUse, LeaseSource, ReleaseInfo } from '../leasing/lease-broker.ts'
 import type { LateCommands } from './late-commands.ts'
 import { releaseWithoutClients } from './left-clients.ts'
 import { UsedDatabases } from './used-databases.ts'
@@ -50,11 +50,11 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     this.#free.slice(0, options.target).forEach((free) => void this.#prepare(free).catch(() => {}))
   }
 
-  async take({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<RedisAddress> {
-    return this.#addressOf(await this.#used.take(reuse, () => this.#takeFresh()))
+  async acquire({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<RedisAddress> {
+    return this.#addressOf(await this.#used.acquire(reuse, () => this.#acquireFresh()))
   }
 
-  give(address: RedisAddress, parting: Parting): void {
+  release(address: RedisAddress, info: ReleaseInfo): void {
     const { database = 0 } = address
     this.#options.late.forget(address)
     if (!this.#used.keep(database)) {
@@ -62,7 +62,7 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
       const { onClientsLeft } = this.#options
       const { signal } = this.#closing
       const onQuiet = () => this.#release(database)
-      this.#settling.add(releaseWithoutClients(look, parting, { onClientsLeft, onQuiet, signal }))
+      this.#settling.add(releaseWithoutClients(look, info, { onClientsLeft, onQuiet, signal }))
     }
   }
 
@@ -104,8 +104,8 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     }
   }
 
-  async #takeFresh(): Promise<number> {
-    const free = this.#free.shift() ?? this.#takeUsed() ?? (await this.#wait())
+  async #acquireFresh(): Promise<number> {
+    const free = this.#free.shift() ?? this.#acquireUsed() ?? (await this.#wait())
     try {
       await this.#prepare(free)
     } catch (error) {
@@ -123,8 +123,8 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     }
   }
 
-  #takeUsed(): Free | undefined {
-    const database = this.#used.giveUp()
+  #acquireUsed(): Free | undefined {
+    const database = this.#used.removeOldest()
     return database === undefined ? undefined : { database }
   }
 

@@ -24,8 +24,8 @@ export class RetainedDatabases {
     }
   }
 
-  /** Takes one whose lease is over; returns whether it is retained. */
-  take(database: string): boolean {
+  /** Says that its lease is over; returns whether it is retained. */
+  release(database: string): boolean {
     if (this.#retained.has(database)) {
       this.#free.add(database)
     }

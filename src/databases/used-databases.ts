@@ -4,8 +4,8 @@ export class UsedDatabases {
   readonly #toKeep = new Set<number>()
 
   /** The one that was released last, most likely by the same worker; if there is none, a fresh one, to be reused. */
-  async take(reuse: boolean, takeFresh: () => Promise<number>): Promise<number> {
-    const database = (reuse ? this.#used.pop() : undefined) ?? (await takeFresh())
+  async acquire(reuse: boolean, acquireFresh: () => Promise<number>): Promise<number> {
+    const database = (reuse ? this.#used.pop() : undefined) ?? (await acquireFresh())
     if (reuse) {
       this.#toKeep.add(database)
     }
@@ -22,7 +22,7 @@ export class UsedDatabases {
   }
 
   /** Gives up an unused one, so that a waiting request can have it fresh. */
-  giveUp(): number | undefined {
+  removeOldest(): number | undefined {
     return this.#used.shift()
   }
 }

@@ -24,7 +24,7 @@ const MOST_TESTS_TOLD_OF = 20
 export type FailedRequest = Pick<LeaseRequest & { type: 'failed' }, 'owner' | 'retain' | 'tests'>
 
 /** How something that was leased comes back. */
-export interface Parting {
+export interface ReleaseInfo {
   /** Whether the process that used it has ended, so that nothing of it can come later. */
   readonly isUserGone: boolean
   /** The file, or the file and the test, that had it; for people. */
@@ -44,9 +44,9 @@ export interface LastUse {
 /** Where leased things of one kind come from and go back to. */
 export interface LeaseSource<T> {
   /** Acquires an item for one user, as soon as there is one; `beside` is what the file of a test holds. */
-  take(request: AcquireRequest, beside?: Held): Promise<T>
+  acquire(request: AcquireRequest, beside?: Held): Promise<T>
   /** Releases it; what its last user left is removed in the background. */
-  give(item: T, parting: Parting): void
+  release(item: T, info: ReleaseInfo): void
   /** Empties it while its user stays connected. */
   reset(item: T, use: LastUse): Promise<void>
   /** Says that its file is over. Clients that use it from now until the reset are reported. */
@@ -163,7 +163,7 @@ export class LeaseBroker {
     const { clock, environment, onGranted } = this.#options
     const beganMs = clock.now()
     const { owner, span, test, project, wants, beside } = request
-    const [held] = await Promise.all([this.#takePresent(request, { worker, owner, span, test }), this.#use.begin()])
+    const [held] = await Promise.all([this.#acquirePresent(request, { worker, owner, span, test }), this.#use.begin()])
     if (!request.isAhead) {
       onGranted(clock.now() - beganMs)
     }
@@ -329,7 +329,7 @@ export class LeaseBroker {
     return this.#use.finish()
   }
 
-  release(lease: number, parting: Parting): void {
+  release(lease: number, info: ReleaseInfo): void {
     const held = this.#find(lease)
     this.#held.delete(lease)
     this.#files.delete(lease)
@@ -337,9 +337,9 @@ export class LeaseBroker {
     if (looking) {
       // At once: otherwise a request that waits for this place would be refused as one that waits in vain.
       this.#leaveQueues(held)
-      void looking.then(() => this.#giveBack(held, parting))
+      void looking.then(() => this.#releaseAll(held, info))
     } else {
-      this.#give(held, parting)
+      this.#release(held, info)
     }
   }
 
@@ -349,25 +349,25 @@ export class LeaseBroker {
     return limit && new LeaseQueue({ service, limit, clock, onWaiting, queues: this.#limited })
   }
 
-  /** Takes again what was taken of a server that was lost meanwhile, or could not be for that reason. */
-  async #takePresent(request: AcquireRequest, guest: Guest): Promise<Held> {
+  /** Acquires again if the server was lost meanwhile. */
+  async #acquirePresent(request: AcquireRequest, guest: Guest): Promise<Held> {
     const sources = await this.#present
-    const taking = this.#take(request, guest, sources)
-    const held = await taking.catch(() => undefined)
+    const acquiring = this.#acquire(request, guest, sources)
+    const held = await acquiring.catch(() => undefined)
     if (sources === (await this.#present.catch(() => undefined))) {
-      return taking
+      return acquiring
     }
     if (held) {
-      this.#give(held, { isUserGone: true })
+      this.#release(held, { isUserGone: true })
     }
-    return this.#takePresent(request, guest)
+    return this.#acquirePresent(request, guest)
   }
 
-  async #take(request: AcquireRequest, guest: Guest, sources: LeaseSources): Promise<Held> {
+  async #acquire(request: AcquireRequest, guest: Guest, sources: LeaseSources): Promise<Held> {
     const { databases, redises } = sources
     const [database, redis] = await Promise.allSettled([
-      this.#takeFrom('postgres', databases, request, guest),
-      this.#takeFrom('redis', redises, request, guest),
+      this.#acquireFrom('postgres', databases, request, guest),
+      this.#acquireFrom('redis', redises, request, guest),
     ])
     if (database.status === 'fulfilled' && redis.status === 'fulfilled') {
       return { guest, database: database.value, redis: redis.value, sources }
@@ -379,11 +379,11 @@ export class LeaseBroker {
       sources,
     }
     // It was not reported to anyone yet.
-    this.#give(taken, { isUserGone: true })
+    this.#release(taken, { isUserGone: true })
     throw database.status === 'rejected' ? database.reason : (redis as PromiseRejectedResult).reason
   }
 
-  async #takeFrom<T>(
+  async #acquireFrom<T>(
     service: LeasedService,
     source: LeaseSource<T>,
     request: AcquireRequest,
@@ -394,7 +394,7 @@ export class LeaseBroker {
     }
     await (request.isAhead ? undefined : this.#queues[service]?.enter(guest))
     try {
-      return await source.take(request, request.beside === undefined ? undefined : this.#find(request.beside))
+      return await source.acquire(request, request.beside === undefined ? undefined : this.#find(request.beside))
     } catch (error) {
       this.#queues[service]?.leave(guest)
       throw error
@@ -415,18 +415,18 @@ export class LeaseBroker {
     }
   }
 
-  #give(held: Held, parting: Parting): void {
-    this.#giveBack(held, parting)
+  #release(held: Held, info: ReleaseInfo): void {
+    this.#releaseAll(held, info)
     this.#leaveQueues(held)
   }
 
-  #giveBack({ guest, database, redis, sources }: Held, how: Parting): void {
-    const parting = { ...how, owner: guest.owner, processes: this.#processes.get(guest) ?? [] }
+  #releaseAll({ guest, database, redis, sources }: Held, how: ReleaseInfo): void {
+    const info = { ...how, owner: guest.owner, processes: this.#processes.get(guest) ?? [] }
     if (database !== undefined) {
-      sources.databases.give(database, parting)
+      sources.databases.release(database, info)
     }
     if (redis) {
-      sources.redises.give(redis, parting)
+      sources.redises.release(redis, info)
     }
   }
 
@@ -485,10 +485,10 @@ export function leaseUnknown(lease: number): InfraError {
 /** Stands where the stack has no such service. */
 export function noSource(service: string): LeaseSource<never> & DatabaseSource {
   return {
-    take() {
+    acquire() {
       throw serviceMissing(service)
     },
-    give() {},
+    release() {},
     async reset() {},
     sessionsOf: async () => [],
   }

@@ -2,7 +2,7 @@ import { BackgroundTasks } from '../internal/background-tasks.ts'
 import type { Clock } from '../internal/clock.ts'
 import { isRunning } from '../internal/is-running.ts'
 import type { Address, ClientCount } from '../services/service.ts'
-import type { Parting } from '../leasing/lease-broker.ts'
+import type { ReleaseInfo } from '../leasing/lease-broker.ts'
 import { countLeft } from '../databases/left-clients.ts'
 import type { Lock, ServerSlot } from './server-slot.ts'
 
@@ -48,8 +48,8 @@ export class OldClients {
   }
 
   /** Finds out in the background whether a lease that is over has left clients at its server. */
-  release(slot: ServerSlot, parting: Parting): void {
-    this.#settling.add(this.#settle(slot, parting))
+  release(slot: ServerSlot, info: ReleaseInfo): void {
+    this.#settling.add(this.#settle(slot, info))
   }
 
   /** Resolves when this is known for every lease that is over. */
@@ -76,11 +76,11 @@ export class OldClients {
     return isRefused
   }
 
-  async #settle(slot: ServerSlot, parting: Parting): Promise<void> {
+  async #settle(slot: ServerSlot, info: ReleaseInfo): Promise<void> {
     const { clock, onQuiet } = this.#options
     // Processes that a file has started may end together with it.
-    await countLeft({ count: async () => countRunning(slot), clock }, parting)
-    const connected = await countLeft({ count: () => this.#countConnected(slot), clock }, parting)
+    await countLeft({ count: async () => countRunning(slot), clock }, info)
+    const connected = await countLeft({ count: () => this.#countConnected(slot), clock }, info)
     if (connected) {
       this.#report(slot)
     }
@@ -89,7 +89,7 @@ export class OldClients {
     lock?.proxy.close()
     // After the process of a lease has ended, only its connected child processes can come back; those of a server that
     // is down or locked are not known.
-    const isOver = connected === 0 && (parting.isUserGone || !slot.isCut)
+    const isOver = connected === 0 && (info.isUserGone || !slot.isCut)
     if (!lock && isOver && countRunning(slot) === 0) {
       onQuiet(slot)
       return

@@ -72,19 +72,19 @@ export class PostgresServers implements DatabaseSource {
   }
 
   /** For a file a server with a database, for a test a database on the server of its file. */
-  take(request: AcquireRequest, beside?: Held): Promise<string> {
+  acquire(request: AcquireRequest, beside?: Held): Promise<string> {
     return beside ? this.#takeBeside(request, beside) : this.#takeServer(request)
   }
 
-  give(database: string): void {
+  release(database: string): void {
     const { databases, address, isFiles, reuse } = this.#find(database)
     this.#leased.delete(database)
     // All databases of a server that is replaced go with it.
     if (!isFiles || reuse) {
-      databases.give(database)
+      databases.release(database)
     }
     if (isFiles && address) {
-      this.#pool.give(address, { isUserGone: false })
+      this.#pool.release(address, { isUserGone: false })
     }
   }
 
@@ -121,11 +121,11 @@ export class PostgresServers implements DatabaseSource {
   }
 
   async #takeServer(request: AcquireRequest): Promise<string> {
-    const address = await this.#pool.take(request)
+    const address = await this.#pool.acquire(request)
     try {
       return await this.#lease(request, { address, isFiles: true })
     } catch (error) {
-      this.#pool.give(address, { isUserGone: true })
+      this.#pool.release(address, { isUserGone: true })
       throw error
     }
   }
@@ -138,7 +138,7 @@ export class PostgresServers implements DatabaseSource {
   async #lease(request: AcquireRequest, place: Pick<Leased, 'address' | 'isFiles'>): Promise<string> {
     const server = place.address && this.#running.get(place.address.port)
     const databases = server?.databases ?? this.#options.main
-    const database = await databases.take(request)
+    const database = await databases.acquire(request)
     this.#leased.set(database, { ...place, databases, reuse: request.reuse })
     return database
   }

@@ -13,7 +13,7 @@ import {
 import type { Address, ClientCount } from '../services/service.ts'
 import type { LateCommands } from '../databases/late-commands.ts'
 import { LeaseProxy } from './lease-proxy.ts'
-import type { AcquireRequest, LastUse, LeaseSource, Parting } from '../leasing/lease-broker.ts'
+import type { AcquireRequest, LastUse, LeaseSource, ReleaseInfo } from '../leasing/lease-broker.ts'
 import type { ServerAction } from '../leasing/lease-protocol.ts'
 import type { Use } from '../leasing/lease-use.ts'
 import { type PooledServers, ServerPool } from './server-pool.ts'
@@ -68,18 +68,18 @@ export class RedisServers implements LeaseSource<Address> {
     })
   }
 
-  async take({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<Address> {
-    const address = await this.#pool.take({ reuse })
+  async acquire({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<Address> {
+    const address = await this.#pool.acquire({ reuse })
     if (!this.#own.has(address.port)) {
       this.#own.set(address.port, await countConnections(address))
     }
     return address
   }
 
-  give(address: Address, parting: Parting): void {
+  release(address: Address, info: ReleaseInfo): void {
     this.#options.late.forget(address)
     this.#lockedStates.delete(address.port)
-    this.#pool.give(address, parting)
+    this.#pool.release(address, info)
   }
 
   /** Restarts and seeds the servers that are not leased, since their seeds have changed. */

@@ -1,7 +1,7 @@
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { Address, SiblingServer } from '../services/service.ts'
-import type { Parting } from '../leasing/lease-broker.ts'
+import type { ReleaseInfo } from '../leasing/lease-broker.ts'
 import type { LeaseProxy } from './lease-proxy.ts'
 import type { ServerAction } from '../leasing/lease-protocol.ts'
 import { type Guard, OldClients } from './old-clients.ts'
@@ -80,8 +80,8 @@ export class ServerPool {
       })
   }
 
-  async take({ reuse }: { readonly reuse: boolean }): Promise<Address> {
-    const slot = (reuse ? await this.#takeUsed() : undefined) ?? (await this.#takeWithoutClients())
+  async acquire({ reuse }: { readonly reuse: boolean }): Promise<Address> {
+    const slot = (reuse ? await this.#acquireUsed() : undefined) ?? (await this.#acquireWithoutClients())
     if (reuse) {
       this.#toKeep.add(slot)
     }
@@ -90,16 +90,16 @@ export class ServerPool {
     return address
   }
 
-  give({ port }: Address, parting: Parting): void {
+  release({ port }: Address, info: ReleaseInfo): void {
     const slot = this.#leased.get(port)
     this.#leased.delete(port)
     if (slot) {
-      slot.owner = parting.owner
-      slot.processes = parting.processes ?? []
+      slot.owner = info.owner
+      slot.processes = info.processes ?? []
       if (this.#toKeep.delete(slot)) {
         this.#used.push(slot)
       } else if (this.#oldClients) {
-        this.#oldClients.release(slot, parting)
+        this.#oldClients.release(slot, info)
       } else {
         this.#retire(slot)
       }
@@ -194,7 +194,7 @@ export class ServerPool {
   }
 
   /** Undefined if there is none, or if its last user has stopped it. */
-  async #takeUsed(): Promise<ServerSlot | undefined> {
+  async #acquireUsed(): Promise<ServerSlot | undefined> {
     const slot = this.#used.pop()
     if (slot && !(await this.#options.answers(slot.sibling.address))) {
       this.#idle.push(slot)
@@ -204,16 +204,16 @@ export class ServerPool {
   }
 
   /** Takes a server to which no client has connected since it was prepared. */
-  async #takeWithoutClients(): Promise<ServerSlot> {
+  async #acquireWithoutClients(): Promise<ServerSlot> {
     for (;;) {
-      const slot = await this.#takeFresh()
+      const slot = await this.#acquireFresh()
       if (!(await this.#oldClients?.refuse(slot))) {
         return slot
       }
     }
   }
 
-  #takeFresh(): Promise<ServerSlot> {
+  #acquireFresh(): Promise<ServerSlot> {
     const taken = Promise.withResolvers<ServerSlot>()
     this.#waiting.push(taken)
     this.fill()

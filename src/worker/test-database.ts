@@ -29,7 +29,7 @@ export class TestDatabase {
     this.#task = task
   }
 
-  static async take(held: CurrentLease, task: Readonly<RunnerTestCase>): Promise<TestDatabase> {
+  static async acquire(held: CurrentLease, task: Readonly<RunnerTestCase>): Promise<TestDatabase> {
     const owner = ownerOf(held, task)
     const opened = (await held.next.pop()?.begin(owner, task.id)) ?? (await acquire(held, owner, task.id))
     return new TestDatabase(opened, held, task)
@@ -58,7 +58,7 @@ export class TestDatabase {
   }
 
   /** Closes the pool; the database is retained for you where its test failed, or released. */
-  async give(): Promise<void> {
+  async release(): Promise<void> {
     try {
       await this.#pool?.close()
       // Not before the pool: it may have the session, and waits for queries that still run in it.

@@ -217,12 +217,12 @@ describe('databases', () => {
 
   test('each is as the template was, and gone when it is given back', async () => {
     const databases = createDatabases([planOfSql('CREATE TABLE notes AS SELECT 1 AS n')], 'fresh')
-    const names = await Promise.all(Array.from({ length: 6 }, () => databases.take(FRESH)))
+    const names = await Promise.all(Array.from({ length: 6 }, () => databases.acquire(FRESH)))
     expect(new Set(names).size).toBe(6)
     for (const name of names) {
       await query(name, 'INSERT INTO notes VALUES (2)')
       expect(await query(name, 'SELECT count(*)::int FROM notes')).toEqual([{ count: 2 }])
-      databases.give(name)
+      databases.release(name)
     }
     await expect
       .poll(async () => (await databasesLike('vitest_infra_fresh_')).filter((name) => names.includes(name)))
@@ -231,11 +231,11 @@ describe('databases', () => {
 
   test('one that somebody is still connected to stays until they are gone, and does not keep others', async () => {
     const databases = createDatabases([planOf(doNothing)], 'stay')
-    const [used, other] = [await databases.take(FRESH), await databases.take(FRESH)]
+    const [used, other] = [await databases.acquire(FRESH), await databases.acquire(FRESH)]
     const client = new pg.Client({ ...postgres, database: used })
     await client.connect()
-    databases.give(used)
-    databases.give(other)
+    databases.release(used)
+    databases.release(other)
     await expect.poll(() => databasesLike(other)).toEqual([])
     expect(await databasesLike(used)).toEqual([used])
     await client.query('SELECT 1')
@@ -245,26 +245,26 @@ describe('databases', () => {
 
   test('a used one is preferred by who takes used ones, as it was left, and by nobody else', async () => {
     const databases = createDatabases([planOfSql('CREATE TABLE notes (n int)')], 'used')
-    const first = await databases.take(USED)
+    const first = await databases.acquire(USED)
     await query(first, 'INSERT INTO notes VALUES (7)')
-    databases.give(first)
-    const fresh = await databases.take(FRESH)
+    databases.release(first)
+    const fresh = await databases.acquire(FRESH)
     expect(fresh).not.toBe(first)
-    const [again, second] = [await databases.take(USED), await databases.take(USED)]
+    const [again, second] = [await databases.acquire(USED), await databases.acquire(USED)]
     expect(again).toBe(first)
     expect(await query(again, 'SELECT n FROM notes')).toEqual([{ n: 7 }])
     expect(await query(second, 'SELECT n FROM notes')).toEqual([])
-    databases.give(second)
-    databases.give(again)
-    databases.give(fresh)
-    expect([await databases.take(USED), await databases.take(USED)]).toEqual([first, second])
+    databases.release(second)
+    databases.release(again)
+    databases.release(fresh)
+    expect([await databases.acquire(USED), await databases.acquire(USED)]).toEqual([first, second])
   })
 
   test('close() leaves nothing, not even what is leased or kept', async () => {
     const databases = createDatabases([planOf(doNothing)], 'end')
-    const kept = await databases.take(USED)
-    await databases.take(FRESH)
-    databases.give(kept)
+    const kept = await databases.acquire(USED)
+    await databases.acquire(FRESH)
+    databases.release(kept)
     const client = new pg.Client({ ...postgres, database: kept })
     const errors: unknown[] = []
     client.on('error', (error) => errors.push(error))
@@ -280,12 +280,12 @@ describe('databases', () => {
         throw new Error('disk full')
       }),
     ])
-    await expect(databases.take({ template: 'nobody', reuse: false })).rejects.toMatchObject({
+    await expect(databases.acquire({ template: 'nobody', reuse: false })).rejects.toMatchObject({
       code: 'INFRA_TEMPLATE_UNKNOWN',
       message: `Cannot use template "nobody": there are only "default"
 Add it to templates in infra.config.ts, or correct the name`,
     })
-    await expect(databases.take(FRESH)).rejects.toThrow('disk full')
-    await expect(databases.take(FRESH)).rejects.toThrow('disk full')
+    await expect(databases.acquire(FRESH)).rejects.toThrow('disk full')
+    await expect(databases.acquire(FRESH)).rejects.toThrow('disk full')
   })
 })

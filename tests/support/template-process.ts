@@ -56,14 +56,14 @@ async function build(address: PostgresAddress): Promise<void> {
 
 async function useDatabases(): Promise<void> {
   for (let index = 0; index < task.databases; index += 1) {
-    const database = await databases.take({ template: 'default', reuse: false })
+    const database = await databases.acquire({ template: 'default', reuse: false })
     const pool = new pg.Pool({ ...task.address, database, max: 1 })
     const { rows } = await pool.query('INSERT INTO notes VALUES ($1) RETURNING (SELECT count(*)::int FROM notes)', [
       task.runId,
     ])
     await pool.end()
     say(`${database} ${rows[0].count}`)
-    databases.give(database)
+    databases.release(database)
   }
 }
 

@@ -1,4 +1,4 @@
-import { removeRunning } from '../../../src/providers/remove-running.ts'
+import { removeRunning } from '../../../src/providers/docker/reuse/remove-running.ts'
 import type { InfraOptions } from '../../../src/spec/infra-options.ts'
 import { removeSnapshots } from '../../support/engine.ts'
 import type { StartVariant } from './variant.ts'

@@ -7,7 +7,7 @@ import { openRedis, type RedisStack, startRedisStack } from '../servers/redis-su
 
 const FRESH = { reuse: false }
 const USED = { reuse: true }
-const PARTING = { isUserGone: false, owner: 'a.test.ts' }
+const RELEASE_INFO = { isUserGone: false, owner: 'a.test.ts' }
 
 let stack: RedisStack
 let visited: string[] = []
@@ -74,12 +74,12 @@ test('a lease is reset without a look at the others', async () => {
 
 test('RedisDatabases has who comes late wait for a database, and empties it first', async () => {
   const databases = openDatabases(3)
-  const [first, second] = [await databases.take(FRESH), await databases.take(FRESH)]
+  const [first, second] = [await databases.acquire(FRESH), await databases.acquire(FRESH)]
   const client = openRedis({ ...stack.main, ...first })
   await client.set('a', 1)
   await client.quit()
-  const third = databases.take(FRESH)
-  databases.give(first, PARTING)
+  const third = databases.acquire(FRESH)
+  databases.release(first, RELEASE_INFO)
 
   expect(second).not.toEqual(first)
   expect(await third).toEqual(first)
@@ -88,15 +88,15 @@ test('RedisDatabases has who comes late wait for a database, and empties it firs
 
 test('RedisDatabases gives one to nobody while a client of an earlier lease is in it, and tells whose', async () => {
   const databases = openDatabases(3)
-  const [first, second] = [await databases.take(FRESH), await databases.take(FRESH)]
+  const [first, second] = [await databases.acquire(FRESH), await databases.acquire(FRESH)]
   const left = openRedis({ ...stack.main, ...first })
   await left.set('a', 1)
-  databases.give(first, PARTING)
-  databases.give(second, { ...PARTING, owner: 'b.test.ts' })
-  expect(await databases.take(FRESH)).toEqual(second)
+  databases.release(first, RELEASE_INFO)
+  databases.release(second, { ...RELEASE_INFO, owner: 'b.test.ts' })
+  expect(await databases.acquire(FRESH)).toEqual(second)
   await databases.settle()
   expect(visited).toEqual(['a.test.ts'])
-  const third = databases.take(FRESH)
+  const third = databases.acquire(FRESH)
   await left.set('stray', 1)
   // A client that is cut off comes back.
   await openRedis(stack.main).client('KILL', 'ID', await left.client('ID'))
@@ -108,15 +108,15 @@ test('RedisDatabases gives one to nobody while a client of an earlier lease is i
 
 test('RedisDatabases gives one out again as it was left, to who wants that', async () => {
   const databases = openDatabases(3)
-  const first = await databases.take(USED)
+  const first = await databases.acquire(USED)
   await openRedis({ ...stack.main, ...first }).set('a', 1)
-  databases.give(first, PARTING)
+  databases.release(first, RELEASE_INFO)
 
-  expect(await databases.take(USED)).toEqual(first)
+  expect(await databases.acquire(USED)).toEqual(first)
   expect(await openRedis({ ...stack.main, ...first }).get('a')).toBe('1')
-  databases.give(first, PARTING)
-  await databases.take(FRESH)
-  expect(await databases.take(FRESH)).toEqual(first)
+  databases.release(first, RELEASE_INFO)
+  await databases.acquire(FRESH)
+  expect(await databases.acquire(FRESH)).toEqual(first)
   expect(await openRedis({ ...stack.main, ...first }).exists('a')).toBe(0)
 })
 
@@ -129,18 +129,18 @@ test('RedisDatabases tells who takes one that it could not be seeded, and tries 
     }
   })
 
-  await expect(databases.take(FRESH)).rejects.toThrow(
+  await expect(databases.acquire(FRESH)).rejects.toThrow(
     `Cannot empty database 1 of the Redis on ${stack.main.host}:${stack.main.port} for a lease: no seeds yet\n` +
       "Set redis.isolation to 'server' if tests change settings or users of the server",
   )
-  expect(await databases.take(FRESH)).toMatchObject({ database: 1 })
+  expect(await databases.acquire(FRESH)).toMatchObject({ database: 1 })
 })
 
 test('a server that a test has locked is said to be so', async () => {
   const databases = openDatabases(4)
-  await databases.take(FRESH)
+  await databases.acquire(FRESH)
   await withRedis(stack.main, (client) => client.config('SET', 'requirepass', 'secret'))
-  const failure = await databases.take(FRESH).catch((error: unknown) => error)
+  const failure = await databases.acquire(FRESH).catch((error: unknown) => error)
   await openRedis(stack.main, { password: 'secret' }).config('SET', 'requirepass', '')
 
   expect(failure).toMatchObject({ code: 'INFRA_LEASE_FAILED', service: 'redis' })

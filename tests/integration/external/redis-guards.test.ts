@@ -11,7 +11,7 @@ import { openRedis, withRedis } from '../../../src/services/redis.ts'
 import { type SomebodysServers, startSomebodysServers, UNTOUCHED } from '../../support/somebodys-servers.ts'
 import { claimRedis, startExternal } from './external-support.ts'
 
-const PARTING = { isUserGone: false, owner: 'a.test.ts' }
+const RELEASE_INFO = { isUserGone: false, owner: 'a.test.ts' }
 const LEASE = { project: '', owner: 'a', span: 'file', wants: ['redis'], template: 'default', reuse: false } as const
 
 let servers: SomebodysServers
@@ -141,13 +141,13 @@ test('a database that is used again stays as it was for who wants that, and is e
   const [claims, others] = [await claimRedis(servers), await claimRedis(servers)]
   const databases = await openDatabases(claims)
   await others.claim(2)
-  const first = await databases.take({ reuse: true })
+  const first = await databases.acquire({ reuse: true })
   await withRedis(first, (client) => client.set('mine', 1))
-  databases.give(first, PARTING)
-  expect(await databases.take({ reuse: true })).toEqual(first)
+  databases.release(first, RELEASE_INFO)
+  expect(await databases.acquire({ reuse: true })).toEqual(first)
   expect(await withRedis(first, (client) => client.get('mine'))).toBe('1')
-  databases.give(first, PARTING)
-  expect(await databases.take({ reuse: false })).toEqual(first)
+  databases.release(first, RELEASE_INFO)
+  expect(await databases.acquire({ reuse: false })).toEqual(first)
   expect(await withRedis(first, (client) => client.dbsize())).toBe(0)
 })
 
@@ -155,19 +155,19 @@ test('a database with a client of an earlier lease is given to nobody, in this r
   const [claims, others] = [await claimRedis(servers), await claimRedis(servers)]
   const visited: string[] = []
   const databases = await openDatabases(claims, (owner) => visited.push(owner))
-  const first = await databases.take({ reuse: false })
+  const first = await databases.acquire({ reuse: false })
   const left = await openRedis(first, 'left')
   onTestFinished(() => left.disconnect())
   await left.set('stray', 1)
-  databases.give(first, PARTING)
+  databases.release(first, RELEASE_INFO)
   await databases.settle()
   expect(visited).toEqual(['a.test.ts'])
   // Of four, the run holds the main one as well.
-  const second = await databases.take({ reuse: false })
+  const second = await databases.acquire({ reuse: false })
   const [third = 0] = await others.claim(1)
   expect(await others.claim(1)).toEqual([])
   expect(new Set([databases.main.database, first.database, second.database, third]).size).toBe(4)
-  const next = databases.take({ reuse: false })
+  const next = databases.acquire({ reuse: false })
   left.disconnect()
   expect(await next).toEqual(first)
   expect(await withRedis(first, (client) => client.dbsize())).toBe(0)

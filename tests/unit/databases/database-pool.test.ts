@@ -32,7 +32,7 @@ function createPool({ target = 2 } = {}) {
 }
 
 function takeNames(pool: DatabasePool, count: number): Promise<readonly string[]> {
-  return Promise.all(Array.from({ length: count }, () => pool.take()))
+  return Promise.all(Array.from({ length: count }, () => pool.acquire()))
 }
 
 function turn(): Promise<void> {
@@ -48,7 +48,7 @@ test('fill() makes as many clones as are wanted, and no more', async () => {
   expect(making).toEqual([])
 })
 
-test('take() gives each clone once, and has the next one made behind it', async () => {
+test('acquire() gives each clone once, and has the next one made behind it', async () => {
   const { pool, finish, making } = createPool()
   void pool.fill()
   await finish(2)
@@ -58,7 +58,7 @@ test('take() gives each clone once, and has the next one made behind it', async 
   expect(making.length).toBe(1)
 })
 
-test('take() waits its turn where nothing is ready, and then more is kept ready', async () => {
+test('acquire() waits its turn where nothing is ready, and then more is kept ready', async () => {
   const { pool, finish, made } = createPool({ target: 1 })
   const taken = takeNames(pool, 3)
   await finish(7)
@@ -66,9 +66,9 @@ test('take() waits its turn where nothing is ready, and then more is kept ready'
   expect(made).toHaveLength(7)
 })
 
-test('take() has somebody wait in the very turn in which the last clone was made', async () => {
+test('acquire() has somebody wait in the very turn in which the last clone was made', async () => {
   const { pool, finish } = createPool({ target: 1 })
-  const first = pool.take()
+  const first = pool.acquire()
   const late = first.then(() => takeNames(pool, 3))
   await finish(4)
   expect(await late).toEqual(['clone_2', 'clone_3', 'clone_4'])
@@ -76,11 +76,11 @@ test('take() has somebody wait in the very turn in which the last clone was made
 
 test('a clone that cannot be made is told to who waits; who asks next tries again', async () => {
   const { pool, making, finish } = createPool({ target: 1 })
-  const [one, two] = [pool.take(), pool.take()]
+  const [one, two] = [pool.acquire(), pool.acquire()]
   making.shift()?.reject(new Error('disk full'))
   await expect(one).rejects.toThrow('disk full')
   await expect(two).rejects.toThrow('disk full')
-  const next = pool.take()
+  const next = pool.acquire()
   await finish(1)
   expect(await next).toBe('clone_2')
 })
@@ -98,7 +98,7 @@ test('close() hands over what nobody has, after the clone that is being made', a
 // They once waited for ever.
 test('close() tells who waits, and who comes later', async () => {
   const { pool, finish } = createPool({ target: 0 })
-  const [first, second] = [pool.take(), pool.take()]
+  const [first, second] = [pool.acquire(), pool.acquire()]
   const refused = catchInfraError(() => second)
   const closed = pool.close()
   await finish(1)
@@ -107,14 +107,14 @@ test('close() tells who waits, and who comes later', async () => {
     code: 'INFRA_LEASE_FAILED',
     message: 'Cannot lease a database: its template is being made anew, or the run is ending\nRun the tests again',
   })
-  expect(await catchInfraError(() => pool.take())).toMatchObject({ code: 'INFRA_LEASE_FAILED' })
+  expect(await catchInfraError(() => pool.acquire())).toMatchObject({ code: 'INFRA_LEASE_FAILED' })
   expect(pool.keepUsed('late')).toBe(false)
 })
 
-test('takeUsed() gives what was kept, the last one first', () => {
+test('acquireUsed() gives what was kept, the last one first', () => {
   const { pool } = createPool()
-  expect(pool.takeUsed()).toBeUndefined()
+  expect(pool.acquireUsed()).toBeUndefined()
   pool.keepUsed('one')
   pool.keepUsed('two')
-  expect([pool.takeUsed(), pool.takeUsed(), pool.takeUsed()]).toEqual(['two', 'one', undefined])
+  expect([pool.acquireUsed(), pool.acquireUsed(), pool.acquireUsed()]).toEqual(['two', 'one', undefined])
 })

@@ -12,7 +12,7 @@ function createKept() {
 test('RetainedDatabases keeps what it is told to, and nothing else', () => {
   const { dropped, kept, keep } = createKept()
   keep('a')
-  expect([kept.take('a'), kept.take('b')]).toEqual([true, false])
+  expect([kept.release('a'), kept.release('b')]).toEqual([true, false])
   expect(kept.list()).toEqual([{ database: 'a', owner: 'of a' }])
   expect(dropped).toEqual([])
 })
@@ -20,22 +20,22 @@ test('RetainedDatabases keeps what it is told to, and nothing else', () => {
 test('RetainedDatabases lets the oldest go when there are more than five', () => {
   const { dropped, kept, keep, names } = createKept()
   keep('a', 'b', 'c', 'd', 'e')
-  kept.take('a')
+  kept.release('a')
   keep('f')
   expect(dropped).toEqual(['a'])
   // Still leased: whoever has it drops it.
   keep('g')
-  expect([dropped, kept.take('b')]).toEqual([['a'], false])
+  expect([dropped, kept.release('b')]).toEqual([['a'], false])
   expect(names()).toEqual(['c', 'd', 'e', 'f', 'g'])
 })
 
 test('RetainedDatabases.clear() drops those whose lease is over, and forgets the others', () => {
   const { dropped, kept, keep, names } = createKept()
   keep('a', 'b')
-  kept.take('a')
+  kept.release('a')
   kept.clear()
   expect(dropped).toEqual(['a'])
-  expect([kept.take('b'), names()]).toEqual([false, []])
+  expect([kept.release('b'), names()]).toEqual([false, []])
 })
 
 test('RetainedDatabases counts one that is kept twice once, and leaves it in its place', () => {

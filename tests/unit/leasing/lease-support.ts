@@ -47,14 +47,14 @@ export class FakeSource implements DatabaseSource {
   gate: () => Promise<unknown> = async () => {}
   #count = 0
 
-  async take(): Promise<string> {
+  async acquire(): Promise<string> {
     await this.gate()
     this.#count += 1
     this.out.add(`db${this.#count}`)
     return `db${this.#count}`
   }
 
-  give(item: string): void {
+  release(item: string): void {
     if (!this.out.delete(item)) {
       throw new Error(`${item} was not out`)
     }
@@ -93,7 +93,7 @@ export class FakeRedises implements LeaseSource<Address> {
   readonly out = new Set<number>()
   failure: Error | undefined
 
-  async take(): Promise<Address> {
+  async acquire(): Promise<Address> {
     if (this.failure) {
       throw this.failure
     }
@@ -102,7 +102,7 @@ export class FakeRedises implements LeaseSource<Address> {
     return { host: 'localhost', port }
   }
 
-  give({ port }: Address): void {
+  release({ port }: Address): void {
     this.out.delete(port)
   }
 

@@ -30,14 +30,14 @@ function openSilent({ startupTimeoutMs }: { startupTimeoutMs: number }): RedisSe
 // A run whose container was taken away asked its siblings for another ten seconds before it ended.
 test('RedisServers.close() ends the wait for a server that will not come', async () => {
   const servers = openSilent({ startupTimeoutMs: 60_000 })
-  const taken = servers.take({ reuse: false })
+  const taken = servers.acquire({ reuse: false })
   servers.close()
   await expect(taken).rejects.toThrow('the run is ending')
 })
 
 // Of fifty runs at once beside a test suite on two cores, nine failed by a limit that nobody could set.
-test('RedisServers.take() waits as long for a server as startupTimeoutMs says', async () => {
-  await expect(openSilent({ startupTimeoutMs: 20 }).take({ reuse: false })).rejects.toThrow(
+test('RedisServers.acquire() waits as long for a server as startupTimeoutMs says', async () => {
+  await expect(openSilent({ startupTimeoutMs: 20 }).acquire({ reuse: false })).rejects.toThrow(
     "Cannot start a Redis for a lease on 127.0.0.1:1: no answer within 20 ms\nCorrect redis.args, raise startupTimeoutMs if it only needs longer, or set redis.isolation to 'database'",
   )
 })

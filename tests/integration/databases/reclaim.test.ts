@@ -2,14 +2,14 @@ import type pg from 'pg'
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../src/internal/clock.ts'
 import { Databases } from '../../../src/databases/databases.ts'
-import type { Parting } from '../../../src/leasing/lease-broker.ts'
+import type { ReleaseInfo } from '../../../src/leasing/lease-broker.ts'
 import { Templates } from '../../../src/databases/templates.ts'
 import { withPostgres } from '../../../src/services/postgres.ts'
 import { PostgresAdmin } from '../../../src/services/postgres-admin.ts'
 
 const { postgres } = inject('infra')
 const FOR_FILE = { template: 'default', reuse: false } as const
-const WORKER_ENDED: Parting = { isUserGone: true }
+const WORKER_ENDED: ReleaseInfo = { isUserGone: true }
 
 let admin: PostgresAdmin
 beforeAll(async () => {
@@ -46,9 +46,9 @@ async function isThere(database: string): Promise<boolean> {
 
 test('a database that nobody connected to is given to the next file', async () => {
   const databases = createDatabases()
-  const first = await databases.take(FOR_FILE)
-  databases.give(first, WORKER_ENDED)
-  await expect.poll(() => databases.take(FOR_FILE)).toBe(first)
+  const first = await databases.acquire(FOR_FILE)
+  databases.release(first, WORKER_ENDED)
+  await expect.poll(() => databases.acquire(FOR_FILE)).toBe(first)
 })
 
 test.for([
@@ -59,15 +59,15 @@ test.for([
   ['whose counters were set back', 'SELECT pg_stat_reset()', (name: string) => name],
 ] as const)('one that %s is dropped', async ([, statement, place]) => {
   const databases = createDatabases()
-  const name = await databases.take(FOR_FILE)
+  const name = await databases.acquire(FOR_FILE)
   await query(place(name), typeof statement === 'string' ? statement : statement(name))
-  databases.give(name, WORKER_ENDED)
+  databases.release(name, WORKER_ENDED)
   await expect.poll(() => isThere(name)).toBe(false)
 })
 
 test('one whose worker lives on is dropped: something of the last file could still connect', async () => {
   const databases = createDatabases()
-  const name = await databases.take(FOR_FILE)
-  databases.give(name, { isUserGone: false })
+  const name = await databases.acquire(FOR_FILE)
+  databases.release(name, { isUserGone: false })
   await expect.poll(() => isThere(name)).toBe(false)
 })

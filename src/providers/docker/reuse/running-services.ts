@@ -1,9 +1,9 @@
-import type { Address } from '../services/service.ts'
-import { addressIn } from './docker/reuse/attached-service.ts'
-import { type ContainerDetails, EngineApi, plainName } from './docker/engine/engine-api.ts'
-import { searchHere } from './docker/engine/engine-places.ts'
-import { findEngine } from './docker/engine/find-engine.ts'
-import { labelOfRoot, SERVICE_LABEL } from './docker/reuse/reuse-labels.ts'
+import type { Address } from '../../../services/service.ts'
+import { addressIn } from './attached-service.ts'
+import { type ContainerDetails, EngineApi, plainName } from '../engine/engine-api.ts'
+import { searchHere } from '../engine/engine-places.ts'
+import { findEngine } from '../engine/find-engine.ts'
+import { labelOfRoot, SERVICE_LABEL } from './reuse-labels.ts'
 
 /** A server that a run of the project, or `up`, has left up. */
 export interface RunningService {

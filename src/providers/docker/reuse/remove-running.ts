@@ -1,8 +1,8 @@
-import { EngineApi } from './docker/engine/engine-api.ts'
-import { searchHere } from './docker/engine/engine-places.ts'
-import { findEngine } from './docker/engine/find-engine.ts'
-import { labelOfRoot } from './docker/reuse/reuse-labels.ts'
-import { removeContainer } from './docker/container/remove-container.ts'
+import { EngineApi } from '../engine/engine-api.ts'
+import { searchHere } from '../engine/engine-places.ts'
+import { findEngine } from '../engine/find-engine.ts'
+import { labelOfRoot } from './reuse-labels.ts'
+import { removeContainer } from '../container/remove-container.ts'
 
 /**
  * Removes the containers that runs of a project have left up, used or not, from the engine that a run would find.
