@@ -40,7 +40,7 @@ function describeServer(name: string, address: Address): StartedService {
   return {
     address,
     label: `${name} on ${address.host}:${address.port}`,
-    siblings: [],
+    instances: [],
     snapshot: { kind: 'none' },
     freeBytes: async () => undefined,
     takeBase: async () => {},

@@ -1,6 +1,6 @@
 import type { ProviderName } from '../environment/infra-facts.ts'
 import type { Report } from '../report/events.ts'
-import type { Address, ServiceDefinition, SiblingServer, SnapshotUse } from '../services/service.ts'
+import type { Address, ServiceDefinition, ServerInstance, SnapshotUse } from '../services/service.ts'
 
 /** Outcome of asking a service's own healthcheck. */
 export interface HealthcheckResult {
@@ -14,7 +14,7 @@ export type ServerStatus =
   | { readonly running: true }
   | { readonly running: false; readonly exitCode: number | undefined; readonly outOfMemory: boolean }
 
-export type ServerEnding = Extract<ServerStatus, { running: false }>
+export type ServerExit = Extract<ServerStatus, { running: false }>
 
 /** What is done to a server that is to serve the next run, too. */
 export interface Keeping {
@@ -31,16 +31,16 @@ export interface StartedService {
   readonly address: Address
   /** What to call it in a message: the container's name. */
   readonly label: string
-  readonly siblings: readonly SiblingServer[]
+  readonly instances: readonly ServerInstance[]
   readonly snapshot: SnapshotUse
   /** Room where the server keeps its data, in bytes; undefined where that cannot be known. */
   freeBytes(): Promise<number | undefined>
-  /** Fills what the siblings' preparation starts from, as it is now. */
+  /** Fills what the instances' preparation starts from, as it is now. */
   takeBase(): Promise<void>
   runHealthcheck(): Promise<HealthcheckResult>
   status(): Promise<ServerStatus>
   /** Resolves when the server exits without having been stopped; keeps no process alive. None where that is not known. */
-  readonly ended?: Promise<ServerEnding>
+  readonly ended?: Promise<ServerExit>
   /** The last `count` lines of the server's log, none older than `sinceMs` by the server's clock. */
   logTail(count: number, sinceMs?: number): Promise<string>
   /** Of a server that may outlive its run. */

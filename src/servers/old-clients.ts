@@ -95,7 +95,7 @@ export class OldClients {
       return
     }
     // Clients of a server that is down or locked retry for ever; those that are connected can be counted.
-    await (connected === undefined || lock ? slot.sibling.restart().catch(() => {}) : undefined)
+    await (connected === undefined || lock ? slot.instance.restart().catch(() => {}) : undefined)
     this.#watch(slot)
   }
 
@@ -104,14 +104,14 @@ export class OldClients {
     if (slot.lock) {
       return slot.lock.proxy.clients
     }
-    const count = await this.#options.guard.count(slot.sibling.address).catch(() => undefined)
+    const count = await this.#options.guard.count(slot.instance.address).catch(() => undefined)
     slot.isCut ||= count !== undefined && count.kills > 0
     return count?.connected
   }
 
   async #hasClients(slot: ServerSlot): Promise<boolean> {
     const { guard, clock } = this.#options
-    const found = await guard.count(slot.sibling.address).catch(() => undefined)
+    const found = await guard.count(slot.instance.address).catch(() => undefined)
     if (found === undefined || found.received > 0) {
       return found !== undefined
     }
@@ -130,7 +130,7 @@ export class OldClients {
   /** Ends when no client has connected for QUIET_MS, or when the server was taken. */
   async #poll(slot: ServerSlot): Promise<void> {
     const { clock, guard, signal, onQuiet } = this.#options
-    const { address } = slot.sibling
+    const { address } = slot.instance
     let lastSeenMs = clock.now()
     while (!signal.aborted && this.#occupied.has(slot)) {
       const found = await guard.count(address).catch(() => undefined)

@@ -3,7 +3,7 @@ import { InfraError, messageOf } from '../errors.ts'
 import type { Report } from '../report/events.ts'
 import { answersPostgres } from '../services/postgres.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
-import type { Address, SiblingServer } from '../services/service.ts'
+import type { Address, ServerInstance } from '../services/service.ts'
 import { DEFAULT_TEMPLATE } from '../spec/resolve-spec.ts'
 import type { Databases } from '../databases/databases.ts'
 import type { AcquireRequest, DatabaseSource, Held, LastUse } from '../leasing/lease-broker.ts'
@@ -49,10 +49,10 @@ export class PostgresServers implements DatabaseSource {
   #serverCount = 0
 
   constructor(options: PostgresServersOptions) {
-    const { siblings, target, clock, startupTimeoutMs } = options
+    const { instances, target, clock, startupTimeoutMs } = options
     this.#options = options
     this.#pool = new ServerPool({
-      siblings: siblings.map((sibling) => this.#onBase(sibling)),
+      instances: instances.map((instance) => this.#onBase(instance)),
       target,
       clock,
       startupTimeoutMs,
@@ -170,12 +170,12 @@ export class PostgresServers implements DatabaseSource {
     return others.reduce((sum, count) => sum + count, use?.connections ?? NaN)
   }
 
-  #onBase(sibling: SiblingServer): SiblingServer {
+  #onBase(instance: ServerInstance): ServerInstance {
     return {
-      ...sibling,
+      ...instance,
       restart: async () => {
         await this.#base
-        await sibling.restart()
+        await instance.restart()
       },
     }
   }

@@ -49,10 +49,10 @@ export class RedisServers implements LeaseSource<Address> {
   readonly #lockedStates = new Map<number, RedisState>()
 
   constructor(options: RedisServersOptions) {
-    const { siblings, target, clock, startupTimeoutMs, onClientsLeft } = options
+    const { instances, target, clock, startupTimeoutMs, onClientsLeft } = options
     this.#options = options
     this.#pool = new ServerPool({
-      siblings,
+      instances,
       target,
       clock,
       startupTimeoutMs,

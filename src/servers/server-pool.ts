@@ -1,6 +1,6 @@
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
-import type { Address, SiblingServer } from '../services/service.ts'
+import type { Address, ServerInstance } from '../services/service.ts'
 import type { ReleaseInfo } from '../leasing/lease-broker.ts'
 import type { LeaseProxy } from './lease-proxy.ts'
 import type { ServerAction } from '../leasing/lease-protocol.ts'
@@ -20,7 +20,7 @@ const ATTEMPTS = 3
 
 /** What there is to lease, whatever kind of server it is. */
 export interface PooledServers {
-  readonly siblings: readonly SiblingServer[]
+  readonly instances: readonly ServerInstance[]
   /** How many to keep ready. */
   readonly target: number
   readonly clock: Clock
@@ -64,7 +64,7 @@ export class ServerPool {
 
   constructor(options: ServerPoolOptions) {
     this.#options = options
-    this.#idle = options.siblings.map(createSlot)
+    this.#idle = options.instances.map(createSlot)
     const { guard, clock } = options
     this.#oldClients =
       guard &&
@@ -123,17 +123,17 @@ export class ServerPool {
     if (!slot) {
       return
     }
-    const { sibling } = slot
+    const { instance } = slot
     slot.isCut ||= action === 'stop' || action === 'restart'
     if (action === 'stop' || action === 'pause') {
-      await sibling.control(action)
+      await instance.control(action)
       return
     }
-    await sibling.control(action === 'restart' ? 'stop' : 'resume')
-    if (!(await this.#stillAnswers(sibling.address))) {
-      await sibling.control('start')
+    await instance.control(action === 'restart' ? 'stop' : 'resume')
+    if (!(await this.#stillAnswers(instance.address))) {
+      await instance.control('start')
     }
-    await this.#awaitAnswer(sibling.address)
+    await this.#awaitAnswer(instance.address)
   }
 
   /** Replaces the process of a leased server. */
@@ -190,13 +190,13 @@ export class ServerPool {
   #retire(slot: ServerSlot): void {
     this.#idle.push(slot)
     // A failure is reported when it is started again.
-    void slot.sibling.end().catch(() => {})
+    void slot.instance.end().catch(() => {})
   }
 
   /** Undefined if there is none, or if its last user has stopped it. */
   async #acquireUsed(): Promise<ServerSlot | undefined> {
     const slot = this.#used.pop()
-    if (slot && !(await this.#options.answers(slot.sibling.address))) {
+    if (slot && !(await this.#options.answers(slot.instance.address))) {
       this.#idle.push(slot)
       return undefined
     }
@@ -242,23 +242,23 @@ export class ServerPool {
 
   async #renew(slot: ServerSlot): Promise<void> {
     const { prepare, notStarted, guard } = this.#options
-    const { sibling } = slot
+    const { instance } = slot
     try {
       if (slot.hasOldClients && !slot.lock) {
-        slot.lock = await guard?.lock(sibling.address)
+        slot.lock = await guard?.lock(instance.address)
       }
       const { lock } = slot
       if (lock) {
         this.#proxies.add(lock.proxy)
       }
-      await sibling.restart(lock?.args)
-      await this.#awaitAnswer(sibling.address)
+      await instance.restart(lock?.args)
+      await this.#awaitAnswer(instance.address)
       slot.isCut = false
       await prepare(addressOf(slot), { isLocked: lock !== undefined })
       await guard?.resetCount(addressOf(slot))
     } catch (error) {
       // What is wrong with a seed is said already.
-      throw error instanceof InfraError ? error : notStarted(sibling.address, error)
+      throw error instanceof InfraError ? error : notStarted(instance.address, error)
     }
   }
 

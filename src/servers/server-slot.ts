@@ -1,4 +1,4 @@
-import type { Address, SiblingServer } from '../services/service.ts'
+import type { Address, ServerInstance } from '../services/service.ts'
 import type { LeaseProxy } from './lease-proxy.ts'
 
 /** How a server is closed to clients that connect to its own port. */
@@ -11,7 +11,7 @@ export interface Lock {
 
 /** A server of a pool, and what is known about clients of earlier leases. */
 export interface ServerSlot {
-  readonly sibling: SiblingServer
+  readonly instance: ServerInstance
   /** The last lease; undefined once its clients were reported. */
   owner: string | undefined
   /** Child processes that the last lease left running. They may connect later. */
@@ -24,11 +24,11 @@ export interface ServerSlot {
   lock: Lock | undefined
 }
 
-export function createSlot(sibling: SiblingServer): ServerSlot {
-  return { sibling, owner: undefined, processes: [], isCut: false, hasOldClients: false, lock: undefined }
+export function createSlot(instance: ServerInstance): ServerSlot {
+  return { instance, owner: undefined, processes: [], isCut: false, hasOldClients: false, lock: undefined }
 }
 
 /** The address that its next user gets. */
-export function addressOf({ sibling, lock }: ServerSlot): Address {
-  return lock?.proxy.address ?? sibling.address
+export function addressOf({ instance, lock }: ServerSlot): Address {
+  return lock?.proxy.address ?? instance.address
 }

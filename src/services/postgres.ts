@@ -2,7 +2,7 @@ import type { Client, ClientConfig, Pool, PoolConfig } from 'pg'
 import { type PostgresAddress, postgresUrl } from '../environment/variable-set.ts'
 import { shellWord } from '../internal/shell-word.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
-import { describeSiblings, SIBLING_SETTINGS } from './postgres-siblings.ts'
+import { describeInstances, INSTANCE_SETTINGS } from './postgres-instances.ts'
 import { LOG_LINE_PREFIX } from './postgres-log.ts'
 import type { ServiceDefinition } from './service.ts'
 
@@ -28,8 +28,8 @@ const SETTINGS = {
   log_checkpoints: 'off',
 }
 
-/** What PostgreSQL is: its environment, its command line and its probe; `siblings` more servers can be asked for. */
-export function definePostgres(spec: ResolvedPostgres, siblings = 0): ServiceDefinition {
+/** What PostgreSQL is: its environment, its command line and its probe; `instances` more servers can be asked for. */
+export function definePostgres(spec: ResolvedPostgres, instances = 0): ServiceDefinition {
   const { user, password, database, server, settings } = spec
   return {
     service: spec.service,
@@ -41,8 +41,8 @@ export function definePostgres(spec: ResolvedPostgres, siblings = 0): ServiceDef
       POSTGRES_INITDB_ARGS: ['--no-sync', spec.initdbArgs].filter(Boolean).join(' '),
     },
     command: ['postgres', ...settingArguments({ ...SETTINGS, ...settings })],
-    ...(siblings > 0 && {
-      siblings: describeSiblings(siblings, settingArguments({ ...SETTINGS, ...SIBLING_SETTINGS, ...settings })),
+    ...(instances > 0 && {
+      instances: describeInstances(instances, settingArguments({ ...SETTINGS, ...INSTANCE_SETTINGS, ...settings })),
     }),
     sharedMemoryBytes: SHARED_MEMORY_BYTES,
     probe: (address, signal) => probePostgres({ ...server, ...address, user, password, database }, signal),

@@ -8,7 +8,7 @@ import type { Address, ClientCount } from './service.ts'
 const ANSWER_TIMEOUT_MS = 1_000
 const RESET_TIMEOUT_MS = 2_000
 
-/** Siblings differ in these; the tests of one that changes its port cannot be found any more. */
+/** Instances differ in these; the tests of one that changes its port cannot be found any more. */
 const OWN_SETTINGS = ['port', 'dir']
 
 /** A rule of an ACL user; that of a selector has spaces in its parentheses. */

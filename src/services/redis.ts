@@ -13,8 +13,8 @@ const ARGUMENTS = ['--save', '', '--appendonly', 'no']
 /** Where a lease is a logical database: more than tests can hold at once. They cost 4 MB together; Redis has 16 itself. */
 const LOGICAL_DATABASES = ['--databases', '1024']
 
-/** What Redis is: its command line and its probe; `siblings` more processes of it can be asked for. */
-export function defineRedis(spec: ResolvedRedis, siblings = 0): ServiceDefinition {
+/** What Redis is: its command line and its probe; `instances` more processes of it can be asked for. */
+export function defineRedis(spec: ResolvedRedis, instances = 0): ServiceDefinition {
   const databases = spec.isolation === 'database' ? LOGICAL_DATABASES : []
   const command = ['redis-server', ...ARGUMENTS, ...databases, ...spec.args]
   return {
@@ -22,9 +22,9 @@ export function defineRedis(spec: ResolvedRedis, siblings = 0): ServiceDefinitio
     hostPort: spec.hostPort,
     environment: {},
     command,
-    ...(siblings > 0 && {
-      siblings: {
-        count: siblings,
+    ...(instances > 0 && {
+      instances: {
+        count: instances,
         command: (port, folder) => [...command, '--port', port, '--dir', folder],
         endSignal: 'KILL',
       },

@@ -19,7 +19,7 @@ export interface ClientCount {
 }
 
 /** Further server processes of a service, in the same place as its first one, each on a port of its own. */
-export interface Siblings {
+export interface Instances {
   readonly count: number
   /** Command line of one; `port` is where it listens, `folder` a folder of its own. */
   readonly command: (port: string, folder: string) => readonly string[]
@@ -36,10 +36,10 @@ export interface Siblings {
 }
 
 /**
- * What can be done to a sibling that runs, its data staying: to end it as its operator would, to start it again (at once
+ * What can be done to an instance that runs, its data staying: to end it as its operator would, to start it again (at once
  * ended, if it runs), to freeze it with all its processes, and to let it go on.
  */
-export type SiblingAction = 'stop' | 'start' | 'pause' | 'resume'
+export type InstanceAction = 'stop' | 'start' | 'pause' | 'resume'
 
 /** How the data of a service is kept for a later run. */
 export interface SnapshotDefinition {
@@ -70,11 +70,11 @@ export interface HealthyServer {
   readonly address: Address
   /** As it said itself. */
   readonly version: string
-  readonly siblings: readonly SiblingServer[]
+  readonly instances: readonly ServerInstance[]
   readonly snapshot: SnapshotUse
   /** Room where it keeps its data, in bytes; undefined where that cannot be known. */
   readonly freeBytes: () => Promise<number | undefined>
-  /** Fills what the siblings' preparation starts from, as it is now. */
+  /** Fills what the instances' preparation starts from, as it is now. */
   readonly takeBase: () => Promise<void>
   /** The last `count` lines of its log, none older than `sinceMs` by its clock. */
   readonly logTail: (count: number, sinceMs: number) => Promise<string>
@@ -94,7 +94,7 @@ export interface ServiceDefinition {
   readonly command: readonly string[]
   /** Whether it is the user's own, so that nobody here knows which signals end its server. */
   readonly isCustom?: boolean
-  readonly siblings?: Siblings
+  readonly instances?: Instances
   /** Size of `/dev/shm`, where the server needs more than the engine's default, in bytes. */
   readonly sharedMemoryBytes?: number
   /** Asks the server a real question from here and returns its version; rejects while it does not serve. */
@@ -104,8 +104,8 @@ export interface ServiceDefinition {
   readonly prepare?: (server: HealthyServer) => Promise<void>
 }
 
-/** One of a service's siblings: not running until it is started for the first time. */
-export interface SiblingServer {
+/** One of a service's instances: not running until it is started for the first time. */
+export interface ServerInstance {
   readonly address: Address
   /**
    * Ends its process, if there is one, and starts a new one, which may not answer yet when this resolves; with further
@@ -114,10 +114,10 @@ export interface SiblingServer {
   restart(words?: readonly string[]): Promise<void>
   /** Ends its process at once and removes its data, until it is started anew. */
   end(): Promise<void>
-  control(action: SiblingAction): Promise<void>
+  control(action: InstanceAction): Promise<void>
 }
 
-/** The ports that a service's siblings listen on where they run: those that follow its own. */
-export function siblingPortsOf({ service, siblings }: ServiceDefinition): number[] {
-  return Array.from({ length: siblings?.count ?? 0 }, (_, index) => service.defaultPort + 1 + index)
+/** The ports that a service's instances listen on where they run: those that follow its own. */
+export function instancePortsOf({ service, instances }: ServiceDefinition): number[] {
+  return Array.from({ length: instances?.count ?? 0 }, (_, index) => service.defaultPort + 1 + index)
 }

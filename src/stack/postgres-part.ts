@@ -22,8 +22,8 @@ export class PostgresPart {
     this.#spec = spec
     this.#plans = plans
     this.#context = context
-    const siblings = spec.isolation === 'server' ? context.workers + readyServers(context) : 0
-    const definition = definePostgres(spec, siblings)
+    const instances = spec.isolation === 'server' ? context.workers + readyServers(context) : 0
+    const definition = definePostgres(spec, instances)
     const snapshot = context.snapshots ? definePostgresSnapshot(definition, identify(plans)) : undefined
     this.definition = { ...definition, ...(snapshot && { snapshot }), prepare: (server) => this.#prepare(server) }
   }

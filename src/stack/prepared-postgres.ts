@@ -218,11 +218,11 @@ export class PreparedPostgres {
 
   /** Servers to lease, which start as copies of this one with all templates built. */
   async #startServers(main: Databases): Promise<void> {
-    const { address, version, siblings, takeBase } = this.#server
+    const { address, version, instances, takeBase } = this.#server
     const { user, password } = this.#spec
     const { runId, report, clock, startupTimeoutMs } = this.#context
     this.#servers = new PostgresServers({
-      siblings,
+      instances,
       target: readyServers(this.#context),
       clock,
       startupTimeoutMs,

@@ -25,8 +25,8 @@ export class RedisPart {
     this.#context = context
     this.#isolation = spec.isolation
     // One for each worker's file, and as many again for tests that want one of their own.
-    const siblings = spec.isolation === 'server' ? context.workers * 2 : 0
-    this.definition = { ...defineRedis(spec, siblings), prepare: (server) => this.#prepare(server) }
+    const instances = spec.isolation === 'server' ? context.workers * 2 : 0
+    this.definition = { ...defineRedis(spec, instances), prepare: (server) => this.#prepare(server) }
   }
 
   static plan(spec: ResolvedRedis, context: PartContext): RedisPart {
@@ -102,18 +102,18 @@ export class RedisPart {
     }
   }
 
-  async #openServers({ address, siblings }: HealthyServer, state: RedisState): Promise<RedisServers> {
+  async #openServers({ address, instances }: HealthyServer, state: RedisState): Promise<RedisServers> {
     const { RedisServers } = await this.load()
     const { clock, report, workers, startupTimeoutMs } = this.#context
-    this.#limit = limitRedises(siblings.length, 'server')
+    this.#limit = limitRedises(instances.length, 'server')
     const servers = new RedisServers({
       main: address,
-      siblings,
+      instances,
       target: workers + 1,
       clock,
       startupTimeoutMs,
       state,
-      seed: (sibling) => this.#seeds.load(sibling),
+      seed: (instance) => this.#seeds.load(instance),
       late: new LateCommands(report),
       onReplaced: (reason) => report({ type: 'server-replaced', service: 'redis', reason }),
       onClientsLeft: (owner) => this.#reportClientsLeft(owner),

@@ -1,7 +1,7 @@
 import { InfraError } from '../errors.ts'
 import { readLastLogLines } from '../health/last-log-lines.ts'
 import { signalOf } from '../internal/exit-code.ts'
-import type { ServerEnding, StartedService } from '../providers/provider.ts'
+import type { ServerExit, StartedService } from '../providers/provider.ts'
 
 const LOG_LINES = 20
 
@@ -16,7 +16,7 @@ export interface LostService {
 
 export interface Loss {
   readonly name: string
-  readonly ending: ServerEnding
+  readonly ending: ServerExit
   /** How long it had been healthy. */
   readonly afterMs: number
   /** Whether it is started anew. */
@@ -39,7 +39,7 @@ export async function describeLoss(started: StartedService, loss: Loss): Promise
 /** The error for a start during which the server exited by itself, whatever failed because of that. */
 export async function describeLostStart(
   started: StartedService,
-  { name, ending, cause }: { readonly name: string; readonly ending: ServerEnding; readonly cause: unknown },
+  { name, ending, cause }: { readonly name: string; readonly ending: ServerExit; readonly cause: unknown },
 ): Promise<InfraError> {
   const log = await readLastLogLines(started, LOG_LINES)
   return new InfraError('INFRA_SERVICE_EXITED', {
@@ -55,13 +55,13 @@ function linesOf(log: string): readonly string[] {
   return log.split('\n').filter((line) => line.trim() !== '')
 }
 
-function remedyFor({ outOfMemory }: ServerEnding): string {
+function remedyFor({ outOfMemory }: ServerExit): string {
   return outOfMemory
     ? 'Give the engine more memory, or set maxWorkers lower'
     : 'Correct what its last log lines name, which the lines of infra give'
 }
 
-function describeEnding({ exitCode, outOfMemory }: ServerEnding): string {
+function describeEnding({ exitCode, outOfMemory }: ServerExit): string {
   if (outOfMemory) {
     return 'was ended for lack of memory'
   }

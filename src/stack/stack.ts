@@ -157,7 +157,7 @@ export class Stack {
 
   async #makeReady(definition: ServiceDefinition, started: StartedService, beganMs: number): Promise<void> {
     const { provider, report, clock, startupTimeoutMs } = this.#options
-    const { address, siblings, snapshot } = started
+    const { address, instances, snapshot } = started
     const { name } = definition.service
     const windowMs = Math.min(startupTimeoutMs, WINDOWS_MS[snapshot.kind])
     const admission = await awaitHealthy({ definition, started, windowMs, clock, signal: this.#abort.signal })
@@ -173,7 +173,7 @@ export class Stack {
     await definition.prepare?.({
       address,
       version,
-      siblings,
+      instances,
       snapshot,
       freeBytes: () => started.freeBytes(),
       takeBase: () => started.takeBase(),

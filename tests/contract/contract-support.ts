@@ -29,24 +29,24 @@ export interface Opened {
 }
 
 export type ServiceName = (typeof SERVICES)[number]
-export type Open = (service: ServiceName, options?: InfraOptions, siblings?: number) => Promise<Opened>
+export type Open = (service: ServiceName, options?: InfraOptions, instances?: number) => Promise<Opened>
 
 export interface OpenOptions {
   readonly service: ServiceName
   readonly options: InfraOptions
-  readonly siblings?: number
+  readonly instances?: number
 }
 
 export async function openProvider(
   name: ProviderName,
-  { service, options, siblings = 0 }: OpenOptions,
+  { service, options, instances = 0 }: OpenOptions,
 ): Promise<Opened> {
   const given = { ...options, provider: name }
   const spec = resolveSpec(given, { root: ROOT, source: 'the test', environment: { process: {} } })
   const runId = randomBytes(4).toString('hex')
   const provider = await selectProvider(spec, { environment: process.env, runId })
   const { postgres, redis } = spec as { postgres: ResolvedPostgres; redis: ResolvedRedis }
-  return { provider, definition: service === 'postgres' ? definePostgres(postgres) : defineRedis(redis, siblings) }
+  return { provider, definition: service === 'postgres' ? definePostgres(postgres) : defineRedis(redis, instances) }
 }
 
 /** A server that is stopped when the test has finished. */

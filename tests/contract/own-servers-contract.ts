@@ -26,7 +26,7 @@ const BROKEN: InfraOptions = {
 
 /** What a provider does that starts servers and ends them. */
 export function describeOwnServers({ name, leftovers }: ProviderCase): void {
-  const open: Open = (service, options = {}, siblings = 0) => openProvider(name, { service, options, siblings })
+  const open: Open = (service, options = {}, instances = 0) => openProvider(name, { service, options, instances })
 
   describe.each(SERVICES)(`${name}: %s of its own`, (service) => {
     test('a server tells how much room it has, and what it logged', async () => {
@@ -140,14 +140,14 @@ export function describeOwnServers({ name, leftovers }: ProviderCase): void {
     })
   })
 
-  describe(`${name}: siblings of redis`, () => {
+  describe(`${name}: instances of redis`, () => {
     test('run when they are started, each for itself, and are ended, frozen and replaced', async () => {
       const { provider, definition } = await open('redis', {}, 2)
       const started = await start(provider, definition)
       await admit(started, definition)
-      const [one, two] = started.siblings
+      const [one, two] = started.instances
       if (!one || !two) {
-        throw new TypeError('there are no siblings')
+        throw new TypeError('there are no instances')
       }
       expect(new Set([started, one, two].map(({ address }) => address.port)).size).toBe(3)
       expect(await answersPing(one.address)).toBe(false)

@@ -3,7 +3,7 @@ import { homedir, userInfo } from 'node:os'
 import { finished } from 'node:stream/promises'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
-import { ContainerSiblings } from '../../src/providers/docker/container/container-siblings.ts'
+import { ContainerInstances } from '../../src/providers/docker/container/container-instances.ts'
 import { onLines } from '../../src/providers/docker/engine/demultiplex.ts'
 import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
@@ -67,9 +67,9 @@ test('servers of leases can be had after the engine has refused their supervisor
     throw new Error('Redis is one of the services by default')
   }
   const options = { api, id, folder: '/data', entrypoint: ['docker-entrypoint.sh'] }
-  const siblings = new ContainerSiblings(defineRedis(redis, 1), options)
-  onTestFinished(() => siblings.close())
-  const [server] = siblings.servers((port) => ({ host: 'localhost', port }))
+  const instances = new ContainerInstances(defineRedis(redis, 1), options)
+  onTestFinished(() => instances.close())
+  const [server] = instances.servers((port) => ({ host: 'localhost', port }))
   faulty.arm({ name: 'POST /containers/ID/exec', count: 1, fault: 'refuse' })
   await expect(server?.restart()).rejects.toThrow('HTTP 500')
   await server?.restart()

@@ -2,7 +2,7 @@ import { homedir, userInfo } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
 import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
-import { ContainerEnding } from '../../src/providers/docker/container/container-ending.ts'
+import { ContainerExit } from '../../src/providers/docker/container/container-exit.ts'
 import type { Container } from '../../src/providers/docker/engine/dockerode-types.ts'
 import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
@@ -67,7 +67,7 @@ test.for([
   ['redis', REDIS],
 ] as const)('%s ends by itself when its input ends without a farewell', { timeout: 30_000 }, async ([, server]) => {
   const container = await create({ ...server, Cmd: [...server.Cmd], Env: [...server.Env] })
-  const ending = await ContainerEnding.watch(dockerode, container.id)
+  const ending = await ContainerExit.watch(dockerode, container.id)
   const input = await container.attach({ hijack: true, stream: true, stdin: true })
   await container.start()
   ;(input as Duplex).destroy()

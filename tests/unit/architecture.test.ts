@@ -205,7 +205,7 @@ const LET_GO = {
   'providers/embedded/lifeline.ts': 'a shell that outlives its process on purpose',
   'providers/docker/engine/engine-request.ts': 'once whoever asked has let go of the request',
   'providers/docker/container/lifeline.ts': 'a connection whose end is what it is for',
-  'providers/docker/container/container-ending.ts': 'events, which are awaited beside a timer',
+  'providers/docker/container/container-exit.ts': 'events, which are awaited beside a timer',
   'providers/docker/container/start-guard.ts': 'a process that outlives this one on purpose',
 }
 

@@ -2,12 +2,12 @@ import { rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { unlessLetGo } from '../../internal/abortable.ts'
 import { exitCodeOf } from '../../internal/exit-code.ts'
-import type { Address, SiblingServer } from '../../services/service.ts'
-import type { HealthcheckResult, ServerEnding, ServerStatus, StartedService } from '../provider.ts'
+import type { Address, ServerInstance } from '../../services/service.ts'
+import type { HealthcheckResult, ServerExit, ServerStatus, StartedService } from '../provider.ts'
 import type { Supervisor, ChildProgram } from './supervisor.ts'
 import type { Ending } from './supervisor-protocol.ts'
 import { type LocalProgram, readLogTail } from './local-program.ts'
-import type { LocalSibling } from './local-siblings.ts'
+import type { LocalInstance } from './local-instances.ts'
 
 export interface EmbeddedServiceOptions {
   readonly name: string
@@ -15,7 +15,7 @@ export interface EmbeddedServiceOptions {
   readonly supervisor: Supervisor
   readonly server: ChildProgram
   readonly program: LocalProgram
-  readonly siblings: readonly LocalSibling[]
+  readonly instances: readonly LocalInstance[]
   /** Holds all that it writes. */
   readonly folder: string
   readonly data: string
@@ -28,25 +28,25 @@ export interface EmbeddedServiceOptions {
 export class EmbeddedService implements StartedService {
   readonly address: Address
   readonly label: string
-  readonly siblings: readonly SiblingServer[]
+  readonly instances: readonly ServerInstance[]
   /** Its initialised data directory is kept and copied, templates are not. */
   readonly snapshot = { kind: 'none' } as const
-  readonly ended: Promise<ServerEnding>
+  readonly ended: Promise<ServerExit>
   readonly #options: EmbeddedServiceOptions
   #stopping: Promise<void> | undefined
 
   constructor(options: EmbeddedServiceOptions) {
-    const { name, port, server, siblings } = options
+    const { name, port, server, instances } = options
     this.#options = options
     this.address = { host: 'localhost', port }
     this.label = `${name} (pid ${server.pid})`
     this.ended = server.ended.then(describeEnding)
     // Plain objects: callers spread them into copies.
-    this.siblings = siblings.map((sibling) => ({
-      address: sibling.address,
-      restart: (words) => sibling.restart(words),
-      end: () => sibling.end(),
-      control: (action) => sibling.control(action),
+    this.instances = instances.map((instance) => ({
+      address: instance.address,
+      restart: (words) => instance.restart(words),
+      end: () => instance.end(),
+      control: (action) => instance.control(action),
     }))
   }
 
@@ -104,13 +104,13 @@ export class EmbeddedService implements StartedService {
   }
 
   async #stop(): Promise<void> {
-    const { server, siblings, folder, onStopped } = this.#options
-    await Promise.all([server.end(), ...siblings.map((sibling) => sibling.close())])
+    const { server, instances, folder, onStopped } = this.#options
+    await Promise.all([server.end(), ...instances.map((instance) => instance.close())])
     await rm(folder, { recursive: true, force: true, maxRetries: 5 })
     await onStopped()
   }
 }
 
-function describeEnding({ code, signal }: Ending): ServerEnding {
+function describeEnding({ code, signal }: Ending): ServerExit {
   return { running: false, exitCode: exitCodeOf(code, signal), outOfMemory: false }
 }

@@ -1,14 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InfraError } from '../../errors.ts'
-import { type ServiceDefinition, siblingPortsOf } from '../../services/service.ts'
+import { type ServiceDefinition, instancePortsOf } from '../../services/service.ts'
 import { giveTo } from './account.ts'
 import type { EmbeddedHome } from './embedded-home.ts'
 import { EmbeddedService } from './embedded-service.ts'
 import { ensureBinaries } from './ensure-binaries.ts'
 import type { Supervisor, ChildProgram } from './supervisor.ts'
 import { awaitListening, type LocalProgram, readLogTail } from './local-program.ts'
-import { LocalSibling } from './local-siblings.ts'
+import { LocalInstance } from './local-instances.ts'
 import { describePostgres } from './postgres-program.ts'
 import { describeRedis } from './redis-program.ts'
 
@@ -48,21 +48,21 @@ export async function launchService(definition: ServiceDefinition, context: Laun
   try {
     await giveTo(folder, program.account)
     const { port, server } = await startServer(launch)
-    const ports = await supervisor.reservePorts(siblingPortsOf(definition).length)
-    const siblings = ports.map(
-      (siblingPort) =>
-        new LocalSibling({
+    const ports = await supervisor.reservePorts(instancePortsOf(definition).length)
+    const instances = ports.map(
+      (instancePort) =>
+        new LocalInstance({
           supervisor,
           program,
           definition,
           environment: home.childEnvironment,
           folder,
           base: program.takeBase && join(folder, 'base'),
-          port: siblingPort,
+          port: instancePort,
         }),
     )
     const { log, data } = launch
-    return new EmbeddedService({ name, port, supervisor, server, program, siblings, folder, data, log, onStopped })
+    return new EmbeddedService({ name, port, supervisor, server, program, instances, folder, data, log, onStopped })
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw error

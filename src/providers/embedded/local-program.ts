@@ -15,12 +15,12 @@ export interface LocalProgram {
   readonly endSignal: 'SIGQUIT' | 'SIGKILL'
   /** The words of its command line, less the first, with what only a local process needs. */
   arguments(words: readonly string[], place: { readonly folder: string; readonly port: number }): readonly string[]
-  /** The same for a sibling, whose words name folder and port already. */
-  siblingArguments(words: readonly string[]): readonly string[]
+  /** The same for an instance, whose words name folder and port already. */
+  instanceArguments(words: readonly string[]): readonly string[]
   /** Fills the folder that its data is in; says whether with a cached copy of an earlier run. */
   fill(folder: string): Promise<'new' | 'cached'>
   /**
-   * Fills `base` with what `data` is now, ready to be copied for siblings; the server must be frozen until `onCopied` is
+   * Fills `base` with what `data` is now, ready to be copied for instances; the server must be frozen until `onCopied` is
    * called.
    */
   takeBase?(data: string, base: string, onCopied: () => Promise<void>): Promise<void>

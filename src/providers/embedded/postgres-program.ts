@@ -20,7 +20,7 @@ export function describePostgres(options: PostgresProgramOptions): LocalProgram 
     // An "immediate shutdown", which takes its children along.
     endSignal: 'SIGQUIT',
     arguments: (words, { folder, port }) => ['-D', folder, ...first, ...words, '-p', String(port), ...common],
-    siblingArguments: (words) => [...first, ...words, ...common],
+    instanceArguments: (words) => [...first, ...words, ...common],
     fill: (folder) => data.fill(folder),
     takeBase: (folder, base, onCopied) => data.copyLive(folder, base, onCopied),
     discardCached: () => data.discardCached(),

@@ -13,7 +13,7 @@ export async function describeRedis(file: string, account: Account | undefined):
     account: user,
     endSignal: 'SIGKILL',
     arguments: (words, { folder, port }) => [...words, '--dir', folder, '--port', String(port), ...common],
-    siblingArguments: (words) => [...words, ...common],
+    instanceArguments: (words) => [...words, ...common],
     fill: async (folder) => {
       await createOwned(folder, user)
       return 'new'

@@ -8,7 +8,7 @@ function openSilent({ startupTimeoutMs }: { startupTimeoutMs: number }): RedisSe
   return new RedisServers({
     main: { host: '127.0.0.1', port: 1 },
     // Nothing listens on port 1.
-    siblings: [
+    instances: [
       {
         address: { host: '127.0.0.1', port: 1 },
         restart: async () => {},
@@ -27,7 +27,7 @@ function openSilent({ startupTimeoutMs }: { startupTimeoutMs: number }): RedisSe
   })
 }
 
-// A run whose container was taken away asked its siblings for another ten seconds before it ended.
+// A run whose container was taken away asked its instances for another ten seconds before it ended.
 test('RedisServers.close() ends the wait for a server that will not come', async () => {
   const servers = openSilent({ startupTimeoutMs: 60_000 })
   const taken = servers.acquire({ reuse: false })

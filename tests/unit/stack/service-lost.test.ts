@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest'
 import { InfraError } from '../../../src/errors.ts'
-import type { Provider, ServerEnding, StartedService } from '../../../src/providers/provider.ts'
+import type { Provider, ServerExit, StartedService } from '../../../src/providers/provider.ts'
 import type { InfraEvent } from '../../../src/report/events.ts'
 import { describeLoss } from '../../../src/stack/service-lost.ts'
 import { Stack, type StackLoss } from '../../../src/stack/stack.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { createDefinition, createProvider, createStartedService } from '../support/fake-provider.ts'
 
-const KILLED: ServerEnding = { running: false, exitCode: 137, outOfMemory: false }
+const KILLED: ServerExit = { running: false, exitCode: 137, outOfMemory: false }
 
-async function problemOf(ending: Partial<ServerEnding>, comesBack = false): Promise<string> {
+async function problemOf(ending: Partial<ServerExit>, comesBack = false): Promise<string> {
   const loss = { name: 'redis', ending: { ...KILLED, ...ending }, afterMs: 1_234, comesBack }
   return (await describeLoss(createStartedService(), loss)).error.message
 }
@@ -42,13 +42,13 @@ async function nextLoss(stack: Stack): Promise<StackLoss> {
 /** Servers that end when they are told to, and what becomes of them. */
 function createServers() {
   const log: string[] = []
-  const endings: PromiseWithResolvers<ServerEnding>[] = []
+  const endings: PromiseWithResolvers<ServerExit>[] = []
   const start = async () => {
     const number = endings.push(Promise.withResolvers()) - 1
     log.push(`start ${number}`)
     return createStartedService({
       address: { host: 'localhost', port: 50_000 + number },
-      ended: (endings[number] as PromiseWithResolvers<ServerEnding>).promise,
+      ended: (endings[number] as PromiseWithResolvers<ServerExit>).promise,
       logTail: async () => {
         log.push(`read log ${number}`)
         return 'ready'
@@ -81,7 +81,7 @@ test('describeLoss() says why there is no log', async () => {
 })
 
 test('Stack.losses tells of a server that was ready and ends', async () => {
-  const ended = Promise.withResolvers<ServerEnding>()
+  const ended = Promise.withResolvers<ServerExit>()
   const stack = createStack(createStartedService({ ended: ended.promise, label: 'redis-1' }))
   await stack.start()
   ended.resolve(KILLED)
@@ -91,7 +91,7 @@ test('Stack.losses tells of a server that was ready and ends', async () => {
 })
 
 test('Stack.stop() loses no server', async () => {
-  const ended = Promise.withResolvers<ServerEnding>()
+  const ended = Promise.withResolvers<ServerExit>()
   const stop = async () => ended.resolve(KILLED)
   const stack = createStack(createStartedService({ ended: ended.promise, stop }))
   await stack.start()
@@ -102,7 +102,7 @@ test('Stack.stop() loses no server', async () => {
 
 test('Stack.stop() does not keep a server that has ended', async () => {
   const log: string[] = []
-  const ended = Promise.withResolvers<ServerEnding>()
+  const ended = Promise.withResolvers<ServerExit>()
   const keeping = { idleTimeoutMs: 1, note: () => {}, leave: async () => void log.push('leave') }
   const stack = createStack(
     createStartedService({ ended: ended.promise, keeping, stop: async () => void log.push('stop') }),

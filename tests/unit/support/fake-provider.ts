@@ -7,7 +7,7 @@ export function createStartedService(given: Partial<StartedService> = {}): Start
   return {
     address: { host: 'localhost', port: 49_153 },
     label: 'vitest-infra-postgres-1',
-    siblings: [],
+    instances: [],
     snapshot: { kind: 'none' },
     freeBytes: async () => undefined,
     takeBase: async () => {},

@@ -2,7 +2,7 @@ import { PostgreSqlContainer } from '@testcontainers/postgresql'
 import { RedisContainer } from '@testcontainers/redis'
 import { GenericContainer, PullPolicy, type WaitStrategy } from 'testcontainers'
 import { parseDurationMs } from '../../../internal/duration.ts'
-import { type ServiceDefinition, siblingPortsOf } from '../../../services/service.ts'
+import { type ServiceDefinition, instancePortsOf } from '../../../services/service.ts'
 import type { HostConfig } from '../engine/dockerode-types.ts'
 import { type Hold, tiedEntrypoint } from './lifeline-script.ts'
 import type { ContainerSource } from '../snapshot/docker-snapshot.ts'
@@ -38,9 +38,9 @@ export function describeContainer(definition: ServiceDefinition, placement: Cont
   if (hostPort !== undefined) {
     container.withExposedPorts({ container: service.defaultPort, host: hostPort })
   }
-  const siblingPorts = siblingPortsOf(definition)
-  if (siblingPorts.length > 0) {
-    container.withExposedPorts(...siblingPorts)
+  const instancePorts = instancePortsOf(definition)
+  if (instancePorts.length > 0) {
+    container.withExposedPorts(...instancePorts)
   }
   return sharedMemoryBytes === undefined ? container : container.withSharedMemorySize(sharedMemoryBytes)
 }

@@ -1,10 +1,10 @@
 import type { StartedTestContainer } from 'testcontainers'
-import type { Address, ServiceDefinition, SiblingServer, SnapshotUse } from '../../../services/service.ts'
-import type { HealthcheckResult, Keeping, ServerEnding, ServerStatus, StartedService } from '../../provider.ts'
+import type { Address, ServiceDefinition, ServerInstance, SnapshotUse } from '../../../services/service.ts'
+import type { HealthcheckResult, Keeping, ServerExit, ServerStatus, StartedService } from '../../provider.ts'
 import { ContainerCheck } from './container-check.ts'
-import { ContainerSiblings } from './container-siblings.ts'
+import { ContainerInstances } from './container-instances.ts'
 import { demultiplex } from '../engine/demultiplex.ts'
-import type { ContainerEnding } from './container-ending.ts'
+import type { ContainerExit } from './container-exit.ts'
 import type { ContainerOutput } from './container-output.ts'
 import type { Container } from '../engine/dockerode-types.ts'
 import { type EngineApi, plainName } from '../engine/engine-api.ts'
@@ -21,7 +21,7 @@ export interface DockerServiceOptions {
   readonly container: Container
   readonly output: ContainerOutput
   readonly lifeline: Lifeline
-  readonly ending: ContainerEnding
+  readonly ending: ContainerExit
   readonly definition: ServiceDefinition
   /** A folder inside the container that is kept in memory. */
   readonly memoryFolder: string
@@ -36,16 +36,16 @@ export interface DockerServiceOptions {
 export class DockerService implements StartedService {
   readonly address: Address
   readonly label: string
-  readonly siblings: readonly SiblingServer[]
+  readonly instances: readonly ServerInstance[]
   readonly snapshot: SnapshotUse
   readonly keeping: Keeping | undefined
-  readonly ended: Promise<ServerEnding>
-  readonly #siblings: ContainerSiblings
+  readonly ended: Promise<ServerExit>
+  readonly #instances: ContainerInstances
   readonly #engine: Engine
   readonly #container: Container
   readonly #output: ContainerOutput
   readonly #lifeline: Lifeline
-  readonly #ending: ContainerEnding
+  readonly #ending: ContainerExit
   readonly #check: ContainerCheck
   #stopping: Promise<void> | undefined
 
@@ -68,13 +68,13 @@ export class DockerService implements StartedService {
     this.address = { host, port: started.getMappedPort(service.defaultPort) }
     const { id } = container
     this.#check = new ContainerCheck({ api, id, command: service.healthcheck.cmd, folder })
-    this.#siblings = new ContainerSiblings(definition, { api, id, folder, entrypoint })
-    this.siblings = this.#siblings.servers((port) => ({ host, port: started.getMappedPort(port) }))
+    this.#instances = new ContainerInstances(definition, { api, id, folder, entrypoint })
+    this.instances = this.#instances.servers((port) => ({ host, port: started.getMappedPort(port) }))
     this.label = plainName(started.getName())
   }
 
   takeBase(): Promise<void> {
-    return this.#siblings.takeBase()
+    return this.#instances.takeBase()
   }
 
   runHealthcheck(): Promise<HealthcheckResult> {
@@ -101,7 +101,7 @@ export class DockerService implements StartedService {
 
   stop(letGo?: AbortSignal): Promise<void> {
     this.#check.close()
-    this.#siblings.close()
+    this.#instances.close()
     this.#ending.close()
     this.#lifeline.end()
     this.#stopping ??= removeContainer(this.#engine, this.#container.id, letGo).catch((error: unknown) => {
@@ -113,7 +113,7 @@ export class DockerService implements StartedService {
 
   async #leave(): Promise<void> {
     this.#check.close()
-    this.#siblings.close()
+    this.#instances.close()
     this.#ending.close()
     await this.#lifeline.leave()
   }

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { StartedService } from '../../provider.ts'
-import { ContainerEnding } from './container-ending.ts'
+import { ContainerExit } from './container-exit.ts'
 import { ContainerOutput } from './container-output.ts'
 import type { Container, Dockerode } from '../engine/dockerode-types.ts'
 import { Lifeline, type LifelineOptions } from './lifeline.ts'
@@ -11,7 +11,7 @@ export interface Tied {
   /** What it prints. */
   readonly output: ContainerOutput
   readonly lifeline: Lifeline
-  readonly ending: ContainerEnding
+  readonly ending: ContainerExit
 }
 
 /** The engine closes the input of a container when the one connection that holds it open ends. */
@@ -21,7 +21,7 @@ export const OPEN_INPUT = { OpenStdin: true, StdinOnce: true, AttachStdin: true 
 export async function tie(dockerode: Dockerode, options: LifelineOptions): Promise<Tied> {
   const container = dockerode.getContainer(options.id)
   const attaching = attach(container)
-  const watching = ContainerEnding.watch(dockerode, options.id)
+  const watching = ContainerExit.watch(dockerode, options.id)
   const [stream, ending] = await Promise.all([attaching, watching]).catch((error: unknown) => {
     // The connection of the other one would hold this process.
     void attaching.then((open) => open.destroy()).catch(() => {})
@@ -36,7 +36,7 @@ export function endedService(label: string, host: string, { output, ending }: Ti
   return {
     address: { host, port: 0 },
     label,
-    siblings: [],
+    instances: [],
     snapshot: { kind: 'none' },
     freeBytes: async () => undefined,
     takeBase: async () => {},

@@ -1,6 +1,6 @@
-import type { Address, ServiceDefinition, SiblingServer, SnapshotUse } from '../../../services/service.ts'
-import type { HealthcheckResult, Keeping, ServerEnding, ServerStatus, StartedService } from '../../provider.ts'
-import { ContainerSiblings } from '../container/container-siblings.ts'
+import type { Address, ServiceDefinition, ServerInstance, SnapshotUse } from '../../../services/service.ts'
+import type { HealthcheckResult, Keeping, ServerExit, ServerStatus, StartedService } from '../../provider.ts'
+import { ContainerInstances } from '../container/container-instances.ts'
 import { type ContainerDetails, type EngineApi, plainName } from '../engine/engine-api.ts'
 import type { Engine } from '../engine/find-engine.ts'
 import { HOST_LABEL } from './reuse-labels.ts'
@@ -21,18 +21,18 @@ export interface AttachedServiceOptions extends Welcome {
 }
 
 /** No event was watched for it. */
-const ENDED: ServerEnding = { running: false, exitCode: undefined, outOfMemory: false }
+const ENDED: ServerExit = { running: false, exitCode: undefined, outOfMemory: false }
 
 /** A container that an earlier run has left up, and that is this run's now. */
 export class AttachedService implements StartedService {
   readonly address: Address
   readonly label: string
-  readonly siblings: readonly SiblingServer[]
+  readonly instances: readonly ServerInstance[]
   readonly snapshot: SnapshotUse
   readonly keeping: Keeping
-  readonly ended: Promise<ServerEnding>
+  readonly ended: Promise<ServerExit>
   readonly #options: AttachedServiceOptions
-  readonly #siblings: ContainerSiblings
+  readonly #instances: ContainerInstances
 
   constructor(options: AttachedServiceOptions) {
     const { api, details, definition, folder, entrypoint, note } = options
@@ -46,12 +46,12 @@ export class AttachedService implements StartedService {
       leave: () => this.#leave(),
     }
     this.address = this.#addressOf(definition.service.defaultPort)
-    this.#siblings = new ContainerSiblings(definition, { api, id: details.Id, folder, entrypoint })
-    this.siblings = this.#siblings.servers((port) => this.#addressOf(port))
+    this.#instances = new ContainerInstances(definition, { api, id: details.Id, folder, entrypoint })
+    this.instances = this.#instances.servers((port) => this.#addressOf(port))
   }
 
   takeBase(): Promise<void> {
-    return this.#siblings.takeBase()
+    return this.#instances.takeBase()
   }
 
   async freeBytes(): Promise<number | undefined> {
@@ -77,13 +77,13 @@ export class AttachedService implements StartedService {
   }
 
   stop(letGo?: AbortSignal): Promise<void> {
-    this.#siblings.close()
+    this.#instances.close()
     this.#options.lifeline.end()
     return removeContainer(this.#options.engine, this.#options.details.Id, letGo)
   }
 
   async #leave(): Promise<void> {
-    this.#siblings.close()
+    this.#instances.close()
     await this.#options.lifeline.leave()
   }
 

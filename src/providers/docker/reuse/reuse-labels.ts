@@ -1,6 +1,6 @@
 import { digest } from '../../../internal/digest.ts'
 import { packageVersion } from '../../../package-version.ts'
-import { type ServiceDefinition, siblingPortsOf } from '../../../services/service.ts'
+import { type ServiceDefinition, instancePortsOf } from '../../../services/service.ts'
 import type { Engine } from '../engine/find-engine.ts'
 
 /** Of every container of ours: the name of its service. */
@@ -59,11 +59,11 @@ export function reuseLabels(
 }
 
 /**
- * All that a server is: equal for two runs only if either can do with the server of the other. How many siblings there
+ * All that a server is: equal for two runs only if either can do with the server of the other. How many instances there
  * are is left out, since a server with more is as good; so are templates, which have fingerprints of their own.
  */
 export function digestSpec(definition: ServiceDefinition, { engine, root }: ReusePlace): string {
-  const { service, hostPort, environment, command, siblings, sharedMemoryBytes } = definition
+  const { service, hostPort, environment, command, instances, sharedMemoryBytes } = definition
   const { state: _state, ...rest } = service
   return digest(
     JSON.stringify([
@@ -74,7 +74,7 @@ export function digestSpec(definition: ServiceDefinition, { engine, root }: Reus
       hostPort,
       environment,
       command,
-      siblings && { ...siblings, count: undefined, command: siblings.command('port', 'folder') },
+      instances && { ...instances, count: undefined, command: instances.command('port', 'folder') },
       sharedMemoryBytes,
     ]),
   )
@@ -82,5 +82,5 @@ export function digestSpec(definition: ServiceDefinition, { engine, root }: Reus
 
 /** The ports that a container must publish to serve. */
 export function wantedPorts(definition: ServiceDefinition): readonly string[] {
-  return [definition.service.defaultPort, ...siblingPortsOf(definition)].map((port) => `${port}/tcp`)
+  return [definition.service.defaultPort, ...instancePortsOf(definition)].map((port) => `${port}/tcp`)
 }

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ServiceDefinition, SiblingAction, SiblingServer } from '../../services/service.ts'
+import type { ServiceDefinition, InstanceAction, ServerInstance } from '../../services/service.ts'
 import { createOwned } from './account.ts'
 import { copyFolder } from './copy-folder.ts'
 import type { Supervisor, ChildProgram } from './supervisor.ts'
@@ -11,7 +11,7 @@ const LOG_LINES = 5
 /** That an orderly end may take; then it is ended at once. */
 const STOP_PATIENCE_MS = 3_000
 
-export interface LocalSiblingOptions {
+export interface LocalInstanceOptions {
   readonly supervisor: Supervisor
   readonly program: LocalProgram
   readonly definition: ServiceDefinition
@@ -24,9 +24,9 @@ export interface LocalSiblingOptions {
 }
 
 /** One more process of a service's program, on a port of its own. */
-export class LocalSibling implements SiblingServer {
+export class LocalInstance implements ServerInstance {
   readonly address
-  readonly #options: LocalSiblingOptions
+  readonly #options: LocalInstanceOptions
   readonly #data: string
   readonly #log: string
   #running: ChildProgram | undefined
@@ -34,7 +34,7 @@ export class LocalSibling implements SiblingServer {
   #last: Promise<void> = Promise.resolve()
   #closed = false
 
-  constructor(options: LocalSiblingOptions) {
+  constructor(options: LocalInstanceOptions) {
     const { folder, port } = options
     this.#options = options
     this.address = { host: 'localhost', port }
@@ -58,7 +58,7 @@ export class LocalSibling implements SiblingServer {
     })
   }
 
-  control(action: SiblingAction): Promise<void> {
+  control(action: InstanceAction): Promise<void> {
     return this.#inTurn(async () => {
       switch (action) {
         case 'start':
@@ -114,11 +114,11 @@ export class LocalSibling implements SiblingServer {
     if (this.#closed) {
       throw new Error('the run is ending')
     }
-    const [, ...words] = definition.siblings?.command(String(port), this.#data) ?? []
+    const [, ...words] = definition.instances?.command(String(port), this.#data) ?? []
     const { file, account, endSignal } = program
     this.#running = await supervisor.start({
       file,
-      args: program.siblingArguments([...words, ...this.#words]),
+      args: program.instanceArguments([...words, ...this.#words]),
       environment,
       folder: this.#data,
       log: this.#log,

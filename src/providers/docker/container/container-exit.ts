@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { createInterface } from 'node:readline'
-import type { ServerEnding } from '../../provider.ts'
+import type { ServerExit } from '../../provider.ts'
 import type { Dockerode } from '../engine/dockerode-types.ts'
 
 const PATIENCE_MS = 2_000
@@ -11,9 +11,9 @@ interface EngineEvent {
 }
 
 /** How a container exited, from the engine's events: the container is removed on exit and cannot be inspected any more. */
-export class ContainerEnding {
+export class ContainerExit {
   readonly #events: IncomingMessage
-  readonly #ended = Promise.withResolvers<ServerEnding>()
+  readonly #ended = Promise.withResolvers<ServerExit>()
   #outOfMemory = false
 
   private constructor(events: IncomingMessage) {
@@ -27,20 +27,20 @@ export class ContainerEnding {
   }
 
   /** For a container that was not started yet. */
-  static async watch(dockerode: Dockerode, id: string): Promise<ContainerEnding> {
+  static async watch(dockerode: Dockerode, id: string): Promise<ContainerExit> {
     const filters = { container: [id], event: ['die', 'oom'] }
-    return new ContainerEnding((await dockerode.getEvents({ filters })) as IncomingMessage)
+    return new ContainerExit((await dockerode.getEvents({ filters })) as IncomingMessage)
   }
 
   /** Resolves when it has exited, if the engine reported it. */
-  get ended(): Promise<ServerEnding> {
+  get ended(): Promise<ServerExit> {
     return this.#ended.promise
   }
 
   /** How it ended; to be asked of a container that does not run. */
-  async status(): Promise<ServerEnding> {
-    const timeout = Promise.withResolvers<ServerEnding>()
-    const unknown: ServerEnding = { running: false, exitCode: undefined, outOfMemory: false }
+  async status(): Promise<ServerExit> {
+    const timeout = Promise.withResolvers<ServerExit>()
+    const unknown: ServerExit = { running: false, exitCode: undefined, outOfMemory: false }
     const timer = setTimeout(() => timeout.resolve(unknown), PATIENCE_MS)
     return Promise.race([this.#ended.promise, timeout.promise]).finally(() => clearTimeout(timer))
   }

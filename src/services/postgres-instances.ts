@@ -1,10 +1,10 @@
-import type { Siblings } from './service.ts'
+import type { Instances } from './service.ts'
 
 /** The port of the first server inside its container. */
 const PORT = 5432
 
 /** There may be dozens, each used by one test file. The user's settings win. */
-export const SIBLING_SETTINGS = {
+export const INSTANCE_SETTINGS = {
   shared_buffers: '16MB',
   max_connections: '100',
   min_wal_size: '32MB',
@@ -24,7 +24,7 @@ const TAKE_BASE = [
 ].join(' && ')
 
 /** Further PostgreSQL servers: copies of what the first one was when the base was taken. */
-export function describeSiblings(count: number, settings: readonly string[]): Siblings {
+export function describeInstances(count: number, settings: readonly string[]): Instances {
   return {
     count,
     command: (port, folder) => ['postgres', '-D', folder, '-p', port, ...settings],

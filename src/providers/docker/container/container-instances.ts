@@ -2,9 +2,9 @@ import type { Duplex } from 'node:stream'
 import {
   type Address,
   type ServiceDefinition,
-  type SiblingAction,
-  type SiblingServer,
-  siblingPortsOf,
+  type InstanceAction,
+  type ServerInstance,
+  instancePortsOf,
 } from '../../../services/service.ts'
 import { onLines } from '../engine/demultiplex.ts'
 import type { EngineApi } from '../engine/engine-api.ts'
@@ -15,7 +15,7 @@ const FOLDER = '{folder}'
 /** Hundredths of a second that an orderly end may take; then it is ended at once. */
 const STOP_TRIES = 300
 
-/** Hundredths of a second that the end of a run's siblings may take. */
+/** Hundredths of a second that the end of a run's instances may take. */
 const LEAVE_TRIES = 1_000
 
 /**
@@ -126,7 +126,7 @@ done
 rm -rf "\${root:?}"
 `
 
-export interface ContainerSiblingsOptions {
+export interface ContainerInstancesOptions {
   readonly api: EngineApi
   /** The container's. */
   readonly id: string
@@ -136,25 +136,25 @@ export interface ContainerSiblingsOptions {
   readonly entrypoint: readonly string[]
 }
 
-/** The siblings of a service inside its container, started through one exec that lives as long as this process. */
-export class ContainerSiblings {
+/** The instances of a service inside its container, started through one exec that lives as long as this process. */
+export class ContainerInstances {
   readonly #definition: ServiceDefinition
-  readonly #options: ContainerSiblingsOptions
+  readonly #options: ContainerInstancesOptions
   readonly #told: PromiseWithResolvers<void>[] = []
   #supervisor: Promise<Duplex> | undefined
   readonly #closed = new AbortController()
 
-  constructor(definition: ServiceDefinition, options: ContainerSiblingsOptions) {
+  constructor(definition: ServiceDefinition, options: ContainerInstancesOptions) {
     this.#definition = definition
     this.#options = options
   }
 
-  servers(addressOf: (port: number) => Address): readonly SiblingServer[] {
-    return siblingPortsOf(this.#definition).map((port) => ({
+  servers(addressOf: (port: number) => Address): readonly ServerInstance[] {
+    return instancePortsOf(this.#definition).map((port) => ({
       address: addressOf(port),
       restart: (words: readonly string[] = []) => this.#tell('renew', port, words),
       end: () => this.#tell('end', port),
-      control: (action: SiblingAction) => this.#tell(action, port),
+      control: (action: InstanceAction) => this.#tell(action, port),
     }))
   }
 
@@ -173,7 +173,7 @@ export class ContainerSiblings {
 
   /** Resolves when it is done. Until then the port is served by the process that was there before. */
   async #tell(
-    verb: SiblingAction | 'base' | 'renew' | 'end',
+    verb: InstanceAction | 'base' | 'renew' | 'end',
     port: number,
     words: readonly string[] = [],
   ): Promise<void> {
@@ -211,14 +211,14 @@ export class ContainerSiblings {
   }
 
   async #start(): Promise<Duplex> {
-    const { siblings } = this.#definition
+    const { instances } = this.#definition
     const { api, id, folder, entrypoint } = this.#options
-    const { base = '', prepare = '', endSignal = 'KILL', folderVariable } = siblings ?? {}
+    const { base = '', prepare = '', endSignal = 'KILL', folderVariable } = instances ?? {}
     const variables = folderVariable === undefined ? [] : ['env', `${folderVariable}=${FOLDER}`]
-    const command = [...variables, ...entrypoint, ...(siblings?.command(PORT, FOLDER) ?? [])]
+    const command = [...variables, ...entrypoint, ...(instances?.command(PORT, FOLDER) ?? [])]
     const stream = await api.exec(id, {
       command: ['sh', '-c', SUPERVISOR, 'sh', folder, base, prepare, endSignal, ...command],
-      user: siblings?.user,
+      user: instances?.user,
       signal: this.#closed.signal,
     })
     stream.on('error', () => {}).on('close', () => this.#giveUp())
