@@ -1,5 +1,3 @@
-import type { ConnectionRoom } from '../services/connection-room.ts'
-
 /** How many leases of a service there may be at once, and why not more. */
 export interface LeaseLimit {
   readonly count: number
@@ -19,7 +17,10 @@ const MEGABYTE = 1024 * 1024
 /** On a server that others use too: three to make, drop and look, one for the claim, one to build a template. */
 const CONNECTIONS_OF_RUN = 5
 
-type SharedRoom = Pick<ConnectionRoom, 'maxConnections' | 'available'> & Pick<DatabaseRoom, 'workers'>
+interface SharedRoom extends Pick<DatabaseRoom, 'maxConnections' | 'workers'> {
+  /** How many of its connections the run may use. */
+  readonly available: number
+}
 
 export interface DatabaseRoom {
   /** The server's own setting. */

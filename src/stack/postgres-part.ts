@@ -6,7 +6,7 @@ import { definePostgres, loadPostgres } from '../services/postgres.ts'
 import { definePostgresSnapshot } from '../services/postgres-snapshot.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
-import { type PartContext, readyServers } from './part-context.ts'
+import { type PartContext, readyServers } from '../leasing/part-context.ts'
 import type { PreparedPostgres } from './prepared-postgres.ts'
 
 /** PostgreSQL in a stack: what it is, before there is a server, and what becomes of that. */

@@ -18,7 +18,7 @@ import { ServerWide } from '../services/server-wide.ts'
 import type { HealthyServer, KeepSnapshot, SnapshotUse } from '../services/service.ts'
 import { DEFAULT_TEMPLATE, type ResolvedPostgres } from '../spec/resolve-spec.ts'
 import { inheritPostgres, makeSpare, notePostgres, renewMain } from './inherited-postgres.ts'
-import { type PartContext, readyServers } from './part-context.ts'
+import { type PartContext, readyServers } from '../leasing/part-context.ts'
 import { SnapshotTaking } from './snapshot-taking.ts'
 
 type MissingSnapshot = Extract<SnapshotUse, { kind: 'missing' }>

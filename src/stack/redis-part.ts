@@ -8,8 +8,8 @@ import { defineRedis, loadRedis } from '../services/redis.ts'
 import { digestRedisState, readRedisState, type RedisState, resetRedis } from '../services/redis-admin.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedRedis } from '../spec/resolve-spec.ts'
-import type { PartContext } from './part-context.ts'
-import { RedisSeeds } from './redis-seeds.ts'
+import type { PartContext } from '../leasing/part-context.ts'
+import { RedisSeeds } from '../databases/redis-seeds.ts'
 
 /** Redis in a stack: the main server, its seeds, and the servers that are leased. */
 export class RedisPart {

@@ -12,9 +12,9 @@ import { LeaseStatistics } from '../report/lease-statistics.ts'
 import type { Report } from '../report/events.ts'
 import { defineCustom } from '../services/custom.ts'
 import { type ResolvedSpec, servicesOf } from '../spec/resolve-spec.ts'
-import type { ExternalPostgresPart } from './external-postgres-part.ts'
-import type { ExternalRedisPart } from './external-redis-part.ts'
-import type { PartContext } from './part-context.ts'
+import type { ExternalPostgresPart } from '../external/external-postgres-part.ts'
+import type { ExternalRedisPart } from '../external/external-redis-part.ts'
+import type { PartContext } from '../leasing/part-context.ts'
 import { PostgresPart } from './postgres-part.ts'
 import { RedisPart } from './redis-part.ts'
 import { type ReadyService, Stack, startAborted } from './stack.ts'
@@ -148,8 +148,8 @@ interface Parts {
 const OWN_PARTS = { Postgres: PostgresPart, Redis: RedisPart }
 
 async function loadExternalParts() {
-  const { ExternalPostgresPart: Postgres } = await import('./external-postgres-part.ts')
-  const { ExternalRedisPart: Redis } = await import('./external-redis-part.ts')
+  const { ExternalPostgresPart: Postgres } = await import('../external/external-postgres-part.ts')
+  const { ExternalRedisPart: Redis } = await import('../external/external-redis-part.ts')
   return { Postgres, Redis }
 }
 

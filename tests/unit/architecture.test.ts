@@ -21,6 +21,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['providers/', 'leasing/', 'migrations/'],
   ['databases/', 'reset/', 'worker/'],
   ['servers/'],
+  ['external/'],
   ['health/last-log-lines.ts'],
   ['health/gate.ts'],
   ['stack/'],
@@ -135,7 +136,7 @@ test('database clients stay in services, what leases are made of, and test.ts', 
     (edge) =>
       isAtRunTime(edge) &&
       /^(?:pg|ioredis)(?:\/|$)/.test(edge.to) &&
-      !/^(?:services\/|(?:databases|reset|servers|worker)\/|test\.ts$)/.test(edge.from),
+      !/^(?:services\/|(?:databases|external|reset|servers|worker)\/|test\.ts$)/.test(edge.from),
   )
   expect(outside.map(show)).toEqual([])
 })

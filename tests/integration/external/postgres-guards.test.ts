@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { postgresUrl } from '../../../src/environment/variable-set.ts'
 import { LeaseClient } from '../../../src/leasing/lease-client.ts'
-import { sweepDatabases } from '../../../src/databases/sweep-databases.ts'
+import { sweepDatabases } from '../../../src/external/sweep-databases.ts'
 import { withPostgres } from '../../../src/services/postgres.ts'
 import type { SeedContext } from '../../../src/spec/infra-options.ts'
 import {

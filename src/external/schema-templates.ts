@@ -3,10 +3,10 @@ import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import { digest } from '../internal/digest.ts'
 import type { Report } from '../report/events.ts'
-import { listOutside } from '../services/objects-outside.ts'
+import { listOutside } from './objects-outside.ts'
 import { withPostgres } from '../services/postgres.ts'
-import type { SchemaAdmin } from '../services/schema-admin.ts'
-import { layersOf, type TemplatePlan, type TemplateSource } from './templates.ts'
+import type { SchemaAdmin } from './schema-admin.ts'
+import { layersOf, type TemplatePlan, type TemplateSource } from '../databases/templates.ts'
 
 const MOST_OBJECTS_TOLD_OF = 3
 

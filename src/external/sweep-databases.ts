@@ -1,6 +1,6 @@
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
-import type { Marked, MarkedDatabase } from '../services/marked-databases.ts'
-import type { RunClaim } from '../services/run-claim.ts'
+import type { Marked, MarkedDatabase } from './marked-databases.ts'
+import type { RunClaim } from './run-claim.ts'
 
 /** Unused templates that may be needed again soon: those of branches, of other projects. */
 const UNUSED_TEMPLATES_KEPT = 10

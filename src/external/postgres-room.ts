@@ -2,9 +2,9 @@ import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { Report } from '../report/events.ts'
-import type { ConnectionRoom } from '../services/connection-room.ts'
+import type { ConnectionRoom } from './connection-room.ts'
 import { sqlState } from '../services/postgres-admin.ts'
-import { RunClaim, type RunClaimOptions } from '../services/run-claim.ts'
+import { RunClaim, type RunClaimOptions } from './run-claim.ts'
 
 const TOO_MANY_CONNECTIONS = '53300'
 

@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { MARK } from './database-names.ts'
+import { MARK } from '../services/database-names.ts'
 
 /** What a server has left for a run. */
 export interface ConnectionRoom {

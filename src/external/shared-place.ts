@@ -3,10 +3,10 @@ import type { PostgresPlace } from '../leasing/lease-broker.ts'
 import type { DatabaseAdmin, DatabaseReset } from '../databases/databases.ts'
 import type { TemplatePlan, TemplateSource } from '../databases/templates.ts'
 import { InfraError } from '../errors.ts'
-import type { Marked } from '../services/marked-databases.ts'
+import type { Marked } from './marked-databases.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
-import type { RunClaim } from '../services/run-claim.ts'
-import type { PartContext } from './part-context.ts'
+import type { RunClaim } from './run-claim.ts'
+import type { PartContext } from '../leasing/part-context.ts'
 
 export interface SharedPlaceOptions {
   readonly claim: RunClaim

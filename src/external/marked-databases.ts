@@ -1,4 +1,4 @@
-import { DROPPABLE, OF_RUN, prefixOf } from './database-names.ts'
+import { DROPPABLE, OF_RUN, prefixOf } from '../services/database-names.ts'
 import type { RunClaim } from './run-claim.ts'
 
 /** A database, or a schema in place of one, that has our mark in its name and belongs to our role. */

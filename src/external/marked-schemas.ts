@@ -1,4 +1,4 @@
-import { OF_RUN, prefixOf } from './database-names.ts'
+import { OF_RUN, prefixOf } from '../services/database-names.ts'
 import type { Marked, MarkedDatabase } from './marked-databases.ts'
 import type { RunClaim } from './run-claim.ts'
 

@@ -3,11 +3,11 @@ import { InfraError } from '../errors.ts'
 import { BackgroundTasks } from '../internal/background-tasks.ts'
 import type { Clock } from '../internal/clock.ts'
 import { countClientsOf } from '../services/redis-admin.ts'
-import type { RedisClaims } from '../services/redis-claims.ts'
+import type { RedisClaims } from './redis-claims.ts'
 import type { AcquireRequest, LastUse, LeaseSource, ReleaseInfo } from '../leasing/lease-broker.ts'
-import type { LateCommands } from './late-commands.ts'
-import { type Look, releaseWithoutClients, watchClients } from './left-clients.ts'
-import { UsedDatabases } from './used-databases.ts'
+import type { LateCommands } from '../databases/late-commands.ts'
+import { type Look, releaseWithoutClients, watchClients } from '../databases/left-clients.ts'
+import { UsedDatabases } from '../databases/used-databases.ts'
 
 const POLL_MS = 100
 /** Before the tests, others may finish theirs; a test has a timeout. */

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import type { RedisAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
-import { openRedis } from './redis.ts'
+import { openRedis } from '../services/redis.ts'
 import { CLAIM, FIND_LEFT, FLUSH, RELEASE, RENEW, SWEEP } from './redis-claim-scripts.ts'
 
 /** Long enough for a machine that is out of breath; what a killed run held is free after it. */

@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { OF_RUN } from './database-names.ts'
+import { OF_RUN } from '../services/database-names.ts'
 
 /** What belongs to our role and is in no schema of a run. Extensions belong to the database, whatever their schema. */
 const OUTSIDE = `

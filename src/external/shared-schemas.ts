@@ -1,8 +1,8 @@
 import { inSchema, type PostgresAddress } from '../environment/variable-set.ts'
-import { SchemaTemplates } from '../databases/schema-templates.ts'
-import { MarkedSchemas } from '../services/marked-schemas.ts'
+import { SchemaTemplates } from './schema-templates.ts'
+import { MarkedSchemas } from './marked-schemas.ts'
 import { quote } from '../services/postgres-admin.ts'
-import { SchemaAdmin } from '../services/schema-admin.ts'
+import { SchemaAdmin } from './schema-admin.ts'
 import { roleRefused, type SharedPlace, type SharedPlaceOptions } from './shared-place.ts'
 
 /** Schemas of the database that the user named, each filled by its template's own steps. */

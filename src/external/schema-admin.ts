@@ -1,10 +1,10 @@
 import type { Pool, PoolClient } from 'pg'
 import { inSchema, type PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
-import { OF_RUN } from './database-names.ts'
+import { OF_RUN } from '../services/database-names.ts'
 import { ADMINISTRATION, END_USERS_OF_SCHEMA } from './marked-schemas.ts'
-import { openPostgresPool } from './postgres.ts'
-import { notOurs, quote, sqlState } from './postgres-admin.ts'
+import { openPostgresPool } from '../services/postgres.ts'
+import { notOurs, quote, sqlState } from '../services/postgres-admin.ts'
 
 /** One that makes and one that drops. */
 const CONNECTIONS = 2

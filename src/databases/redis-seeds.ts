@@ -1,5 +1,5 @@
 import type { RedisAddress } from '../environment/variable-set.ts'
-import { hashFiles } from '../databases/hash-files.ts'
+import { hashFiles } from './hash-files.ts'
 import { findSeedFiles } from '../seeds/find-seed-files.ts'
 import type { RedisCommandClient } from '../seeds/load-redis-files.ts'
 import { withRedis } from '../services/redis.ts'

@@ -3,7 +3,7 @@ import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import { type ConnectionRoom, nameOfRun, readConnectionRoom } from './connection-room.ts'
-import { openPostgres } from './postgres.ts'
+import { openPostgres } from '../services/postgres.ts'
 
 const RETRY_MS = 500
 const PATIENCE_MS = 10_000

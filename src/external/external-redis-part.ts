@@ -1,16 +1,16 @@
 import type { RedisAddress } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
-import { ClaimedRedisDatabases } from '../databases/claimed-redis-databases.ts'
+import { ClaimedRedisDatabases } from './claimed-redis-databases.ts'
 import { LateCommands } from '../databases/late-commands.ts'
 import { type LeaseLimit, limitRedises } from '../leasing/lease-limit.ts'
 import { ownDatabaseOnly } from '../seeds/own-database-only.ts'
 import { defineRedis, loadRedis } from '../services/redis.ts'
-import { RedisClaims } from '../services/redis-claims.ts'
+import { RedisClaims } from './redis-claims.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedRedis } from '../spec/resolve-spec.ts'
 import { notGivenBack } from './not-given-back.ts'
-import type { PartContext } from './part-context.ts'
-import { RedisSeeds } from './redis-seeds.ts'
+import type { PartContext } from '../leasing/part-context.ts'
+import { RedisSeeds } from '../databases/redis-seeds.ts'
 
 /** Redis in a stack whose server was there before the run and outlives it: logical databases that the run claims. */
 export class ExternalRedisPart {
