@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { renderCompose } from '../src/compose/render-compose.ts'
 import { renderEnvExample } from '../src/environment/render-env-example.ts'
-import { resolveSpec } from '../src/spec/resolve-spec.ts'
+import { resolveSpec } from '../src/config/resolve-spec.ts'
 
 const spec = resolveSpec({}, { root: import.meta.dirname, source: 'the defaults', environment: { process: {} } })
 writeFileSync(new URL('../compose.yaml', import.meta.url), renderCompose(spec))

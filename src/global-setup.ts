@@ -9,8 +9,8 @@ import { projectFiles, readProject } from './read-project.ts'
 import type { Report } from './report/events.ts'
 import { createReporter } from './report/reporter.ts'
 import { RunReport } from './report/run-report.ts'
-import type { InfraOptions } from './spec/infra-options.ts'
-import { type ResolvedSpec, servicesOf } from './spec/resolve-spec.ts'
+import type { InfraOptions } from './config/infra-options.ts'
+import { type ResolvedSpec, servicesOf } from './config/resolve-spec.ts'
 import type { UpInfra } from './stack/start-infra.ts'
 import { describeEnvironment } from './stack/stack-facts.ts'
 import type { LeaseAccess, Refusal } from './leasing/lease-protocol.ts'
@@ -29,7 +29,7 @@ import { workersEnded } from './vitest/workers-ended.ts'
 import { asFirstRead, placeInConfig, placeOfCall } from './vitest/written-options.ts'
 
 export type { InfraFacts } from './environment/infra-facts.ts'
-export type { InfraOptions } from './spec/infra-options.ts'
+export type { InfraOptions } from './config/infra-options.ts'
 
 /**
  * A global setup with options, for a file of your own in place of the plugin. It must stand first in `globalSetup`.

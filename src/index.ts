@@ -8,7 +8,7 @@ export type {
   ServiceFacts,
   StackFacts,
 } from './environment/infra-facts.ts'
-export type { ServiceState } from './health/service-state.ts'
+export type { ServiceState } from './config/service-state.ts'
 export type { Register, ServiceName, TemplateName } from './register.ts'
 export {
   type CustomServiceOptions,
@@ -22,5 +22,5 @@ export {
   type SeedFunction,
   type SeedStep,
   type TemplateOptions,
-} from './spec/infra-options.ts'
-export type { Healthcheck, InfraService } from './spec/infra-service.ts'
+} from './config/infra-options.ts'
+export type { Healthcheck, InfraService } from './config/infra-service.ts'

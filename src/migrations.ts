@@ -6,7 +6,7 @@ import { defineNodePgMigrate, type NodePgMigrateOptions } from './migrations/nod
 import { definePrisma, type PrismaOptions } from './migrations/prisma.ts'
 import { defineSequelize, type SequelizeOptions } from './migrations/sequelize.ts'
 import { defineTypeOrm, type TypeOrmOptions } from './migrations/typeorm.ts'
-import type { SeedStep } from './spec/infra-options.ts'
+import type { SeedStep } from './config/infra-options.ts'
 
 export { drizzle, type DrizzleOptions } from './migrations/drizzle.ts'
 export { pgDump, type PgDumpOptions } from './migrations/pg-dump.ts'
@@ -21,7 +21,7 @@ export type {
   SequelizeOptions,
   TypeOrmOptions,
 }
-export type { SeedStep } from './spec/infra-options.ts'
+export type { SeedStep } from './config/infra-options.ts'
 
 /**
  * Any command that migrates: it finds the database in its environment, and programs of `node_modules/.bin` as

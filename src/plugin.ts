@@ -2,13 +2,13 @@
 import type {} from 'vitest/config'
 import type { Vite, VitestPluginContext } from 'vitest/node'
 import { entryFile } from './package-files.ts'
-import type { InfraOptions } from './spec/infra-options.ts'
+import type { InfraOptions } from './config/infra-options.ts'
 import { PLUGIN_NAME, registry } from './vitest/registry.ts'
 import { addSetupFile } from './vitest/setup-file-path.ts'
 import { asFirstRead, placeInConfig } from './vitest/written-options.ts'
 
 export type { InfraFacts } from './environment/infra-facts.ts'
-export type { InfraOptions } from './spec/infra-options.ts'
+export type { InfraOptions } from './config/infra-options.ts'
 
 const GLOBAL_SETUP = entryFile('global-setup')
 

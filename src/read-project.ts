@@ -7,9 +7,9 @@ import { readTextIfPresent } from './internal/read-text.ts'
 import { TimeLimitError, withTimeLimit } from './internal/time-limit.ts'
 import { lineIn } from './internal/stack-line.ts'
 import { userFolder } from './internal/user-folder.ts'
-import { type InfraOptions, mergeOptions } from './spec/infra-options.ts'
-import { assertOptions } from './spec/options-schema.ts'
-import { type ResolvedSpec, resolveSpec } from './spec/resolve-spec.ts'
+import { type InfraOptions, mergeOptions } from './config/infra-options.ts'
+import { assertOptions } from './config/options-schema.ts'
+import { type ResolvedSpec, resolveSpec } from './config/resolve-spec.ts'
 
 /** Long enough for a secret that is fetched; what a run waits for without a word must come to an end. */
 const LOAD_TIMEOUT_MS = 30_000

@@ -12,8 +12,8 @@ import { MANIFEST_FILE } from '../package-files.ts'
 import { assertPortFree } from '../providers/port-holder.ts'
 import { readProject } from '../read-project.ts'
 import { type Finding, isWell, renderDiagnosis } from '../report/render-diagnosis.ts'
-import type { ResolvedService } from '../spec/resolve-service.ts'
-import { type ResolvedSpec, servicesOf } from '../spec/resolve-spec.ts'
+import type { ResolvedService } from '../config/resolve-service.ts'
+import { type ResolvedSpec, servicesOf } from '../config/resolve-spec.ts'
 import type { Host } from './command.ts'
 
 /** Both images, and a database or two. */

@@ -5,7 +5,7 @@ import {
   type RunningServices,
 } from '../providers/docker/reuse/running-services.ts'
 import { readProject } from '../read-project.ts'
-import { type ResolvedSpec, servicesOf } from '../spec/resolve-spec.ts'
+import { type ResolvedSpec, servicesOf } from '../config/resolve-spec.ts'
 import type { Host } from './command.ts'
 
 /** The stack of a project that is up, and what the project says of it. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { ProviderName } from '../environment/infra-facts.ts'
 import { messageOf } from '../errors.ts'
-import { type ServiceState, stateAfter, transition } from '../health/service-state.ts'
+import { type ServiceState, stateAfter, transition } from '../config/service-state.ts'
 import { withTimeLimit } from '../internal/time-limit.ts'
 import {
   findRunningServices,
@@ -11,8 +11,8 @@ import {
 import type { ServiceStatus } from '../report/render-status.ts'
 import { defineServices } from '../services/define-services.ts'
 import type { ServiceDefinition } from '../services/service.ts'
-import type { InfraService } from '../spec/infra-service.ts'
-import { type ResolvedSpec, serverOf, servicesOf } from '../spec/resolve-spec.ts'
+import type { InfraService } from '../config/infra-service.ts'
+import { type ResolvedSpec, serverOf, servicesOf } from '../config/resolve-spec.ts'
 
 /** How many healthchecks an engine remembers. */
 const REMEMBERED = 5

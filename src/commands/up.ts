@@ -6,7 +6,7 @@ import { readProject } from '../read-project.ts'
 import type { Report } from '../report/events.ts'
 import { versioned } from '../report/versioned.ts'
 import { psqlCommand } from '../services/postgres.ts'
-import type { ResolvedSpec } from '../spec/resolve-spec.ts'
+import type { ResolvedSpec } from '../config/resolve-spec.ts'
 import { startInfra } from '../stack/start-infra.ts'
 import type { ReadyService } from '../stack/stack.ts'
 

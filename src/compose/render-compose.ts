@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
 import { BASE_VARIABLES } from '../environment/variable-set.ts'
-import type { InfraService } from '../spec/infra-service.ts'
-import type { ResolvedSpec } from '../spec/resolve-spec.ts'
+import type { InfraService } from '../config/infra-service.ts'
+import type { ResolvedSpec } from '../config/resolve-spec.ts'
 
 const HEADING = `# The stack for manual use: docker compose up -d --wait. Rendered by: vitest-infra compose --write.
 # Beside it, in memory and on a network of its own: docker compose --profile test up -d --wait.

@@ -3,7 +3,7 @@ import { hashFiles } from './hash-files.ts'
 import { findSeedFiles } from '../seeds/find-seed-files.ts'
 import type { RedisCommandClient } from '../seeds/load-redis-files.ts'
 import { withRedis } from '../services/redis.ts'
-import type { ResolvedRedis } from '../spec/resolve-spec.ts'
+import type { ResolvedRedis } from '../config/resolve-spec.ts'
 
 /** The files that every leased Redis begins with. */
 export class RedisSeeds {

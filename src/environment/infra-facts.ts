@@ -1,5 +1,5 @@
 import type {} from 'vitest'
-import type { ServiceState } from '../health/service-state.ts'
+import type { ServiceState } from '../config/service-state.ts'
 import type { ServiceName } from '../register.ts'
 
 /** The providers a stack can come from. */

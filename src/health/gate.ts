@@ -6,7 +6,7 @@ import { TimeLimitError, withTimeLimit } from '../internal/time-limit.ts'
 import type { HealthcheckResult, StartedService } from '../providers/provider.ts'
 import type { ServiceDefinition } from '../services/service.ts'
 import { readLastLogLines } from './last-log-lines.ts'
-import { type ServiceState, transition } from './service-state.ts'
+import { type ServiceState, transition } from '../config/service-state.ts'
 
 const POLL_MS = 25
 const PROBE_TIMEOUT_MS = 2_000

@@ -1,4 +1,4 @@
-import type { SeedContext } from '../spec/infra-options.ts'
+import type { SeedContext } from '../config/infra-options.ts'
 import { InfraError } from '../errors.ts'
 
 // Objects with an OID from here on are not PostgreSQL's own. What an extension brought was there before the tool ran.

@@ -1,4 +1,4 @@
-import type { SeedStep } from '../spec/infra-options.ts'
+import type { SeedStep } from '../config/infra-options.ts'
 import { assertFilled } from './assert-filled.ts'
 import type { Host } from './await-end.ts'
 import { runTool } from './run-tool.ts'

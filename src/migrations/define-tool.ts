@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { SeedContext, SeedStep } from '../spec/infra-options.ts'
+import type { SeedContext, SeedStep } from '../config/infra-options.ts'
 import { assertFilled } from './assert-filled.ts'
 import type { Host } from './await-end.ts'
 import { assertExists, runTool } from './run-tool.ts'

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { entryFile } from '../package-files.ts'
-import type { SeedContext, SeedStep } from '../spec/infra-options.ts'
+import type { SeedContext, SeedStep } from '../config/infra-options.ts'
 import { assertFilled } from './assert-filled.ts'
 import { nodeWords } from './define-tool.ts'
 import type { Host } from './await-end.ts'

@@ -1,4 +1,4 @@
-import type { SeedStep } from '../spec/infra-options.ts'
+import type { SeedStep } from '../config/infra-options.ts'
 import { defineTool } from './define-tool.ts'
 import type { Host } from './await-end.ts'
 import type { ToolOptions } from './tool-options.ts'

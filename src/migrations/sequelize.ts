@@ -1,4 +1,4 @@
-import type { SeedContext, SeedStep } from '../spec/infra-options.ts'
+import type { SeedContext, SeedStep } from '../config/infra-options.ts'
 import { defineTool, urlWithoutPassword } from './define-tool.ts'
 import type { Host } from './await-end.ts'
 import type { ToolOptions } from './tool-options.ts'

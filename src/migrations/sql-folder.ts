@@ -4,7 +4,7 @@ import { findSeedFiles } from '../seeds/find-seed-files.ts'
 import { loadSqlFile } from '../seeds/load-sql-files.ts'
 import { createSeedError } from '../seeds/seed-error.ts'
 import { readSeedFile, type SeedFile } from '../seeds/seed-file.ts'
-import type { SeedStep } from '../spec/infra-options.ts'
+import type { SeedStep } from '../config/infra-options.ts'
 import { assertArguments } from './assert-arguments.ts'
 import { forwardPartOf, SQL_CONVENTIONS, type SqlConvention, type SqlConventionName } from './sql-conventions.ts'
 

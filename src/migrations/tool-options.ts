@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { libpqVariables, postgresUrl, postgresVariables } from '../environment/variable-set.ts'
 import { digest } from '../internal/digest.ts'
-import type { SeedContext, SeedStep } from '../spec/infra-options.ts'
+import type { SeedContext, SeedStep } from '../config/infra-options.ts'
 
 const SOME_ADDRESS = { host: 'localhost', port: 5432, user: 'user', password: 'password', database: 'database' }
 

@@ -1,7 +1,7 @@
 import { InfraError, messageOf } from '../errors.ts'
 import { redact } from '../internal/redact.ts'
 import type { Address } from '../services/service.ts'
-import { type ResolvedSpec, serverOf, servicesOf } from '../spec/resolve-spec.ts'
+import { type ResolvedSpec, serverOf, servicesOf } from '../config/resolve-spec.ts'
 import type { Provider, StartedService } from './provider.ts'
 
 /** A server that says one of these will say it in a minute as well: wrong password, no such role or database, no entry. */

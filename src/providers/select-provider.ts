@@ -1,5 +1,5 @@
 import { arch } from 'node:os'
-import type { ResolvedSpec } from '../spec/resolve-spec.ts'
+import type { ResolvedSpec } from '../config/resolve-spec.ts'
 import { createDockerProvider } from './docker/docker-provider.ts'
 import { searchHere } from './docker/engine/engine-places.ts'
 import { type Engine, findEngine, searchEngine } from './docker/engine/find-engine.ts'

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util'
-import type { ServiceState } from '../health/service-state.ts'
+import type { ServiceState } from '../config/service-state.ts'
 
 /** What can be seen of a service from outside. */
 export interface ServiceStatus {

@@ -1,7 +1,7 @@
 import { type EventEmitter, once } from 'node:events'
 import { connect } from 'node:net'
 import { TimeLimitError, withTimeLimit } from '../internal/time-limit.ts'
-import type { ResolvedCustom } from '../spec/custom-services.ts'
+import type { ResolvedCustom } from '../config/custom-services.ts'
 import type { Address, ServiceDefinition } from './service.ts'
 
 /** The engine's proxy accepts a connection before the server listens, and closes it again at once. */

@@ -1,4 +1,4 @@
-import type { ResolvedSpec } from '../spec/resolve-spec.ts'
+import type { ResolvedSpec } from '../config/resolve-spec.ts'
 import { defineCustom } from './custom.ts'
 import { definePostgres } from './postgres.ts'
 import { defineRedis } from './redis.ts'

@@ -1,7 +1,7 @@
 import type { Client, ClientConfig, Pool, PoolConfig } from 'pg'
 import { type PostgresAddress, postgresUrl } from '../environment/variable-set.ts'
 import { shellWord } from '../internal/shell-word.ts'
-import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
+import type { ResolvedPostgres } from '../config/resolve-spec.ts'
 import { describeInstances, INSTANCE_SETTINGS } from './postgres-instances.ts'
 import { LOG_LINE_PREFIX } from './postgres-log.ts'
 import type { ServiceDefinition } from './service.ts'

@@ -1,6 +1,6 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import type { RedisAddress } from '../environment/variable-set.ts'
-import type { ResolvedRedis } from '../spec/resolve-spec.ts'
+import type { ResolvedRedis } from '../config/resolve-spec.ts'
 import type { ServiceDefinition } from './service.ts'
 
 const PROBE_TIMEOUT_MS = 2_000

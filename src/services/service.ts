@@ -1,4 +1,4 @@
-import type { InfraService } from '../spec/infra-service.ts'
+import type { InfraService } from '../config/infra-service.ts'
 
 /** Where a server can be reached from this process. */
 export interface Address {

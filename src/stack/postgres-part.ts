@@ -5,7 +5,7 @@ import type { TemplatePlan } from '../databases/templates.ts'
 import { definePostgres, loadPostgres } from '../services/postgres.ts'
 import { definePostgresSnapshot } from '../services/postgres-snapshot.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
-import type { ResolvedPostgres } from '../spec/resolve-spec.ts'
+import type { ResolvedPostgres } from '../config/resolve-spec.ts'
 import { type PartContext, readyServers } from '../leasing/part-context.ts'
 import type { PreparedPostgres } from './prepared-postgres.ts'
 

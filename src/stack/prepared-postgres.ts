@@ -16,7 +16,7 @@ import { copyPostgresData, sealPostgresCopy } from '../services/postgres-snapsho
 import type { PostgresSurvey } from '../services/postgres-survey.ts'
 import { ServerWide } from '../services/server-wide.ts'
 import type { HealthyServer, KeepSnapshot, SnapshotUse } from '../services/service.ts'
-import { DEFAULT_TEMPLATE, type ResolvedPostgres } from '../spec/resolve-spec.ts'
+import { DEFAULT_TEMPLATE, type ResolvedPostgres } from '../config/resolve-spec.ts'
 import { inheritPostgres, makeSpare, notePostgres, renewMain } from './inherited-postgres.ts'
 import { type PartContext, readyServers } from '../leasing/part-context.ts'
 import { SnapshotTaking } from './snapshot-taking.ts'

@@ -7,7 +7,7 @@ import type { RedisServers } from '../servers/redis-servers.ts'
 import { defineRedis, loadRedis } from '../services/redis.ts'
 import { digestRedisState, readRedisState, type RedisState, resetRedis } from '../services/redis-admin.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
-import type { ResolvedRedis } from '../spec/resolve-spec.ts'
+import type { ResolvedRedis } from '../config/resolve-spec.ts'
 import type { PartContext } from '../leasing/part-context.ts'
 import { RedisSeeds } from '../databases/redis-seeds.ts'
 

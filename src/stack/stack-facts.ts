@@ -8,9 +8,9 @@ import {
   redisVariables,
 } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
-import type { ResolvedCustom } from '../spec/custom-services.ts'
-import { variablePrefix } from '../spec/infra-service.ts'
-import type { ResolvedPostgres, ResolvedRedis, ResolvedSpec } from '../spec/resolve-spec.ts'
+import type { ResolvedCustom } from '../config/custom-services.ts'
+import { variablePrefix } from '../config/infra-service.ts'
+import type { ResolvedPostgres, ResolvedRedis, ResolvedSpec } from '../config/resolve-spec.ts'
 import type { ReadyService } from './stack.ts'
 
 /** The main databases, where they are others than those that the spec names. */

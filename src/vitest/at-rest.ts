@@ -1,5 +1,5 @@
 import type { StackFacts } from '../environment/infra-facts.ts'
-import { type ResolvedSpec, servicesOf } from '../spec/resolve-spec.ts'
+import { type ResolvedSpec, servicesOf } from '../config/resolve-spec.ts'
 import { describeStack } from '../stack/stack-facts.ts'
 
 /** Nothing listens there, whatever else runs on this machine. */

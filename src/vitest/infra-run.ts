@@ -4,9 +4,9 @@ import type { StackFacts } from '../environment/infra-facts.ts'
 import { InfraError } from '../errors.ts'
 import { unlessLetGo } from '../internal/abortable.ts'
 import type { Report } from '../report/events.ts'
-import { identifyStep } from '../spec/identify-step.ts'
-import type { SeedFunction, SeedStep } from '../spec/infra-options.ts'
-import type { ResolvedSpec } from '../spec/resolve-spec.ts'
+import { identifyStep } from '../config/identify-step.ts'
+import type { SeedFunction, SeedStep } from '../config/infra-options.ts'
+import type { ResolvedSpec } from '../config/resolve-spec.ts'
 import type { StartContext, StartingInfra, UpInfra } from '../stack/start-infra.ts'
 
 type StepIdentity = Omit<SeedStep, 'files'>

@@ -1,5 +1,5 @@
 import type { TestProject, Vitest } from 'vitest/node'
-import type { InfraOptions } from '../spec/infra-options.ts'
+import type { InfraOptions } from '../config/infra-options.ts'
 import type { InfraRun } from './infra-run.ts'
 
 /** By which the global setup finds the plugin at the root of a run. */

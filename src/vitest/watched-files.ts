@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
 import type { Vitest } from 'vitest/node'
 import { DEFAULT_SEED_FOLDERS } from '../seeds/find-seed-files.ts'
-import type { Seed } from '../spec/infra-options.ts'
-import type { ResolvedSpec } from '../spec/resolve-spec.ts'
+import type { Seed } from '../config/infra-options.ts'
+import type { ResolvedSpec } from '../config/resolve-spec.ts'
 
 /** The files and folders that PostgreSQL's templates are made from, whether they are there or not. */
 export function templateFiles({ root, postgres }: ResolvedSpec): readonly string[] {

@@ -1,5 +1,5 @@
 import type { TestProject, Vite } from 'vitest/node'
-import type { InfraOptions } from '../spec/infra-options.ts'
+import type { InfraOptions } from '../config/infra-options.ts'
 import { registry } from './registry.ts'
 
 /**

@@ -8,8 +8,8 @@ import { selectProvider } from '../../src/providers/select-provider.ts'
 import { definePostgres } from '../../src/services/postgres.ts'
 import { defineRedis } from '../../src/services/redis.ts'
 import type { ServiceDefinition } from '../../src/services/service.ts'
-import type { ExternalOptions, InfraOptions } from '../../src/spec/infra-options.ts'
-import { type ResolvedPostgres, type ResolvedRedis, resolveSpec } from '../../src/spec/resolve-spec.ts'
+import type { ExternalOptions, InfraOptions } from '../../src/config/infra-options.ts'
+import { type ResolvedPostgres, type ResolvedRedis, resolveSpec } from '../../src/config/resolve-spec.ts'
 
 export const SERVICES = ['postgres', 'redis'] as const
 const ROOT = import.meta.dirname

@@ -6,7 +6,7 @@ import { withPostgres } from '../../src/services/postgres.ts'
 import { withRedis } from '../../src/services/redis.ts'
 import { answersPing } from '../../src/services/redis-admin.ts'
 import type { Address, ServiceDefinition } from '../../src/services/service.ts'
-import type { InfraOptions } from '../../src/spec/infra-options.ts'
+import type { InfraOptions } from '../../src/config/infra-options.ts'
 import {
   admit,
   idle,

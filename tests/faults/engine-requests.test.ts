@@ -1,7 +1,7 @@
 import { cp, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, inject, test } from 'vitest'
-import type { InfraOptions } from '../../src/spec/infra-options.ts'
+import type { InfraOptions } from '../../src/config/infra-options.ts'
 import { removeContainersOf } from '../e2e/support/containers.ts'
 import { type ArmedFault, FaultyEngine } from '../e2e/support/engine-faults.ts'
 import { type EndedRun, VitestRun } from '../e2e/support/run-vitest.ts'

@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { ContainerCheck } from '../../src/providers/docker/container/container-check.ts'
 import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { tiedEntrypoint } from '../../src/providers/docker/container/lifeline-script.ts'
-import type { InfraOptions } from '../../src/spec/infra-options.ts'
+import type { InfraOptions } from '../../src/config/infra-options.ts'
 import { engine, Project } from '../support/snapshot-runs.ts'
 
 /** The image of Redis, as a service that nobody knows. */

@@ -9,7 +9,7 @@ import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
 import { removeContainer } from '../../src/providers/docker/container/remove-container.ts'
 import { defineRedis } from '../../src/services/redis.ts'
-import { resolveSpec } from '../../src/spec/resolve-spec.ts'
+import { resolveSpec } from '../../src/config/resolve-spec.ts'
 import { FaultyEngine } from '../e2e/support/engine-faults.ts'
 
 const { platform, env: environment } = process

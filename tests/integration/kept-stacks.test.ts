@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
-import type { InfraOptions, SeedContext, SeedStep } from '../../src/spec/infra-options.ts'
+import type { InfraOptions, SeedContext, SeedStep } from '../../src/config/infra-options.ts'
 import { ask, engine, Project, type Run } from '../support/snapshot-runs.ts'
 
 const KEPT: InfraOptions = { services: ['postgres', 'redis'], snapshot: false, keepAlive: '1m' }

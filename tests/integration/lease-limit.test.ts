@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/internal/clock.ts'
 import { LeaseClient } from '../../src/leasing/lease-client.ts'
 import type { InfraEvent } from '../../src/report/events.ts'
-import { resolveSpec } from '../../src/spec/resolve-spec.ts'
+import { resolveSpec } from '../../src/config/resolve-spec.ts'
 import { startInfra } from '../../src/stack/start-infra.ts'
 
 const FILE = {

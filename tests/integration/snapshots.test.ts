@@ -4,7 +4,7 @@ import { InfraError } from '../../src/errors.ts'
 import { DockerSnapshot } from '../../src/providers/docker/snapshot/docker-snapshot.ts'
 import { SnapshotImages } from '../../src/providers/docker/snapshot/snapshot-images.ts'
 import { StartGuard } from '../../src/providers/docker/container/start-guard.ts'
-import type { InfraOptions, SeedContext } from '../../src/spec/infra-options.ts'
+import type { InfraOptions, SeedContext } from '../../src/config/infra-options.ts'
 import { ask, engine, Project, type Run, runCli } from '../support/snapshot-runs.ts'
 
 vi.setConfig({ testTimeout: 120_000 })

@@ -1,8 +1,8 @@
 // A process that brings up a stack of local processes as a run does, tells of it in one line of JSON, and waits to be
 // ended. Arguments: the options.
 import { systemClock } from '../../src/internal/clock.ts'
-import type { InfraOptions } from '../../src/spec/infra-options.ts'
-import { resolveSpec } from '../../src/spec/resolve-spec.ts'
+import type { InfraOptions } from '../../src/config/infra-options.ts'
+import { resolveSpec } from '../../src/config/resolve-spec.ts'
 import { startInfra } from '../../src/stack/start-infra.ts'
 
 const options = JSON.parse(process.argv[2] ?? '{}') as InfraOptions

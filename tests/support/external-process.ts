@@ -4,7 +4,7 @@ import { systemClock } from '../../src/internal/clock.ts'
 import { LeaseClient } from '../../src/leasing/lease-client.ts'
 import { withPostgres } from '../../src/services/postgres.ts'
 import { withRedis } from '../../src/services/redis.ts'
-import { resolveSpec } from '../../src/spec/resolve-spec.ts'
+import { resolveSpec } from '../../src/config/resolve-spec.ts'
 import { startInfra } from '../../src/stack/start-infra.ts'
 import type { ExternalTask } from './start-external-process.ts'
 

@@ -1,8 +1,8 @@
 import { onTestFinished } from 'vitest'
 import type { StackFacts } from '../../src/environment/infra-facts.ts'
 import { systemClock } from '../../src/internal/clock.ts'
-import type { InfraOptions } from '../../src/spec/infra-options.ts'
-import { resolveSpec } from '../../src/spec/resolve-spec.ts'
+import type { InfraOptions } from '../../src/config/infra-options.ts'
+import { resolveSpec } from '../../src/config/resolve-spec.ts'
 import { startInfra } from '../../src/stack/start-infra.ts'
 
 /** A stack for one test that wants other options than the suite's; it is taken down when the test has finished. */

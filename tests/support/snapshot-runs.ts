@@ -12,8 +12,8 @@ import type { Dockerode } from '../../src/providers/docker/engine/dockerode-type
 import { type Engine, findEngine } from '../../src/providers/docker/engine/find-engine.ts'
 import { SnapshotImages } from '../../src/providers/docker/snapshot/snapshot-images.ts'
 import type { InfraEvent } from '../../src/report/events.ts'
-import type { InfraOptions } from '../../src/spec/infra-options.ts'
-import { resolveSpec } from '../../src/spec/resolve-spec.ts'
+import type { InfraOptions } from '../../src/config/infra-options.ts'
+import { resolveSpec } from '../../src/config/resolve-spec.ts'
 import { describeEnvironment } from '../../src/stack/stack-facts.ts'
 import { startInfra } from '../../src/stack/start-infra.ts'
 

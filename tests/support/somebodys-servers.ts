@@ -7,8 +7,8 @@ import { systemClock } from '../../src/internal/clock.ts'
 import { selectProvider } from '../../src/providers/select-provider.ts'
 import { definePostgres, withPostgres } from '../../src/services/postgres.ts'
 import { defineRedis, withRedis } from '../../src/services/redis.ts'
-import type { ExternalOptions } from '../../src/spec/infra-options.ts'
-import { type ResolvedPostgres, type ResolvedRedis, resolveSpec } from '../../src/spec/resolve-spec.ts'
+import type { ExternalOptions } from '../../src/config/infra-options.ts'
+import { type ResolvedPostgres, type ResolvedRedis, resolveSpec } from '../../src/config/resolve-spec.ts'
 
 /** Long, so that it is a secret wherever it appears. */
 export const PASSWORD = 'not-for-anybodys-eyes'

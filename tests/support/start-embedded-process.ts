@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import type { StackFacts } from '../../src/environment/infra-facts.ts'
-import type { InfraOptions } from '../../src/spec/infra-options.ts'
+import type { InfraOptions } from '../../src/config/infra-options.ts'
 
 const FILE = fileURLToPath(new URL('embedded-process.ts', import.meta.url))
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import type { InfraOptions } from '../../src/spec/infra-options.ts'
+import type { InfraOptions } from '../../src/config/infra-options.ts'
 
 const FILE = fileURLToPath(new URL('external-process.ts', import.meta.url))
 

@@ -16,14 +16,13 @@ const ALL_KINDS = ['static', 'dynamic', 'type'] as const
 const LAYERS: readonly (readonly string[])[] = [
   ['errors.ts', 'package-files.ts', 'register.ts'],
   ['internal/', 'package-version.ts'],
-  ['spec/', 'environment/', 'compose/', 'health/service-state.ts', 'report/'],
+  ['config/', 'environment/', 'compose/', 'report/'],
   ['services/', 'seeds/'],
   ['providers/', 'leasing/', 'migrations/'],
   ['databases/', 'reset/', 'worker/'],
   ['servers/'],
   ['external/'],
-  ['health/last-log-lines.ts'],
-  ['health/gate.ts'],
+  ['health/'],
   ['stack/'],
   ['vitest/', 'read-project.ts'],
   ['commands/'],
@@ -31,7 +30,7 @@ const LAYERS: readonly (readonly string[])[] = [
 /** The one layer whose areas may import each other: all of it is pure. */
 const PURE_LAYER = 2
 
-const PURE_FILES = /^(?:(?:spec|environment|compose)\/|health\/service-state\.ts$|report\/events\.ts$)/
+const PURE_FILES = /^(?:(?:config|environment|compose)\/|report\/events\.ts$)/
 /** Beside types; none of them reads or writes anything. */
 const PURE_PACKAGES = ['node:util', 'valibot', 'yaml']
 
@@ -252,9 +251,9 @@ test('the plugin loads a handful of small files, and no package', () => {
 // infra.config.ts imports it.
 test('the main entry loads a handful of small files, and no package', () => {
   expect([...findReach(imports, 'index.ts', AT_RUN_TIME).keys()].toSorted()).toEqual([
+    'config/infra-options.ts',
     'errors.ts',
     'index.ts',
     'node:util',
-    'spec/infra-options.ts',
   ])
 })

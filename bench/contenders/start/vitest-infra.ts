@@ -1,5 +1,5 @@
 import { removeRunning } from '../../../src/providers/docker/reuse/remove-running.ts'
-import type { InfraOptions } from '../../../src/spec/infra-options.ts'
+import type { InfraOptions } from '../../../src/config/infra-options.ts'
 import { removeSnapshots } from '../../support/engine.ts'
 import type { StartVariant } from './variant.ts'
 

@@ -1,5 +1,5 @@
 import { userFolder } from '../../internal/user-folder.ts'
-import type { ResolvedSpec } from '../../spec/resolve-spec.ts'
+import type { ResolvedSpec } from '../../config/resolve-spec.ts'
 import { findAccount } from './account.ts'
 import { findPostgres, type PostgresPackage } from './find-postgres.ts'
 import { findRedis, type RedisProgram } from './find-redis.ts'

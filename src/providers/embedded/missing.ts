@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import type { InfraService } from '../../spec/infra-service.ts'
+import type { InfraService } from '../../config/infra-service.ts'
 
 /** What a service lacks to run as a local process. */
 export interface Missing {

@@ -5,8 +5,8 @@ import { delimiter, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { findRedis, type RedisSearch } from '../../../src/providers/embedded/find-redis.ts'
 import { selectProvider } from '../../../src/providers/select-provider.ts'
-import type { InfraOptions } from '../../../src/spec/infra-options.ts'
-import { resolveSpec } from '../../../src/spec/resolve-spec.ts'
+import type { InfraOptions } from '../../../src/config/infra-options.ts'
+import { resolveSpec } from '../../../src/config/resolve-spec.ts'
 
 type Environment = Record<string, string>
 

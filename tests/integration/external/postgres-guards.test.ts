@@ -3,7 +3,7 @@ import { postgresUrl } from '../../../src/environment/variable-set.ts'
 import { LeaseClient } from '../../../src/leasing/lease-client.ts'
 import { sweepDatabases } from '../../../src/external/sweep-databases.ts'
 import { withPostgres } from '../../../src/services/postgres.ts'
-import type { SeedContext } from '../../../src/spec/infra-options.ts'
+import type { SeedContext } from '../../../src/config/infra-options.ts'
 import {
   PASSWORD,
   type SomebodysServers,

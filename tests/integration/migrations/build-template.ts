@@ -5,7 +5,7 @@ import { expect, onTestFinished, vi } from 'vitest'
 import type { PostgresAddress } from '../../../src/environment/variable-set.ts'
 import { planTemplates } from '../../../src/databases/plan-templates.ts'
 import type { TemplatePlan } from '../../../src/databases/templates.ts'
-import type { Seed } from '../../../src/spec/infra-options.ts'
+import type { Seed } from '../../../src/config/infra-options.ts'
 
 /** Where each tool has a small project. */
 export const FIXTURES = fileURLToPath(new URL('../../../fixtures/migrations', import.meta.url))

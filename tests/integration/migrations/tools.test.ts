@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import { expect, test } from 'vitest'
 import { drizzle, knex, kysely, nodePgMigrate, sequelize, typeorm } from '../../../src/migrations.ts'
-import type { SeedStep } from '../../../src/spec/infra-options.ts'
+import type { SeedStep } from '../../../src/config/infra-options.ts'
 import { catchInfraError } from '../../unit/support/catch-infra-error.ts'
 import { buildTemplate, createDatabase, planTemplate, readTables } from './build-template.ts'
 

@@ -5,8 +5,8 @@ import { systemClock } from '../../../src/internal/clock.ts'
 import { LeaseClient } from '../../../src/leasing/lease-client.ts'
 import type { Lease } from '../../../src/leasing/lease-protocol.ts'
 import type { InfraEvent } from '../../../src/report/events.ts'
-import type { InfraOptions, RedisOptions as RedisSpec } from '../../../src/spec/infra-options.ts'
-import { resolveSpec } from '../../../src/spec/resolve-spec.ts'
+import type { InfraOptions, RedisOptions as RedisSpec } from '../../../src/config/infra-options.ts'
+import { resolveSpec } from '../../../src/config/resolve-spec.ts'
 import { startInfra } from '../../../src/stack/start-infra.ts'
 
 /** A stack whose Redises a test leases as a worker does. */

@@ -8,7 +8,7 @@ import { findSeedFiles } from '../../../src/seeds/find-seed-files.ts'
 import { parseRedisCommands } from '../../../src/seeds/redis-commands.ts'
 import { readSeedFile } from '../../../src/seeds/seed-file.ts'
 import { splitSqlStatements } from '../../../src/seeds/sql-statements.ts'
-import type { SeedContext, SeedStep } from '../../../src/spec/infra-options.ts'
+import type { SeedContext, SeedStep } from '../../../src/config/infra-options.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 import { createProject } from '../support/create-project.ts'
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { assertMirror } from '../../../src/compose/assert-mirror.ts'
 import { renderCompose } from '../../../src/compose/render-compose.ts'
-import { DEFAULT_SERVICES } from '../../../src/spec/infra-service.ts'
+import { DEFAULT_SERVICES } from '../../../src/config/infra-service.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 import { resolve } from '../support/resolve.ts'
 

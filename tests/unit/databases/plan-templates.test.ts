@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { planTemplates } from '../../../src/databases/plan-templates.ts'
-import type { Seed } from '../../../src/spec/infra-options.ts'
+import type { Seed } from '../../../src/config/infra-options.ts'
 
 const root = join(import.meta.dirname, '../../..')
 

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { assertMirror } from '../../../src/compose/assert-mirror.ts'
 import { renderEnvExample } from '../../../src/environment/render-env-example.ts'
 import { BASE_VARIABLES } from '../../../src/environment/variable-set.ts'
-import { DEFAULT_SERVICES } from '../../../src/spec/infra-service.ts'
+import { DEFAULT_SERVICES } from '../../../src/config/infra-service.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 
 const file = readFileSync(new URL('../../../.env.example', import.meta.url), 'utf8')

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { LONGEST_MS, parseDurationMs } from '../../../src/internal/duration.ts'
-import { parsePort } from '../../../src/spec/rules.ts'
+import { parsePort } from '../../../src/config/rules.ts'
 import { resolve } from '../support/resolve.ts'
 import { forAll, textOf, unlessRefused } from './for-all.ts'
 

@@ -1,6 +1,6 @@
 import type { Provider, StartedService } from '../../../src/providers/provider.ts'
 import type { ServiceDefinition } from '../../../src/services/service.ts'
-import { DEFAULT_SERVICES } from '../../../src/spec/infra-service.ts'
+import { DEFAULT_SERVICES } from '../../../src/config/infra-service.ts'
 
 /** A server that is well, but for what the test says. */
 export function createStartedService(given: Partial<StartedService> = {}): StartedService {

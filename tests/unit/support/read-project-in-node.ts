@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ReadProjectOptions } from '../../../src/read-project.ts'
-import type { ResolvedSpec } from '../../../src/spec/resolve-spec.ts'
+import type { ResolvedSpec } from '../../../src/config/resolve-spec.ts'
 
 const CHILD = fileURLToPath(new URL('./read-project-child.ts', import.meta.url))
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { ExternalOptions, InfraOptions } from '../../../src/spec/infra-options.ts'
-import { type ResolvedSpec, resolveSpec } from '../../../src/spec/resolve-spec.ts'
+import type { ExternalOptions, InfraOptions } from '../../../src/config/infra-options.ts'
+import { type ResolvedSpec, resolveSpec } from '../../../src/config/resolve-spec.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 
 type Variables = Readonly<Record<string, string>>

@@ -5,7 +5,7 @@ import {
   type ServiceState,
   stateAfter,
   transition,
-} from '../../../src/health/service-state.ts'
+} from '../../../src/config/service-state.ts'
 
 const passed = (streak: number): Observation => ({ type: 'passed', streak })
 const failed = (streak: number): Observation => ({ type: 'failed', streak, retries: 12 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { defineInfra, type InfraOptions, mergeOptions } from '../../../src/spec/infra-options.ts'
+import { defineInfra, type InfraOptions, mergeOptions } from '../../../src/config/infra-options.ts'
 
 test('defineInfra() returns its argument', () => {
   const options = { postgres: { image: 'postgres:17' } }

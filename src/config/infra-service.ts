@@ -1,4 +1,4 @@
-import type { ServiceState } from '../health/service-state.ts'
+import type { ServiceState } from './service-state.ts'
 import type { BuiltInServiceName } from '../register.ts'
 
 /** How a service is asked whether it is well; the same words as in compose. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { mergeOptions } from '../../../src/spec/infra-options.ts'
-import { servicesOf } from '../../../src/spec/resolve-spec.ts'
+import { mergeOptions } from '../../../src/config/infra-options.ts'
+import { servicesOf } from '../../../src/config/resolve-spec.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 import { resolve } from '../support/resolve.ts'
 

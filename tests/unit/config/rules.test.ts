@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { DEFAULT_SERVICES } from '../../../src/spec/infra-service.ts'
+import { DEFAULT_SERVICES } from '../../../src/config/infra-service.ts'
 import {
   assertHealthcheckWindow,
   assertPortVariables,
@@ -7,7 +7,7 @@ import {
   assertUniqueNames,
   inOrderOfLayers,
   parsePort,
-} from '../../../src/spec/rules.ts'
+} from '../../../src/config/rules.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 
 const { postgres, redis } = DEFAULT_SERVICES

@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
-import { assertOptions } from '../../../src/spec/options-schema.ts'
+import { assertOptions } from '../../../src/config/options-schema.ts'
 
 test('assertOptions() passes every option there is', () => {
   const service = {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { DEFAULT_SERVICES } from '../../../src/spec/infra-service.ts'
-import { type ResolvedSpec, servicesOf } from '../../../src/spec/resolve-spec.ts'
+import { DEFAULT_SERVICES } from '../../../src/config/infra-service.ts'
+import { type ResolvedSpec, servicesOf } from '../../../src/config/resolve-spec.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 import { resolve } from '../support/resolve.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { parseDurationMs } from '../../../src/internal/duration.ts'
-import { DEFAULT_SERVICES, DEFAULT_STARTUP_TIMEOUT_MS } from '../../../src/spec/infra-service.ts'
+import { DEFAULT_SERVICES, DEFAULT_STARTUP_TIMEOUT_MS } from '../../../src/config/infra-service.ts'
 
 // The table of design.md, "The model", word for word.
 test('DEFAULT_SERVICES describes PostgreSQL', () => {
