@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { infra } from 'vitest-infra/plugin'
 import { defineConfig } from 'vitest/config'
 import { SummaryReporter } from './tests/support/summary-reporter.ts'
@@ -25,8 +24,6 @@ const ON_CONSUMERS = { globalSetup: ['tests/e2e/consumers.ts'], testTimeout: 240
 export default defineConfig({
   test: {
     reporters: ['default', new SummaryReporter()],
-    // Vitest leaves one processor to itself. Here most workers wait for servers, engines and other runs of Vitest.
-    maxWorkers: availableParallelism(),
     projects: [
       {
         // Some start processes, which a busy machine takes its time for.
