@@ -180,6 +180,6 @@ test('what a drop may wait for a lock does not hold for what comes after it', as
   await sleep(300)
   await other.query('ROLLBACK')
   await creating
-  expect(await schemas()).toEqual([name])
+  expect(await schemas()).toEqual([{ name }])
   expect(await admin.dropDatabase(name, { force: false })).toBe(true)
 })

@@ -40,13 +40,13 @@ export class SnapshotImages {
 
   /** The name under which a snapshot would be found. */
   static nameOf({ image, root, key }: SnapshotIdentity): string {
-    return `${REPOSITORY}:${digest(JSON.stringify([image, root, key]))}`
+    return `${REPOSITORY}:${shortDigest(JSON.stringify([image, root, key]))}`
   }
 
   static labelsOf(identity: SnapshotIdentity): Record<string, string> {
     return {
-      [KEY_LABEL]: digest(identity.key),
-      [PROJECT_LABEL]: digest(identity.root),
+      [KEY_LABEL]: shortDigest(identity.key),
+      [PROJECT_LABEL]: shortDigest(identity.root),
       [CREATED_LABEL]: new Date().toISOString(),
       // An image hands its labels on to containers: none may seem to be of the process that took the snapshot.
       [PLACE_LABEL]: '',
@@ -65,7 +65,7 @@ export class SnapshotImages {
 
   /** Removes the oldest of a project's, and those whose name went to a newer one. */
   async removeOld(root: string, signal: AbortSignal): Promise<void> {
-    const images = await this.#list(`${PROJECT_LABEL}=${digest(root)}`, signal)
+    const images = await this.#list(`${PROJECT_LABEL}=${shortDigest(root)}`, signal)
     const newestFirst = images.filter(isNamed).toSorted((left, right) => createdAt(right) - createdAt(left))
     const nameless = images.filter((image) => !isNamed(image) && Date.now() - createdAt(image) > NAMING_LIMIT_MS)
     for (const { Id } of [...newestFirst.slice(KEPT), ...nameless]) {
@@ -75,7 +75,7 @@ export class SnapshotImages {
 
   /** Removes every snapshot of a project, or of all. */
   async removeAll(root?: string): Promise<RemovedSnapshots> {
-    const images = await this.#list(root === undefined ? KEY_LABEL : `${PROJECT_LABEL}=${digest(root)}`)
+    const images = await this.#list(root === undefined ? KEY_LABEL : `${PROJECT_LABEL}=${shortDigest(root)}`)
     const outcomes = await Promise.all(images.map(({ Id }) => this.remove(Id, { force: true })))
     const removed = outcomes.filter(Boolean).length
     return { removed, inUse: outcomes.length - removed }
@@ -101,6 +101,11 @@ export class SnapshotImages {
   async #list(label: string, abortSignal?: AbortSignal): Promise<ImageInfo[]> {
     return this.#dockerode.listImages({ filters: { label: [label] }, ...(abortSignal && { abortSignal }) })
   }
+}
+
+/** Half of it is enough to tell images of one engine apart. */
+function shortDigest(text: string): string {
+  return digest(text).slice(0, 32)
 }
 
 type ImageInfo = Awaited<ReturnType<Dockerode['listImages']>>[number]
