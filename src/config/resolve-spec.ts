@@ -34,8 +34,7 @@ import {
   inOrderOfLayers,
 } from './rules.ts'
 
-/** The template that `postgres.migrations` and `postgres.seeds` make. */
-/** The template that the options of PostgreSQL itself describe. */
+/** The template that `postgres.extensions`, `postgres.migrations` and `postgres.seeds` make. */
 export const DEFAULT_TEMPLATE = 'default'
 
 /** The database of a server that is for its administration. */

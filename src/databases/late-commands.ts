@@ -1,4 +1,5 @@
 import type { RedisAddress } from '../environment/variable-set.ts'
+import { FirstSeen } from '../internal/first-seen.ts'
 import type { Report } from '../report/events.ts'
 import { RedisMonitor } from '../services/redis-monitor.ts'
 
@@ -15,7 +16,7 @@ export class LateCommands {
   readonly #monitors = new Map<string, Promise<RedisMonitor | undefined>>()
   /** Those that more than one file has had. */
   readonly #inherited = new Set<string>()
-  readonly #reported = new Set<string>()
+  readonly #reported = new FirstSeen()
 
   constructor(report: Report) {
     this.#report = report
@@ -40,7 +41,7 @@ export class LateCommands {
     const late = monitor ? await findLate(address, monitor).catch(() => []) : []
     this.#stop(key)
     // What a command is about may be something else each time.
-    const news = late.filter(({ session, query }) => this.#isNews(`${key} ${session} ${query.split(' ', 1)[0]}`))
+    const news = late.filter(({ session, query }) => this.#reported.is(`${key} ${session} ${query.split(' ', 1)[0]}`))
     if (news.length > 0) {
       this.#report({ type: 'statements-late', service: 'redis', file, isFirst, statements: news })
     }
@@ -56,13 +57,6 @@ export class LateCommands {
   #stop(key: string): void {
     void this.#monitors.get(key)?.then((monitor) => monitor?.close())
     this.#monitors.delete(key)
-  }
-
-  /** Whether it was not reported yet in this run. */
-  #isNews(text: string): boolean {
-    const isNews = !this.#reported.has(text)
-    this.#reported.add(text)
-    return isNews
   }
 }
 

@@ -1,6 +1,6 @@
 import type { RetainedDatabase } from '../leasing/lease-broker.ts'
 
-/** Each takes memory, and nobody looks into more. */
+/** Each takes memory, and more are hardly ever looked at. */
 const MOST_RETAINED = 5
 
 /** The databases of the last few tests that failed, which stay when their lease is over. */

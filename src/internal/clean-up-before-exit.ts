@@ -20,8 +20,7 @@ export type EndingProcess = Pick<
 type Cleanup = (endsWell: boolean) => Promise<unknown>
 
 /**
- * Runs `cleanup` before the process ends: on a signal, on any call of `process.exit()`, and on an exception that
- * nobody catches.
+ * Runs `cleanup` before the process ends: on a signal, on a call to exit from any code, and on an uncaught exception.
  *
  * Vitest answers a signal, and a rejection that nobody handles, with `process.exit()` and no teardown
  * (vitest-dev/vitest#4883 and jestjs/jest#6029 tell of the same gap), so the exit is held back until `cleanup` has

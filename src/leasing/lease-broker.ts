@@ -18,7 +18,7 @@ export type AcquireRequest = Pick<
 const SETTLE_MS = 50
 const LOOKS_THAT_SETTLE = 2
 const MOST_FILES_TOLD_OF = 20
-/** Reading a log takes some milliseconds, so it is read for so many failed tests of a file at most. */
+/** Reading a log takes some milliseconds, so it is read for the first failed tests of a run only. */
 const MOST_TESTS_TOLD_OF = 20
 
 export type FailedRequest = Pick<LeaseRequest & { type: 'failed' }, 'owner' | 'retain' | 'tests'>

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { awaitEnd, type Host, type ProgramEnd } from './await-end.ts'
 
-/** A program in an endless loop may write gigabytes; nobody reads more than this. */
+/** The limit for output: a program in an endless loop may write gigabytes. */
 const OUTPUT_LIMIT = 4 * 1024 * 1024
 
 export interface Program {

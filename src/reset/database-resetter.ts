@@ -1,5 +1,6 @@
 import { InfraError, messageOf } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
+import { FirstSeen } from '../internal/first-seen.ts'
 import type { Report } from '../report/events.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { LastUse } from '../leasing/lease-broker.ts'
@@ -22,7 +23,7 @@ export class DatabaseResetter {
   readonly #options: DatabaseResetterOptions
   readonly #pristine = new Map<string, Promise<PristineCopy>>()
   readonly #marks = new Map<string, ResetMark>()
-  readonly #reported = new Set<string>()
+  readonly #reported = new FirstSeen()
 
   constructor(options: DatabaseResetterOptions) {
     this.#options = options
@@ -33,7 +34,7 @@ export class DatabaseResetter {
     const isFirst = !this.#marks.has(database)
     const { dropped, late } = await this.#reset(database, template, { use, isClone: true })
     this.#reportDropped(use.file, dropped)
-    const news = late.filter(({ session, query }) => this.#isNews(`${database} ${session} ${query}`))
+    const news = late.filter(({ session, query }) => this.#reported.is(`${database} ${session} ${query}`))
     if (news.length > 0) {
       this.#options.report({
         type: 'statements-late',
@@ -71,17 +72,10 @@ export class DatabaseResetter {
   }
 
   #reportDropped(file: string, dropped: readonly string[]): void {
-    const objects = dropped.filter((object) => this.#isNews(object))
+    const objects = dropped.filter((object) => this.#reported.is(object))
     if (objects.length > 0) {
       this.#options.report({ type: 'objects-dropped', file, objects })
     }
-  }
-
-  /** Whether it was not reported yet in this run. */
-  #isNews(text: string): boolean {
-    const isNews = !this.#reported.has(text)
-    this.#reported.add(text)
-    return isNews
   }
 
   #pristineOf(template: string): Promise<PristineCopy> {

@@ -112,17 +112,9 @@ async function restoreRows(client: Client, pristine: PristineCopy, written: read
   const views = written.filter(({ kind }) => kind === 'materialized view')
   const names = new Set(written.map(({ name }) => name))
   const fired = alwaysFired.filter(({ table }) => (table === null ? views.length > 0 : names.has(table)))
-  await runAll(
-    client,
-    fired.map(({ disable }) => disable),
-  )
-  await runAll(client, planEmptying(tables, foreignKeys))
+  await runAll(client, [...fired.map(({ disable }) => disable), ...planEmptying(tables, foreignKeys)])
   await pristine.rows.copy(client, filled)
-  await runAll(client, views.map(refreshStatement))
-  await runAll(
-    client,
-    fired.map(({ enable }) => enable),
-  )
+  await runAll(client, [...views.map(refreshStatement), ...fired.map(({ enable }) => enable)])
 }
 
 async function assertComputedAlike(

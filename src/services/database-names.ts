@@ -8,7 +8,6 @@ export const MARK = 'vitest_infra_'
 const RUN = '[0-9a-f]{8}'
 const FINGERPRINT_DIGITS = 24
 
-export const OURS = `^${MARK}`
 /** What goes with a run; its group is the run's id. */
 export const OF_RUN = `^${MARK}(${RUN})_`
 /** A template's, of one run or of all. */

@@ -16,7 +16,7 @@ const WORKING_CONNECTIONS = 3
 const SHARED_WORKING_CONNECTIONS = 2
 
 /** The databases of runs and templates; on a server that others use too, no other is made or dropped, whatever asks for it. */
-const OURS = new RegExp(DROPPABLE)
+const OF_RUNS_AND_TEMPLATES = new RegExp(DROPPABLE)
 
 /** Autovacuum does not count: it stops by itself when a database is cloned or dropped. */
 const SOMEBODY = "backend_type <> 'autovacuum worker'"
@@ -271,7 +271,7 @@ export class PostgresAdmin {
 
   /** The last guard of other people's databases; no way through this package should lead as far as here. */
   #assertOurs(name: string): void {
-    if (this.#isShared && !OURS.test(name)) {
+    if (this.#isShared && !OF_RUNS_AND_TEMPLATES.test(name)) {
       throw notOurs('database', name)
     }
   }

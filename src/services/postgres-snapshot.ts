@@ -1,11 +1,11 @@
 import { pbkdf2Sync } from 'node:crypto'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { messageOf } from '../errors.ts'
+import { digest } from '../internal/digest.ts'
 import { shellWord } from '../internal/shell-word.ts'
 import { MARK } from './database-names.ts'
 import { withPostgres } from './postgres.ts'
 import type { ServiceDefinition, SnapshotDefinition } from './service.ts'
-import { digest } from '../internal/digest.ts'
 
 /** Changes with the scripts below and with what is copied, so that what an older version made is not used. */
 const FORMAT = 2

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { MARK, OF_SHARED_TEMPLATE, OURS } from './database-names.ts'
+import { MARK, OF_SHARED_TEMPLATE } from './database-names.ts'
 
 /** What belongs to the whole server, by name, as far as a template's steps make it and can be rid of it. */
 export interface ServerObjects {
@@ -80,7 +80,7 @@ const STATE = `
   UNION ALL SELECT concat('slot ', slot_name) FROM pg_replication_slots WHERE NOT temporary
   UNION ALL SELECT concat('origin ', roname) FROM pg_replication_origin
   UNION ALL SELECT concat('database ', datname) FROM pg_database
-    WHERE datname NOT IN ('postgres', 'template0', 'template1', $1, $2) AND datname !~ '${OURS}'
+    WHERE datname NOT IN ('postgres', 'template0', 'template1', $1, $2) AND NOT starts_with(datname, '${MARK}')
       AND datname <> ALL ($4::text[])
   UNION ALL SELECT concat_ws(' ', 'attributes of', datname, datdba, datconnlimit, datistemplate, datallowconn, datacl)
     FROM pg_database WHERE datname IN ('template1', current_database()) AND (datdba <> ${BOOTSTRAP_ROLE}
@@ -106,7 +106,7 @@ const selectSurvey = (state: string) => `
   SELECT
     (SELECT coalesce(md5(string_agg(line, ' ' ORDER BY line)), '') FROM (${state}) AS state (line)) AS state,
     ARRAY(SELECT datname::text FROM pg_database WHERE datname ~ '${OF_SHARED_TEMPLATE}' ORDER BY oid) AS templates,
-    ARRAY(SELECT datname::text FROM pg_database WHERE datname ~ '${OURS}' AND datname !~ '${OF_SHARED_TEMPLATE}') AS leftovers`
+    ARRAY(SELECT datname::text FROM pg_database WHERE starts_with(datname, '${MARK}') AND datname !~ '${OF_SHARED_TEMPLATE}') AS leftovers`
 
 /**
  * Looks at a server as a whole, over a connection to its maintenance database; `database` is the main one. Of what is

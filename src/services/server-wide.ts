@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { OF_TEMPLATE, OURS } from './database-names.ts'
+import { MARK, OF_TEMPLATE } from './database-names.ts'
 import { type PostgresAdmin, quote } from './postgres-admin.ts'
 import { ASIDE, NO_OBJECTS, type ServerObjects } from './postgres-survey.ts'
 
 const LIST = `SELECT
   ARRAY(SELECT rolname::text FROM pg_roles WHERE oid >= 16384 AND NOT starts_with(rolname, '${ASIDE}')) AS roles,
-  ARRAY(SELECT datname::text FROM pg_database WHERE datname !~ '${OURS}' AND oid >= 16384) AS databases,
+  ARRAY(SELECT datname::text FROM pg_database WHERE NOT starts_with(datname, '${MARK}') AND oid >= 16384) AS databases,
   ARRAY(SELECT name FROM pg_file_settings
     WHERE sourcefile = current_setting('data_directory') || '/postgresql.auto.conf') AS settings`
 

@@ -10,7 +10,7 @@ import type { Address, ServiceDefinition } from '../services/service.ts'
 import { isUsersFault } from './users-fault.ts'
 import { describeLoss, describeLostStart, type Loss, type LostService } from './service-lost.ts'
 
-/** Servers are stopped in the background after this: the engine has time to refuse, and nobody notices the wait. */
+/** After this, servers are stopped in the background. It is long enough for an engine to refuse the stop. */
 const STOP_PATIENCE_MS = 30
 /** With a port of its own choice, the next run wants the same one. */
 const PINNED_PATIENCE_MS = 5_000

@@ -46,7 +46,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     run.signal('SIGKILL')
     await run.ended
     await expect.poll(() => leftOfSupervisors(run.pid), { timeout: 10_000 }).toEqual([])
-    // The folder of the leases' socket, which nobody is left to remove, whatever the provider.
+    // The folder of the leases' socket stays after SIGKILL, whatever the provider.
     const files = await run.leftFiles()
     await Promise.all(files.map((name) => rm(join(run.folder, 'tmp', name), { recursive: true })))
   })

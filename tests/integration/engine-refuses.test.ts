@@ -29,7 +29,7 @@ async function startContainer(...words: readonly string[]): Promise<string> {
   const container = await dockerode.createContainer({
     Image: 'redis:8-alpine',
     name: `engine-refuses-${randomBytes(4).toString('hex')}`,
-    Cmd: ['sh', '-c', 'echo one; exec sleep 300', ...words],
+    Cmd: ['sh', '-c', 'echo one; exec tail -f /dev/null', ...words],
     HostConfig: { AutoRemove: true, Tmpfs: { '/data': 'rw,exec,size=4m' } },
   })
   onTestFinished(() => removeContainer(engine, container.id))

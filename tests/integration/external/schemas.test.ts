@@ -1,7 +1,6 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { postgresUrl } from '../../../src/environment/variable-set.ts'
@@ -174,10 +173,10 @@ test('what a drop may wait for a lock does not hold for what comes after it', as
   await admin.dropDatabase(name, { force: false })
   await other.query(`BEGIN; CREATE SCHEMA ${name}`)
   const creating = admin.createDatabase(name, 'none')
-  const waiting = "SELECT wait_event_type AS waits FROM pg_stat_activity WHERE query LIKE 'CREATE SCHEMA \"vitest%'"
+  // For longer than a polite drop waits.
+  const waiting = `SELECT wait_event_type AS waits FROM pg_stat_activity
+    WHERE query LIKE 'CREATE SCHEMA "vitest%' AND clock_timestamp() - query_start > '300 ms'`
   await expect.poll(() => asOwner(waiting)).toEqual([{ waits: 'Lock' }])
-  // Longer than a polite drop waits.
-  await sleep(300)
   await other.query('ROLLBACK')
   await creating
   expect(await schemas()).toEqual([{ name }])

@@ -71,8 +71,8 @@ async function startFrom(
   const api = new EngineApi(engine)
   const hold = { run: runId, graceMs: keepAliveMs }
   const [memoryFolder = '/tmp'] = image.volumes
-  const kept = reuseLabels(definition, { ...context, image: image.id, host, folder: memoryFolder })
-  const own = kept ? { ...(await labelsOf(definition, { ...context, isOutlived: true })), ...kept } : labels
+  const forReuse = reuseLabels(definition, { ...context, image: image.id, host, folder: memoryFolder })
+  const own = forReuse ? { ...(await labelsOf(definition, { ...context, isOutlived: true })), ...forReuse } : labels
   const created: { tied?: Tied } = {}
   const onCreated = async (id: string) => {
     created.tied?.ending.close()

@@ -48,7 +48,7 @@ export class StartGuard {
     const keys = engine.tlsDirectory === undefined ? [] : [engine.tlsDirectory]
     const child = forkBeside(ENTRY, [runId, engine.host, ...keys], {
       environment: { ...environment, NODE_OPTIONS: '' },
-      // A folder that exists whatever TMPDIR says, and that nobody removes.
+      // A folder that always exists, whatever TMPDIR says.
       cwd: parse(tmpdir()).root,
     })
     // Without it, such a container stays until the next run; that is no reason to fail.
