@@ -65,6 +65,10 @@ export default defineConfig({
         },
       },
       {
+        // Whether the images and the engine of this machine do what this project relies on.
+        test: { name: 'images:rest', include: ['tests/images/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 },
+      },
+      {
         // Each folder of examples/, as its user runs it, on what `npm run build` has made.
         test: { name: 'examples', include: ['tests/examples/*.test.ts'], testTimeout: 240_000 },
       },

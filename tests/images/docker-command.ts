@@ -12,7 +12,7 @@ interface Ending {
   readonly text: string
 }
 
-const READY_LIMIT_MS = 30_000
+const READY_LIMIT_MS = 90_000
 
 /** The docker command, and a memory of what it started, so that nothing is left behind. */
 export interface Docker {
@@ -36,8 +36,8 @@ export interface Docker {
 }
 
 export async function openDocker(environment: NodeJS.ProcessEnv): Promise<Docker> {
-  const label = `vitest-infra.lab-check=${process.pid}`
-  const scratch = await mkdtemp(join(tmpdir(), 'vitest-infra-lab-check-'))
+  const label = `vitest-infra.images-test=${process.pid}`
+  const scratch = await mkdtemp(join(tmpdir(), 'vitest-infra-images-test-'))
   let folders = 0
 
   const run = async (...args: string[]): Promise<Ending> => {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 
-import type { Docker } from './check-docker.ts'
+import type { Docker } from './docker-command.ts'
 
 export interface Claim {
   readonly title: string
@@ -553,7 +553,7 @@ const ENGINE_CLAIMS: readonly Claim[] = [
   {
     title: 'engine: containers of one network find each other by name',
     async check(docker) {
-      const network = `vitest-infra-lab-check-${process.pid}`
+      const network = `vitest-infra-images-test-${process.pid}`
       await docker.run('network', 'create', network)
       try {
         const server = await startRedis(docker, '--network', network, '--network-alias', 'cache', REDIS)

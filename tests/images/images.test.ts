@@ -1,0 +1,14 @@
+import { afterAll, beforeAll, test } from 'vitest'
+import { CLAIMS } from './claims.ts'
+import { type Docker, openDocker } from './docker-command.ts'
+
+// What this project relies on in the official images and in an engine, asked of those that these tests run on.
+
+let docker: Docker
+
+beforeAll(async () => {
+  docker = await openDocker(process.env)
+})
+afterAll(() => docker.close())
+
+test.for(CLAIMS)('$title', (claim) => claim.check(docker))
