@@ -94,7 +94,9 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     `)
     expect(run).toMatchObject({ exitCode: 0, created: ['redis'] })
   })
+})
 
+describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   test('options reach servers, environment and containers', async () => {
     const run = await startVitest('options', { consumer })
     await run.said('holding')

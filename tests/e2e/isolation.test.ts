@@ -70,7 +70,8 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
       env: anyServers(consumer),
       files: { ...worlds(4), 'vitest.config.ts': config },
     })
-    expect(run.stdout).toMatch(/Test Files {2}4 failed/)
+    // The first file may be over before the next one begins.
+    expect(run.stdout).toMatch(/Test Files {2}[34] failed/)
   })
 
   test('shards that run side by side see only their own', async () => {

@@ -34,15 +34,6 @@ async function portOf({ project }: VitestRun, service: string, port: number): Pr
 }
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test('a migration that fails on a server of an earlier run', async () => {
-    const options: InfraOptions = { ...KEPT, services: ['postgres'] }
-    const first = await keep(options, { consumer })
-    const files = { 'fixtures/postgres/migrations/2_broken.sql': 'CREATE TABLE broken (' }
-    const { exitCode, stderr } = await (await start(options, { consumer, files, after: first })).ended
-    expect(errorMessage(stderr)).toContain('2_broken.sql')
-    expect(exitCode).toBe(1)
-  })
-
   test('a start that fails, where Vitest is told to ignore errors and to pass without tests', async () => {
     const args = ['run', '--dangerouslyIgnoreUnhandledErrors', '--passWithNoTests']
     const seeds = 'no/such/folder'
@@ -50,6 +41,77 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       await start({ services: ['redis'], redis: { seeds } }, { consumer, args })
     ).ended
     expect(errorMessage(stderr)).toContain('no/such/folder" does not exist')
+    expect(exitCode).toBe(1)
+  })
+
+  test('a TMPDIR that names a file', async () => {
+    const folder = await mkdtemp(join(consumer.folder, 'no-folder-'))
+    await writeFile(join(folder, 'file'), '')
+    const env = { TMPDIR: join(folder, 'file') }
+    const { exitCode, stderr } = await (await start({ services: ['redis'] }, { consumer, env })).ended
+    expect(errorMessage(stderr)).toContain('TMPDIR')
+    expect(exitCode).toBe(1)
+  })
+
+  test('a configuration that never loads', async () => {
+    const files = { 'infra.config.ts': 'await new Promise(() => {})\nexport default {}\n' }
+    const { exitCode, stderr } = await (await start({}, { consumer, files })).ended
+    expect(errorMessage(stderr)).toBe(
+      [
+        'Cannot load <project>/infra.config.ts: it is not loaded after <time>, the limit',
+        'See what it, or a file that it imports, awaits at its top level; move work that takes long into a template',
+      ].join('\n'),
+    )
+    expect(exitCode).toBe(1)
+  })
+
+  test('a configuration that ends the process', async () => {
+    const files = { 'infra.config.ts': 'process.exit(0)\nexport default {}\n' }
+    const { exitCode, stderr } = await (await start({}, { consumer, files })).ended
+    expect(stderr).toBe(
+      'infra  this process ends while vitest-infra waits for infra.config to load: the run is not complete, so it fails with exit code 1',
+    )
+    expect(exitCode).toBe(1)
+  })
+
+  test('a global setup that ends the process with 0', async () => {
+    const files = {
+      'vitest.config.ts': `
+        import { infra } from 'vitest-infra/plugin'
+        export default { plugins: [infra({ services: ['redis'] })], test: { globalSetup: ['setup.ts'] } }`,
+      'setup.ts': 'export default () => process.exit(0)',
+    }
+    const { exitCode, stderr } = await (await start({}, { consumer, files })).ended
+    expect(stderr).toContain('this process ends while vitest-infra waits for its tests')
+    expect(exitCode).toBe(1)
+  })
+
+  test('the closing lines of a run whose snapshot takes long', async () => {
+    const files = {
+      'fixtures/postgres/migrations/2_large.sql': `
+        CREATE TABLE large AS
+          SELECT string_agg(md5(random()::text), '') AS noise FROM generate_series(1, 1_500_000) AS row GROUP BY row % 3000`,
+    }
+    const run = await start({ services: ['postgres'], snapshot: true }, { consumer, files })
+    onTestFinished(async () => void (await new SnapshotImages(await engine()).removeAll(run.folder)))
+    const { exitCode, stdout, stderr } = await run.ended
+    expect(stdout).toContain('Tests  1 passed (1)')
+    expect(stderr).toContain('postgres <version> healthy after')
+    expect(stderr).toContain('template "default" built in')
+    expect(stderr).toContain('1 lease, waited')
+    expect(stdout + stderr).not.toContain('close timed out')
+    expect(exitCode).toBe(0)
+  })
+})
+
+// The servers and the engine are the same for every Vitest.
+describe.each(inject('newest'))('the newest Vitest', (consumer) => {
+  test('a migration that fails on a server of an earlier run', async () => {
+    const options: InfraOptions = { ...KEPT, services: ['postgres'] }
+    const first = await keep(options, { consumer })
+    const files = { 'fixtures/postgres/migrations/2_broken.sql': 'CREATE TABLE broken (' }
+    const { exitCode, stderr } = await (await start(options, { consumer, files, after: first })).ended
+    expect(errorMessage(stderr)).toContain('2_broken.sql')
     expect(exitCode).toBe(1)
   })
 
@@ -112,64 +174,5 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     const { exitCode, stderr } = await (await start({ services: ['redis'], snapshot: false }, { consumer, env })).ended
     expect(errorMessage(stderr)).toContain('the engine refused its container: (HTTP code 500)')
     expect(exitCode).toBe(1)
-  })
-
-  test('a TMPDIR that names a file', async () => {
-    const folder = await mkdtemp(join(consumer.folder, 'no-folder-'))
-    await writeFile(join(folder, 'file'), '')
-    const env = { TMPDIR: join(folder, 'file') }
-    const { exitCode, stderr } = await (await start({ services: ['redis'] }, { consumer, env })).ended
-    expect(errorMessage(stderr)).toContain('TMPDIR')
-    expect(exitCode).toBe(1)
-  })
-
-  test('a configuration that never loads', async () => {
-    const files = { 'infra.config.ts': 'await new Promise(() => {})\nexport default {}\n' }
-    const { exitCode, stderr } = await (await start({}, { consumer, files })).ended
-    expect(errorMessage(stderr)).toBe(
-      [
-        'Cannot load <project>/infra.config.ts: it is not loaded after <time>, the limit',
-        'See what it, or a file that it imports, awaits at its top level; move work that takes long into a template',
-      ].join('\n'),
-    )
-    expect(exitCode).toBe(1)
-  })
-
-  test('a configuration that ends the process', async () => {
-    const files = { 'infra.config.ts': 'process.exit(0)\nexport default {}\n' }
-    const { exitCode, stderr } = await (await start({}, { consumer, files })).ended
-    expect(stderr).toBe(
-      'infra  this process ends while vitest-infra waits for infra.config to load: the run is not complete, so it fails with exit code 1',
-    )
-    expect(exitCode).toBe(1)
-  })
-
-  test('a global setup that ends the process with 0', async () => {
-    const files = {
-      'vitest.config.ts': `
-        import { infra } from 'vitest-infra/plugin'
-        export default { plugins: [infra({ services: ['redis'] })], test: { globalSetup: ['setup.ts'] } }`,
-      'setup.ts': 'export default () => process.exit(0)',
-    }
-    const { exitCode, stderr } = await (await start({}, { consumer, files })).ended
-    expect(stderr).toContain('this process ends while vitest-infra waits for its tests')
-    expect(exitCode).toBe(1)
-  })
-
-  test('the closing lines of a run whose snapshot takes long', async () => {
-    const files = {
-      'fixtures/postgres/migrations/2_large.sql': `
-        CREATE TABLE large AS
-          SELECT string_agg(md5(random()::text), '') AS noise FROM generate_series(1, 1_500_000) AS row GROUP BY row % 3000`,
-    }
-    const run = await start({ services: ['postgres'], snapshot: true }, { consumer, files })
-    onTestFinished(async () => void (await new SnapshotImages(await engine()).removeAll(run.folder)))
-    const { exitCode, stdout, stderr } = await run.ended
-    expect(stdout).toContain('Tests  1 passed (1)')
-    expect(stderr).toContain('postgres <version> healthy after')
-    expect(stderr).toContain('template "default" built in')
-    expect(stderr).toContain('1 lease, waited')
-    expect(stdout + stderr).not.toContain('close timed out')
-    expect(exitCode).toBe(0)
   })
 })
