@@ -15,7 +15,7 @@ import type { UpInfra } from './stack/start-infra.ts'
 import { describeEnvironment } from './stack/stack-facts.ts'
 import type { LeaseAccess, Refusal } from './leasing/lease-protocol.ts'
 import { tellAroundRunEnd } from './vitest/around-run-end.ts'
-import { describeStackAtRest, isListing } from './vitest/at-rest.ts'
+import { describeUnstartedStack, isListMode } from './vitest/list-mode.ts'
 import { InfraRun, type ProjectVariables } from './vitest/infra-run.ts'
 import { repeatGlobalSetups, wasSetUp } from './vitest/global-setups.ts'
 import { keepsModules } from './vitest/keeps-modules.ts'
@@ -119,8 +119,8 @@ async function serve(project: TestProject, { served, options }: Serving): Promis
       options: registry().options.get(project) ?? optionsOfRoot(vitest) ?? options,
       environment: process.env,
     }).finally(reading)
-    if (isListing(process.argv) || servicesOf(spec).length === 0) {
-      serveAtRest(served, spec)
+    if (isListMode(process.argv) || servicesOf(spec).length === 0) {
+      serveListing(served, spec)
     } else {
       watchFiles(vitest, [...templateFiles(spec), ...redisFiles(spec)])
       await serveFromStack(project, { served, spec })
@@ -202,8 +202,8 @@ function shieldOthers({ projects, config }: Vitest, { environment }: InfraRun): 
   }
 }
 
-function serveAtRest(served: readonly TestProject[], spec: ResolvedSpec): void {
-  const facts = describeStackAtRest(spec)
+function serveListing(served: readonly TestProject[], spec: ResolvedSpec): void {
+  const facts = describeUnstartedStack(spec)
   for (const project of served) {
     const variables = variablesOf(project, { spec, facts, before: {}, tell: () => {} })
     project.provide('infra', { ...facts, env: variables(facts) })

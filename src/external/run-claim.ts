@@ -2,11 +2,11 @@ import type { Client, QueryResultRow } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
-import { type ConnectionRoom, nameOfRun, readConnectionRoom } from './connection-room.ts'
+import { type ConnectionBudget, nameOfRun, readConnectionBudget } from './connection-budget.ts'
 import { openPostgres } from '../services/postgres.ts'
 
 const RETRY_MS = 500
-const PATIENCE_MS = 10_000
+const RECONNECT_TIMEOUT_MS = 10_000
 
 export interface RunClaimOptions {
   readonly runId: string
@@ -79,8 +79,8 @@ export class RunClaim {
     return rows
   }
 
-  async readRoom(): Promise<ConnectionRoom> {
-    return readConnectionRoom(await this.#session, { ticket: this.#ticket ?? '0', connections: this.#connections })
+  async readBudget(): Promise<ConnectionBudget> {
+    return readConnectionBudget(await this.#session, { ticket: this.#ticket ?? '0', connections: this.#connections })
   }
 
   async close(): Promise<void> {
@@ -133,7 +133,7 @@ export class RunClaim {
 
   /** A server that restarts, or a connection that breaks, ends the locks, but not the run. */
   async #reopen(): Promise<Client> {
-    const deadlineMs = this.#clock.now() + PATIENCE_MS
+    const deadlineMs = this.#clock.now() + RECONNECT_TIMEOUT_MS
     for (;;) {
       try {
         return await this.#open()

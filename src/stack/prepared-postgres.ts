@@ -17,8 +17,8 @@ import type { PostgresSurvey } from '../services/postgres-survey.ts'
 import { ServerWide } from '../services/server-wide.ts'
 import type { HealthyServer, KeepSnapshot, SnapshotUse } from '../services/service.ts'
 import { DEFAULT_TEMPLATE, type ResolvedPostgres } from '../config/resolve-spec.ts'
-import { inheritPostgres, makeSpare, notePostgres, renewMain } from './inherited-postgres.ts'
-import { type PartContext, readyServers } from '../leasing/part-context.ts'
+import { verifyAttached, makeSpare, notePostgres, renewMain } from './attached-postgres.ts'
+import { type BackendContext, readyServers } from '../leasing/backend-context.ts'
 import { SnapshotTaking } from './snapshot-taking.ts'
 
 type MissingSnapshot = Extract<SnapshotUse, { kind: 'missing' }>
@@ -42,14 +42,14 @@ const LEFTOVERS_BORNE = 16
 export interface PreparedPostgresOptions {
   readonly spec: ResolvedPostgres
   readonly plans: readonly TemplatePlan[]
-  readonly context: PartContext
+  readonly context: BackendContext
 }
 
 /** PostgreSQL that is healthy: its templates, and the databases that are leased from it. */
 export class PreparedPostgres {
   readonly #spec: ResolvedPostgres
   #plans: readonly TemplatePlan[]
-  readonly #context: PartContext
+  readonly #context: BackendContext
   readonly #serverWide: ServerWide
   readonly #server: HealthyServer
   readonly #admin: PostgresAdmin
@@ -153,7 +153,7 @@ export class PreparedPostgres {
     const templates = this.#templates
     const inherited =
       snapshot.kind === 'attached'
-        ? await inheritPostgres(admin, {
+        ? await verifyAttached(admin, {
             database,
             template: templates.databaseOf(DEFAULT_TEMPLATE),
             wanted: this.#wanted(),

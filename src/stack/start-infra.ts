@@ -12,11 +12,11 @@ import { LeaseStatistics } from '../report/lease-statistics.ts'
 import type { Report } from '../report/events.ts'
 import { defineCustom } from '../services/custom.ts'
 import { type ResolvedSpec, servicesOf } from '../config/resolve-spec.ts'
-import type { ExternalPostgresPart } from '../external/external-postgres-part.ts'
-import type { ExternalRedisPart } from '../external/external-redis-part.ts'
-import type { PartContext } from '../leasing/part-context.ts'
-import { PostgresPart } from './postgres-part.ts'
-import { RedisPart } from './redis-part.ts'
+import type { ExternalPostgresBackend } from '../external/postgres-backend.ts'
+import type { ExternalRedisBackend } from '../external/redis-backend.ts'
+import type { BackendContext } from '../leasing/backend-context.ts'
+import { ManagedPostgresBackend } from './managed-postgres.ts'
+import { ManagedRedisBackend } from './managed-redis.ts'
 import { type ReadyService, Stack, startAborted } from './stack.ts'
 import { describeStack } from './stack-facts.ts'
 
@@ -141,15 +141,15 @@ function notEnded(parts: Parts | undefined): InfraError {
 interface Parts {
   readonly provider: Provider
   readonly stack: Stack
-  readonly postgres: PostgresPart | ExternalPostgresPart | undefined
-  readonly redis: RedisPart | ExternalRedisPart | undefined
+  readonly postgres: ManagedPostgresBackend | ExternalPostgresBackend | undefined
+  readonly redis: ManagedRedisBackend | ExternalRedisBackend | undefined
 }
 
-const OWN_PARTS = { Postgres: PostgresPart, Redis: RedisPart }
+const OWN_PARTS = { Postgres: ManagedPostgresBackend, Redis: ManagedRedisBackend }
 
 async function loadExternalParts() {
-  const { ExternalPostgresPart: Postgres } = await import('../external/external-postgres-part.ts')
-  const { ExternalRedisPart: Redis } = await import('../external/external-redis-part.ts')
+  const { ExternalPostgresBackend: Postgres } = await import('../external/postgres-backend.ts')
+  const { ExternalRedisBackend: Redis } = await import('../external/redis-backend.ts')
   return { Postgres, Redis }
 }
 
@@ -158,7 +158,7 @@ async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Par
   const { environment, report, clock, workers } = context
   const runId = randomBytes(4).toString('hex')
   const { root, snapshot: snapshots, startupTimeoutMs } = spec
-  const part: PartContext = { root, runId, workers, snapshots, startupTimeoutMs, report, clock }
+  const part: BackendContext = { root, runId, workers, snapshots, startupTimeoutMs, report, clock }
   const { Postgres, Redis } = spec.provider === 'external' ? await loadExternalParts() : OWN_PARTS
   // The engine answers while files are read. An error in those is reported first.
   const selecting = selectProvider(spec, { environment, runId })

@@ -187,17 +187,17 @@ test('the newest ten unused templates stay, and every one that a run uses; the r
 test('runs reckon with what those before them need, and those of other roles', async () => {
   await createRole('neighbour', 'CREATEDB')
   const first = await claimRun(servers, 90)
-  expect(await first.claim.readRoom()).toMatchObject({ maxConnections: 100, hasRoom: true })
+  expect(await first.claim.readBudget()).toMatchObject({ maxConnections: 100, isSufficient: true })
   const second = await claimRun({ postgres: { ...servers.postgres, user: 'neighbour' } }, 20)
-  const { available, hasRoom } = await second.claim.readRoom()
-  expect(hasRoom).toBe(false)
+  const { available, isSufficient } = await second.claim.readBudget()
+  expect(isSufficient).toBe(false)
   expect(available).toBeLessThan(10)
   // Whoever comes later takes nothing from who is there, but the connection that it waits on.
-  const { available: before } = await first.claim.readRoom()
+  const { available: before } = await first.claim.readBudget()
   await claimRun(servers, 50)
-  expect((await first.claim.readRoom()).available).toBe(before - 1)
+  expect((await first.claim.readBudget()).available).toBe(before - 1)
   await first.end()
-  expect(await second.claim.readRoom()).toMatchObject({ hasRoom: true })
+  expect(await second.claim.readBudget()).toMatchObject({ isSufficient: true })
 })
 
 async function dropTemplate(name: string): Promise<void> {

@@ -1,33 +1,36 @@
 import type { Client } from 'pg'
 import { MARK } from '../services/database-names.ts'
 
-/** What a server has left for a run. */
-export interface ConnectionRoom {
+/** How many connections of a server a run may use. */
+export interface ConnectionBudget {
   readonly maxConnections: number
-  /** All but those that others use, or that runs reckon with which came before. */
+  /** Excludes connections in use by others and those that earlier runs have announced. */
   readonly available: number
-  /** Whether it is enough for this run. */
-  readonly hasRoom: boolean
+  /** Whether this run can start. */
+  readonly isSufficient: boolean
 }
 
-/** What a run publishes to the others in the name of its session. */
+/** What a run announces to other runs through `application_name`. */
 export interface RunNeeds {
-  /** When it came, by the clock of the server. */
+  /** When the run arrived, by the server's clock. */
   readonly ticket: string
-  /** How many connections it reckons with. */
+  /** How many connections it needs. */
   readonly connections: number
 }
 
-/** Every role may read the name of a session, but little else of it. */
+/** Any role may read the `application_name` of other sessions, and little else of them. */
 export function nameOfRun({ ticket, connections }: RunNeeds): string {
   return `vitest-infra run ${ticket} ${connections}`
 }
 
 /**
- * What is left for the run whose session this is. Runs that came before go first, so that none of a crowd is left with
- * too few connections to go on; of those that came after, each has one, to wait.
+ * Reads the budget of the run that owns `session`. Earlier runs take precedence, so that at least one run always has
+ * enough connections to finish; each later run is counted with the one connection it waits on.
  */
-export async function readConnectionRoom(session: Client, { ticket, connections }: RunNeeds): Promise<ConnectionRoom> {
+export async function readConnectionBudget(
+  session: Client,
+  { ticket, connections }: RunNeeds,
+): Promise<ConnectionBudget> {
   const { rows } = await session.query<Record<'max' | 'reserved' | 'others' | 'before' | 'after', number>>(
     `WITH sessions AS (SELECT pid, datname, application_name AS name,
            (regexp_match(application_name, '^vitest-infra run (\\d+) (\\d+)$'))::bigint[] AS run
@@ -43,5 +46,5 @@ export async function readConnectionRoom(session: Client, { ticket, connections 
   )
   const { max = 0, reserved = 0, others = 0, before = 0, after = 0 } = rows[0] ?? {}
   const available = max - reserved - others - before - after
-  return { maxConnections: max, available, hasRoom: before === 0 || available >= connections }
+  return { maxConnections: max, available, isSufficient: before === 0 || available >= connections }
 }

@@ -8,32 +8,32 @@ import { defineRedis, loadRedis } from '../services/redis.ts'
 import { RedisClaims } from './redis-claims.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedRedis } from '../config/resolve-spec.ts'
-import { notGivenBack } from './not-given-back.ts'
-import type { PartContext } from '../leasing/part-context.ts'
+import { cleanupFailed } from './cleanup-failed.ts'
+import type { BackendContext } from '../leasing/backend-context.ts'
 import { RedisSeeds } from '../databases/redis-seeds.ts'
 
-/** Redis in a stack whose server was there before the run and outlives it: logical databases that the run claims. */
-export class ExternalRedisPart {
+/** Redis on an external server: each lease is a logical database that the run claims. */
+export class ExternalRedisBackend {
   readonly definition: ServiceDefinition
   readonly #server: ResolvedRedis['server']
   readonly #seeds: RedisSeeds
-  readonly #context: PartContext
+  readonly #context: BackendContext
   readonly #closing = new AbortController()
   #claims: RedisClaims | undefined
   #leases: ClaimedRedisDatabases | undefined
 
-  private constructor(spec: ResolvedRedis, context: PartContext) {
+  private constructor(spec: ResolvedRedis, context: BackendContext) {
     this.#server = spec.server
     this.#seeds = new RedisSeeds(spec, context.root)
     this.#context = context
     this.definition = { ...defineRedis(spec), prepare: (server) => this.#prepare(server) }
   }
 
-  static plan(spec: ResolvedRedis, context: PartContext): ExternalRedisPart {
-    return new ExternalRedisPart(spec, context)
+  static plan(spec: ResolvedRedis, context: BackendContext): ExternalRedisBackend {
+    return new ExternalRedisBackend(spec, context)
   }
 
-  /** Looks again at the seeds, which are loaded when a database is leased. */
+  /** Reads the list of seed files again; they are loaded when a database is leased. */
   refresh(): void {
     this.#seeds.refresh()
   }
@@ -46,7 +46,7 @@ export class ExternalRedisPart {
     return this.#claims && limitRedises(this.#claims.count - 1, 'database')
   }
 
-  /** Used in place of the first database, which is not ours. */
+  /** Replaces database 0, which may hold data of others. */
   get main(): number | undefined {
     return this.#leases?.main.database
   }
@@ -55,18 +55,18 @@ export class ExternalRedisPart {
     return loadRedis()
   }
 
-  /** Resolves when it is known of all leases that are over whether clients of theirs are left. */
+  /** Resolves once every released lease has been checked for clients that are still connected. */
   async settle(): Promise<void> {
     await this.#leases?.settle()
   }
 
-  /** Waits for a database no longer, and, when the leases are back, empties all of the run's and lets others have them. */
+  /** Cancels a wait for a database. Once all leases are released, empties the databases of the run and releases its claims. */
   async close(leasesBack: Promise<void>, _letGo?: AbortSignal): Promise<void> {
     this.#closing.abort()
     await leasesBack
     await this.#leases?.settle()
     await this.#claims?.close().catch((error: unknown) => {
-      throw notGivenBack('redis', 'logical databases', error)
+      throw cleanupFailed('redis', 'logical databases', error)
     })
   }
 

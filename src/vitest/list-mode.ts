@@ -9,12 +9,12 @@ const NOWHERE = { host: 'localhost', port: 0 }
  * Whether this is `vitest list`, which runs no test and so needs no server, but which on Vitest 4 runs global setups and
  * imports test files all the same.
  */
-export function isListing(argv: readonly string[]): boolean {
+export function isListMode(argv: readonly string[]): boolean {
   return argv[2] === 'list'
 }
 
 /** The facts of a stack that was not started, for test files that read them as they are imported. */
-export function describeStackAtRest(spec: ResolvedSpec): StackFacts {
+export function describeUnstartedStack(spec: ResolvedSpec): StackFacts {
   const services = servicesOf(spec).map(({ service: { name, state } }) => ({
     name,
     state,

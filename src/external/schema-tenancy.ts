@@ -3,28 +3,28 @@ import { SchemaTemplates } from './schema-templates.ts'
 import { MarkedSchemas } from './marked-schemas.ts'
 import { quote } from '../services/postgres-admin.ts'
 import { SchemaAdmin } from './schema-admin.ts'
-import { roleRefused, type SharedPlace, type SharedPlaceOptions } from './shared-place.ts'
+import { roleRefused, type Tenancy, type TenancyOptions } from './tenancy.ts'
 
-/** Schemas of the database that the user named, each filled by its template's own steps. */
-export async function openSharedSchemas(
-  place: PostgresAddress,
-  { claim, context }: SharedPlaceOptions,
-): Promise<SharedPlace> {
+/** One schema for each lease, in the database that the user named; each is filled by the steps of its template. */
+export async function openSchemaTenancy(
+  address: PostgresAddress,
+  { claim, context }: TenancyOptions,
+): Promise<Tenancy> {
   const { report, clock } = context
-  const { user, database } = place
-  const admin = await SchemaAdmin.open(place)
+  const { user, database } = address
+  const admin = await SchemaAdmin.open(address)
   return {
     admin,
     marked: new MarkedSchemas(claim),
     refusal: () =>
-      roleRefused(place, {
+      roleRefused(address, {
         what: `schemas in database "${database}"`,
         remedy: `Have an administrator run: GRANT CREATE ON DATABASE ${quote(database)} TO ${quote(user)}`,
       }),
     createTemplates: (plans) => new SchemaTemplates({ admin, plans, report, clock }),
     reset: (name, template) => admin.reset(name, template),
     addressOf(name) {
-      const { schema, parameters } = inSchema(place, name)
+      const { schema, parameters } = inSchema(address, name)
       return { database, schema, parameters }
     },
   }

@@ -6,28 +6,28 @@ import { InfraError } from '../errors.ts'
 import type { Marked } from './marked-databases.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { RunClaim } from './run-claim.ts'
-import type { PartContext } from '../leasing/part-context.ts'
+import type { BackendContext } from '../leasing/backend-context.ts'
 
-export interface SharedPlaceOptions {
+export interface TenancyOptions {
   readonly claim: RunClaim
-  /** Of the server. */
+  /** The server's version. */
   readonly version: string
-  readonly context: PartContext
+  readonly context: BackendContext
 }
 
-/** Where a run makes what it leases on a server that others use, too: whole databases, or schemas of one. */
-export interface SharedPlace {
+/** How a run separates its leases on a server that others use too: by database, or by schema within one database. */
+export interface Tenancy {
   readonly admin: DatabaseAdmin & Partial<Pick<PostgresAdmin, 'dropTemplate'>> & Pick<PostgresAdmin, 'close'>
   readonly marked: Marked
-  /** What to report if the role may not. */
+  /** The error if the role lacks the privilege to create them. */
   refusal(): InfraError
   createTemplates(plans: readonly TemplatePlan[]): TemplateSource
-  /** Makes one equal to a new one while clients stay connected. */
+  /** Resets a lease to the state of its template while clients stay connected. */
   readonly reset: DatabaseReset
   readonly addressOf?: (name: string) => PostgresPlace
 }
 
-/** For a role that may not make what its run would lease. */
+/** The error if a role may not create what its run leases. */
 export function roleRefused(
   { user, host, port }: PostgresAddress,
   { what, remedy }: { readonly what: string; readonly remedy: string },

@@ -6,19 +6,19 @@ import { definePostgres, loadPostgres } from '../services/postgres.ts'
 import { definePostgresSnapshot } from '../services/postgres-snapshot.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedPostgres } from '../config/resolve-spec.ts'
-import { type PartContext, readyServers } from '../leasing/part-context.ts'
+import { type BackendContext, readyServers } from '../leasing/backend-context.ts'
 import type { PreparedPostgres } from './prepared-postgres.ts'
 
 /** PostgreSQL in a stack: what it is, before there is a server, and what becomes of that. */
-export class PostgresPart {
+export class ManagedPostgresBackend {
   readonly definition: ServiceDefinition
   readonly #spec: ResolvedPostgres
   readonly #plans: readonly TemplatePlan[]
-  readonly #context: PartContext
+  readonly #context: BackendContext
   #prepared: PreparedPostgres | undefined
   #servers = 0
 
-  private constructor(spec: ResolvedPostgres, plans: readonly TemplatePlan[], context: PartContext) {
+  private constructor(spec: ResolvedPostgres, plans: readonly TemplatePlan[], context: BackendContext) {
     this.#spec = spec
     this.#plans = plans
     this.#context = context
@@ -29,8 +29,8 @@ export class PostgresPart {
   }
 
   /** Reads all inputs of the templates, so that a missing file is reported before a server starts. */
-  static plan(spec: ResolvedPostgres, context: PartContext): PostgresPart {
-    return new PostgresPart(spec, planTemplates(spec.templates, context.root), context)
+  static plan(spec: ResolvedPostgres, context: BackendContext): ManagedPostgresBackend {
+    return new ManagedPostgresBackend(spec, planTemplates(spec.templates, context.root), context)
   }
 
   /** Looks again at what the templates are made from; those that changed, and those on top of them, are made anew. */

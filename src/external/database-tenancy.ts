@@ -4,25 +4,25 @@ import { Templates } from '../databases/templates.ts'
 import { prefixOf } from '../services/database-names.ts'
 import { MarkedDatabases } from './marked-databases.ts'
 import { PostgresAdmin, quote } from '../services/postgres-admin.ts'
-import { roleRefused, type SharedPlace, type SharedPlaceOptions } from './shared-place.ts'
+import { roleRefused, type Tenancy, type TenancyOptions } from './tenancy.ts'
 
-/** Whole databases, clones of templates that all runs on the server share. */
-export async function openSharedDatabases(
-  place: PostgresAddress,
-  { claim, version, context }: SharedPlaceOptions,
-): Promise<SharedPlace> {
+/** One database for each lease, cloned from templates that all runs on the server share. */
+export async function openDatabaseTenancy(
+  address: PostgresAddress,
+  { claim, version, context }: TenancyOptions,
+): Promise<Tenancy> {
   const { runId, report, clock } = context
-  const { user } = place
-  const admin = await PostgresAdmin.open(place, { isShared: true })
+  const { user } = address
+  const admin = await PostgresAdmin.open(address, { isShared: true })
   const resetter = new DatabaseResetter({ admin, prefix: prefixOf(runId), clock, report })
   const hold = (database: string) => claim.holdTemplate(database)
-  // Another role could not use what is in the template of this one.
+  // Objects in a template belong to the role that built it, and another role could not use them.
   const serverVersion = `${version} as ${user}`
   return {
     admin,
     marked: new MarkedDatabases(claim),
     refusal: () =>
-      roleRefused(place, {
+      roleRefused(address, {
         what: 'databases',
         remedy: `Have an administrator run: ALTER ROLE ${quote(user)} CREATEDB; or set postgres.isolation to 'schema', which needs schemas alone`,
       }),

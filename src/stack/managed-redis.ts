@@ -8,19 +8,19 @@ import { defineRedis, loadRedis } from '../services/redis.ts'
 import { digestRedisState, readRedisState, type RedisState, resetRedis } from '../services/redis-admin.ts'
 import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedRedis } from '../config/resolve-spec.ts'
-import type { PartContext } from '../leasing/part-context.ts'
+import type { BackendContext } from '../leasing/backend-context.ts'
 import { RedisSeeds } from '../databases/redis-seeds.ts'
 
 /** Redis in a stack: the main server, its seeds, and the servers that are leased. */
-export class RedisPart {
+export class ManagedRedisBackend {
   readonly definition: ServiceDefinition
   readonly #seeds: RedisSeeds
-  readonly #context: PartContext
+  readonly #context: BackendContext
   readonly #isolation: ResolvedRedis['isolation']
   #leases: RedisServers | RedisDatabases | undefined
   #limit: LeaseLimit | undefined
 
-  private constructor(spec: ResolvedRedis, context: PartContext) {
+  private constructor(spec: ResolvedRedis, context: BackendContext) {
     this.#seeds = new RedisSeeds(spec, context.root)
     this.#context = context
     this.#isolation = spec.isolation
@@ -29,8 +29,8 @@ export class RedisPart {
     this.definition = { ...defineRedis(spec, instances), prepare: (server) => this.#prepare(server) }
   }
 
-  static plan(spec: ResolvedRedis, context: PartContext): RedisPart {
-    return new RedisPart(spec, context)
+  static plan(spec: ResolvedRedis, context: BackendContext): ManagedRedisBackend {
+    return new ManagedRedisBackend(spec, context)
   }
 
   /** Looks again at the seeds; if they have changed, what was made ready with the old ones is made anew. */

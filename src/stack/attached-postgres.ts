@@ -23,7 +23,7 @@ export interface Inheritance {
 }
 
 /** What an earlier run has left on a server. */
-export interface InheritedPostgres extends PostgresSurvey {
+export interface VerifiedPostgres extends PostgresSurvey {
   /** Whether something was dropped that templates of before have made, so that what was noted is not true any more. */
   readonly isCleared: boolean
 }
@@ -32,8 +32,8 @@ export interface InheritedPostgres extends PostgresSurvey {
  * What an earlier run has left on a server, if this one can do with it: tests of that run must not have changed what
  * belongs to no database, and where a template is still to be made, nothing may be there but what wanted templates made.
  */
-export async function inheritPostgres(admin: PostgresAdmin, inheritance: Inheritance): Promise<InheritedPostgres> {
-  const survey = await inheritState(admin, inheritance)
+export async function verifyAttached(admin: PostgresAdmin, inheritance: Inheritance): Promise<VerifiedPostgres> {
+  const survey = await verifyState(admin, inheritance)
   const { database } = inheritance
   const { user } = admin.address
   if (user !== database && user !== admin.address.database) {
@@ -42,10 +42,10 @@ export async function inheritPostgres(admin: PostgresAdmin, inheritance: Inherit
   return survey
 }
 
-async function inheritState(
+async function verifyState(
   admin: PostgresAdmin,
   { database, template, wanted, note }: Inheritance,
-): Promise<InheritedPostgres> {
+): Promise<VerifiedPostgres> {
   const survey = await admin.survey(database)
   if (survey.state === '') {
     return { ...survey, isCleared: false }
