@@ -1,7 +1,7 @@
 import type { Clock } from '../internal/clock.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 
-/** A worker's connections are gone some milliseconds after the worker; those of one that lives on stay. */
+/** A worker that exits closes its connections within milliseconds. A worker that lives on may keep them open. */
 const RETRY_MS = 500
 
 export interface DatabaseDropperOptions {
@@ -10,13 +10,13 @@ export interface DatabaseDropperOptions {
 }
 
 /**
- * Drops released databases in the background, one after the other. One that still has connections is kept for
- * later: forcing it would break the idle clients of a worker that outlives its file (an uncaught 57P01 in it).
+ * Drops released databases in the background, one after the other. A database that still has connections is dropped
+ * later: dropping it by force would end idle clients of a worker that outlives its file, an uncaught error 57P01 there.
  */
 export class DatabaseDropper {
   readonly #options: DatabaseDropperOptions
-  readonly #returned: string[] = []
-  readonly #left = new Set<string>()
+  readonly #queue: string[] = []
+  readonly #inUse = new Set<string>()
   readonly #closing = new AbortController()
   #dropping: Promise<void> | undefined
   #isRetryDue = false
@@ -26,16 +26,16 @@ export class DatabaseDropper {
   }
 
   drop(name: string): void {
-    this.#returned.push(name)
-    this.#dropping ??= this.#dropReturned()
+    this.#queue.push(name)
+    this.#dropping ??= this.#dropQueue()
   }
 
-  /** Drops what is left. Call it when the workers have exited: remaining sessions are ended. */
+  /** Drops all remaining databases by force. Call it once the workers have exited, as it ends open sessions. */
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#dropping
-    const names = [...this.#returned.splice(0), ...this.#left]
-    this.#left.clear()
+    const names = [...this.#queue.splice(0), ...this.#inUse]
+    this.#inUse.clear()
     const outcomes = await Promise.allSettled(
       names.map((name) => this.#options.admin.dropDatabase(name, { force: true })),
     )
@@ -46,8 +46,8 @@ export class DatabaseDropper {
     }
   }
 
-  async #dropReturned(): Promise<void> {
-    for (let name = this.#returned.shift(); name !== undefined; name = this.#returned.shift()) {
+  async #dropQueue(): Promise<void> {
+    for (let name = this.#queue.shift(); name !== undefined; name = this.#queue.shift()) {
       await this.#dropUnlessUsed(name)
     }
     this.#dropping = undefined
@@ -56,12 +56,12 @@ export class DatabaseDropper {
   async #dropUnlessUsed(name: string): Promise<void> {
     try {
       if (!(await this.#options.admin.dropDatabase(name, { force: false }))) {
-        this.#left.add(name)
+        this.#inUse.add(name)
         void this.#retry()
       }
     } catch {
-      // A server that is gone takes its databases with it; close() reports any other failure.
-      this.#left.add(name)
+      // The server may have stopped, and its databases with it. close() reports any other failure.
+      this.#inUse.add(name)
     }
   }
 
@@ -73,8 +73,8 @@ export class DatabaseDropper {
     await this.#options.clock.sleep(RETRY_MS, this.#closing.signal).catch(() => {})
     this.#isRetryDue = false
     if (!this.#closing.signal.aborted) {
-      const names = [...this.#left]
-      this.#left.clear()
+      const names = [...this.#inUse]
+      this.#inUse.clear()
       names.forEach((name) => this.drop(name))
     }
   }

@@ -1,29 +1,29 @@
 import { InfraError } from '../errors.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 
-/** More than any worker count here could use at once; each ready clone costs its size in memory. */
+/** Each ready clone takes memory, and few machines run more workers than this at once. */
 const MAX_TARGET = 16
 
 export interface DatabasePoolOptions {
   readonly admin: Pick<PostgresAdmin, 'createDatabase'>
   /** The sealed template that every database is a clone of. */
   readonly template: string
-  /** What the names of the clones begin with; no other run on the server may have the same. */
+  /** Prefix of the clones' names; no other run on the server may use the same one. */
   readonly prefix: string
   /** How many clones to keep ready. */
   readonly target: number
-  /** Awaited before a clone is made ahead of time. */
-  readonly breath: () => Promise<void>
+  /** Awaited before a clone is created ahead of time. */
+  readonly pause: () => Promise<void>
 }
 
-/** Clones of one template, some of them made ahead of time. */
+/** Clones of one template. Some are created ahead of time. */
 export class DatabasePool {
   readonly #options: DatabasePoolOptions
   readonly #ready: string[] = []
   readonly #used: string[] = []
   readonly #waiting: PromiseWithResolvers<string>[] = []
   #target: number
-  #made = 0
+  #created = 0
   #filling: Promise<void> | undefined
   #closed = false
 
@@ -32,12 +32,12 @@ export class DatabasePool {
     this.#target = options.target
   }
 
-  /** What the clones are clones of. */
+  /** Name of the template that is cloned. */
   get template(): string {
     return this.#options.template
   }
 
-  /** Acquires a clone: at once if one is ready, else the next one made. */
+  /** Acquires a clone: a ready one at once, else the next one that is created. */
   acquire(): Promise<string> {
     const taken = Promise.withResolvers<string>()
     const ready = this.#ready.shift()
@@ -50,12 +50,12 @@ export class DatabasePool {
       void this.fill()
     } else {
       taken.resolve(ready)
-      void this.#options.breath().then(() => this.fill())
+      void this.#options.pause().then(() => this.fill())
     }
     return taken.promise
   }
 
-  /** Takes a clone back that is as it was given; returns whether the pool has use for it. */
+  /** Takes back a clone that is unchanged; returns false if the pool does not need it. */
   reclaim(clone: string): boolean {
     const isWanted = !this.#closed && this.#ready.length < MAX_TARGET
     if (isWanted) {
@@ -64,12 +64,12 @@ export class DatabasePool {
     return isWanted
   }
 
-  /** A clone to be reused as it is; the last one first, which most likely is the worker's own. */
+  /** Acquires a clone that {@link keepUsed} has kept, the latest first: most likely the same worker released it. */
   acquireUsed(): string | undefined {
     return this.#used.pop()
   }
 
-  /** Keeps a clone to be reused as it is; returns false once the pool is closed. */
+  /** Keeps a clone for reuse in its present state; returns false once the pool is closed. */
   keepUsed(database: string): boolean {
     if (!this.#closed) {
       this.#used.push(database)
@@ -77,15 +77,15 @@ export class DatabasePool {
     return !this.#closed
   }
 
-  /** Makes clones until as many are ready as should be. */
+  /** Creates clones until the target is reached. */
   fill(): Promise<void> {
     if (this.#isShort()) {
-      this.#filling ??= this.#makeClones()
+      this.#filling ??= this.#createClones()
     }
     return this.#filling ?? Promise.resolve()
   }
 
-  /** Stops making clones and rejects pending requests; resolves to the clones that are not leased. */
+  /** Stops creating clones and rejects pending requests; resolves to the clones that are not leased. */
   async close(): Promise<readonly string[]> {
     this.#closed = true
     await this.#filling
@@ -97,24 +97,24 @@ export class DatabasePool {
     return !this.#closed && (this.#waiting.length > 0 || this.#ready.length < this.#target)
   }
 
-  async #makeClones(): Promise<void> {
+  async #createClones(): Promise<void> {
     try {
       do {
-        this.#hand(await this.#makeClone())
+        this.#hand(await this.#createClone())
       } while (this.#isShort())
     } catch (error) {
-      // Pending requests fail; the next one tries again.
+      // Pending requests fail. The next request tries again.
       this.#waiting.splice(0).forEach(({ reject }) => reject(error))
     } finally {
-      // In the same turn as the last check, so that no request can come between the two.
+      // No await may be between the last check and this line: a request that came in between would never be served.
       this.#filling = undefined
     }
   }
 
-  async #makeClone(): Promise<string> {
+  async #createClone(): Promise<string> {
     const { admin, template, prefix } = this.#options
-    this.#made += 1
-    const name = `${prefix}${this.#made}`
+    this.#created += 1
+    const name = `${prefix}${this.#created}`
     await admin.createDatabase(name, template)
     return name
   }
@@ -131,7 +131,7 @@ export class DatabasePool {
 
 function poolClosed(): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
-    problem: 'Cannot lease a database: its template is being made anew, or the run is ending',
+    problem: 'Cannot lease a database: its template is being rebuilt, or the run is ending',
     remedy: 'Run the tests again',
     service: 'postgres',
   })

@@ -18,7 +18,7 @@ import type { FailedTest, LogExcerpt } from '../leasing/lease-protocol.ts'
 import type { Use } from '../leasing/lease-use.ts'
 import type { TemplateSource } from './templates.ts'
 
-/** What makes and drops them; whether they are whole databases is its own affair. */
+/** Creates and drops the leased databases, which are schemas on some external servers. */
 export type DatabaseAdmin = Pick<PostgresAdmin, 'createDatabase' | 'dropDatabase' | 'sessionsOf' | 'useOf'>
 
 /** Makes a database equal to a new clone of a template while clients stay connected. */
@@ -33,42 +33,40 @@ export interface DatabasesOptions {
   readonly target: number
   readonly clock: Clock
   readonly reset: DatabaseReset
-  /** What the server's log says; none: nothing. */
+  /** Reads the server's log for failed tests; without it, reports quote no log. */
   readonly log?: FailureLog
-  /** The fields in which a lease's address differs from the main one; none: only the name. */
+  /** The fields in which a lease's address differs from the main one; by default only the name. */
   readonly addressOf?: (name: string) => PostgresPlace
-  /** What its server has counted; none: there are others on it. */
+  /** Reads the server's usage counters; absent if other clients use the server too. */
   readonly countUse?: (database?: string) => Promise<Use>
 }
 
-/** The server notices a closed connection some milliseconds later. */
-const LEAVE_POLL_MS = 5
-const LEAVE_POLLS = 10
+/** The server notices a closed connection a few milliseconds later. */
+const DISCONNECT_POLL_MS = 5
+const DISCONNECT_POLLS = 10
 
-/** Housekeeping waits this long after a release, so that the next connections go first. */
-const BREATH_MS = 20
+/** Clones are created and dropped this long after a request, so that new connections are served first. */
+const PAUSE_MS = 20
 
 type DatabaseRequest = Pick<AcquireRequest, 'template' | 'reuse'>
 
-/** A leased database. */
 interface Leased {
   readonly pool: DatabasePool
   readonly reuse: boolean
 }
 
 /**
- * Databases to lease: clones of templates, each for one lease. It is dropped afterwards, unless nobody has connected to
- * it, or it is to be used as it is.
+ * Leases clones of templates, one for each lease. A released clone is dropped unless it is unused or kept for reuse.
  */
 export class Databases implements DatabaseSource {
-  /** None if the use cannot be attributed. */
+  /** Undefined if other clients use the server too. */
   readonly useOf?: (database?: string) => Promise<Use>
   readonly #options: DatabasesOptions
   readonly #pools = new Map<string, Promise<DatabasePool>>()
   readonly #leased = new Map<string, Leased>()
   readonly #dropper: DatabaseDropper
   readonly #returning = new BackgroundTasks()
-  readonly #breath = () => this.#options.clock.sleep(BREATH_MS)
+  readonly #pause = () => this.#options.clock.sleep(PAUSE_MS)
   readonly #retained = new RetainedDatabases((database) => this.#dropper.drop(database))
   #templates: TemplateSource
   #poolCount = 0
@@ -82,7 +80,7 @@ export class Databases implements DatabaseSource {
     this.#dropper = new DatabaseDropper(options)
   }
 
-  /** From now on clones are made of these; what was made ahead of a template that changed is dropped. */
+  /** Clones from these templates from now on, and drops the unused clones of each template that has changed. */
   async useTemplates(templates: TemplateSource): Promise<void> {
     const before = this.#templates
     this.#templates = templates
@@ -95,7 +93,7 @@ export class Databases implements DatabaseSource {
     }
   }
 
-  /** Makes clones of a template ahead of time. */
+  /** Creates clones of a template ahead of time. */
   async warm(template: string): Promise<void> {
     const pool = await this.#poolOf(template)
     await pool.fill()
@@ -149,7 +147,7 @@ export class Databases implements DatabaseSource {
     this.#retained.clear()
   }
 
-  /** Drops every database of the run, but those that are retained; needed only where the server outlives it. */
+  /** Drops every database of the run except the retained ones. Call it only if the server outlives the run. */
   async close(): Promise<void> {
     for (const pool of this.#pools.values()) {
       for (const database of await (await pool).close()) {
@@ -162,8 +160,8 @@ export class Databases implements DatabaseSource {
   }
 
   async #reclaim(name: string, leased: Leased | undefined, { isUserGone }: ReleaseInfo): Promise<void> {
-    await this.#breath()
-    // Of one that lives on, something may come later.
+    await this.#pause()
+    // A worker that lives on may still send queries.
     const isSure = isUserGone && leased?.reuse === false
     const isBack = isSure && (await this.#isUntouched(name)) && leased.pool.reclaim(name)
     if (!isBack) {
@@ -173,12 +171,12 @@ export class Databases implements DatabaseSource {
 
   async #isUntouched(name: string): Promise<boolean> {
     const { admin, clock } = this.#options
-    for (let count = 0; count < LEAVE_POLLS; count += 1) {
+    for (let count = 0; count < DISCONNECT_POLLS; count += 1) {
       const use = await admin.useOf(name).catch(() => 'used')
       if (use !== 'busy') {
         return use === 'none'
       }
-      await clock.sleep(LEAVE_POLL_MS)
+      await clock.sleep(DISCONNECT_POLL_MS)
     }
     return false
   }
@@ -201,6 +199,6 @@ export class Databases implements DatabaseSource {
     this.#poolCount += 1
     const prefix = `${prefixOf(runId)}${this.#poolCount}_`
     const source = await this.#templates.ensure(template)
-    return new DatabasePool({ admin, template: source, prefix, target, breath: this.#breath })
+    return new DatabasePool({ admin, template: source, prefix, target, pause: this.#pause })
   }
 }

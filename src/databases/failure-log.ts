@@ -4,37 +4,37 @@ import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { LogEntry } from '../services/postgres-log.ts'
 import type { FailedTest, LogExcerpt } from '../leasing/lease-protocol.ts'
 
-/** What a chatty server writes within a slow test file; more is neither read nor sent. */
+/** Enough for a verbose server and a slow test file. Older lines are not read. */
 const MOST_LINES_READ = 5_000
 const MOST_LINES_SENT = 100
 const MOST_CHARACTERS = 1_000
 
 const POLL_MS = 10
-/** A log that does not show a line by then goes somewhere else (`logging_collector`). */
-const PATIENCE_MS = 3_000
+/** If a line has not appeared by then, the server logs elsewhere (`logging_collector`). */
+const LOG_TIMEOUT_MS = 3_000
 
 export interface FailureLogOptions {
   readonly admin: Pick<PostgresAdmin, 'writeLogMark'>
   readonly read: (count: number, sinceMs: number) => Promise<string>
   readonly parse: (log: string) => readonly LogEntry[]
-  /** Takes secrets out of a line. */
+  /** Removes secrets from a line. */
   readonly redact: (line: string) => string
   readonly clock: Clock
 }
 
-/** What a server's log says of tests that failed. Nothing is read as long as none did. */
+/** Finds the lines of a server's log that belong to failed tests. Reads nothing until a test fails. */
 export class FailureLog {
   readonly #options: FailureLogOptions
-  #isThere = true
+  #isReadable = true
 
   constructor(options: FailureLogOptions) {
     this.#options = options
   }
 
-  /** For each of the tests, which ran on `database`, what the server wrote meanwhile. */
+  /** Returns, for each failed test that used `database`, the lines that the server logged during the test. */
   async of(database: string, tests: readonly FailedTest[]): Promise<readonly LogExcerpt[]> {
     const mark = `vitest-infra ${randomUUID()}`
-    const aheadMs = await this.#write(mark)
+    const aheadMs = await this.#writeMark(mark)
     const entries = await this.#readUpTo(mark, Math.min(...tests.map(({ fromMs }) => fromMs)) + aheadMs)
     return tests.map((test) => {
       const own = entries.filter((entry) => isOf(entry, { ...test, database, aheadMs }))
@@ -42,24 +42,26 @@ export class FailureLog {
     })
   }
 
-  /** Resolves to how far the server's clock, which may be that of another machine, is ahead of this one's. */
-  async #write(mark: string): Promise<number> {
+  /**
+   * Resolves to the milliseconds by which the server's clock is ahead of the local one; it may be on another machine.
+   */
+  async #writeMark(mark: string): Promise<number> {
     const beganMs = Date.now()
     const serverMs = Math.floor(await this.#options.admin.writeLogMark(mark))
     const endedMs = Date.now()
     return serverMs >= beganMs && serverMs <= endedMs ? 0 : serverMs - (beganMs + endedMs) / 2
   }
 
-  /** A line is in the log some time after the client has its error; once a later line is there, it is, too. */
+  /** Log lines appear with a delay but in order: once the mark is readable, so is every earlier line. */
   async #readUpTo(mark: string, sinceMs: number): Promise<readonly LogEntry[]> {
     const { clock, read, parse } = this.#options
-    const deadlineMs = clock.now() + PATIENCE_MS
-    while (this.#isThere) {
+    const deadlineMs = clock.now() + LOG_TIMEOUT_MS
+    while (this.#isReadable) {
       const log = await read(MOST_LINES_READ, sinceMs)
       if (log.includes(mark)) {
         return parse(log)
       }
-      this.#isThere = clock.now() < deadlineMs
+      this.#isReadable = clock.now() < deadlineMs
       await clock.sleep(POLL_MS)
     }
     return []
@@ -71,13 +73,13 @@ export class FailureLog {
   }
 }
 
-interface Whereabouts extends FailedTest {
+interface TestWindow extends FailedTest {
   readonly database: string
   readonly aheadMs: number
 }
 
-function isOf({ database, atMs }: LogEntry, test: Whereabouts): boolean {
-  // One that a test failed in goes to no other, but may have been that of the test before.
+function isOf({ database, atMs }: LogEntry, test: TestWindow): boolean {
+  // A database of a failed test is not leased again, but an earlier test may have used it.
   const isOwn = database !== undefined && test.databases.includes(database)
   const isSince = atMs === undefined || atMs >= Math.floor(test.fromMs + test.aheadMs)
   const isUntil = atMs === undefined || atMs <= test.toMs + test.aheadMs

@@ -5,15 +5,15 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 const MODULES = `${sep}node_modules${sep}`
 
 /**
- * A digest of the names and contents of files and of all that is in folders; what does not exist counts as such. Read at
- * once and not asynchronously: for a thousand small files that is ten times as fast, and nothing else could go on yet.
+ * Returns a digest of the names and contents of files, and of all files in folders; a missing file counts as missing.
+ * Synchronous, as that is ten times as fast for a thousand small files and nothing else can run before it.
  */
 export function hashFiles(paths: readonly string[], root: string): string {
   const hash = createHash('sha256')
   for (const path of paths) {
     for (const file of listAll(locateFile(path, root))) {
-      const content = readIfThere(file)
-      // With its length, so that no content can be taken for the name of the next file.
+      const content = readIfPresent(file)
+      // The length separates contents from the name of the next file.
       hash.update(`${relative(root, file)}\n${content?.length ?? 'missing'}\n`)
       hash.update(content ?? '')
     }
@@ -21,7 +21,10 @@ export function hashFiles(paths: readonly string[], root: string): string {
   return hash.digest('hex')
 }
 
-/** The absolute path of a file; one in `node_modules` is looked for as Node does, in the folders above, too. */
+/**
+ * Returns the absolute path of a file. A path in `node_modules` is also searched for in the parent folders, as Node
+ * does.
+ */
 export function locateFile(path: string, root: string): string {
   const absolute = resolve(root, path)
   const at = absolute.lastIndexOf(MODULES)
@@ -35,7 +38,7 @@ function ancestors(folder: string): string[] {
   return parent === folder ? [folder] : [folder, ...ancestors(parent)]
 }
 
-/** Links are followed, as those that read the files do, but for one that leads back up. */
+/** Follows links as the file readers do, but skips a link to one of its own parent folders. */
 function listAll(path: string, above: readonly string[] = []): string[] {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
     return [path]
@@ -48,7 +51,7 @@ function listAll(path: string, above: readonly string[] = []): string[] {
   return names.flatMap((name) => listAll(join(path, name), [...above, folder]))
 }
 
-function readIfThere(file: string): Buffer | undefined {
+function readIfPresent(file: string): Buffer | undefined {
   try {
     return readFileSync(file)
   } catch {

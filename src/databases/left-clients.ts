@@ -1,44 +1,46 @@
 import type { Clock } from '../internal/clock.ts'
 import type { ReleaseInfo } from '../leasing/lease-broker.ts'
 
-/** How long clients of a lease that is over may need to be gone: those of a process that is ending, and others. */
-const SETTLE_MS = { gone: 1_000, alive: 150 }
-const FIRST_LOOK_MS = 4
-const LONGEST_LOOK_MS = 250
+/** How long clients may take to disconnect after their lease has ended: if their process exits, and if it lives on. */
+const SETTLE_MS = { exiting: 1_000, alive: 150 }
+const FIRST_POLL_MS = 4
+const LONGEST_POLL_MS = 250
 
 export interface Look {
-  /** How many clients there are; undefined where that cannot be known. */
+  /** Counts the connected clients; undefined if that cannot be known. */
   readonly count: () => Promise<number | undefined>
   readonly clock: Clock
 }
 
-/** How many clients of a lease that is over are left, once those that are on their way have gone. */
+/** Returns how many clients of an ended lease stay connected, after a time for the others to disconnect. */
 export async function countLeft({ count, clock }: Look, { isUserGone }: ReleaseInfo): Promise<number | undefined> {
-  const deadlineMs = clock.now() + (isUserGone ? SETTLE_MS.gone : SETTLE_MS.alive)
+  const deadlineMs = clock.now() + (isUserGone ? SETTLE_MS.exiting : SETTLE_MS.alive)
   let left = await count()
-  for (let pauseMs = FIRST_LOOK_MS; left && clock.now() < deadlineMs; pauseMs *= 2) {
-    await clock.sleep(Math.min(pauseMs, LONGEST_LOOK_MS))
+  for (let pauseMs = FIRST_POLL_MS; left && clock.now() < deadlineMs; pauseMs *= 2) {
+    await clock.sleep(Math.min(pauseMs, LONGEST_POLL_MS))
     left = await count()
   }
   return left
 }
 
-/** Resolves when none is left, however long that takes. */
+/** Resolves when no client is connected. There is no timeout. */
 async function untilNoneIsLeft({ count, clock }: Look, signal: AbortSignal): Promise<void> {
   while (!signal.aborted && (await count())) {
-    await clock.sleep(LONGEST_LOOK_MS, signal).catch(() => {})
+    await clock.sleep(LONGEST_POLL_MS, signal).catch(() => {})
   }
 }
 
 export interface ReleaseOptions {
-  /** Called with the lease that is over if clients of it stay. */
+  /** Called with the owner of the ended lease if clients stay connected. */
   readonly onClientsLeft: (owner: string) => void
-  /** Called when no client is left, unless `signal` aborts first. */
+  /** Called when no client is connected, unless `signal` aborts first. */
   readonly onQuiet: () => void
   readonly signal: AbortSignal
 }
 
-/** Releases what a lease has used as soon as no client of it is left; resolves when it is known whether clients stay. */
+/**
+ * Calls `onQuiet` as soon as no client of the ended lease is connected; resolves once it is known whether clients stay.
+ */
 export async function releaseWithoutClients(look: Look, info: ReleaseInfo, options: ReleaseOptions): Promise<void> {
   if (await countLeft(look, info)) {
     options.onClientsLeft(info.owner ?? '')
@@ -48,7 +50,7 @@ export async function releaseWithoutClients(look: Look, info: ReleaseInfo, optio
   }
 }
 
-/** Calls `onQuiet` when no client is left. */
+/** Calls `onQuiet` when no client is connected. */
 export async function watchClients(
   look: Look,
   { onQuiet, signal }: Omit<ReleaseOptions, 'onClientsLeft'>,

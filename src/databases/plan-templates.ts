@@ -12,23 +12,23 @@ import type { ResolvedTemplate } from '../config/resolve-spec.ts'
 import { hashFiles, locateFile } from './hash-files.ts'
 import type { TemplatePlan } from './templates.ts'
 
-/** One thing that is done to a template, and what it depends on. */
+/** One step that fills a template, and its inputs. */
 interface Step {
   readonly inputs: string
   readonly files: readonly string[]
-  /** Whether `inputs` is all that it depends on, in another process too. */
+  /** Whether equal `inputs` give the same result in another process too. */
   readonly isRepeatable: boolean
   readonly run: (address: PostgresAddress) => Promise<void>
 }
 
 /**
- * What goes into each template, read from the disk but not yet run.
+ * Returns what each template consists of; reads the files but does not run them.
  *
  * @throws InfraError `INFRA_SEED_MISSING` when a configured path does not exist
  */
 export function planTemplates(templates: readonly ResolvedTemplate[], root: string): TemplatePlan[] {
   const plans = templates.flatMap((template) => planTemplate(template, root))
-  // Each comes after the one that it adds to.
+  // Each plan follows the plan that it extends.
   const repeatable = new Set<string | undefined>([undefined])
   return plans.map((plan) => {
     const isRepeatable = plan.isRepeatable && repeatable.has(plan.from)
@@ -39,7 +39,7 @@ export function planTemplates(templates: readonly ResolvedTemplate[], root: stri
   })
 }
 
-/** The steps before the first function without a key become a template of their own, which runs share. */
+/** The steps before the first function without a key become a separate template, which runs share. */
 function planTemplate(template: ResolvedTemplate, root: string): TemplatePlan[] {
   const { name, from, extensions } = template
   const sources = [...planSource('migrations', template, root), ...planSource('seeds', template, root)]
@@ -115,7 +115,7 @@ function planFiles(files: readonly string[], root: string): Step[] {
   return [
     {
       inputs: hashFiles(files, root),
-      // The folders, so that a file that is added to one is noticed.
+      // Folders are watched, so that a new file in one is noticed.
       files: [...new Set(files.map((file) => dirname(file)))],
       isRepeatable: true,
       run: async (address) => {

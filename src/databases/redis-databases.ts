@@ -12,31 +12,31 @@ import { UsedDatabases } from './used-databases.ts'
 
 export interface RedisDatabasesOptions {
   readonly address: Address
-  /** How many logical databases the server has; the first one is not leased. */
+  /** Number of logical databases of the server; database 0 is not leased. */
   readonly count: number
-  /** How many to have ready from the start. */
+  /** How many databases to prepare at the start. */
   readonly target: number
-  /** Loads what every lease begins with. */
+  /** Loads the seeds of a lease. */
   readonly seed: (address: RedisAddress) => Promise<void>
   readonly clock: Clock
-  /** Called once for each lease whose clients stay when it is over. */
+  /** Called once for each lease whose clients stay connected after it has ended. */
   readonly onClientsLeft: (owner: string) => void
   readonly late: LateCommands
 }
 
-/** A free database; `ready` settles when it is reset, if that has begun. */
+/** A free database; `ready` is the pending or finished reset, if one was started. */
 interface Free {
   readonly database: number
   ready?: Promise<void>
 }
 
 /**
- * Logical databases of one Redis, each for one lease at a time. They separate keys and nothing else: `FLUSHALL`,
- * settings, channels, scripts and users are the server's.
+ * Leases the logical databases of one Redis. They separate keys and nothing else: `FLUSHALL`, settings, channels,
+ * scripts and users concern the whole server.
  */
 export class RedisDatabases implements LeaseSource<RedisAddress> {
   readonly #options: RedisDatabasesOptions
-  /** The one that was released first comes first: a forgotten client may still reconnect to the others. */
+  /** Released first, leased first: a forgotten client may still reconnect to a recently released database. */
   readonly #free: Free[]
   readonly #used = new UsedDatabases()
   readonly #waiting: PromiseWithResolvers<Free>[] = []
@@ -46,7 +46,7 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
   constructor(options: RedisDatabasesOptions) {
     this.#options = options
     this.#free = Array.from({ length: options.count - 1 }, (_, index) => ({ database: index + 1 }))
-    // Taking one reports the failure.
+    // The lease that acquires the database reports the failure.
     this.#free.slice(0, options.target).forEach((free) => void this.#prepare(free).catch(() => {}))
   }
 
@@ -66,18 +66,18 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     }
   }
 
-  /** Resets and seeds the databases that are not leased once more, since their seeds have changed. */
+  /** Resets and seeds the unleased databases again, since their seeds have changed. */
   discard(): void {
     for (const free of this.#free) {
       if (free.ready) {
-        // The first preparation may still run.
-        free.ready = free.ready.catch(() => {}).then(() => this.#renew(this.#addressOf(free.database)))
+        // The first reset may still be running.
+        free.ready = free.ready.catch(() => {}).then(() => this.#empty(this.#addressOf(free.database)))
         free.ready.catch(() => {})
       }
     }
   }
 
-  /** Resolves when all files with clients left have been reported. */
+  /** Resolves when all files that left clients connected have been reported. */
   settle(): Promise<void> {
     return this.#settling.settle()
   }
@@ -91,11 +91,11 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
   }
 
   async reset(address: RedisAddress, { file }: LastUse): Promise<void> {
-    await this.#renew(address)
+    await this.#empty(address)
     await this.#options.late.report(address, file)
   }
 
-  async #renew(address: RedisAddress): Promise<void> {
+  async #empty(address: RedisAddress): Promise<void> {
     try {
       await withRedis(address, (client) => client.flushdb())
       await this.#options.seed(address)
@@ -143,9 +143,9 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     }
   }
 
-  /** Begins to make it ready, unless that has begun. */
+  /** Starts the reset, unless it was started before. */
   #prepare(free: Free): Promise<void> {
-    free.ready ??= this.#renew(this.#addressOf(free.database))
+    free.ready ??= this.#empty(this.#addressOf(free.database))
     return free.ready
   }
 

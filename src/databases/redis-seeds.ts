@@ -5,14 +5,14 @@ import type { RedisCommandClient } from '../seeds/load-redis-files.ts'
 import { withRedis } from '../services/redis.ts'
 import type { ResolvedRedis } from '../config/resolve-spec.ts'
 
-/** The files that every leased Redis begins with. */
+/** The seed files of every leased Redis. */
 export class RedisSeeds {
   readonly #spec: ResolvedRedis
   readonly #root: string
   #files: readonly string[]
   #digest: string
 
-  /** @throws InfraError `INFRA_SEED_MISSING` if a configured one is not there */
+  /** @throws InfraError `INFRA_SEED_MISSING` if a configured file does not exist */
   constructor(spec: ResolvedRedis, root: string) {
     this.#spec = spec
     this.#root = root
@@ -20,12 +20,12 @@ export class RedisSeeds {
     this.#digest = hashFiles(this.#files, root)
   }
 
-  /** How many files there are. */
+  /** Number of seed files. */
   get count(): number {
     return this.#files.length
   }
 
-  /** Looks again at what there is; returns whether it is something else than before. */
+  /** Reads the files again; returns whether they have changed. */
   refresh(): boolean {
     const before = this.#digest
     this.#files = this.#find()
@@ -33,7 +33,7 @@ export class RedisSeeds {
     return this.#digest !== before
   }
 
-  /** Loads them, through a client that `limit` may wrap. */
+  /** Loads the files through a client that `limit` may wrap. */
   async load(address: RedisAddress, limit = (client: RedisCommandClient) => client): Promise<void> {
     if (this.#files.length > 0) {
       const { loadRedisFiles } = await import('../seeds/load-redis-files.ts')

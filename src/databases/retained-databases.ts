@@ -1,33 +1,33 @@
 import type { RetainedDatabase } from '../leasing/lease-broker.ts'
 
-/** Each takes memory, and more are hardly ever looked at. */
-const MOST_RETAINED = 5
+/** Each takes memory, and more are rarely inspected. */
+const MAX_RETAINED = 5
 
-/** The databases of the last few tests that failed, which stay when their lease is over. */
+/** Databases of the latest failed tests, which are not dropped when their lease ends. */
 export class RetainedDatabases {
   readonly #drop: (database: string) => void
-  /** In the order in which they were retained. */
+  /** In order of retention. */
   readonly #retained = new Map<string, RetainedDatabase>()
-  /** Those whose lease is over. */
-  readonly #free = new Set<string>()
+  /** Retained databases whose lease has ended. */
+  readonly #released = new Set<string>()
 
   constructor(drop: (database: string) => void) {
     this.#drop = drop
   }
 
-  /** Retains one that is leased. */
+  /** Retains a leased database; at the limit, gives up the oldest one. */
   retain(retained: RetainedDatabase): void {
     this.#retained.set(retained.database, this.#retained.get(retained.database) ?? retained)
     const [oldest] = this.#retained.keys()
-    if (oldest !== undefined && this.#retained.size > MOST_RETAINED) {
-      this.#letGo(oldest)
+    if (oldest !== undefined && this.#retained.size > MAX_RETAINED) {
+      this.#remove(oldest)
     }
   }
 
-  /** Says that its lease is over; returns whether it is retained. */
+  /** Call it when the lease ends; returns whether the database is retained. */
   release(database: string): boolean {
     if (this.#retained.has(database)) {
-      this.#free.add(database)
+      this.#released.add(database)
     }
     return this.#retained.has(database)
   }
@@ -36,15 +36,14 @@ export class RetainedDatabases {
     return [...this.#retained.values()]
   }
 
-  /** Drops all of them. */
   clear(): void {
-    this.list().forEach(({ database }) => this.#letGo(database))
+    this.list().forEach(({ database }) => this.#remove(database))
   }
 
-  /** One that is still leased is dropped with its lease. */
-  #letGo(database: string): void {
+  /** A database that is still leased is dropped at the end of its lease. */
+  #remove(database: string): void {
     this.#retained.delete(database)
-    if (this.#free.delete(database)) {
+    if (this.#released.delete(database)) {
       this.#drop(database)
     }
   }

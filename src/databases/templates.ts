@@ -9,53 +9,55 @@ import { type PostgresAdmin, sqlState } from '../services/postgres-admin.ts'
 import type { ServerObjects } from '../services/postgres-survey.ts'
 import { type ServerWide, without } from '../services/server-wide.ts'
 
-const LEAVE_LIMIT_MS = 2_000
-const LEAVE_POLL_MS = 20
+const DISCONNECT_TIMEOUT_MS = 2_000
+const DISCONNECT_POLL_MS = 20
 const CREATE_ATTEMPTS = 3
 
-/** A named template: what it starts from, and what is done to it. */
+/** How to build a named template. */
 export interface TemplatePlan {
   readonly name: string
-  /** The template that this one is a clone of before its own steps run; none: an empty database. */
+  /** The template that this one is cloned from before its steps run; undefined for an empty database. */
   readonly from: string | undefined
-  /** Identifies content and order of all that goes in, without what it starts from. */
+  /** Digest of the content and order of all steps, without those of `from`. */
   readonly inputs: string
-  /** Absolute paths of the files and folders that go in. */
+  /** Absolute paths of all files and folders that the steps read. */
   readonly files: readonly string[]
-  /** Whether it adds nothing. */
+  /** Whether it has no steps. */
   readonly isEmpty: boolean
-  /** Whether equal inputs are sure to make an equal template, in another run too. */
+  /** Whether equal inputs give an equal template in another run too. */
   readonly isRepeatable: boolean
-  /** Whether it is only the beginning of the template on top of it, and is never leased. */
+  /** Whether it only holds the first steps of the template on top of it; such a template is never leased. */
   readonly isBeginning?: boolean
-  /** Fills the database there. */
+  /** Runs the steps in the database at `address`. */
   readonly build: (address: PostgresAddress) => Promise<void>
 }
 
 export interface TemplatesOptions {
   readonly admin: PostgresAdmin
   readonly plans: readonly TemplatePlan[]
-  /** A template is only good for the server that made it. */
+  /** Part of the fingerprint, as a template is valid for one server version only. */
   readonly serverVersion: string
-  /** Identifies the run in the names of templates that no other run can use. */
+  /** Part of the names of templates that no other run can use. */
   readonly runId: string
   readonly report: Report
   readonly clock: Clock
-  /** What steps make outside of the database, on a server of our own; none: it stays. */
+  /**
+   * Tracks the server-wide objects that steps create, on a managed server; without it, such objects are not removed.
+   */
   readonly serverWide?: ServerWide
-  /** Called before a template is looked for, so that no other run drops it. */
+  /** Called before a template is searched for; prevents other runs from dropping it. */
   readonly hold?: (database: string) => Promise<void>
 }
 
-/** What leases are made from. */
+/** Where the databases for leases are cloned from. */
 export interface TemplateSource {
-  /** Resolves when leases can be made from it, to what they are made from. */
+  /** Builds the template if necessary; resolves to the name of its database. */
   ensure(name: string): Promise<string>
-  /** What {@link ensure} would resolve to. */
+  /** The database name to which {@link ensure} resolves. */
   databaseOf(name: string): string
 }
 
-/** Templates of one server: each is built once per fingerprint, by whichever process comes first. */
+/** Templates of one server. Each is built once per fingerprint, by the first process that needs it. */
 export class Templates implements TemplateSource {
   readonly #admin: PostgresAdmin
   readonly #plans: readonly TemplatePlan[]
@@ -65,8 +67,8 @@ export class Templates implements TemplateSource {
   readonly #clock: Clock
   readonly #serverWide: ServerWide | undefined
   readonly #hold: TemplatesOptions['hold']
-  /** Builds that are under way; what two make at once could be of either. */
-  readonly #underWay = new Set<{ isAlone: boolean }>()
+  /** Builds in progress. If two overlap, a new server-wide object cannot be attributed to either. */
+  readonly #builds = new Set<{ isAlone: boolean }>()
   #clearing: Promise<unknown> | undefined
   readonly #ensured = new Map<string, Promise<string>>()
 
@@ -81,7 +83,7 @@ export class Templates implements TemplateSource {
     this.#hold = hold
   }
 
-  /** The database of a sealed template, built now if the server has none of this fingerprint. */
+  /** Resolves to the database of a sealed template, and builds it if the server has none with this fingerprint. */
   ensure(name: string): Promise<string> {
     const known = this.#ensured.get(name)
     if (known) {
@@ -96,8 +98,8 @@ export class Templates implements TemplateSource {
   }
 
   /**
-   * The name of a template's database: its fingerprint over everything that went in, the server's version included. One
-   * that another run could not know for its own bears the mark of this run, and goes with it.
+   * Returns the database name of a template: its fingerprint over all inputs, the server's version included. If no
+   * other run could use the template, the name contains the run's id, and the template is dropped with the run.
    */
   databaseOf(name: string): string {
     const plan = this.#planOf(name)
@@ -119,61 +121,64 @@ export class Templates implements TemplateSource {
     return database
   }
 
-  /** Returns whether it had to be built. */
+  /** Returns whether the template was built now. */
   async #build(plan: TemplatePlan, database: string, source: string | undefined): Promise<boolean> {
     if ((await this.#admin.templateState(database)) === 'sealed') {
       return false
     }
     return this.#admin.withLock(database, async () => {
-      // Asked again: another process may have built it while this one waited for the lock.
+      // Checked again: another process may have built it while this one waited for the lock.
       if ((await this.#admin.templateState(database)) === 'sealed') {
         return false
       }
-      // What templates that are out of date have made would be in the way of this one.
+      // Server-wide objects of outdated templates would conflict with those of this one.
       await (this.#clearing ??= this.#clear())
-      await this.#createAnew(database, source)
-      const build = { isAlone: this.#underWay.size === 0 }
-      this.#underWay.forEach((other) => (other.isAlone = false))
-      this.#underWay.add(build)
+      await this.#recreate(database, source)
+      const build = { isAlone: this.#builds.size === 0 }
+      this.#builds.forEach((other) => (other.isAlone = false))
+      this.#builds.add(build)
       const before = await this.#serverWide?.list()
       try {
         await plan.build({ ...this.#admin.address, database })
-        await this.#awaitNobody(plan.name, database)
-        await this.#noteMade(database, before)
+        await this.#awaitDisconnect(plan.name, database)
+        await this.#recordCreated(database, before)
         await this.#admin.sealTemplate(database)
       } catch (error) {
-        // Once its inputs are corrected it is not needed again. Not by force: this very process may be connected to it.
+        // Corrected inputs change the fingerprint, so nothing needs this database. Not by force: this process may be
+        // connected.
         await this.#admin.dropDatabase(database, { force: false }).catch(() => {})
         if (build.isAlone) {
-          await this.#removeMade(before).catch(() => {})
+          await this.#removeCreated(before).catch(() => {})
         }
         throw error
       } finally {
-        this.#underWay.delete(build)
+        this.#builds.delete(build)
       }
       return true
     })
   }
 
-  /** Failures are reported by the build that is blocked by what stays. */
+  /** Ignores failures: the build that conflicts with a remaining object reports it. */
   async #clear(): Promise<void> {
     await this.#serverWide?.clear(this.#plans.map(({ name }) => this.databaseOf(name))).catch(() => {})
   }
 
-  async #noteMade(database: string, before: ServerObjects | undefined): Promise<void> {
+  async #recordCreated(database: string, before: ServerObjects | undefined): Promise<void> {
     if (this.#serverWide && before) {
       await this.#serverWide.note(database, without(await this.#serverWide.list(), before))
     }
   }
 
-  async #removeMade(before: ServerObjects | undefined): Promise<void> {
+  async #removeCreated(before: ServerObjects | undefined): Promise<void> {
     if (this.#serverWide && before) {
       await this.#serverWide.remove(without(await this.#serverWide.list(), before))
     }
   }
 
-  /** The server goes on with the statement of a builder that was killed, so what it makes may appear between the two. */
-  async #createAnew(database: string, source: string | undefined): Promise<void> {
+  /**
+   * Retries, as the server finishes the CREATE DATABASE of a killed builder, possibly between our drop and our create.
+   */
+  async #recreate(database: string, source: string | undefined): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       await this.#admin.dropDatabase(database, { force: true })
       try {
@@ -187,9 +192,12 @@ export class Templates implements TemplateSource {
     }
   }
 
-  /** A database with connections cannot be cloned; ending them could end this very process. */
-  async #awaitNobody(name: string, database: string): Promise<void> {
-    const deadlineMs = this.#clock.now() + LEAVE_LIMIT_MS
+  /**
+   * Waits until all connections close: a database with connections cannot be cloned, and they may be this process's
+   * own.
+   */
+  async #awaitDisconnect(name: string, database: string): Promise<void> {
+    const deadlineMs = this.#clock.now() + DISCONNECT_TIMEOUT_MS
     for (;;) {
       const sessions = await this.#admin.sessionsOf(database)
       if (sessions.length === 0) {
@@ -198,11 +206,11 @@ export class Templates implements TemplateSource {
       if (this.#clock.now() > deadlineMs) {
         throw new InfraError('INFRA_SEED_FAILED', {
           problem: `Cannot seal template "${name}": connections to it are still open, ${sessions.length} in all`,
-          remedy: 'Close every client and pool that its migrations and seeds open, or use the pool that they are given',
+          remedy: 'Close every client and pool that its migrations and seeds open, or use the pool that they receive',
           service: 'postgres',
         })
       }
-      await this.#clock.sleep(LEAVE_POLL_MS)
+      await this.#clock.sleep(DISCONNECT_POLL_MS)
     }
   }
 
@@ -216,7 +224,7 @@ export class Templates implements TemplateSource {
   }
 }
 
-/** Stands in for templates that cannot be planned: every request fails with the reason. */
+/** A source whose every request fails with `reason`, for templates that cannot be planned. */
 export function unplannedTemplates(reason: unknown): TemplateSource {
   return {
     ensure: () => Promise.reject(reason),
@@ -224,7 +232,7 @@ export function unplannedTemplates(reason: unknown): TemplateSource {
   }
 }
 
-/** The plan of a template; throws if it is not defined. */
+/** @throws InfraError if no template has this name */
 function findPlan(plans: readonly TemplatePlan[], name: string): TemplatePlan {
   const plan = plans.find((known) => known.name === name)
   if (!plan) {
@@ -236,13 +244,13 @@ function findPlan(plans: readonly TemplatePlan[], name: string): TemplatePlan {
   return plan
 }
 
-/** All that a template is made from, the lowest first. */
+/** The plans that a template consists of, the lowest first. */
 export function layersOf(plans: readonly TemplatePlan[], name: string): readonly TemplatePlan[] {
   const plan = findPlan(plans, name)
   return plan.from === undefined ? [plan] : [...layersOf(plans, plan.from), plan]
 }
 
-/** Whether a database existed already, or another run created it at the same time. */
+/** Whether the database exists already, or another run creates it at the same time. */
 function isTaken(error: unknown): boolean {
   return ['42P04', '23505'].includes(sqlState(error) ?? '')
 }

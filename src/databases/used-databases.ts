@@ -1,9 +1,12 @@
-/** Logical databases that are released as they are, to be reused by `isolation: 'worker'`. */
+/** Logical databases that are reused without a reset, for `isolation: 'worker'`. */
 export class UsedDatabases {
   readonly #used: number[] = []
   readonly #toKeep = new Set<number>()
 
-  /** The one that was released last, most likely by the same worker; if there is none, a fresh one, to be reused. */
+  /**
+   * Acquires the database that was released last, most likely by the same worker; else a fresh one, which is kept
+   * later.
+   */
   async acquire(reuse: boolean, acquireFresh: () => Promise<number>): Promise<number> {
     const database = (reuse ? this.#used.pop() : undefined) ?? (await acquireFresh())
     if (reuse) {
@@ -12,7 +15,7 @@ export class UsedDatabases {
     return database
   }
 
-  /** Returns whether it is one to be used again. */
+  /** Keeps a database for reuse if it was acquired so; returns whether it did. */
   keep(database: number): boolean {
     const isKept = this.#toKeep.delete(database)
     if (isKept) {
@@ -21,7 +24,7 @@ export class UsedDatabases {
     return isKept
   }
 
-  /** Gives up an unused one, so that a waiting request can have it fresh. */
+  /** Removes the oldest unused database, so that a waiting request can reset and use it. */
   removeOldest(): number | undefined {
     return this.#used.shift()
   }

@@ -147,7 +147,7 @@ describe('templates', () => {
     expect(refused).toMatchObject({
       code: 'INFRA_SEED_FAILED',
       message: `Cannot seal template "default": connections to it are still open, 1 in all
-Close every client and pool that its migrations and seeds open, or use the pool that they are given`,
+Close every client and pool that its migrations and seeds open, or use the pool that they receive`,
     })
     await Promise.all(clients.map((client) => client.end()))
   })

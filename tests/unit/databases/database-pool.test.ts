@@ -18,7 +18,7 @@ function createPool({ target = 2 } = {}) {
     template: 'template',
     prefix: 'clone_',
     target,
-    breath: async () => {},
+    pause: async () => {},
   })
   /** Finishes so many clones, one after the other. */
   const finish = async (count: number) => {
@@ -105,7 +105,7 @@ test('close() tells who waits, and who comes later', async () => {
   await Promise.all([first, closed])
   expect(await refused).toMatchObject({
     code: 'INFRA_LEASE_FAILED',
-    message: 'Cannot lease a database: its template is being made anew, or the run is ending\nRun the tests again',
+    message: 'Cannot lease a database: its template is being rebuilt, or the run is ending\nRun the tests again',
   })
   expect(await catchInfraError(() => pool.acquire())).toMatchObject({ code: 'INFRA_LEASE_FAILED' })
   expect(pool.keepUsed('late')).toBe(false)
