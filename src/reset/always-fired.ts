@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 
-/** A trigger or rule that fires whatever `session_replication_role` says, and so while rows are given back as well. */
+/** A trigger or rule that fires under every `session_replication_role`, and so also while rows are restored. */
 export interface AlwaysFired {
   /** The table, qualified and quoted; null for an event trigger. */
   readonly table: string | null
@@ -8,7 +8,7 @@ export interface AlwaysFired {
   readonly enable: string
 }
 
-/** `ENABLE ALWAYS` is "A" in the catalogs, `ENABLE REPLICA` "R". */
+/** The catalogs store `ENABLE ALWAYS` as "A" and `ENABLE REPLICA` as "R". */
 const ALWAYS_FIRED = `
   WITH fired AS (
     SELECT tgrelid AS relation, 'TRIGGER' AS kind, tgname AS name, tgenabled AS enabled FROM pg_trigger

@@ -4,17 +4,17 @@ import { storedValue } from './definition-rows.ts'
 import { selectEach } from './reset-client.ts'
 import { isNew, type Since } from './rows-written.ts'
 
-/** A cheap look at the catalogs of a database; by the names of catalogs. */
+/** A cheap summary of a database's catalogs. All fields are keyed by catalog name. */
 export interface CatalogState {
-  /** Those that were written since. */
+  /** Catalogs with new rows. */
   readonly written: ReadonlySet<string>
-  /** How many rows each has; deleting leaves no new row. */
+  /** Number of rows of each catalog; detects deletions, which leave no new row. */
   readonly counts: ReadonlyMap<string, number>
-  /** Of those in which what does not change a schema writes as well: their content. */
+  /** Digest of the content, only for catalogs that are also written when no schema changes. */
   readonly sums: ReadonlyMap<string, string | null>
 }
 
-/** An ordinary object, and nothing of a session. */
+/** Objects that users created, without temporary ones. */
 const OF_USERS = "oid >= 16384 AND relpersistence <> 't'"
 
 export async function readCatalogs(client: Client, catalogs: readonly Catalog[], since: Since): Promise<CatalogState> {
@@ -30,7 +30,7 @@ export async function readCatalogs(client: Client, catalogs: readonly Catalog[],
   }
 }
 
-/** The catalogs that may not be any more what they were at the look before. */
+/** Returns the catalogs that may have changed between the two states. */
 export function findChanged(catalogs: readonly Catalog[], before: CatalogState, now: CatalogState): readonly Catalog[] {
   return catalogs.filter(
     ({ name }) =>
@@ -46,7 +46,7 @@ function selectState(catalog: Catalog, since: Since): string {
   if (isShared) {
     return `SELECT 0 AS total, 0 AS written, sum(${digest})::text AS sum FROM ${name} WHERE ${OF_DATABASE[name]}`
   }
-  // A TRUNCATE writes here, too.
+  // TRUNCATE also writes to pg_class, so its rows for user objects are compared by content.
   const isCounted = name === 'pg_class' ? `oid < 16384 AND ${isNew(since)}` : isNew(since)
   const sum = name === 'pg_class' ? `(sum(${digest}) FILTER (WHERE ${OF_USERS}))::text` : 'NULL'
   return `SELECT count(*)::float8 AS total, (count(*) FILTER (WHERE ${isCounted}))::float8 AS written, ${sum} AS sum FROM ${name}`

@@ -4,25 +4,28 @@ import type { Client } from 'pg'
 export interface CatalogColumn {
   readonly name: string
   readonly type: string
-  /** The catalog whose objects it holds ids of; none: it holds no ids. */
+  /** The catalog whose ids it holds; null if it holds no ids. */
   readonly references: string | null
-  /** The column that holds the table whose column numbers it holds; none: it holds no column numbers. */
+  /** The column with the table to which its column numbers belong; null if it holds no column numbers. */
   readonly columnsOf: string | null
 }
 
-/** A system catalog that says what a database consists of. */
+/** A system catalog, as far as it describes a database. */
 export interface Catalog {
   readonly name: string
   readonly isShared: boolean
   readonly columns: readonly CatalogColumn[]
-  /** The key by which PostgreSQL knows its rows, ids included; none: all columns. */
+  /** The columns by which PostgreSQL identifies a row, ids included; empty if only all columns do. */
   readonly rowKey: readonly string[]
-  /** The key by which people know its rows, such as a name and a schema. */
+  /** The columns by which a person identifies a row, such as name and schema. */
   readonly nameKey: readonly string[]
 }
 
-/** What they hold are rows, which are restored as such, what ANALYZE has found in them, and what extensions began with. */
-const OF_ROWS = [
+/**
+ * Catalogs not to compare: they hold row data (restored as rows), ANALYZE results, and initial privileges of
+ * extensions.
+ */
+const EXCLUDED = [
   'pg_init_privs',
   'pg_largeobject',
   'pg_largeobject_metadata',
@@ -45,10 +48,10 @@ export function thisDatabase(): string {
   return '(SELECT oid FROM pg_database WHERE datname = current_database())'
 }
 
-/** Where rows are stored and what was found in them, which differs between two databases that are equal. */
+/** Columns that may differ between equal databases: storage locations and statistics. */
 const VOLATILE: Readonly<Record<string, readonly string[]>> = {
   pg_attribute: ['atthasmissing', 'attmissingval'],
-  // PostgreSQL sets the hints, relhas…, at once and takes them back when it comes by.
+  // The relhas… hints are set at once, but cleared only by a later vacuum.
   pg_class:
     `relfilenode relpages reltuples relallvisible relallfrozen reltoastrelid relhasindex relhasrules relhastriggers
     relhassubclass relispopulated relnatts relrewrite relfrozenxid relminmxid`.split(/\s+/),
@@ -57,23 +60,23 @@ const VOLATILE: Readonly<Record<string, readonly string[]>> = {
   pg_subscription: ['subskiplsn'],
 }
 
-/** Asks the server for its catalogs, so that none is forgotten that a later version adds. */
+/** Reads the list of catalogs from the server, so that catalogs of later versions are included. */
 export async function readCatalogList(client: Client): Promise<readonly Catalog[]> {
   const { rows } = await client.query<{ knowsReferences: boolean }>(
     `SELECT to_regproc('pg_catalog.pg_get_catalog_foreign_keys') IS NOT NULL AS "knowsReferences"`,
   )
   const references = rows[0]?.knowsReferences ? 'pg_get_catalog_foreign_keys()' : NO_REFERENCES
   const { rows: catalogs } = await client.query<Catalog>(selectCatalogs(references), [
-    OF_ROWS,
+    EXCLUDED,
     Object.keys(OF_DATABASE),
   ])
   return catalogs.map((catalog) => {
-    const left = VOLATILE[catalog.name] ?? []
-    return { ...catalog, columns: catalog.columns.filter(({ name }) => !left.includes(name)) }
+    const volatile = VOLATILE[catalog.name] ?? []
+    return { ...catalog, columns: catalog.columns.filter(({ name }) => !volatile.includes(name)) }
   })
 }
 
-/** PostgreSQL 13 does not say what ids refer to: what a test has made anew is then another object. */
+/** PostgreSQL 13 lacks this function. A recreated object then counts as another one. */
 const NO_REFERENCES = `(SELECT NULL::regclass AS fktable, '{}'::text[] AS fkcols, NULL::regclass AS pktable,
   false AS is_array WHERE false)`
 
@@ -97,7 +100,7 @@ function selectCatalogs(references: string): string {
     ORDER BY c.relname`
 }
 
-/** The columns of a unique index; of several, of the one that comes first in an order. */
+/** Selects the columns of the unique index that is first in the given order. */
 function selectKey(order: string): string {
   return `coalesce((
     SELECT key.columns FROM (

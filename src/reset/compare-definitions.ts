@@ -5,33 +5,33 @@ import { type NamedRow, readNamed, readStored, type StoredRow } from './definiti
 import type { PristineCopy } from './pristine-copy.ts'
 import type { Since } from './rows-written.ts'
 
-/** A row of a catalog that is not what the template's clone has. */
+/** A catalog row that differs from the template's. */
 export interface Difference {
-  /** As it is; none: it was removed. */
+  /** The row in the database; undefined if it was removed. */
   readonly present?: NamedRow
-  /** As in the template; none: it was added. */
+  /** The row in the template; undefined if it was added. */
   readonly wanted?: NamedRow
-  /** The columns that differ, where there is both. */
+  /** The columns that differ, if both rows exist. */
   readonly columns: readonly string[]
 }
 
-/** By the names of catalogs, where rows of each are. */
+/** Row locations (ctid) by catalog name. */
 type Places = Map<string, string[]>
 
-/** What belongs to a session. */
+/** Matches objects in temporary schemas. */
 const TEMPORARY = /["( ]pg_(?:toast_)?temp(?:_\d+)?[".]/
 
 export interface ComparedDefinitions {
-  /** Those to compare. */
+  /** The catalogs to compare. */
   readonly catalogs: readonly Catalog[]
-  /** How many rows each of them has now. */
+  /** Present number of rows of each catalog. */
   readonly counts: CatalogState['counts']
   readonly since: Since
 }
 
 /**
- * Compares everything that defines a database with the pristine copy of its template. Rows that were not written since
- * it was cloned, `since`, are equal; of the others those are compared that differ as they are stored.
+ * Compares all definitions of a database with the pristine copy of its template. Rows not written after `since` are
+ * equal. The others are compared by name only if their stored form differs.
  */
 export async function compareDefinitions(
   client: Client,
@@ -69,7 +69,7 @@ function hasPlaces(places: Places): boolean {
   return [...places.values()].some(({ length }) => length > 0)
 }
 
-/** With qualified names, whatever path the user's sessions have. */
+/** Reads with an empty search path, so that all names are qualified. */
 async function readQualified(
   client: Client,
   catalogs: readonly Catalog[],
@@ -83,7 +83,7 @@ async function readQualified(
 }
 
 function diff(present: readonly NamedRow[], wanted: readonly NamedRow[]): readonly Difference[] {
-  // A constraint has several triggers of one name, so to say.
+  // Several triggers of one constraint share a name.
   const left = Map.groupBy(wanted, nameOf)
   const differences: Difference[] = []
   for (const row of present) {

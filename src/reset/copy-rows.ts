@@ -5,27 +5,26 @@ import { type StoredRelation, WHOLE_ROW } from './stored-relations.ts'
 const FIRST_BATCH = 20
 const MAX_BATCH = 5_000
 const BATCH_CHARACTERS = 4 * 1024 * 1024
-/** Of all tables of a template together. */
-const KEPT_CHARACTERS = 4 * 1024 * 1024
+/** Limit for all cached tables of a template together. */
+const CACHED_CHARACTERS = 4 * 1024 * 1024
 
 /**
- * Copies rows of the pristine copy into empty tables, in the order in which they are stored. A row travels as the text
- * of its row type, which is exact for every type and for every kind of column. Small tables are read once and kept:
- * they are asked for after nearly every file.
+ * Copies rows of the pristine copy into empty tables, in stored order. Each row is sent as the text of its row type,
+ * which is exact for every column type. Small tables are cached, as nearly every reset needs them.
  */
 export class RowCopier {
   readonly #open: OpenPristine
-  /** By the names of tables. */
-  readonly #kept = new Map<string, readonly unknown[]>()
-  #charactersLeft = KEPT_CHARACTERS
+  /** Rows by table name. */
+  readonly #cached = new Map<string, readonly unknown[]>()
+  #charactersLeft = CACHED_CHARACTERS
 
   constructor(open: OpenPristine) {
     this.#open = open
   }
 
   async copy(to: Client, tables: readonly StoredRelation[]): Promise<void> {
-    // Decided once: another reset of the same template may read a table while this one waits.
-    const known = tables.map((table) => ({ table, rows: this.#kept.get(table.name) }))
+    // Looked up only here: another reset of the same template may cache a table while this one waits.
+    const known = tables.map((table) => ({ table, rows: this.#cached.get(table.name) }))
     for (const { table, rows } of known) {
       await (rows && insertRows(to, table, rows))
     }
@@ -51,9 +50,9 @@ export class RowCopier {
         batches.push(rows)
       }
     }
-    if (characters <= this.#charactersLeft && !this.#kept.has(name)) {
+    if (characters <= this.#charactersLeft && !this.#cached.has(name)) {
       this.#charactersLeft -= characters
-      this.#kept.set(name, batches.flat())
+      this.#cached.set(name, batches.flat())
     }
   }
 }
@@ -63,7 +62,7 @@ async function insertRows(to: Client, { name, columns }: StoredRelation, rows: r
   await to.query(`INSERT INTO ${target} OVERRIDING SYSTEM VALUE SELECT ${columns} FROM unnest($1::${name}[])`, [rows])
 }
 
-/** Reads the answer to a query with a cursor, as many rows at a time as make up some megabytes. */
+/** Reads the rows of a query with a cursor, in batches of a few megabytes. */
 export async function* readBatches(client: Client, query: string): AsyncGenerator<readonly (readonly unknown[])[]> {
   let size = FIRST_BATCH
   await client.query(`BEGIN READ ONLY; DECLARE batches NO SCROLL CURSOR FOR ${query}`)

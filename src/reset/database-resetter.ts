@@ -7,18 +7,18 @@ import type { LastUse } from '../leasing/lease-broker.ts'
 import { PristineCopy } from './pristine-copy.ts'
 import { resetDatabase, type ResetMark, type ResetOptions, type ResetOutcome } from './reset-database.ts'
 
-/** Longer than any query that a test fires and forgets. */
+/** Longer than a query usually takes that a test does not await. */
 const WAIT_MS = 5_000
 
 export interface DatabaseResetterOptions {
   readonly admin: PostgresAdmin
-  /** What the names of the run's databases begin with. */
+  /** Prefix of the names of the run's databases. */
   readonly prefix: string
   readonly clock: Clock
   readonly report: Report
 }
 
-/** Resets databases that their users stay connected to, with one untouched clone of each template to compare them with. */
+/** Resets databases while their users stay connected. Keeps one pristine clone of each template for comparison. */
 export class DatabaseResetter {
   readonly #options: DatabaseResetterOptions
   readonly #pristine = new Map<string, Promise<PristineCopy>>()
@@ -29,7 +29,7 @@ export class DatabaseResetter {
     this.#options = options
   }
 
-  /** Makes `database` what it was as a new clone of `template`; see {@link resetDatabase}. */
+  /** Makes `database` equal to a new clone of `template`; see {@link resetDatabase}. */
   async reset(database: string, template: string, use: LastUse): Promise<void> {
     const isFirst = !this.#marks.has(database)
     const { dropped, late } = await this.#reset(database, template, { use, isClone: true })
@@ -46,7 +46,7 @@ export class DatabaseResetter {
     }
   }
 
-  /** Does so with the main database, in which an earlier run has left what it did. */
+  /** Makes the main database, which an earlier run has used, equal to `template`. */
   async resetMain(database: string, template: string): Promise<void> {
     const file = 'an earlier run'
     const { dropped } = await this.#reset(database, template, { use: { file, idleMs: 0 }, isClone: false })
@@ -56,14 +56,14 @@ export class DatabaseResetter {
   async #reset(
     database: string,
     template: string,
-    given: Pick<ResetOptions, 'use' | 'isClone'>,
+    options: Pick<ResetOptions, 'use' | 'isClone'>,
   ): Promise<ResetOutcome> {
     const { admin, clock } = this.#options
     try {
       const pristine = await this.#pristineOf(template)
       const mark = this.#marks.get(database) ?? pristine.content
       const address = { ...admin.address, database }
-      const outcome = await resetDatabase({ address, pristine, mark, clock, waitMs: WAIT_MS, ...given })
+      const outcome = await resetDatabase({ address, pristine, mark, clock, waitMs: WAIT_MS, ...options })
       this.#marks.set(database, outcome.mark)
       return outcome
     } catch (error) {
@@ -102,7 +102,7 @@ export class DatabaseResetter {
 function resetFailed(database: string, error: unknown): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
     problem: `Cannot reset database "${database}" for the next test file: ${messageOf(error)}`,
-    remedy: 'Leave isolate at true, so that every file is given a database of its own',
+    remedy: 'Leave isolate at true, so that every file gets a new database',
     service: 'postgres',
     cause: error,
   })

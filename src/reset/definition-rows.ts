@@ -3,28 +3,28 @@ import { type Catalog, type CatalogColumn, OF_DATABASE, thisDatabase } from './c
 import { selectEach } from './reset-client.ts'
 import { isNew, type Since } from './rows-written.ts'
 
-/** A row of a catalog as it is stored: two rows of a database and its clone are equal if their digests are. */
+/** A catalog row as stored. A row of a database equals that of its clone if the digests are equal. */
 export interface StoredRow {
   readonly catalog: string
-  /** Where it is in its catalog. */
+  /** Its location in the catalog (ctid). */
   readonly place: string
   readonly key: string
   readonly digest: string
 }
 
-/** A row of a catalog with names in place of ids, so that it equals the one of an object that was made anew. */
+/** A catalog row with names instead of ids, so that a recreated object has equal rows. */
 export interface NamedRow {
   readonly catalog: string
   readonly place: string
   readonly key: string
   readonly values: Readonly<Record<string, unknown>>
-  /** The object that it describes, as the functions for the identity of objects take it. */
+  /** The object that the row describes, as arguments of `pg_identify_object()`. */
   readonly class: number
   readonly object: number
   readonly part: number
 }
 
-/** Selects {@link StoredRow}s: all of them, or those that were written since. */
+/** Selects {@link StoredRow}s: all of them, or those written after `since`. */
 function selectStored(catalog: Catalog, since?: Since): string {
   const digest = `hashtextextended(ROW(${catalog.columns.map((column) => storedValue(catalog, column)).join()})::text, 0)::text`
   const keys = catalog.rowKey.map((name) => storedValue(catalog, columnOf(catalog, name)))
@@ -34,7 +34,7 @@ function selectStored(catalog: Catalog, since?: Since): string {
     FROM ${catalog.name} WHERE ${where.join(' AND ') || 'true'}`
 }
 
-/** Reads {@link StoredRow}s: all of them, or those that were written since. */
+/** Reads {@link StoredRow}s: all of them, or those written after `since`. */
 export async function readStored(
   client: Client,
   catalogs: readonly Catalog[],
@@ -44,17 +44,17 @@ export async function readStored(
   return (await selectEach<StoredRow>(client, queries)).flat()
 }
 
-/** What a column holds, as it can be compared with another database's. */
+/** The SQL expression of a column whose value can be compared between databases. */
 export function storedValue({ isShared }: Catalog, { name, type }: CatalogColumn): string {
   if (type === 'regproc') {
-    // As text it is a name without arguments, which overloaded functions share.
+    // The text of a regproc is a name without arguments, which overloaded functions share.
     return `${name}::oid`
   }
-  // Two databases differ in their own ids, which is no difference.
+  // The id of the database itself differs between two equal databases.
   return isShared && type === 'oid' ? `nullif(${name}, ${thisDatabase()})` : name
 }
 
-/** Reads {@link NamedRow}s by where they are in their catalogs. */
+/** Reads {@link NamedRow}s at the given locations. */
 export async function readNamed(
   client: Client,
   catalogs: readonly Catalog[],
@@ -78,13 +78,16 @@ function selectNamed(catalog: Catalog, places: readonly string[]): string {
     FROM ${catalog.name} AS c WHERE ctid = ANY (ARRAY['${places.join("', '")}']::tid[]) AND ${OF_NO_TOAST[catalog.name] ?? 'true'}`
 }
 
-/** PostgreSQL takes a hundred arguments. */
+/** Splits the pairs, as a PostgreSQL function takes at most 100 arguments. */
 function joinObjects(pairs: readonly string[]): string {
   const half = Math.ceil(pairs.length / 2)
   return `jsonb_build_object(${pairs.slice(0, half).join()}) || jsonb_build_object(${pairs.slice(half).join()})`
 }
 
-/** The files for large values come and go, and are named after ids; of their catalogs' rows only their options count. */
+/**
+ * TOAST tables are created and dropped automatically and named after ids; of their catalog rows only the options
+ * matter.
+ */
 const OF_NO_TOAST: Readonly<Record<string, string>> = {
   pg_class: `NOT (relkind = 'i' AND relnamespace = 'pg_toast'::regnamespace)`,
   pg_attribute: `NOT attisdropped AND ${isNoToast('attrelid')}`,
@@ -96,7 +99,7 @@ function isNoToast(relation: string): string {
   return `(SELECT relnamespace <> 'pg_toast'::regnamespace FROM pg_class WHERE oid = ${relation})`
 }
 
-/** What is an expression is shown as PostgreSQL shows it. */
+/** How to print the columns that hold expressions. */
 const EXPRESSIONS: Readonly<Record<string, string>> = {
   adbin: 'pg_get_expr(adbin, adrelid)',
   conbin: 'pg_get_constraintdef(oid)',
@@ -116,21 +119,21 @@ const EXPRESSIONS: Readonly<Record<string, string>> = {
   typdefaultbin: 'pg_get_expr(typdefaultbin, 0)',
 }
 
-/** Columns that are the same if an object is made anew only when they are read in this way. */
+/** Expressions for columns whose raw value differs after an object is recreated. */
 const READ_AS: Readonly<Record<string, string>> = {
-  // A number of a column is never used again, so it is its place among those that are there that counts.
+  // PostgreSQL never reuses a column number, so the position among the present columns is compared.
   'pg_attribute.attnum': `CASE WHEN attnum < 0 THEN attnum ELSE (SELECT count(*) FROM pg_attribute AS other
     WHERE other.attrelid = c.attrelid AND other.attnum BETWEEN 1 AND c.attnum AND NOT other.attisdropped) END`,
   'pg_class.relname': `CASE WHEN relkind = 't' THEN (SELECT 'of ' || ${nameOf('pg_class', 'owner.oid')}
     FROM pg_class AS owner WHERE owner.reltoastrelid = c.oid) ELSE relname END`,
   'pg_enum.enumsortorder': `(SELECT count(*) FROM pg_enum AS other
     WHERE other.enumtypid = c.enumtypid AND other.enumsortorder <= c.enumsortorder)`,
-  // Those of a constraint are named after ids.
+  // Triggers of a constraint are named after ids.
   'pg_trigger.tgname': `CASE WHEN tgisinternal AND tgconstraint <> 0
     THEN concat_ws(' ', ${nameOf('pg_constraint', 'tgconstraint')}, ${nameOf('pg_proc', 'tgfoid')}) ELSE tgname END`,
 }
 
-/** Pairs of columns that hold the catalog of an object and its id, and the number of its column. */
+/** Columns that together identify an object: its catalog, its id and its column number. */
 const OBJECTS = [
   { class: 'classid', object: 'objid', part: 'objsubid' },
   { class: 'classoid', object: 'objoid', part: 'objsubid' },
@@ -166,7 +169,7 @@ function namedValue(catalog: Catalog, column: CatalogColumn): string {
     : nameOf(references, storedValue(catalog, column))
 }
 
-/** What `acldefault()` calls the objects of a catalog, and the column of their owners. */
+/** By catalog: the object type for `acldefault()`, and the column with the owner. */
 const PRIVILEGES: Readonly<Record<string, readonly [kind: string, owner: string]>> = {
   pg_class: [`CASE relkind WHEN 'S' THEN 's' ELSE 'r' END`, 'relowner'],
   pg_database: [`'d'`, 'datdba'],
@@ -178,7 +181,7 @@ const PRIVILEGES: Readonly<Record<string, readonly [kind: string, owner: string]
   pg_type: [`'T'`, 'typowner'],
 }
 
-/** Privileges that were granted and revoked are those that were never granted, which are stored as none. */
+/** After a grant and its revocation, an explicit default is stored instead of null; both mean the same. */
 function privilegesOf({ name: catalog }: Catalog, column: string): string {
   const [kind, owner] = PRIVILEGES[catalog] ?? []
   const acl = kind === undefined ? column : `coalesce(${column}, acldefault((${kind})::"char", ${owner}))`
@@ -194,14 +197,14 @@ function columnName(table: string, number: string): string {
   return `coalesce((SELECT attname::text FROM pg_attribute WHERE attrelid = c.${table} AND attnum = ${number}), ${number}::text)`
 }
 
-/** What PostgreSQL calls an object of a catalog, which is a name or a column that holds its id. */
+/** The SQL expression of an object's identity. `catalog` is a catalog's name, or a column with its id. */
 function nameOf(catalog: string, id: string, part = '0'): string {
   const kind = catalog.startsWith('pg_') ? `'${catalog}'::regclass` : catalog
   const identity = `(pg_identify_object(${kind}, ${id}, ${part})).identity`
   return `CASE WHEN ${id} <> 0 THEN regexp_replace(${identity}, '(ConstraintTrigger_[a-z]*)_?\\d+', '\\1') END`
 }
 
-/** Of the object that a row describes. */
+/** SQL expressions for the object that a row of the catalog describes. */
 function addressOf(catalog: Catalog): Pick<Record<keyof NamedRow, string>, 'class' | 'object' | 'part'> {
   const pair = OBJECTS.find((names) => hasColumn(catalog, names.class))
   if (pair) {

@@ -4,7 +4,7 @@ import type { NamedRow } from './definition-rows.ts'
 import { addressOf, nameObjects, type NamedObject } from './named-objects.ts'
 import type { PristineCopy } from './pristine-copy.ts'
 
-/** What rows of catalogs are about that say something about an object. */
+/** The aspect of an object that each of these catalogs describes. */
 const SUBJECTS: Readonly<Record<string, string>> = {
   pg_db_role_setting: 'settings',
   pg_description: 'comment',
@@ -14,7 +14,7 @@ const SUBJECTS: Readonly<Record<string, string>> = {
   pg_shseclabel: 'security label',
 }
 
-/** What columns are about; the others make up the definition of an object. */
+/** The aspect that a column describes, by column name; every other column describes the definition. */
 const ASPECTS: readonly (readonly [RegExp, string])[] = [
   [/acl$/, 'privileges'],
   [/(?:owner|dba)$/, 'owner'],
@@ -29,7 +29,7 @@ const ASPECTS: readonly (readonly [RegExp, string])[] = [
   [/replident$/, 'replica identity'],
 ]
 
-/** Rows that follow from others, and that no statement of the user named. */
+/** Catalogs whose rows only follow from other changes. */
 const CONSEQUENCES = ['pg_depend', 'pg_shdepend']
 
 /** Names each object once, with what was altered of it: `table public.users (comment, privileges)`. */
@@ -42,16 +42,16 @@ export async function describeAlterations(
     return []
   }
   const causes = differences.filter(({ present, wanted }) => !CONSEQUENCES.includes((present ?? wanted)?.catalog ?? ''))
-  const told = causes.length > 0 ? causes : differences
-  const gone = told.filter(({ wanted, present }) => wanted && !present)
-  const there = told.filter(({ present }) => present)
-  const lost = await pristine.open((copy) => nameObjects(copy, rowsOf(gone)))
-  const found = await nameObjects(client, rowsOf(there))
+  const reported = causes.length > 0 ? causes : differences
+  const removed = reported.filter(({ wanted, present }) => wanted && !present)
+  const changed = reported.filter(({ present }) => present)
+  const lost = await pristine.open((copy) => nameObjects(copy, rowsOf(removed)))
+  const found = await nameObjects(client, rowsOf(changed))
   const objects = [...lost, ...found]
   const relations = new Set(
-    told.filter(isRelation).map(({ present, wanted }) => addressOf((present ?? wanted) as NamedRow)),
+    reported.filter(isRelation).map(({ present, wanted }) => addressOf((present ?? wanted) as NamedRow)),
   )
-  // The columns of a table go without saying where the table is named, those that every table has in any case.
+  // The columns of a table are not named if the table is, nor are the system columns of any table.
   const wholes = objects.filter(
     (object) =>
       !object.isPart && object.part >= 0 && (object.part === 0 || !relations.has(addressOf({ ...object, part: 0 }))),
@@ -61,17 +61,17 @@ export async function describeAlterations(
     const name = `${object.type} ${object.identity}`
     const known = aspects.get(name) ?? new Set()
     aspects.set(name, known)
-    aspectsOf(object, told).forEach((aspect) => known.add(aspect))
+    aspectsOf(object, reported).forEach((aspect) => known.add(aspect))
   }
   return [...aspects].map(([name, known]) => (known.size > 0 ? `${name} (${[...known].toSorted().join(', ')})` : name))
 }
 
-/** Whether a relation is there that should not be, or is not there that should. */
+/** Whether a whole relation was added or removed. */
 function isRelation({ present, wanted }: Difference): boolean {
   return (present ?? wanted)?.catalog === 'pg_class' && !(present && wanted)
 }
 
-/** What people know best comes first. */
+/** Orders the best-known kinds of objects first. */
 function byKind(one: NamedObject, other: NamedObject): number {
   return rankOf(one) - rankOf(other)
 }

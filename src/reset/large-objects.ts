@@ -10,13 +10,13 @@ export function countLargeObjects(client: Client, since: Since): Promise<readonl
 }
 
 export interface WantedLargeObjects {
-  /** Those of the template. */
+  /** The counts in the template. */
   readonly counts: readonly RowCount[]
   readonly openPristine: OpenPristine
   readonly since: Since
 }
 
-/** Makes the large objects those of the template again, if one was written. */
+/** Replaces all large objects with the template's if any was written. */
 export async function restoreLargeObjects(client: Client, wanted: WantedLargeObjects): Promise<void> {
   const { counts, openPristine, since } = wanted
   const found = await countLargeObjects(client, since)
@@ -44,7 +44,7 @@ async function copyLargeObjects(from: Client, to: Client): Promise<void> {
   await to.query(rows.flatMap(({ statements }) => statements ?? []).join('; '))
 }
 
-/** Statements that give them their owners, comments and, where they are not the usual ones, privileges. */
+/** Selects statements that set owners, comments and non-default privileges. */
 const SELECT_ATTRIBUTES = `
   SELECT concat_ws('; ', format('ALTER LARGE OBJECT %s OWNER TO %I', oid, pg_get_userbyid(lomowner)),
     format('COMMENT ON LARGE OBJECT %s IS %L', oid, obj_description(oid, 'pg_largeobject')),

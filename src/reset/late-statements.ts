@@ -1,16 +1,16 @@
 import type { Client } from 'pg'
 import { thisDatabase } from './catalogs.ts'
 
-/** A statement that was sent to a database while no test ran. */
+/** A statement that reached a database while no test ran. */
 export interface LateStatement {
-  /** The name of the session, which may be empty. */
+  /** `application_name` of the session, which may be empty. */
   readonly session: string
   readonly query: string
 }
 
 /**
- * The last statement of each session of this database that has sent one in the last `idleMs`. If no test ran in that
- * time, it comes from what a file has left running: a timer, a loop, a process.
+ * Returns the last statement of each session of this database that sent one within the last `idleMs`. If no test ran in
+ * that time, code of an earlier file sent it: a timer, a loop, a process.
  */
 export async function readLateStatements(client: Client, idleMs: number): Promise<readonly LateStatement[]> {
   const { rows } = await client.query<LateStatement>(

@@ -1,22 +1,22 @@
 import type { Client } from 'pg'
 import type { NamedRow } from './definition-rows.ts'
 
-/** Something that PostgreSQL has a name for. */
+/** A database object that PostgreSQL can name. */
 export interface NamedObject extends NamedRow {
-  /** What PostgreSQL calls its kind: `table`, `table column`, `function`. */
+  /** PostgreSQL's name of its kind: `table`, `table column`, `function`. */
   readonly type: string
-  /** Qualified and quoted as its kind wants it. */
+  /** Qualified and quoted in the syntax of its kind. */
   readonly identity: string
-  /** Its name as the functions for addresses of objects take it, and hold it in any database. */
+  /** Its name in the form of `pg_get_object_address()`, which is the same in every database. */
   readonly names: readonly string[]
   readonly args: readonly string[]
-  /** Whether it is made and dropped by PostgreSQL as a part of another object. */
+  /** Whether PostgreSQL creates and drops it with another object. */
   readonly isPart: boolean
-  /** What it goes with when that is dropped, as {@link addressOf} shows it. */
+  /** Objects whose drop also drops this one, in the form of {@link addressOf}. */
   readonly owners: readonly string[]
 }
 
-/** The objects that rows describe, in the order in which they were made. */
+/** Returns the objects that rows describe, in the order of creation. */
 export async function nameObjects(client: Client, rows: readonly NamedRow[]): Promise<readonly NamedObject[]> {
   if (rows.length === 0) {
     return []
@@ -39,7 +39,6 @@ export async function nameObjects(client: Client, rows: readonly NamedRow[]): Pr
   })
 }
 
-/** Identifies an object of a database. */
 export function addressOf({ class: kind, object, part }: Pick<NamedRow, 'class' | 'object' | 'part'>): string {
   return `${kind} ${object} ${part}`
 }

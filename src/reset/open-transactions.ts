@@ -6,7 +6,7 @@ import { thisDatabase } from './catalogs.ts'
 
 const POLL_MS = 10
 const SESSIONS_NAMED = 3
-/** `lock_not_available` and `deadlock_detected`. */
+/** SQLSTATE codes of `lock_not_available` and `deadlock_detected`. */
 const LOCK_FAILURES = ['55P03', '40P01']
 
 export interface TransactionWait {
@@ -16,17 +16,17 @@ export interface TransactionWait {
 }
 
 /**
- * Waits until no session of the database is in a transaction that has written, and rolls back prepared ones. Returns
- * the transaction id from which on a change was made after this moment.
+ * Waits until no session of the database has an open transaction with writes, and rolls back prepared transactions.
+ * Returns a transaction id: every later change has this id or a higher one.
  */
 export async function awaitTransactions(client: Client, { database, clock, waitMs }: TransactionWait): Promise<string> {
   const deadlineMs = clock.now() + waitMs
   for (;;) {
-    // In this order: the snapshot is older than the look at the sessions, so what it counts as done is done.
+    // One statement: its snapshot is taken before it lists the sessions, so all earlier transactions are complete.
     const { rows } = await client.query<{ from: string; writers: number; prepared: string[] }>(
       `SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text AS "from",
          ARRAY(SELECT gid FROM pg_prepared_xact() WHERE dbid = ${thisDatabase()}) AS prepared,
-         (SELECT count(*)::int FROM pg_stat_get_activity(NULL) WHERE backend_xid IS NOT NULL AND ${IS_OF_USERS}) AS writers`,
+         (SELECT count(*)::int FROM pg_stat_get_activity(NULL) WHERE backend_xid IS NOT NULL AND ${IS_USER_SESSION}) AS writers`,
     )
     const { from, writers, prepared } = rows[0] ?? { from: '0', writers: 0, prepared: [] }
     if (writers === 0 && prepared.length === 0) {
@@ -42,7 +42,7 @@ export async function awaitTransactions(client: Client, { database, clock, waitM
   }
 }
 
-/** Why a statement failed: for want of a lock, because of a transaction, which is named; else as `error` says. */
+/** Turns a lock failure into an error that names the open transactions; returns any other error unchanged. */
 export async function explainFailure(client: Client, database: string, error: unknown): Promise<unknown> {
   return LOCK_FAILURES.includes(sqlState(error) ?? '') ? transactionOpen(client, database, error) : error
 }
@@ -57,12 +57,12 @@ async function transactionOpen(client: Client, database: string, cause?: unknown
   })
 }
 
-/** Sessions that are inside a transaction, one a line, the oldest first. */
+/** Lists sessions with an open transaction, one a line, the oldest first. */
 async function describeTransactions(client: Client): Promise<string> {
   const { rows } = await client.query<{ name: string; state: string; seconds: number; query: string }>(
     `SELECT application_name AS name, state, query,
        extract(epoch FROM clock_timestamp() - xact_start)::int AS seconds
-     FROM pg_stat_get_activity(NULL) WHERE xact_start IS NOT NULL AND ${IS_OF_USERS} ORDER BY xact_start LIMIT ${SESSIONS_NAMED}`,
+     FROM pg_stat_get_activity(NULL) WHERE xact_start IS NOT NULL AND ${IS_USER_SESSION} ORDER BY xact_start LIMIT ${SESSIONS_NAMED}`,
   )
   return rows
     .map(({ name, state, seconds, query }) => {
@@ -72,8 +72,8 @@ async function describeTransactions(client: Client): Promise<string> {
     .join('\n')
 }
 
-/** Of `pg_stat_get_activity()`, which the view is made of: that joins every session with its role and database first. */
-const IS_OF_USERS = `datid = ${thisDatabase()} AND pid <> pg_backend_pid() AND backend_type NOT LIKE 'autovacuum%'`
+/** For `pg_stat_get_activity()`, which is faster than its view: the view joins every session with role and database. */
+const IS_USER_SESSION = `datid = ${thisDatabase()} AND pid <> pg_backend_pid() AND backend_type NOT LIKE 'autovacuum%'`
 
 function shorten(query: string): string {
   const line = query.replaceAll(/\s+/g, ' ').trim()

@@ -2,8 +2,8 @@ import type { ForeignKey } from './foreign-keys.ts'
 import type { StoredRelation } from './stored-relations.ts'
 
 /**
- * The statements that empty tables, and no others. `TRUNCATE` leaves nothing for a vacuum to find, so that rows of the
- * next file stay in the order in which they are inserted; but it refuses a table that one outside the list references.
+ * Returns the statements that empty exactly these tables. `TRUNCATE` leaves no dead rows, so later rows stay in
+ * insertion order; but it refuses a table that a table outside the list references.
  */
 export function planEmptying(tables: readonly StoredRelation[], foreignKeys: readonly ForeignKey[]): readonly string[] {
   const truncated = closeUnderReferences(new Set(tables.map(({ name }) => name)), foreignKeys)

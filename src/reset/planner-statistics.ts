@@ -2,30 +2,30 @@ import type { Client } from 'pg'
 import { selectEach } from './reset-client.ts'
 import { isNew, type Since } from './rows-written.ts'
 
-/** What the planner knows of a relation without a look at it: how large it is, and what ANALYZE has found in it. */
+/** What the planner knows about a relation: its size, and the results of ANALYZE. */
 interface RelationStatistics {
-  /** The same for what has the same name. */
+  /** Identifies the relation by name, so that a recreated one has the same key. */
   readonly key: string
   readonly oid: string
-  /** What ANALYZE takes to look at it, qualified and quoted. */
+  /** The table to ANALYZE for it, qualified and quoted. */
   readonly table: string
-  /** Columns of pg_class, by their names. */
+  /** Size columns of `pg_class`, by column name. */
   readonly size: Readonly<Record<string, number>>
-  /** The numbers of the columns that ANALYZE has described. */
+  /** Numbers of the columns with results of ANALYZE. */
   readonly columns: readonly number[]
-  /** How many of its descriptions, of columns and of statistics objects, are new. */
+  /** How many results, for columns and statistics objects, are new. */
   readonly written: number
-  /** The statistics objects that ANALYZE has filled. */
+  /** Names of the statistics objects with results of ANALYZE. */
   readonly objects: readonly string[]
 }
 
 export interface PlannerStatistics {
   readonly relations: ReadonlyMap<string, RelationStatistics>
-  /** The same, condensed. */
+  /** Digest of the statistics of all relations. */
   readonly digest: string
 }
 
-/** PostgreSQL 18 has the last one. */
+/** `relallfrozen` exists since PostgreSQL 18. */
 const SIZES = ['relpages', 'reltuples', 'relallvisible', 'relallfrozen']
 
 export async function readPlannerStatistics(client: Client, since: Since): Promise<PlannerStatistics> {
@@ -60,13 +60,13 @@ async function readRelations(client: Client, since: Since): Promise<ReadonlyMap<
 
 const HAS_STATISTICS = "c.oid >= 16384 AND c.relkind IN ('r', 'm', 'i', 't', 'p', 'I') AND c.relpersistence <> 't'"
 
-/** The columns of {@link SIZES} that this server has; none if nothing has a size. */
+/** The columns of {@link SIZES} that this server has; empty if there are no relations. */
 function sizesOf(relations: ReadonlyMap<string, RelationStatistics>): readonly string[] {
   const [first] = relations.values()
   return Object.keys(first?.size ?? {})
 }
 
-/** Of the sizes, and of which descriptions there are: each has a row, which every ANALYZE replaces. */
+/** Digest of the sizes and of the existing ANALYZE results: every ANALYZE replaces their rows, and thus their xmin. */
 async function readDigest(client: Client, sizes: readonly string[]): Promise<string> {
   const rows = await selectEach<{ digest: string | null }>(client, [
     `SELECT sum(hashtextextended(concat_ws(' ', ${['c.oid', ...sizes].join()}), 0))::text AS digest FROM pg_class AS c WHERE ${HAS_STATISTICS}`,
@@ -77,10 +77,10 @@ async function readDigest(client: Client, sizes: readonly string[]): Promise<str
 }
 
 /**
- * Gives the planner back what it knew: the emptying of a table, and ANALYZE, leave other numbers than a clone has, and
- * with them other plans. Where ANALYZE had described what the template has, it does so again.
+ * Restores the planner's statistics. Emptying a table, or ANALYZE, leaves other numbers than a clone has, and with them
+ * other query plans. Runs ANALYZE again where the template has results of it.
  *
- * @returns the digest of the statistics afterwards
+ * @returns the digest of the restored statistics
  */
 export async function restorePlannerStatistics(
   client: Client,
@@ -97,7 +97,7 @@ export async function restorePlannerStatistics(
 
 export interface StatisticsMark {
   readonly since: Since
-  /** What the restoring before has resolved to; at first that of the pristine copy. */
+  /** Result of the previous restore; at first the digest of the pristine copy. */
   readonly digest: string
 }
 
@@ -111,18 +111,16 @@ async function restoreRelations(
     const known = wanted.get(found.key)
     return known ? [{ oid: found.oid, found, known }] : []
   })
-  const described = pairs.filter(
-    ({ found, known }) => found.written > 0 || descriptionOf(found) !== descriptionOf(known),
-  )
-  const analysed = described.filter(({ known }) => known.columns.length + known.objects.length > 0)
+  const outdated = pairs.filter(({ found, known }) => found.written > 0 || resultsOf(found) !== resultsOf(known))
+  const analysed = outdated.filter(({ known }) => known.columns.length + known.objects.length > 0)
   if (analysed.length > 0) {
     await client.query(`ANALYZE ${[...new Set(analysed.map(({ found }) => found.table))].join()}`)
   }
-  if (described.length > 0) {
-    await removeDescriptions(client, described)
+  if (outdated.length > 0) {
+    await removeExtraResults(client, outdated)
   }
   const names = sizesOf(wanted)
-  // ANALYZE counts the indexes of a table, too.
+  // ANALYZE also updates the sizes of a table's indexes.
   const sized = pairs.filter(
     ({ found, known }) => analysed.length > 0 || names.some((name) => found.size[name] !== known.size[name]),
   )
@@ -138,8 +136,8 @@ async function restoreRelations(
 
 type Pair = { readonly oid: string; readonly known: RelationStatistics }
 
-/** Those that the template does not have. */
-async function removeDescriptions(client: Client, relations: readonly Pair[]): Promise<void> {
+/** Removes the ANALYZE results that the template does not have. */
+async function removeExtraResults(client: Client, relations: readonly Pair[]): Promise<void> {
   const wanted = relations.flatMap(({ oid, known }) => known.columns.map((column) => `${oid} ${column}`))
   const objects = relations.flatMap(({ oid, known }) => known.objects.map((name) => `${oid} ${name}`))
   const oids = relations.map(({ oid }) => oid)
@@ -154,6 +152,6 @@ async function removeDescriptions(client: Client, relations: readonly Pair[]): P
   )
 }
 
-function descriptionOf({ columns, objects }: RelationStatistics): string {
+function resultsOf({ columns, objects }: RelationStatistics): string {
   return [columns.join(), ...objects].join(' ')
 }

@@ -14,9 +14,9 @@ import type { RowCount, Since } from './rows-written.ts'
 import { readSequences, type SequenceState } from './sequences.ts'
 import { type Identities, readIdentities, readRelations, type StoredRelation } from './stored-relations.ts'
 
-/** The content of a clone that was never written to. */
+/** The content of an unused clone. */
 export interface TemplateContent {
-  /** What was written into another clone since then is of its user. */
+  /** Rows of another clone that were written after this point were written by its user. */
   readonly since: Since
   readonly catalogs: readonly Catalog[]
   readonly state: CatalogState
@@ -30,10 +30,9 @@ export interface TemplateContent {
   readonly statistics: PlannerStatistics
 }
 
-/** Rows of a catalog by their keys. */
 type StoredRows = ReadonlyMap<string, StoredRow>
 
-/** A clone of a template that is never leased, so that it holds what the template holds. */
+/** A clone of a template that is never leased and thus equals the template. */
 export class PristineCopy {
   readonly content: TemplateContent
   readonly open: OpenPristine
@@ -51,7 +50,7 @@ export class PristineCopy {
     const open: OpenPristine = (work) => withResetClient(address, { lockTimeoutMs: 0 }, work)
     const content = await open(async (client) => {
       const { rows } = await client.query<{ from: string }>(
-        // The template was sealed by this transaction, its content is older, and every use of a clone is younger.
+        // The transaction that sealed the template is later than its content and earlier than any use of a clone.
         'SELECT xmin::text AS "from" FROM pg_database WHERE datname = $1',
         [template],
       )
@@ -75,12 +74,12 @@ export class PristineCopy {
     return new PristineCopy(content, open)
   }
 
-  /** What {@link digestRows} finds here. */
+  /** Runs {@link digestRows} on this copy. */
   async digestRows(relations: readonly StoredRelation[]): Promise<readonly string[]> {
     return relations.length === 0 ? [] : this.open((client) => digestRows(client, relations))
   }
 
-  /** All rows of catalogs; read when they are needed, which is seldom, and once. */
+  /** Returns all rows of the catalogs. Each catalog is read once, when it is first needed. */
   async storedRows(catalogs: readonly Catalog[]): Promise<ReadonlyMap<string, StoredRows>> {
     const missing = catalogs.filter(({ name }) => !this.#stored.has(name))
     if (missing.length > 0) {

@@ -1,30 +1,30 @@
 import type { Client } from 'pg'
 
-/** The schema `public` and what it was given. */
+/** The schema `public` with its attributes. */
 export interface PublicSchema {
   readonly oid: string
-  /** They give all of it to a schema that was made anew. */
+  /** Restores owner, comment and privileges on a recreated schema. */
   readonly statements: string
 }
 
-/** Resolves to `undefined` if there is none. */
+/** Resolves to undefined if the schema does not exist. */
 export async function readPublicSchema(client: Client): Promise<PublicSchema | undefined> {
   const { rows } = await client.query<PublicSchema>(SELECT_PUBLIC)
   return rows[0]
 }
 
 /**
- * Tests like to drop and create the schema `public`: it then lacks what the first one was given, and is given it here.
+ * Restores owner, comment and privileges of the schema `public` if a test has dropped and recreated it.
  *
- * @returns whether it was another one
+ * @returns whether the schema was recreated
  */
 export async function restorePublicSchema(client: Client, wanted: PublicSchema | undefined): Promise<boolean> {
   const present = await readPublicSchema(client)
-  const isAnother = present !== undefined && wanted !== undefined && present.oid !== wanted.oid
-  if (isAnother) {
+  const isRecreated = present !== undefined && wanted !== undefined && present.oid !== wanted.oid
+  if (isRecreated) {
     await client.query(wanted.statements)
   }
-  return isAnother
+  return isRecreated
 }
 
 const SELECT_PUBLIC = `

@@ -2,9 +2,9 @@ import type { Client, QueryResult, QueryResultRow } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { openPostgres } from '../services/postgres.ts'
 
-/** Values as text must be read back as what they were, and rows come in the order in which they are stored. */
+/** Text output must be exact and unambiguous, and rows must be read in stored order. */
 const SETTINGS = {
-  // Triggers, rules and foreign keys of the user rest.
+  // Disables the user's triggers, rules and foreign keys.
   session_replication_role: 'replica',
   DateStyle: 'ISO',
   IntervalStyle: 'postgres',
@@ -38,8 +38,8 @@ export async function withResetClient<T>(
 }
 
 /**
- * Sends many small queries at once; their rows come back in the same order. One query that unites them all gives the
- * same rows, but planning it takes several times as long as all of them do: it grows with the square of their number.
+ * Sends many small queries at once and returns their rows in the same order. One UNION of them is several times slower:
+ * its planning time grows with the square of their number.
  */
 export async function selectEach<T extends QueryResultRow>(
   client: Client,

@@ -16,7 +16,7 @@ import { EVERYTHING, type Since } from './rows-written.ts'
 import { restoreSequences } from './sequences.ts'
 import { findWritten, type Identities, readIdentities, type StoredRelation } from './stored-relations.ts'
 
-/** What is known of a database that equals its template. */
+/** The state of a database at a moment when it equalled its template. */
 export interface ResetMark {
   readonly since: Since
   readonly state: CatalogState
@@ -25,37 +25,37 @@ export interface ResetMark {
 }
 
 export interface ResetOptions {
-  /** The database, as a superuser reaches it. */
+  /** Address of the database, with a superuser's credentials. */
   readonly address: PostgresAddress
   readonly pristine: PristineCopy
-  /** What the reset before returned; for the first one the content of the pristine copy. */
+  /** Result of the previous reset; at first the content of the pristine copy. */
   readonly mark: ResetMark
   readonly clock: Clock
-  /** How long to wait for a transaction that was left open, and for a lock. */
+  /** Timeout for an open transaction, and for a lock. */
   readonly waitMs: number
   readonly use: LastUse
-  /** Whether it was cloned from the template; otherwise nothing is known of its rows but what they are. */
+  /** Whether the database was cloned from the template; if not, all its rows are compared. */
   readonly isClone: boolean
 }
 
 export interface ResetOutcome {
   readonly mark: ResetMark
-  /** What the template does not have and was dropped, such as `table public.scratch`. */
+  /** Objects that the template lacks and that were dropped, such as `table public.scratch`. */
   readonly dropped: readonly string[]
-  /** What was sent between the end of the file and that of the reset, and may be sent after that, too. */
+  /** Statements that other sessions sent between the end of the file and the end of the reset. */
   readonly late: readonly LateStatement[]
 }
 
 /**
- * Makes the content of a database that of its template again while its users stay connected: rows, sequences,
- * materialised views, large objects, and the planner's statistics. What was not written is not touched, and nothing is
- * added that a user could see. Tables, types, functions and whatever else the template lacks are dropped.
+ * Makes the content of a database equal to its template while users stay connected: rows, sequences, materialised
+ * views, large objects, and planner statistics. Unwritten tables are not touched, and nothing visible to users is
+ * added. Objects that the template lacks are dropped.
  *
- * Left as they are: what belongs to a session (temporary tables, settings, prepared statements, advisory locks) or to
- * the server (roles), privileges, comments, and settings of the database.
+ * Does not reset session state (temporary tables, settings, prepared statements, advisory locks) or server state
+ * (roles). Cannot restore altered privileges, comments or settings of the database.
  *
- * @throws InfraError `INFRA_LEASE_FAILED` if a transaction stays open, or if something that the template has was altered
- * or dropped; nothing is changed then
+ * @throws InfraError `INFRA_LEASE_FAILED` if a transaction stays open, or if an object of the template was altered or
+ * dropped; nothing is changed then
  */
 export async function resetDatabase(options: ResetOptions): Promise<ResetOutcome> {
   const { address, clock, waitMs, use } = options
@@ -64,7 +64,7 @@ export async function resetDatabase(options: ResetOptions): Promise<ResetOutcome
   return withResetClient(address, { lockTimeoutMs: waitMs }, async (client) => {
     const from = await awaitTransactions(client, { database, clock, waitMs })
     try {
-      // The database's defaults may have been changed.
+      // Explicit, as the user may have changed the database's defaults.
       await client.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE')
       const outcome = await restoreAll(client, options, from)
       await client.query('COMMIT')
@@ -79,7 +79,7 @@ export async function resetDatabase(options: ResetOptions): Promise<ResetOutcome
 async function restoreAll(client: Client, options: ResetOptions, from: string): Promise<Omit<ResetOutcome, 'late'>> {
   const { address, pristine, mark, use, isClone } = options
   const { relations, sequences, largeObjects, statistics } = pristine.content
-  // Before the schema: what was said about those that are gone is gone with them.
+  // Before the schema is compared: large objects that are removed take their comments and privileges with them.
   await restoreLargeObjects(client, { counts: largeObjects, openPristine: pristine.open, since: mark.since })
   const catalogs = pristine.content.catalogs.filter(({ isShared }) => isClone || !isShared)
   const found = await readCatalogs(client, catalogs, mark.since)

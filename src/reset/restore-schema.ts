@@ -12,10 +12,10 @@ import type { Since } from './rows-written.ts'
 
 const OBJECTS_NAMED = 5
 
-/** Objects that others are in come first: to drop them drops those, too. */
+/** Kinds of objects that contain others. Dropped first, as CASCADE also drops their contents. */
 const CONTAINERS = 'schema,extension,foreign-data wrapper,server,table,view,materialized view,foreign table'.split(',')
 const ROUTINES = ['function', 'procedure', 'aggregate']
-/** What `DROP` takes by its identity, as in `DROP TRIGGER name ON table`. */
+/** Kinds that `DROP` accepts by identity, as in `DROP TRIGGER name ON table`. */
 const DROPPABLE = [
   ...CONTAINERS,
   ...ROUTINES,
@@ -28,26 +28,26 @@ export interface WantedSchema {
   readonly database: string
   readonly pristine: PristineCopy
   readonly catalogs: readonly Catalog[]
-  /** Of the database when it equalled its template; none: it never did. */
+  /** Catalogs of the database when it last equalled its template; undefined if it never did. */
   readonly before: CatalogState | undefined
-  /** As it is now. */
+  /** Catalogs of the database now. */
   readonly state: CatalogState
-  /** What was written since then is of the user. */
+  /** Rows written after this point were written by the user. */
   readonly since: Since
   /** The file that has used the database. */
   readonly file: string
 }
 
 export interface RestoredSchema {
-  /** What was dropped, such as `table public.scratch`. */
+  /** Dropped objects, such as `table public.scratch`. */
   readonly dropped: readonly string[]
   readonly state: CatalogState
 }
 
 /**
- * Drops what the template does not have.
+ * Drops all objects that the template does not have.
  *
- * @throws InfraError `INFRA_LEASE_FAILED` if the rest is not all that the template has, as it has it
+ * @throws InfraError `INFRA_LEASE_FAILED` if other differences remain: an object of the template was altered or dropped
  */
 export async function restoreSchema(client: Client, wanted: WantedSchema): Promise<RestoredSchema> {
   const { pristine, catalogs, before, since } = wanted
@@ -76,7 +76,7 @@ export async function restoreSchema(client: Client, wanted: WantedSchema): Promi
   return { dropped, state }
 }
 
-/** Objects that the template does not have; those that go with another one are left out. */
+/** Returns the objects that the template lacks, without those that CASCADE drops with another one. */
 async function findAdded(
   client: Client,
   differences: readonly Difference[],
@@ -95,19 +95,18 @@ async function findAdded(
   })
 }
 
-/** Whether it, or what it is a part of, is among them. */
+/** Whether the set has the object or the whole that it belongs to. */
 function isKnown(addresses: ReadonlySet<string>, address: string): boolean {
   return addresses.has(address) || addresses.has(address.replace(/\d+$/, '0'))
 }
 
-/** Whether its rows are objects, and do not only say something about one. */
+/** Whether each row of the catalog is an object, not only an attribute of one. */
 function isOfObjects({ name, columns }: Catalog): boolean {
   return name === 'pg_attribute' || (columns.some((column) => column.name === 'oid') && !NO_OBJECTS.includes(name))
 }
 
 const NO_OBJECTS = ['pg_attrdef', 'pg_enum', 'pg_default_acl', 'pg_database', 'pg_subscription']
 
-/** What holds others goes first, and takes them along. */
 function rankOf({ type }: NamedObject): number {
   const rank = CONTAINERS.indexOf(type)
   return rank === -1 ? CONTAINERS.length : rank

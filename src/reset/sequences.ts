@@ -1,15 +1,15 @@
 import type { Client } from 'pg'
 import { selectEach } from './reset-client.ts'
 
-/** Where a sequence of the template stands. */
+/** Position of a sequence in the template. */
 export interface SequenceState {
   readonly oid: string
   /** Qualified and quoted. */
   readonly name: string
-  /** As text, since it may be too large for a number. */
+  /** Text, as the value may exceed a JavaScript number. */
   readonly lastValue: string
   readonly isCalled: boolean
-  /** Whether sessions draw several values at once and keep those that they have not used. */
+  /** Whether a session fetches several values at once and keeps the unused ones. */
   readonly isCached: boolean
 }
 
@@ -28,7 +28,7 @@ export async function readSequences(client: Client): Promise<readonly SequenceSt
   })
 }
 
-/** Sets sequences back to where they stood. */
+/** Sets sequences back to their positions in the template. */
 export async function restoreSequences(client: Client, sequences: readonly SequenceState[]): Promise<void> {
   if (sequences.length === 0) {
     return
@@ -38,14 +38,14 @@ export async function restoreSequences(client: Client, sequences: readonly Seque
     [sequences.map(({ name }) => name)],
   )
   const valueOf = new Map(rows.map(({ name, value }) => [name, value]))
-  // The function returns nothing for a sequence that was not called, though it may have another first value now; and a
-  // cached one may be back where it stood while sessions keep values of it.
+  // pg_sequence_last_value() returns null for an unused sequence, though its start value may have changed; and a cached
+  // sequence may be back at its position while sessions still hold values of it.
   const suspects = sequences.filter(
     ({ name, lastValue, isCalled, isCached }) => isCached || !isCalled || valueOf.get(name) !== lastValue,
   )
   const cached = suspects.filter(({ isCached }) => isCached)
   if (cached.length > 0) {
-    // Unlike setval() this makes sessions forget the values that they keep.
+    // Unlike setval(), this makes sessions discard their cached values.
     await client.query(cached.map(({ name }) => `ALTER SEQUENCE ${name} RESTART`).join('; '))
   }
   await setValues(client, suspects)

@@ -1,13 +1,13 @@
 import type { Client } from 'pg'
 
-/** What belongs to a server and to no database of it. */
+/** State of a server outside its databases. */
 export interface ServerState {
-  /** Of every role by its name: all that can be said of it, condensed. */
+  /** By role: digest of its attributes, settings and memberships. */
   readonly roles: ReadonlyMap<string, string>
   readonly databases: ReadonlySet<string>
-  /** What `ALTER SYSTEM` has set. */
+  /** Settings from `ALTER SYSTEM`. */
   readonly settings: ReadonlyMap<string, string>
-  /** Settings that change with a restart alone. */
+  /** Settings that only change with a restart. */
   readonly startedWith: ReadonlyMap<string, string>
 }
 

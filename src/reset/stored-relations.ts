@@ -1,33 +1,33 @@
 import type { Client } from 'pg'
 import { countRows, findFilled, type Since } from './rows-written.ts'
 
-/** A table or a materialised view with a file of its own, so not what is partitioned, foreign or temporary. */
+/** A table or materialised view that has a file. Partitioned, foreign and temporary tables are excluded. */
 export interface StoredRelation {
   readonly kind: 'table' | 'materialized view'
-  /** Qualified and quoted; a test may have made it anew, so that its oid says nothing. */
+  /** Qualified and quoted. Identifies the relation even if a test recreates it, unlike its oid. */
   readonly name: string
-  /** The columns that can be written, quoted and separated by commas. */
+  /** The writable columns, quoted and separated by commas. */
   readonly columns: string
   readonly rows: number
-  /** Whether its file has pages, with rows or without. */
+  /** Whether its file has pages, even without rows. */
   readonly isFilled: boolean
-  /** Whether PostgreSQL computes what it stores there, or a part of it: a materialised view, a generated column. */
+  /** Whether PostgreSQL computes some of its values: a materialised view, or a generated column. */
   readonly isComputed: boolean
-  /** False for a materialised view that was not filled from its query yet. */
+  /** False for a materialised view that was created WITH NO DATA and never refreshed. */
   readonly isPopulated: boolean
 }
 
-/** A row `t` as its type prints it: `t::text` would be a column of that name, or what a cast of the user's makes of the row. */
+/** A row `t` as text. `t::text` could be a column named `text`, or use a cast that the user defined. */
 export const WHOLE_ROW = 'record_out(t.*)::text'
 
 /**
- * Identifies relations that have the same name and definition: by their ids, and how many columns they ever had. Both
- * change when two tables swap their names, and when a column is dropped and added again, which empties it.
+ * Tells apart relations of the same name and definition: by oid, and by the number of columns they ever had. Both
+ * change when two tables swap names, and the latter when a column is dropped and added again, which empties it.
  */
 export interface Identities {
   /** In the order of the template's relations. */
   readonly relations: readonly string[]
-  /** Of all composite types: one whose attribute was dropped and added again has emptied it in all tables. */
+  /** For all composite types: dropping and adding an attribute empties it in every table that uses the type. */
   readonly compositeTypes: string
 }
 
@@ -45,7 +45,7 @@ export async function readIdentities(client: Client, relations: readonly StoredR
   return { relations: rows.map(({ identity }) => identity), compositeTypes: types[0]?.identities ?? '' }
 }
 
-/** Everything of a database that holds rows, in the order in which it was made. */
+/** Returns all relations with rows, in the order of creation. */
 export async function readRelations(client: Client, since: Since): Promise<readonly StoredRelation[]> {
   const { rows: found } = await client.query<Omit<StoredRelation, 'rows' | 'isFilled'>>(`
     SELECT CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'table' END AS kind,
@@ -66,9 +66,9 @@ export async function readRelations(client: Client, since: Since): Promise<reado
 }
 
 /**
- * The relations whose rows are not those of the template any more. One that was empty is recognised by its file: pages
- * without rows, which a rollback leaves, count as written too, so that they do not add up. For the others, as many rows
- * as before and none of them new means: the same rows.
+ * Returns the relations whose rows may differ from the template's. A relation that was empty is checked by its file:
+ * pages without rows, which a rollback leaves, also count as written, or they would accumulate. The others are equal if
+ * the number of rows is the same and none is new.
  */
 export async function findWritten(
   client: Client,
@@ -92,7 +92,7 @@ export async function findWritten(
   return relations.filter((relation) => replaced.has(relation) || rewritten.has(relation) || filled.has(relation.name))
 }
 
-/** Materialised views that were filled for the first time or were emptied, which cannot be read for a look. */
+/** Returns the materialised views that were populated or emptied since; an unpopulated view cannot be read. */
 async function findRefilled(
   client: Client,
   relations: readonly StoredRelation[],

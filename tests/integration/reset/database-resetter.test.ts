@@ -41,6 +41,6 @@ test('DatabaseResetter says why it could not reset a database', async () => {
     code: 'INFRA_LEASE_FAILED',
     message:
       'Cannot reset database "nowhere" for the next test file: database "nowhere" does not exist\n' +
-      'Leave isolate at true, so that every file is given a database of its own',
+      'Leave isolate at true, so that every file gets a new database',
   })
 })
