@@ -10,34 +10,34 @@ import { type Look, releaseWithoutClients, watchClients } from '../databases/lef
 import { UsedDatabases } from '../databases/used-databases.ts'
 
 const POLL_MS = 100
-/** Before the tests, others may finish theirs; a test has a timeout. */
-const PATIENCE_MS = { run: 5 * 60_000, lease: 60_000 }
+/** A run may wait until other runs finish; a lease must be quicker than a test's timeout. */
+const TIMEOUT_MS = { run: 5 * 60_000, lease: 60_000 }
 
 export interface ClaimedRedisDatabasesOptions {
   readonly address: RedisAddress
   readonly claims: Pick<RedisClaims, 'claim' | 'count' | 'flush' | 'release'>
-  /** Loads what every lease begins with. */
+  /** Loads the seeds of a lease. */
   readonly seed: (address: RedisAddress) => Promise<void>
   readonly clock: Clock
   /** Called with the reason when the run has to wait before its tests. */
   readonly onWaiting: (reason: string) => void
-  /** Called once for each lease whose clients stay when it is over. */
+  /** Called once for each lease whose clients stay connected after it has ended. */
   readonly onClientsLeft: (owner: string) => void
   readonly late: LateCommands
-  /** Ends all waiting. */
+  /** Aborts all waiting. */
   readonly signal: AbortSignal
 }
 
 /**
- * Logical databases of a Redis that others use too, each for one lease at a time. A run holds the main one and one for
- * leases as long as it lives, claimed together, so that runs that share a few never wait for each other in a circle; any
- * more it claims when it needs them, and others may have them at once when it does not.
+ * Leases logical databases of a Redis that others use too. A run claims two at the start, one as its main database and
+ * one for leases, and holds them until its end. It claims both at once, so that runs never deadlock. Further databases
+ * are claimed on demand and released when unused.
  */
 export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
-  /** Used in place of the first database of the server, which is not ours. */
+  /** Used instead of database 0, which belongs to others. */
   readonly main: RedisAddress
   readonly #options: ClaimedRedisDatabasesOptions
-  /** Ours and unused, once they are empty. */
+  /** Claimed and unused databases, once they are empty. */
   readonly #free: Promise<number>[]
   readonly #used = new UsedDatabases()
   readonly #releasing = new BackgroundTasks()
@@ -49,13 +49,13 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     this.#free = [Promise.resolve(free)]
   }
 
-  /** @throws InfraError `INFRA_LEASE_LIMIT` when there has been no room for five minutes */
+  /** @throws InfraError `INFRA_LEASE_LIMIT` when no two databases are free within five minutes */
   static async open(options: ClaimedRedisDatabasesOptions): Promise<ClaimedRedisDatabases> {
-    let isTold = false
-    const [main = 0, free = 0] = await untilThere(options, PATIENCE_MS.run, async () => {
+    let isReported = false
+    const [main = 0, free = 0] = await pollUntilFound(options, TIMEOUT_MS.run, async () => {
       const databases = await options.claims.claim(2)
-      if (databases.length === 0 && !isTold) {
-        isTold = true
+      if (databases.length === 0 && !isReported) {
+        isReported = true
         options.onWaiting(`a run needs two of its ${options.claims.count} databases, and they are claimed or hold keys`)
       }
       return databases.length > 0 ? databases : undefined
@@ -74,7 +74,7 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     this.#options.late.forget(address)
     if (!this.#used.keep(database)) {
       const { onClientsLeft, signal } = this.#options
-      const onQuiet = () => this.#putBack(database)
+      const onQuiet = () => this.#releaseClaim(database)
       this.#releasing.add(releaseWithoutClients(this.#lookAt(database), info, { onClientsLeft, onQuiet, signal }))
     }
   }
@@ -89,15 +89,18 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     await this.#options.late.report(address, file)
   }
 
-  /** Resolves when all that was given back is empty, or known to be still in use. */
+  /** Resolves when each released database is empty, or known to be still in use. */
   async settle(): Promise<void> {
     await this.#releasing.settle()
     await Promise.allSettled(this.#free)
   }
 
-  /** Other runs do not get it either before its clients are gone. At the end of a run, all that it claimed is released. */
+  /**
+   * Keeps the claim until all clients have gone, so that no other run gets the database. The run's end releases all
+   * claims.
+   */
   #watchClients(database: number): void {
-    const onQuiet = () => this.#putBack(database)
+    const onQuiet = () => this.#releaseClaim(database)
     void watchClients(this.#lookAt(database), { onQuiet, signal: this.#options.signal })
   }
 
@@ -111,14 +114,14 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
 
   async #acquireFresh(): Promise<number> {
     this.#waiting += 1
-    const database = await untilThere(this.#options, PATIENCE_MS.lease, () => this.#find()).finally(
+    const database = await pollUntilFound(this.#options, TIMEOUT_MS.lease, () => this.#find()).finally(
       () => (this.#waiting -= 1),
     )
     try {
       await this.#options.seed(this.#addressOf(database))
       return database
     } catch (error) {
-      this.#putBack(database)
+      this.#releaseClaim(database)
       throw error
     }
   }
@@ -127,7 +130,7 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     const free = this.#free.shift()
     const [claimed] = free ? [await free] : await this.#options.claims.claim(1)
     if (claimed !== undefined && (await this.#countClients(claimed))) {
-      // Of a run before this one, since its keys are gone.
+      // Clients of an earlier run: its keys are gone, as only an empty database can be claimed.
       this.#watchClients(claimed)
       return undefined
     }
@@ -138,11 +141,11 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     return claimed ?? used
   }
 
-  #putBack(database: number): void {
+  #releaseClaim(database: number): void {
     const { claims } = this.#options
     if (this.#free.length <= this.#waiting) {
       const free = claims.flush(database).then(() => database)
-      // Taking it reports the failure.
+      // The lease that acquires it reports the failure.
       free.catch(() => {})
       this.#free.push(free)
       return
@@ -155,29 +158,29 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
   }
 }
 
-async function untilThere<T>(
+async function pollUntilFound<T>(
   { clock, claims, signal }: ClaimedRedisDatabasesOptions,
-  patienceMs: number,
+  timeoutMs: number,
   find: () => Promise<T | undefined>,
 ): Promise<T> {
-  const deadlineMs = clock.now() + patienceMs
+  const deadlineMs = clock.now() + timeoutMs
   for (;;) {
     const found = await find()
     if (found !== undefined) {
       return found
     }
     if (clock.now() > deadlineMs) {
-      throw noneFree(claims.count, patienceMs)
+      throw noneFree(claims.count, timeoutMs)
     }
     await clock.sleep(POLL_MS, signal)
   }
 }
 
-function noneFree(count: number, patienceMs: number): InfraError {
+function noneFree(count: number, timeoutMs: number): InfraError {
   return new InfraError('INFRA_LEASE_LIMIT', {
-    problem: `Cannot lease a database of Redis: all ${count} have been claimed by runs, have held somebody's keys, or had clients of files that are over, for ${patienceMs / 1000} s`,
+    problem: `Cannot lease a database of Redis: all ${count} have been claimed by runs, held keys of other users, or had clients of earlier test files, for ${timeoutMs / 1000} s`,
     remedy:
-      'Close clients and queues in afterAll, give the server more (databases in redis.conf), empty those that nobody needs, or lower maxWorkers',
+      'Close clients and queues in afterAll, raise the number of databases in redis.conf, empty unused ones, or lower maxWorkers',
     service: 'redis',
     provider: 'external',
   })

@@ -1,25 +1,25 @@
 import { DROPPABLE, OF_RUN, prefixOf } from '../services/database-names.ts'
 import type { RunClaim } from './run-claim.ts'
 
-/** A database, or a schema in place of one, that has our mark in its name and belongs to our role. */
+/** A database, or a schema used as one, whose name has our mark and whose owner is our role. */
 export interface MarkedDatabase {
   readonly name: string
-  /** The run that made it; none: a template, which is for all. */
+  /** The run that created it; undefined for a template, which all runs share. */
   readonly run: string | undefined
   readonly isSealed: boolean
 }
 
-/** What runs have on a server that others use, too. */
+/** The databases that runs created on a server that others use too. */
 export interface Marked {
-  /** The newest first. */
+  /** Lists them, the newest first. */
   list(): Promise<readonly MarkedDatabase[]>
-  /** Ends the sessions in what a run has made, as far as our role may. */
+  /** Ends the sessions in databases of a run, if our role may. */
   endSessions(runId: string): Promise<void>
-  /** Whether our role may make more. */
+  /** Whether our role may create databases. */
   mayCreate(): Promise<boolean>
 }
 
-/** Whole databases. */
+/** {@link Marked} for databases. */
 export class MarkedDatabases implements Marked {
   readonly #claim: Pick<RunClaim, 'query'>
 

@@ -2,7 +2,7 @@ import { OF_RUN, prefixOf } from '../services/database-names.ts'
 import type { Marked, MarkedDatabase } from './marked-databases.ts'
 import type { RunClaim } from './run-claim.ts'
 
-/** Schemas of the database that the claim is held in. */
+/** {@link Marked} for schemas of the database in which the claim is held. */
 export class MarkedSchemas implements Marked {
   readonly #claim: Pick<RunClaim, 'query'>
 
@@ -20,7 +20,7 @@ export class MarkedSchemas implements Marked {
     return rows.map((schema) => ({ ...schema, isSealed: false }))
   }
 
-  /** Only a session that holds a lock on something is known to use its schema. */
+  /** Ends only sessions that hold a lock in a schema: others do not reveal which schema they use. */
   async endSessions(runId: string): Promise<void> {
     await this.#claim.query(END_USERS_OF_RUN, [prefixOf(runId)])
   }
@@ -33,18 +33,18 @@ export class MarkedSchemas implements Marked {
   }
 }
 
-/** The name of the sessions that make and drop schemas. */
+/** `application_name` of the sessions that create and drop schemas. */
 export const ADMINISTRATION = 'vitest-infra schemas'
 
-/** Ends the sessions that hold or wait for a lock on something in schemas, but for our own. */
+/** Ends the sessions that hold or wait for a lock on a relation in the schemas, except our own. */
 const endUsers = (schemas: string) => `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE pid <> pg_backend_pid() AND pg_has_role(usesysid, 'MEMBER') AND application_name <> '${ADMINISTRATION}'
     AND pid IN (SELECT l.pid FROM pg_locks l
       JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND ${schemas})`
 
-/** In the schemas whose names begin with `$1`. */
+/** For the schemas whose names begin with `$1`. */
 const END_USERS_OF_RUN = endUsers('starts_with(n.nspname, $1)')
 
-/** In the schema of the name `$1`. */
+/** For the schema named `$1`. */
 export const END_USERS_OF_SCHEMA = endUsers('n.nspname = $1')

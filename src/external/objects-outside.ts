@@ -1,7 +1,7 @@
 import type { Client } from 'pg'
 import { OF_RUN } from '../services/database-names.ts'
 
-/** What belongs to our role and is in no schema of a run. Extensions belong to the database, whatever their schema. */
+/** Objects of our role outside the schemas of runs. Extensions belong to the database, whatever their schema. */
 const OUTSIDE = `
   SELECT object.type || ' ' || object.identity AS object
   FROM (
@@ -17,7 +17,7 @@ const OUTSIDE = `
     AND (n.nspname IS NULL OR n.nspname !~ '${OF_RUN}' AND n.nspname !~ '^pg_(toast|temp)')
   ORDER BY 1`
 
-/** Lists what our role has in the database, apart from the schemas of runs. */
+/** Lists the objects that our role owns in the database, without those in schemas of runs. */
 export async function listOutside(client: Client): Promise<readonly string[]> {
   const { rows } = await client.query<{ object: string }>(OUTSIDE)
   return rows.map(({ object }) => object)

@@ -1,5 +1,5 @@
-// Each runs whole or not at all, so that no two runs can come between a look at a database and what follows from it.
-// ARGV[1] is the run's id. A script's SELECT ends with it.
+// Each script runs atomically, so no other run can act between its check of a database and its change.
+// ARGV[1] is the run's id. Each script restores the selected database itself.
 
 const KEYS_OF = `
 local run = ARGV[1]
@@ -12,7 +12,10 @@ local function take(n, ms)
 end
 `
 
-/** Milliseconds, where to begin, how many there are, how many to claim: the numbers of that many empty ones, or none. */
+/**
+ * Arguments: claim duration in ms, first database, number of databases, number wanted. Returns that many empty
+ * databases, or none.
+ */
 export const CLAIM = `${KEYS_OF}
 local others, wanted = tonumber(ARGV[4]) - 1, tonumber(ARGV[5])
 local found = {}
@@ -29,7 +32,10 @@ for step = 1, others do
 end
 return {}`
 
-/** Milliseconds, database: whether it is still the run's, or is again, since nobody else has come to it. */
+/**
+ * Arguments: claim duration in ms, database. Returns 1 if the run has the claim, or regained it as no other run has
+ * taken it.
+ */
 export const RENEW = `${KEYS_OF}
 local n = ARGV[3]
 local claim, owner = redis.call('GET', claim_of(n)), redis.call('GET', owner_of(n))
@@ -37,7 +43,7 @@ if claim and claim ~= run or owner and owner ~= run then return 0 end
 take(n, ARGV[2])
 return 1`
 
-/** Database: whether it was the run's, and is empty now. */
+/** Argument: database. Returns 1 if the run had the claim and the database is now empty. */
 export const FLUSH = `${KEYS_OF}
 local n = ARGV[2]
 local claim = redis.call('GET', claim_of(n))
@@ -51,7 +57,7 @@ if redis.call('GET', owner_of(n)) ~= run then return 0 end
 flush(n)
 return redis.call('DEL', claim_of(n), owner_of(n))`
 
-/** Returns the number: ids of runs that have left a database without a claim to it. */
+/** Argument: number of databases. Returns the ids of runs that own a database without a claim to it. */
 export const FIND_LEFT = `${KEYS_OF}
 local left = {}
 for n = 1, tonumber(ARGV[2]) - 1 do
@@ -60,7 +66,7 @@ for n = 1, tonumber(ARGV[2]) - 1 do
 end
 return left`
 
-/** How many, ids of runs that are over: their databases without a claim are emptied. */
+/** Arguments: number of databases, ids of ended runs. Empties their databases without a claim. */
 export const SWEEP = `${KEYS_OF}
 local over = {}
 for index = 3, #ARGV do over[ARGV[index]] = true end

@@ -5,22 +5,22 @@ import type { Clock } from '../internal/clock.ts'
 import { openRedis } from '../services/redis.ts'
 import { CLAIM, FIND_LEFT, FLUSH, RELEASE, RENEW, SWEEP } from './redis-claim-scripts.ts'
 
-/** Long enough for a machine that is out of breath; what a killed run held is free after it. */
+/** Duration of a claim. Long enough for an overloaded machine; a killed run's databases become free after it. */
 const CLAIM_MS = 15_000
-const RENEWAL_MS = 5_000
+const RENEW_INTERVAL_MS = 5_000
 
-/** As many as Redis has by itself, where it does not let us ask. */
-const USUAL_DATABASES = 16
+/** The default of Redis, for servers that refuse CONFIG GET. */
+const DEFAULT_DATABASES = 16
 
 /**
- * What a run claims of a Redis that others use too: logical databases, by keys in the first one that expire unless they
- * are renewed. A database that holds anything belongs to another user, unless a mark next to the claim says that a run left it.
+ * Claims logical databases of a Redis that others use too. A claim is a key in database 0 that expires unless it is
+ * renewed. A database with keys belongs to another user, unless an owner key shows that a run left it.
  */
 export class RedisClaims {
   readonly #client: Redis
   readonly #runId: string
   readonly #clock: Clock
-  /** How many databases the server has; the first one is never claimed. */
+  /** Number of databases of the server; database 0 is never claimed. */
   readonly count: number
   readonly #claimed = new Set<number>()
   readonly #closing = new AbortController()
@@ -35,12 +35,12 @@ export class RedisClaims {
   }
 
   static async open(address: RedisAddress, options: RedisClaimsOptions): Promise<RedisClaims> {
-    // The first database, whichever the run was given: all have to look for claims in one place.
+    // Always database 0: all runs must look for claims in the same one.
     const client = await openRedis({ ...address, database: 0 }, connectionName(options.runId))
     return new RedisClaims(client, await countDatabases(client), options)
   }
 
-  /** Claims so many empty databases, or none if there are not enough. */
+  /** Claims this many empty databases, or none if there are fewer. */
   async claim(wanted: number): Promise<readonly number[]> {
     const first = Math.floor(Math.random() * this.count)
     const values = [CLAIM_MS, first, this.count, wanted]
@@ -52,7 +52,7 @@ export class RedisClaims {
     return databases
   }
 
-  /** Empties a database, if it is still ours. */
+  /** Empties a database; rejects if its claim was lost. */
   async flush(database: number): Promise<void> {
     if (Number(await this.#run(FLUSH, [database])) === 0) {
       this.#claimed.delete(database)
@@ -60,17 +60,17 @@ export class RedisClaims {
     }
   }
 
-  /** Empties it and lets others have it. */
+  /** Empties a database and releases its claim. */
   async release(database: number): Promise<void> {
     this.#claimed.delete(database)
     await this.#run(RELEASE, [database])
   }
 
-  /** Empties the databases of runs that are over: their claim has expired, and they are not connected any more. */
+  /** Empties the databases of ended runs: their claim has expired, and they are not connected. */
   async sweep(): Promise<void> {
     const left = (await this.#run(FIND_LEFT, [this.count])) as readonly string[]
     if (left.length > 0) {
-      // A run that was frozen longer than its claim lasts is still connected.
+      // A run that was suspended for longer than its claim lasts is still connected.
       const clients = String(await this.#client.call('CLIENT', 'LIST').catch(() => ''))
       const over = left.filter((runId) => !clients.includes(`name=${connectionName(runId)} `))
       await this.#run(SWEEP, [this.count, ...over])
@@ -89,9 +89,9 @@ export class RedisClaims {
 
   async #renew(): Promise<void> {
     while (!this.#closing.signal.aborted) {
-      await this.#clock.sleep(RENEWAL_MS, this.#closing.signal).catch(() => {})
+      await this.#clock.sleep(RENEW_INTERVAL_MS, this.#closing.signal).catch(() => {})
       for (const database of this.#claimed) {
-        // A database whose claim was lost is reported when it is emptied; a server that is away is asked again.
+        // A lost claim is reported when its database is emptied. An unreachable server is tried again.
         await this.#run(RENEW, [CLAIM_MS, database]).catch(() => {})
       }
     }
@@ -109,7 +109,7 @@ export interface RedisClaimsOptions {
 
 async function countDatabases(client: Redis): Promise<number> {
   const [, count] = await client.config('GET', 'databases').catch(() => [])
-  return count === undefined ? USUAL_DATABASES : Number(count)
+  return count === undefined ? DEFAULT_DATABASES : Number(count)
 }
 
 function connectionName(runId: string): string {
@@ -118,8 +118,8 @@ function connectionName(runId: string): string {
 
 function claimLost(database: number): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
-    problem: `Cannot empty database ${database} of Redis: this run's claim to it is lost, because it was not heard of for ${CLAIM_MS / 1000} s, or because somebody emptied the server`,
-    remedy: 'Run the tests again; none of them may use FLUSHALL on a server that is shared',
+    problem: `Cannot empty database ${database} of Redis: this run's claim to it is lost, because it was not renewed for ${CLAIM_MS / 1000} s, or because the server was emptied`,
+    remedy: 'Run the tests again; no test may use FLUSHALL on a shared server',
     service: 'redis',
     provider: 'external',
   })

@@ -6,29 +6,29 @@ import { ADMINISTRATION, END_USERS_OF_SCHEMA } from './marked-schemas.ts'
 import { openPostgresPool } from '../services/postgres.ts'
 import { notOurs, quote, sqlState } from '../services/postgres-admin.ts'
 
-/** One that makes and one that drops. */
+/** One to create schemas and one to drop them. */
 const CONNECTIONS = 2
 const OF_ANY_RUN = new RegExp(`${OF_RUN}.+`)
 const LOCK_NOT_AVAILABLE = '55P03'
 const OUT_OF_LOCKS = '53200'
-/** A session that still uses a schema after this time is taken to need it for longer. */
-const POLITE_MS = 100
-/** Longer than any query that a test fires and forgets. */
-const RESET_MS = 5_000
-const FORCED_MS = 1_000
+/** Lock timeout of a drop without force. A session that uses the schema for longer may need it for long. */
+const UNFORCED_TIMEOUT_MS = 100
+/** Longer than a query usually takes that a test does not await. */
+const RESET_TIMEOUT_MS = 5_000
+const FORCED_TIMEOUT_MS = 1_000
 const FORCED_ATTEMPTS = 5
-/** Each takes a lock, and so do its indexes and columns apart; a server has 64 for each connection. */
+/** Each table, index and TOAST table takes a lock; a server has 64 locks for each connection. */
 const TABLES_AT_ONCE = 20
 
-/** Fills the empty schema at this address. */
+/** Fills the empty schema at the address. */
 export type FillSchema = (address: PostgresAddress) => Promise<void>
 
 /**
- * Stands where {@link PostgresAdmin} does for a role that may not create databases: what leases call a database is a
- * schema here, all of them in one database, which is not ours.
+ * Replaces {@link PostgresAdmin} for a role that may not create databases. Each leased "database" is a schema; all
+ * schemas are in one database, which belongs to others.
  */
 export class SchemaAdmin {
-  /** The database that the schemas are in. */
+  /** The database with the schemas. */
   readonly address: PostgresAddress
   readonly #pool: Pool
   readonly #templates = new Map<string, FillSchema>()
@@ -47,57 +47,57 @@ export class SchemaAdmin {
     await this.#pool.end()
   }
 
-  /** Has it known how a schema of this template is filled. */
+  /** Defines how a schema of this template is filled. */
   defineTemplate(template: string, fill: FillSchema): void {
     this.#templates.set(template, fill)
   }
 
-  /** A new schema, filled as its template says; what fails half way stays until it is dropped. */
+  /** Creates a schema and fills it from its template. After a failure the schema stays until it is dropped. */
   async createDatabase(name: string, template: string): Promise<void> {
     assertOurs(name)
     await this.#pool.query(`CREATE SCHEMA ${quote(name)}`)
     await this.#templates.get(template)?.(inSchema(this.address, name))
   }
 
-  /** Returns whether the schema is gone; without `force` it stays while anyone uses what is in it. */
+  /** Returns whether the schema was dropped; without `force` it stays while a session uses it. */
   async dropDatabase(name: string, { force }: { force: boolean }): Promise<boolean> {
     assertOurs(name)
-    return force ? this.#dropByForce(name) : this.#tryDrop(name, POLITE_MS)
+    return force ? this.#dropByForce(name) : this.#tryDrop(name, UNFORCED_TIMEOUT_MS)
   }
 
-  /** Makes a schema that its user stays connected to what it was when new. */
+  /** Recreates a schema while its users stay connected. */
   async reset(name: string, template: string): Promise<void> {
     assertOurs(name)
-    if (!(await this.#tryDrop(name, RESET_MS))) {
+    if (!(await this.#tryDrop(name, RESET_TIMEOUT_MS))) {
       throw resetRefused(name)
     }
     await this.createDatabase(name, template)
   }
 
-  /** A session is connected to a database, which does not say which schemas it uses. */
+  /** Always empty: a session does not reveal which schemas it uses. */
   async sessionsOf(): Promise<readonly string[]> {
     return []
   }
 
-  /** The server counts the use of databases, not that of schemas. */
+  /** Always `used`: the server has usage counters for databases, not for schemas. */
   async useOf(): Promise<'used'> {
     return 'used'
   }
 
-  /** A client that was disconnected may reconnect before the drop has its locks, so it is tried again. */
+  /** Retries, as a disconnected client may reconnect before the drop has its locks. */
   async #dropByForce(name: string): Promise<boolean> {
     let isGone = false
     for (let attempt = 1; !isGone && attempt <= FORCED_ATTEMPTS; attempt += 1) {
       await this.#pool.query(END_USERS_OF_SCHEMA, [name])
-      isGone = await this.#tryDrop(name, FORCED_MS)
+      isGone = await this.#tryDrop(name, FORCED_TIMEOUT_MS)
     }
     return isGone
   }
 
-  async #tryDrop(name: string, patienceMs: number): Promise<boolean> {
+  async #tryDrop(name: string, timeoutMs: number): Promise<boolean> {
     const client = await this.#pool.connect()
     try {
-      await client.query(`SET lock_timeout = ${patienceMs}`)
+      await client.query(`SET lock_timeout = ${timeoutMs}`)
       await client.query(dropSchema(name)).catch(async (error: unknown) => {
         if (sqlState(error) !== OUT_OF_LOCKS) {
           throw error
@@ -112,7 +112,7 @@ export class SchemaAdmin {
       }
       throw error
     } finally {
-      // The next one to have the connection waits for locks as long as it likes.
+      // The pool's next user expects the default, which has no timeout.
       const isReset = await client.query('RESET lock_timeout').then(
         () => true,
         () => false,
@@ -126,7 +126,7 @@ function dropSchema(name: string): string {
   return `DROP SCHEMA IF EXISTS ${quote(name)} CASCADE`
 }
 
-/** In several transactions, where the server has not as many locks as one would need. */
+/** Drops tables in several transactions, if the server has too few locks for one. */
 async function dropTables(client: PoolClient, schema: string): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -139,7 +139,7 @@ async function dropTables(client: PoolClient, schema: string): Promise<void> {
   }
 }
 
-/** The last guard of other people's schemas. */
+/** Prevents any change to a schema that no run created. */
 function assertOurs(name: string): void {
   if (!OF_ANY_RUN.test(name)) {
     throw notOurs('schema', name)
@@ -148,7 +148,7 @@ function assertOurs(name: string): void {
 
 function resetRefused(name: string): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
-    problem: `Cannot reset schema "${name}" for the next test file: somebody has used it for ${RESET_MS} ms, in a transaction that is still open`,
+    problem: `Cannot reset schema "${name}" for the next test file: a transaction that uses it has been open for ${RESET_TIMEOUT_MS} ms`,
     remedy: 'End every transaction before its test ends, or leave isolate at true',
     service: 'postgres',
   })

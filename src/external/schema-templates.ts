@@ -8,7 +8,7 @@ import { withPostgres } from '../services/postgres.ts'
 import type { SchemaAdmin } from './schema-admin.ts'
 import { layersOf, type TemplatePlan, type TemplateSource } from '../databases/templates.ts'
 
-const MOST_OBJECTS_TOLD_OF = 3
+const MAX_OBJECTS_NAMED = 3
 
 export interface SchemaTemplatesOptions {
   readonly admin: Pick<SchemaAdmin, 'defineTemplate'>
@@ -18,13 +18,13 @@ export interface SchemaTemplatesOptions {
 }
 
 /**
- * Templates where leases are schemas. A schema cannot be cloned, so that nothing is made ahead but the list of what is to
- * run in each: the steps of all templates that its own is made from, the lowest first.
+ * Templates for leases that are schemas. A schema cannot be cloned, so every new schema runs the steps of its template
+ * and of all templates below it, the lowest first.
  */
 export class SchemaTemplates implements TemplateSource {
   readonly #options: SchemaTemplatesOptions
-  /** Templates of which a schema was made and seen to be whole. */
-  readonly #proved = new Set<string>()
+  /** Templates from which a schema was built without objects outside it. */
+  readonly #verified = new Set<string>()
 
   constructor(options: SchemaTemplatesOptions) {
     this.#options = options
@@ -44,7 +44,7 @@ export class SchemaTemplates implements TemplateSource {
   }
 
   async #fill(name: string, layers: readonly TemplatePlan[], address: PostgresAddress): Promise<void> {
-    if (this.#proved.has(name)) {
+    if (this.#verified.has(name)) {
       return build(layers, address)
     }
     const { report, clock } = this.#options
@@ -56,7 +56,7 @@ export class SchemaTemplates implements TemplateSource {
     if (outside.length > 0) {
       throw madeOutside(name, outside)
     }
-    this.#proved.add(name)
+    this.#verified.add(name)
     report({ type: 'template-ready', template: name, isNew: true, elapsedMs: clock.now() - beganMs })
   }
 }
@@ -68,12 +68,12 @@ async function build(layers: readonly TemplatePlan[], address: PostgresAddress):
 }
 
 function madeOutside(template: string, objects: readonly string[]): InfraError {
-  const told = objects.slice(0, MOST_OBJECTS_TOLD_OF)
-  const more = objects.length - told.length
+  const named = objects.slice(0, MAX_OBJECTS_NAMED)
+  const more = objects.length - named.length
   return new InfraError('INFRA_SEED_FAILED', {
-    problem: `Cannot use template "${template}" in a schema: its migrations or seeds made ${told.join(', ')}${more > 0 ? ` and ${more} more` : ''}, which all schemas would share`,
+    problem: `Cannot use template "${template}" in a schema: its migrations or seeds created ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}, which all schemas would share`,
     remedy:
-      'Name no schema and create no extension in them, and remove by hand what they made; or have the role given CREATEDB',
+      'Name no schema and create no extension in them, and drop these objects by hand; or grant the role CREATEDB',
     service: 'postgres',
     provider: 'external',
   })

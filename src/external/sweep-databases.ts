@@ -2,8 +2,8 @@ import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { Marked, MarkedDatabase } from './marked-databases.ts'
 import type { RunClaim } from './run-claim.ts'
 
-/** Unused templates that may be needed again soon: those of branches, of other projects. */
-const UNUSED_TEMPLATES_KEPT = 10
+/** Unused templates to keep, as other branches and projects may need them soon. */
+const MAX_UNUSED_TEMPLATES = 10
 
 export interface SweepOptions {
   readonly admin: Pick<PostgresAdmin, 'dropDatabase'> & Partial<Pick<PostgresAdmin, 'dropTemplate'>>
@@ -13,8 +13,8 @@ export interface SweepOptions {
 }
 
 /**
- * Drops what runs that are over have left on a server that outlives them, and old templates that no run uses. Never by
- * age: a run is over when its lock is free. Nor by force: a process that is connected to one of them may still live.
+ * Drops the databases that ended runs left on a server, and old templates that no run uses. A run has ended if its lock
+ * is free; age does not matter. Drops are not forced, as a process that is connected to one may still live.
  */
 export async function sweepDatabases({ admin, claim, marked: present, runId }: SweepOptions): Promise<void> {
   const marked = await present.list()
@@ -31,9 +31,9 @@ export async function sweepDatabases({ admin, claim, marked: present, runId }: S
   }
 }
 
-/** And those whose builder died before it had sealed them. */
+/** The oldest sealed templates above the limit, and all templates whose builder died before it sealed them. */
 function oldTemplates(marked: readonly MarkedDatabase[]): readonly MarkedDatabase[] {
   const templates = marked.filter(({ run }) => run === undefined)
   const sealed = templates.filter(({ isSealed }) => isSealed)
-  return [...templates.filter(({ isSealed }) => !isSealed), ...sealed.slice(UNUSED_TEMPLATES_KEPT)]
+  return [...templates.filter(({ isSealed }) => !isSealed), ...sealed.slice(MAX_UNUSED_TEMPLATES)]
 }

@@ -125,7 +125,7 @@ async function unhealthy({ definition, started, windowMs }: GateOptions, state: 
   return new InfraError('INFRA_SERVICE_UNHEALTHY', {
     problem: `Cannot start service "${name}": it is still ${state} after ${seconds(windowMs)}, the limit`,
     detail: await evidence(started, results),
-    remedy: `Raise startupTimeoutMs or VITEST_INFRA_STARTUP_TIMEOUT_MS (now ${windowMs}) if it only needs longer`,
+    remedy: `Raise startupTimeoutMs or VITEST_INFRA_STARTUP_TIMEOUT_MS (now ${windowMs}) if it only needs more time`,
     service: name,
   })
 }

@@ -12,8 +12,8 @@ export interface Password {
 
 /**
  * A TCP proxy for one lease, in front of a server with a password. Clients of an earlier lease know the server's own
- * port, but neither the password nor the port of the proxy. After the lease the port stays open and refuses every client,
- * so that no other program gets it while clients may still connect to it.
+ * port, but neither the password nor the proxy's port. After the lease the port stays open and refuses every client, so
+ * that no other program can bind it while clients may still connect.
  */
 export class LeaseProxy {
   readonly address: Address
@@ -35,12 +35,12 @@ export class LeaseProxy {
     return new LeaseProxy(server, target, password)
   }
 
-  /** How many clients are connected through it. */
+  /** Number of connected clients. */
   get clients(): number {
     return this.#sockets.size / 2
   }
 
-  /** Disconnects all clients, and refuses new ones. */
+  /** Disconnects all clients and refuses new ones. */
   close(): void {
     this.#isOpen = false
     this.#sockets.forEach((socket) => socket.destroy())
@@ -62,22 +62,22 @@ export class LeaseProxy {
     this.#watch(client, server)
     this.#watch(server, client)
     server.write(request)
-    let said = Buffer.alloc(0)
-    const hear = (data: Buffer) => {
-      said = Buffer.concat([said, data])
-      if (said.length < reply.length) {
+    let received = Buffer.alloc(0)
+    const onReply = (data: Buffer) => {
+      received = Buffer.concat([received, data])
+      if (received.length < reply.length) {
         return
       }
-      server.off('data', hear)
-      if (said.subarray(0, reply.length).toString() === reply) {
-        client.write(said.subarray(reply.length))
+      server.off('data', onReply)
+      if (received.subarray(0, reply.length).toString() === reply) {
+        client.write(received.subarray(reply.length))
         client.pipe(server)
         server.pipe(client)
       } else {
         server.destroy()
       }
     }
-    server.on('data', hear)
+    server.on('data', onReply)
   }
 
   #watch(socket: Socket, other: Socket): void {

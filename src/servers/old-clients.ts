@@ -10,15 +10,15 @@ import type { Lock, ServerSlot } from './server-slot.ts'
 const QUIET_MS = 30_000
 const POLL_MS = 250
 
-/** For servers that accept any client: how to count their clients, and how to keep them out. */
+/** Counts and locks out clients, for servers that accept any client. */
 export interface Guard {
   /** Rejects if the server does not answer. */
   readonly count: (address: Address) => Promise<ClientCount>
-  /** Makes a server count from zero. */
+  /** Resets a server's client counter. */
   readonly resetCount: (address: Address) => Promise<void>
   /** Prepares the lock of a server that is about to start at this address. */
   readonly lock: (address: Address) => Promise<Lock>
-  /** Called once for each lease that is over and whose clients still connect to its server. */
+  /** Called once for each ended lease whose clients still connect to its server. */
   readonly onClientsLeft: (owner: string) => void
 }
 
@@ -27,19 +27,19 @@ export interface OldClientsOptions {
   readonly clock: Clock
   /** Ends the polling. */
   readonly signal: AbortSignal
-  /** Called with each server to which no client of an earlier lease connects any more. */
+  /** Called with each server to which clients of an earlier lease no longer connect. */
   readonly onQuiet: (slot: ServerSlot) => void
-  /** Called when there is one more server to take. */
+  /** Called when {@link OldClients.takeOccupied} has one more server. */
   readonly onOccupied: () => void
 }
 
 /**
- * Watches servers whose lease is over. A server to which clients of that lease still connect keeps running, so that they
- * stay connected and can be counted, until no client has connected for a while.
+ * Watches servers whose lease has ended. A server to which clients of that lease still connect keeps running until no
+ * client has connected for a while. This way the clients stay connected and can be counted.
  */
 export class OldClients {
   readonly #options: OldClientsOptions
-  /** Servers that are polled until no client connects any more. */
+  /** Servers that are polled until no client connects. */
   readonly #occupied = new Set<ServerSlot>()
   readonly #settling = new BackgroundTasks()
 
@@ -47,17 +47,17 @@ export class OldClients {
     this.#options = options
   }
 
-  /** Finds out in the background whether a lease that is over has left clients at its server. */
+  /** Checks in the background whether an ended lease has left clients at its server. */
   release(slot: ServerSlot, info: ReleaseInfo): void {
     this.#settling.add(this.#settle(slot, info))
   }
 
-  /** Resolves when this is known for every lease that is over. */
+  /** Resolves when all ended leases have been checked. */
   settle(): Promise<void> {
     return this.#settling.settle()
   }
 
-  /** Hands out a server although clients of an earlier lease connect to it; it must be locked. */
+  /** Hands out a server to which clients of an earlier lease connect; the caller must lock it. */
   takeOccupied(): ServerSlot | undefined {
     const [slot] = this.#occupied
     if (slot) {
@@ -66,7 +66,7 @@ export class OldClients {
     return slot
   }
 
-  /** Whether a client has connected to a server since it was prepared. If so, the server is watched from now on. */
+  /** Whether a client has connected to a server since it was prepared. If so, the server is watched from then on. */
   async refuse(slot: ServerSlot): Promise<boolean> {
     const isRefused = !slot.lock && (await this.#hasClients(slot))
     if (isRefused) {
@@ -78,7 +78,7 @@ export class OldClients {
 
   async #settle(slot: ServerSlot, info: ReleaseInfo): Promise<void> {
     const { clock, onQuiet } = this.#options
-    // Processes that a file has started may end together with it.
+    // Child processes of a test file may exit together with it.
     await countLeft({ count: async () => countRunning(slot), clock }, info)
     const connected = await countLeft({ count: () => this.#countConnected(slot), clock }, info)
     if (connected) {
@@ -87,14 +87,14 @@ export class OldClients {
     const { lock } = slot
     slot.lock = undefined
     lock?.proxy.close()
-    // After the process of a lease has ended, only its connected child processes can come back; those of a server that
-    // is down or locked are not known.
+    // Once the lease's process has exited, only its connected child processes can reconnect. Child processes of a
+    // stopped or locked server are unknown.
     const isOver = connected === 0 && (info.isUserGone || !slot.isCut)
     if (!lock && isOver && countRunning(slot) === 0) {
       onQuiet(slot)
       return
     }
-    // Clients of a server that is down or locked retry for ever; those that are connected can be counted.
+    // Clients of a stopped or locked server retry forever. Restarted, it accepts them, so that they can be counted.
     await (connected === undefined || lock ? slot.instance.restart().catch(() => {}) : undefined)
     this.#watch(slot)
   }
@@ -115,7 +115,7 @@ export class OldClients {
     if (found === undefined || found.received > 0) {
       return found !== undefined
     }
-    // Clients that connected before the count began are still there; our own connections are about to close.
+    // Clients that connected before the last counter reset are still connected; our own connections are about to close.
     const count = async () => (await this.#countConnected(slot)) ?? 0
     return found.connected > 0 && (await countLeft({ count, clock }, { isUserGone: false })) !== 0
   }
@@ -127,7 +127,7 @@ export class OldClients {
     this.#options.onOccupied()
   }
 
-  /** Ends when no client has connected for QUIET_MS, or when the server was taken. */
+  /** Ends when no client has connected for QUIET_MS, or when the server is handed out. */
   async #poll(slot: ServerSlot): Promise<void> {
     const { clock, guard, signal, onQuiet } = this.#options
     const { address } = slot.instance

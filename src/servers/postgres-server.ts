@@ -12,20 +12,20 @@ import { resetServer } from './reset-server.ts'
 import type { Templates } from '../databases/templates.ts'
 
 export interface PostgresServerOptions {
-  /** As a superuser reaches it. */
+  /** Its address, with a superuser's credentials. */
   readonly address: PostgresAddress
-  /** Identifies it in the names of its databases: no other server of the run has the same. */
+  /** Part of the names of its databases; unique among the servers of the run. */
   readonly id: string
   readonly createTemplates: (admin: PostgresAdmin) => Templates
   readonly clock: Clock
   readonly report: Report
 }
 
-/** A PostgreSQL server that one lease has for itself, while its process lasts. */
+/** One process of a PostgreSQL server that a single lease uses. */
 export class PostgresServer {
   readonly databases: Databases
   readonly #admin: PostgresAdmin
-  /** Its state before its first use. */
+  /** The server's state before its first use. */
   readonly #state: ServerState
 
   private constructor(options: PostgresServerOptions, admin: PostgresAdmin, state: ServerState) {
@@ -37,12 +37,12 @@ export class PostgresServer {
       admin,
       templates: createTemplates(admin),
       runId: id,
-      // One ahead: for the file, and then for the first test that wants its own.
+      // One ready clone: for the file, then for the first test that wants its own.
       target: 1,
       clock,
       countUse: (database) => admin.countUse(database),
       reset: async (database, template, use) => {
-        // First: with a role goes what it was granted in the database.
+        // The server first: dropping a role also removes its privileges in the database.
         await this.#reset(database, use.file)
         await resetter.reset(database, template, use)
       },
@@ -54,7 +54,7 @@ export class PostgresServer {
     return new PostgresServer(options, admin, await withPostgres(admin.address, readServerState))
   }
 
-  /** Ends our connections to it. */
+  /** Closes our connections to the server. */
   async close(): Promise<void> {
     await this.#admin.close()
   }
@@ -71,7 +71,7 @@ export class PostgresServer {
 function notReset(error: unknown): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
     problem: `Cannot reset the PostgreSQL server for the next test file: ${messageOf(error)}`,
-    remedy: 'Leave isolate at true, so that every file is given a server of its own',
+    remedy: 'Leave isolate at true, so that every file gets a new server',
     service: 'postgres',
     cause: error,
   })

@@ -15,35 +15,35 @@ import type { Templates } from '../databases/templates.ts'
 
 export interface PostgresServersOptions extends PooledServers {
   readonly runId: string
-  /** The main server, as a superuser reaches it; the others differ from it in host and port. */
+  /** Address of the main server, with a superuser's credentials; the other servers differ in host and port. */
   readonly address: PostgresAddress
-  /** Databases of the main server, for tests of files that have no server of their own. */
+  /** Databases of the main server, for files without their own server. */
   readonly main: Databases
-  /** Builds the templates and takes the copy of the main server that every other one starts as. */
+  /** Builds the templates and copies the main server; every other server starts from this copy. */
   readonly takeBase: () => Promise<void>
   readonly createTemplates: (admin: PostgresAdmin) => Templates
   readonly report: Report
 }
 
-/** A leased database and its server; none: the main one. */
+/** A leased database with its server; `address` is undefined for the main server. */
 interface Leased {
   readonly databases: Databases
   readonly address: Address | undefined
-  /** Whether the whole server was leased with it, and is given back with it. */
-  readonly isFiles: boolean
+  /** Whether the whole server is leased and released with the database. */
+  readonly hasServer: boolean
   readonly reuse: boolean
 }
 
 /**
- * PostgreSQL servers, each for one file at a time. Between two leases a server is replaced, data and process, which is
- * the one way to be rid of all that a test can change in it: roles, slots, settings, other databases.
+ * Leases PostgreSQL servers, each to one file at a time. Between two leases a server's data and process are replaced.
+ * Nothing else undoes every change that a test can make: roles, slots, settings, other databases.
  */
 export class PostgresServers implements DatabaseSource {
   readonly #options: PostgresServersOptions
   readonly #pool: ServerPool
   readonly #running = new Map<number, PostgresServer>()
   readonly #leased = new Map<string, Leased>()
-  /** The counters of each server, by its port, before it was leased. */
+  /** Counters of each server before its lease, by port. */
   readonly #unused = new Map<number, Counts>()
   #base: Promise<void> = Promise.resolve()
   #serverCount = 0
@@ -62,28 +62,28 @@ export class PostgresServers implements DatabaseSource {
     })
   }
 
-  /** Has servers started from what the main one is now; every other one is replaced before it is leased again. */
+  /** Copies the main server again; every other server is replaced before its next lease. */
   async renew(): Promise<void> {
     this.#base = this.#options.takeBase()
-    // Those that start from now on wait for it.
+    // Servers that start from now on wait for the copy.
     this.#pool.discard()
     // The next request for a server reports a failure.
     await this.#base.catch(() => {})
   }
 
-  /** For a file a server with a database, for a test a database on the server of its file. */
-  acquire(request: AcquireRequest, beside?: Held): Promise<string> {
-    return beside ? this.#takeBeside(request, beside) : this.#takeServer(request)
+  /** Leases a server with a database to a file, or a database on the server of `held` to a single test. */
+  acquire(request: AcquireRequest, held?: Held): Promise<string> {
+    return held ? this.#acquireOnServer(request, held) : this.#acquireServer(request)
   }
 
   release(database: string): void {
-    const { databases, address, isFiles, reuse } = this.#find(database)
+    const { databases, address, hasServer, reuse } = this.#find(database)
     this.#leased.delete(database)
-    // All databases of a server that is replaced go with it.
-    if (!isFiles || reuse) {
+    // A server that is replaced loses all its databases.
+    if (!hasServer || reuse) {
       databases.release(database)
     }
-    if (isFiles && address) {
+    if (hasServer && address) {
       this.#pool.release(address, { isUserGone: false })
     }
   }
@@ -96,7 +96,7 @@ export class PostgresServers implements DatabaseSource {
     return this.#find(database).databases.sessionsOf(database)
   }
 
-  /** On a file's own server nothing is shared; but the main one is there for all. */
+  /** Returns the use of a file's server and, since all files share it, of the main one. */
   async useOf(database?: string): Promise<Use> {
     const [connections, main] = await Promise.all([
       database === undefined ? NaN : this.#connectionsTo(this.#find(database), database),
@@ -114,36 +114,36 @@ export class PostgresServers implements DatabaseSource {
     await (address && this.#pool.control(address, action))
   }
 
-  /** Starts no more: their container is about to go. */
+  /** Starts no more servers; their container is about to be removed. */
   async close(): Promise<void> {
     this.#pool.close()
     await Promise.all([...this.#running.values()].map((server) => server.close()))
   }
 
-  async #takeServer(request: AcquireRequest): Promise<string> {
+  async #acquireServer(request: AcquireRequest): Promise<string> {
     const address = await this.#pool.acquire(request)
     try {
-      return await this.#lease(request, { address, isFiles: true })
+      return await this.#lease(request, { address, hasServer: true })
     } catch (error) {
       this.#pool.release(address, { isUserGone: true })
       throw error
     }
   }
 
-  #takeBeside(request: AcquireRequest, { database }: Held): Promise<string> {
+  #acquireOnServer(request: AcquireRequest, { database }: Held): Promise<string> {
     const address = database === undefined ? undefined : this.#find(database).address
-    return this.#lease(request, { address, isFiles: false })
+    return this.#lease(request, { address, hasServer: false })
   }
 
-  async #lease(request: AcquireRequest, place: Pick<Leased, 'address' | 'isFiles'>): Promise<string> {
-    const server = place.address && this.#running.get(place.address.port)
+  async #lease(request: AcquireRequest, target: Pick<Leased, 'address' | 'hasServer'>): Promise<string> {
+    const server = target.address && this.#running.get(target.address.port)
     const databases = server?.databases ?? this.#options.main
     const database = await databases.acquire(request)
-    this.#leased.set(database, { ...place, databases, reuse: request.reuse })
+    this.#leased.set(database, { ...target, databases, reuse: request.reuse })
     return database
   }
 
-  /** A process that was just replaced, and all we know of the one before it. */
+  /** Connects to a new process, and closes the connections to the previous one. */
   async #open(address: Address): Promise<void> {
     const { runId, clock, createTemplates, report } = this.#options
     void this.#running.get(address.port)?.close()
@@ -156,13 +156,13 @@ export class PostgresServers implements DatabaseSource {
       report,
     })
     this.#running.set(address.port, server)
-    // Most files want this one.
+    // Most files use the default template.
     await server.databases.warm(DEFAULT_TEMPLATE)
     const use = await server.databases.useOf?.()
     this.#unused.set(address.port, use?.common ?? new Map())
   }
 
-  /** On a server of one's own, those to all its databases. */
+  /** Counts the connections to a database, and on a leased server those to all its databases. */
   async #connectionsTo({ databases, address }: Leased, database: string): Promise<number> {
     const use = await databases.useOf?.(database)
     const before = address && this.#unused.get(address.port)
@@ -193,7 +193,7 @@ function notStarted({ host, port }: Address, error: unknown): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
     problem: `Cannot start a PostgreSQL for a lease on ${host}:${port}: ${messageOf(error)}`,
     remedy:
-      "Correct postgres.settings (it takes wal_level 'replica' or more), raise startupTimeoutMs if it only needs longer, or set postgres.isolation to 'database'",
+      "Correct postgres.settings (wal_level must be 'replica' or higher), raise startupTimeoutMs if it only needs more time, or set postgres.isolation to 'database'",
     service: 'postgres',
     cause: error,
   })

@@ -19,33 +19,33 @@ import type { Use } from '../leasing/lease-use.ts'
 import { type PooledServers, ServerPool } from './server-pool.ts'
 import type { Lock } from './server-slot.ts'
 
-/** The name of the main server in the summary. */
+/** Name of the main server in the summary. */
 const MAIN = 'main'
 
 export interface RedisServersOptions extends PooledServers {
   /** The main server, which is not leased. */
   readonly main: Address
-  /** What a server starts with. */
+  /** The state with which a server starts. */
   readonly state: RedisState
-  /** Loads what every lease begins with. */
+  /** Loads the seeds of a lease. */
   readonly seed: (address: Address) => Promise<void>
-  /** Called with the reason when a server is replaced, which disconnects its users, as it could not be reset. */
+  /** Called with the reason when a server could not be reset and is replaced, which disconnects its clients. */
   readonly onReplaced: (reason: string) => void
-  /** Called once for each lease whose clients still connect to its server when it is over. */
+  /** Called once for each ended lease whose clients still connect to its server. */
   readonly onClientsLeft: (owner: string) => void
   readonly late: LateCommands
 }
 
 /**
- * Redis servers, each for one lease at a time. Between two leases a server's process is replaced, which is the one way
- * to be rid of everything that a test can change in it: data, configuration, scripts, functions, users and clients.
+ * Leases Redis servers, each to one user at a time. Between two leases a server's process is replaced. Nothing else
+ * undoes every change that a test can make: data, configuration, scripts, functions, users and clients.
  */
 export class RedisServers implements LeaseSource<Address> {
   readonly #options: RedisServersOptions
   readonly #pool: ServerPool
-  /** Connections of our own to each server, by its port. */
+  /** Number of our own connections to each server, by port. */
   readonly #own = new Map<number, number>()
-  /** The state with which locked servers start, by the port of their proxy. */
+  /** Initial state of locked servers, by the port of their proxy. */
   readonly #lockedStates = new Map<number, RedisState>()
 
   constructor(options: RedisServersOptions) {
@@ -82,7 +82,7 @@ export class RedisServers implements LeaseSource<Address> {
     this.#pool.release(address, info)
   }
 
-  /** Restarts and seeds the servers that are not leased, since their seeds have changed. */
+  /** Restarts and seeds the unleased servers, since their seeds have changed. */
   discard(): void {
     this.#pool.discard()
   }
@@ -92,7 +92,10 @@ export class RedisServers implements LeaseSource<Address> {
     await this.#options.late.listen(address)
   }
 
-  /** Clients stay connected, unless a test has locked us out: then its process is replaced, too. */
+  /**
+   * Resets a server while its clients stay connected. If that fails, for example as a test has locked us out, replaces
+   * its process.
+   */
   async reset(address: Address, { file }: LastUse): Promise<void> {
     const { state, seed, onReplaced, late } = this.#options
     try {
@@ -100,7 +103,7 @@ export class RedisServers implements LeaseSource<Address> {
       await seed(address)
     } catch (error) {
       onReplaced(messageOf(error))
-      await this.#pool.renew(address)
+      await this.#pool.replace(address)
     }
     await late.report(address, file)
   }
@@ -117,7 +120,7 @@ export class RedisServers implements LeaseSource<Address> {
     return (await countConnections(address)) - own
   }
 
-  /** Before a server is leased it is looked at for the last time, so the connections of then are our own. */
+  /** All counted connections are our own, as this count is the last step before a lease. */
   async #countClients(address: Address): Promise<ClientCount> {
     const count = await countClients(address)
     this.#own.set(address.port, count.connections)
@@ -132,7 +135,7 @@ export class RedisServers implements LeaseSource<Address> {
     this.#pool.fill()
   }
 
-  /** Resolves when all files with clients left have been reported. */
+  /** Resolves when all files that left clients connected have been reported. */
   settle(): Promise<void> {
     return this.#pool.settle()
   }
@@ -146,7 +149,7 @@ export class RedisServers implements LeaseSource<Address> {
       this.#lockedStates.set(address.port, await readRedisState(address))
     }
     await this.#options.seed(address)
-    // Counted when it is leased.
+    // Counted again when it is leased.
     this.#own.delete(address.port)
   }
 }
@@ -161,7 +164,8 @@ async function lockRedis(address: Address): Promise<Lock> {
 function notStarted({ host, port }: Address, error: unknown): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
     problem: `Cannot start a Redis for a lease on ${host}:${port}: ${messageOf(error)}`,
-    remedy: "Correct redis.args, raise startupTimeoutMs if it only needs longer, or set redis.isolation to 'database'",
+    remedy:
+      "Correct redis.args, raise startupTimeoutMs if it only needs more time, or set redis.isolation to 'database'",
     service: 'redis',
     cause: error,
   })

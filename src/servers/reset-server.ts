@@ -4,22 +4,22 @@ import { MARK } from '../services/database-names.ts'
 import { quote } from '../services/postgres-admin.ts'
 import { readServerState, type ServerState } from '../reset/server-state.ts'
 
-/** Databases of ours come and go by themselves. */
-/** How long to wait for a transaction that was left open. */
-const LOCK_MS = 5_000
+/** Timeout for an open transaction. */
+const LOCK_TIMEOUT_MS = 5_000
 
 /**
- * Removes what tests have left on a server outside of its databases, while its users stay connected: replication slots,
- * settings of `ALTER SYSTEM`, databases and roles. `client` is connected to the database that the tests use, as a
- * superuser; `file` is the one that has used it.
+ * Removes everything that tests left on a server outside its databases, while users stay connected: replication slots,
+ * settings of `ALTER SYSTEM`, databases and roles. `client` is a superuser's connection to the tests' database; `file`
+ * is the test file that used it.
  *
- * @throws InfraError `INFRA_LEASE_FAILED` if a role was altered or dropped, or a setting changed with a restart
+ * @throws InfraError `INFRA_LEASE_FAILED` if a role was altered or dropped, or if a setting changed with a restart
  */
 export async function resetServer(client: Client, wanted: ServerState, file: string): Promise<void> {
-  await client.query(`SET lock_timeout = ${LOCK_MS}`)
+  await client.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`)
   await dropSlots(client)
   const current = await readServerState(client)
   await restoreSettings(client, current.settings, wanted.settings)
+  // Our own databases are created and dropped elsewhere.
   for (const name of missingFrom(wanted.databases, current.databases)) {
     if (!name.startsWith(MARK)) {
       await client.query(`DROP DATABASE ${quote(name)} WITH (FORCE)`)
@@ -45,7 +45,7 @@ async function restoreSettings(
   const changed = [...wanted]
     .filter(([name, value]) => current.get(name) !== value)
     .map(([name, value]) => `SET ${quoteSetting(name)} = ${client.escapeLiteral(value)}`)
-  // One by one, since none of them may be in a transaction.
+  // One by one, as ALTER SYSTEM cannot run in a transaction.
   for (const change of [...added, ...changed]) {
     await client.query(`ALTER SYSTEM ${change}`)
   }
@@ -58,12 +58,12 @@ async function assertRestored(client: Client, wanted: ServerState, file: string)
   const { roles, startedWith } = await readServerState(client)
   const observed = [
     ...changedIn(wanted.roles, roles).map((name) => `role "${name}" was altered or dropped`),
-    ...changedIn(wanted.startedWith, startedWith).map((name) => `setting "${name}" is another one since a restart`),
+    ...changedIn(wanted.startedWith, startedWith).map((name) => `setting "${name}" was changed by a restart`),
   ]
   if (observed.length > 0) {
     throw new InfraError('INFRA_LEASE_FAILED', {
       problem: `Cannot reset the PostgreSQL server for the next test file: after ${file}, ${observed.join(', ')}`,
-      remedy: 'Leave isolate at true, so that every file is given a server of its own',
+      remedy: 'Leave isolate at true, so that every file gets a new server',
       service: 'postgres',
     })
   }
@@ -77,7 +77,7 @@ function missingFrom(known: { has(name: string): boolean }, names: Iterable<stri
   return [...names].filter((name) => !known.has(name))
 }
 
-/** `schema.name` for settings of extensions. */
+/** Settings of extensions are named `schema.name`. */
 function quoteSetting(name: string): string {
   return name.split('.').map(quote).join('.')
 }

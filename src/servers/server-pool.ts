@@ -8,58 +8,58 @@ import { type Guard, OldClients } from './old-clients.ts'
 import { addressOf, createSlot, type ServerSlot } from './server-slot.ts'
 
 /**
- * Each question is a connection, which costs the main process and the engine's proxy about a millisecond, and several
- * servers start at once while PostgreSQL starts, too. The pause grows with the time that a start takes.
+ * Each poll opens a connection, which costs the main process and the engine's proxy about 1 ms, while several servers
+ * start in parallel. Hence the pause grows.
  */
 const FIRST_POLL_MS = 3
 const POLL_GROWTH = 1.25
 const LONGEST_POLL_MS = 30
 
-/** A busy server may fail to answer once; one that has exited never answers. */
+/** A busy server may miss one probe; an exited one never answers. */
 const ATTEMPTS = 3
 
-/** What there is to lease, whatever kind of server it is. */
+/** The servers to lease, of whatever kind. */
 export interface PooledServers {
   readonly instances: readonly ServerInstance[]
-  /** How many to keep ready. */
+  /** How many servers to keep ready. */
   readonly target: number
   readonly clock: Clock
-  /** Within how many milliseconds a server that is started anew must serve. */
+  /** Timeout for a restarted server to answer. */
   readonly startupTimeoutMs: number
 }
 
 export interface ServerPoolOptions extends PooledServers {
-  /** Whether the server there serves. */
+  /** Whether the server at the address answers. */
   readonly answers: (address: Address) => Promise<boolean>
-  /** Makes a server that has just been started anew what a lease begins with. */
+  /** Prepares a restarted server for a lease, for example with seeds. */
   readonly prepare: (address: Address, server: { readonly isLocked: boolean }) => Promise<void>
-  /** For a server that did not start. */
+  /** Creates the error for a server that did not start. */
   readonly notStarted: (address: Address, error: unknown) => InfraError
   readonly guard?: Guard
 }
 
 /**
- * Servers, each for one lease at a time: between two leases its process is replaced.
+ * Leases servers, each to one user at a time. Between two leases a server's process is replaced.
  *
- * A port to which clients of an earlier lease still connect is not leased again. If no other port is left, the next lease
- * gets a port of this process instead, which no client can know, and its server refuses clients at its own port.
+ * A port to which clients of an earlier lease still connect is not leased again. If no other port is free, the lease
+ * gets a proxy on a new port, which no client can know, and the server refuses clients at its own port.
  */
 export class ServerPool {
   readonly #options: ServerPoolOptions
   readonly #idle: ServerSlot[]
   readonly #ready: ServerSlot[] = []
-  /** Released without a reset, for leases that take used servers. */
+  /** Servers that were released without a reset, for leases that accept used servers. */
   readonly #used: ServerSlot[] = []
-  /** Leased servers, by the port that their users know. */
+  /** Leased servers, by the port that their users see. */
   readonly #leased = new Map<number, ServerSlot>()
-  /** Leased servers that are not to be reset on release. */
+  /** Leased servers that are not reset on release. */
   readonly #toKeep = new Set<ServerSlot>()
   readonly #proxies = new Set<LeaseProxy>()
   readonly #waiting: PromiseWithResolvers<ServerSlot>[] = []
   readonly #closing = new AbortController()
   readonly #oldClients: OldClients | undefined
   #starting = 0
-  /** Servers that were started in an earlier generation are not leased. */
+  /** Incremented by {@link discard}: a server that started in an earlier generation is not leased. */
   #generation = 0
 
   constructor(options: ServerPoolOptions) {
@@ -107,7 +107,7 @@ export class ServerPool {
     }
   }
 
-  /** Restarts all servers that are not leased before they are leased; leased ones are not kept on release. */
+  /** Restarts all unleased servers before their next lease, and makes leased ones be replaced on release. */
   discard(): void {
     this.#generation += 1
     this.#toKeep.clear()
@@ -117,7 +117,9 @@ export class ServerPool {
     this.fill()
   }
 
-  /** Carries out what a test asks of its leased server. After a restart or resume the server answers again. */
+  /**
+   * Stops, pauses, restarts or resumes a leased server for a test. After a restart or resume the server answers again.
+   */
   async control({ port }: Address, action: ServerAction): Promise<void> {
     const slot = this.#leased.get(port)
     if (!slot) {
@@ -137,39 +139,39 @@ export class ServerPool {
   }
 
   /** Replaces the process of a leased server. */
-  async renew({ port }: Address): Promise<void> {
+  async replace({ port }: Address): Promise<void> {
     const slot = this.#leased.get(port)
     if (slot) {
-      await this.#renew(slot)
+      await this.#replace(slot)
       slot.isCut = true
     }
   }
 
-  /** Resolves when it is known for every lease that is over whether it has left clients. */
+  /** Resolves when all ended leases have been checked for clients they left. */
   async settle(): Promise<void> {
     await this.#oldClients?.settle()
   }
 
-  /** Stops starting servers, and waiting for those that start: their container is about to be removed. */
+  /** Stops starting servers and waiting for them; their container is about to be removed. */
   close(): void {
     this.#closing.abort()
     this.#proxies.forEach((proxy) => proxy.end())
   }
 
-  /** Hands ready servers to waiting leases, and starts the missing ones. */
+  /** Hands ready servers to waiting leases, and starts missing ones. */
   fill(): void {
     while (this.#waiting.length > 0 && this.#ready.length > 0) {
       this.#waiting.shift()?.resolve(this.#ready.shift() as ServerSlot)
     }
     if (this.#waiting.length > 0 && this.#idle.length === 0 && this.#starting === 0) {
-      // A used server is restarted for a lease that waits for a new one.
+      // A used server is restarted for a lease that needs a fresh one.
       this.#idle.push(...this.#used.splice(0, 1))
     }
-    while (!this.#isClosed && this.#idle.length > 0 && this.#areMissing(this.#options.target)) {
+    while (!this.#isClosed && this.#idle.length > 0 && this.#isShort(this.#options.target)) {
       void this.#start(this.#idle.shift() as ServerSlot)
     }
-    // Servers with clients of earlier leases come last, and one ahead is enough.
-    while (!this.#isClosed && this.#areMissing(1)) {
+    // Servers with clients of earlier leases are the last choice, and one ready server is enough.
+    while (!this.#isClosed && this.#isShort(1)) {
       const slot = this.#oldClients?.takeOccupied()
       if (!slot) {
         break
@@ -182,18 +184,18 @@ export class ServerPool {
     return this.#closing.signal.aborted
   }
 
-  #areMissing(ahead: number): boolean {
+  #isShort(ahead: number): boolean {
     return this.#ready.length + this.#starting < this.#waiting.length + ahead
   }
 
-  /** Ends a server, and with it everything that its last user has started there. */
+  /** Stops a server, and with it everything that its last user started in it. */
   #retire(slot: ServerSlot): void {
     this.#idle.push(slot)
     // A failure is reported when it is started again.
     void slot.instance.end().catch(() => {})
   }
 
-  /** Undefined if there is none, or if its last user has stopped it. */
+  /** Acquires a used server; undefined if there is none, or if its last user stopped it. */
   async #acquireUsed(): Promise<ServerSlot | undefined> {
     const slot = this.#used.pop()
     if (slot && !(await this.#options.answers(slot.instance.address))) {
@@ -203,7 +205,7 @@ export class ServerPool {
     return slot
   }
 
-  /** Takes a server to which no client has connected since it was prepared. */
+  /** Acquires a server to which no client has connected since it was prepared. */
   async #acquireWithoutClients(): Promise<ServerSlot> {
     for (;;) {
       const slot = await this.#acquireFresh()
@@ -225,13 +227,13 @@ export class ServerPool {
     const generation = this.#generation
     let isWanted = true
     try {
-      await this.#renew(slot)
+      await this.#replace(slot)
       const free = generation === this.#generation ? this.#ready : this.#idle
       free.push(slot)
     } catch (error) {
       this.#idle.push(slot)
       this.#waiting.shift()?.reject(error)
-      // Without a waiting lease it would be tried again and again.
+      // Without a waiting lease, a failing start would be retried forever.
       isWanted = this.#waiting.length > 0
     }
     this.#starting -= 1
@@ -240,7 +242,7 @@ export class ServerPool {
     }
   }
 
-  async #renew(slot: ServerSlot): Promise<void> {
+  async #replace(slot: ServerSlot): Promise<void> {
     const { prepare, notStarted, guard } = this.#options
     const { instance } = slot
     try {
@@ -257,7 +259,7 @@ export class ServerPool {
       await prepare(addressOf(slot), { isLocked: lock !== undefined })
       await guard?.resetCount(addressOf(slot))
     } catch (error) {
-      // What is wrong with a seed is said already.
+      // An InfraError already names the faulty seed.
       throw error instanceof InfraError ? error : notStarted(instance.address, error)
     }
   }

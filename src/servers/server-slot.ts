@@ -1,20 +1,20 @@
 import type { Address, ServerInstance } from '../services/service.ts'
 import type { LeaseProxy } from './lease-proxy.ts'
 
-/** How a server is closed to clients that connect to its own port. */
+/** Keeps clients away that connect to a server's own port. */
 export interface Lock {
-  /** The only way to reach it. */
+  /** The only way to reach the server. */
   readonly proxy: LeaseProxy
-  /** Further arguments for its start. */
+  /** Additional arguments for its start. */
   readonly args: readonly string[]
 }
 
 /** A server of a pool, and what is known about clients of earlier leases. */
 export interface ServerSlot {
   readonly instance: ServerInstance
-  /** The last lease; undefined once its clients were reported. */
+  /** Owner of the last lease; undefined once its clients were reported. */
   owner: string | undefined
-  /** Child processes that the last lease left running. They may connect later. */
+  /** Ids of child processes that the last lease left running. They may connect later. */
   processes: readonly number[]
   /** Whether the server stopped, or closed connections, during its lease. Its clients then try to reconnect. */
   isCut: boolean
@@ -28,7 +28,7 @@ export function createSlot(instance: ServerInstance): ServerSlot {
   return { instance, owner: undefined, processes: [], isCut: false, hasOldClients: false, lock: undefined }
 }
 
-/** The address that its next user gets. */
+/** The address that the next user gets. */
 export function addressOf({ instance, lock }: ServerSlot): Address {
   return lock?.proxy.address ?? instance.address
 }

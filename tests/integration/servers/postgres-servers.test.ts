@@ -207,7 +207,7 @@ describe('a server that is reset between files', () => {
     ['ALTER ROLE migration_role CREATEDB', 'role "migration_role" was altered or dropped'],
     ["ALTER ROLE migration_role SET work_mem = '1MB'", 'role "migration_role" was altered or dropped'],
     ['DROP ROLE migration_role', 'role "migration_role" was altered or dropped'],
-    ['ALTER SYSTEM SET max_wal_senders = 5', 'setting "max_wal_senders" is another one since a restart'],
+    ['ALTER SYSTEM SET max_wal_senders = 5', 'setting "max_wal_senders" was changed by a restart'],
   ])('is refused after %s', async ([change, observed]) => {
     const lease = await stack.lease()
     await (await connect(lease)).query(change)
@@ -216,7 +216,7 @@ describe('a server that is reset between files', () => {
       code: 'INFRA_LEASE_FAILED',
       message: expect.stringMatching(
         `^Cannot reset the PostgreSQL server for the next test file: .*${observed}.*
-Leave isolate at true, so that every file is given a server of its own$`,
+Leave isolate at true, so that every file gets a new server$`,
       ),
     })
   })

@@ -166,7 +166,7 @@ test('awaitHealthy() fails at the limit with all that a reader needs', async () 
       'Last lines of the log of vitest-infra-postgres-1:',
       '  LOG: starting',
       '  LOG: recovering',
-      'Raise startupTimeoutMs or VITEST_INFRA_STARTUP_TIMEOUT_MS (now 1400) if it only needs longer',
+      'Raise startupTimeoutMs or VITEST_INFRA_STARTUP_TIMEOUT_MS (now 1400) if it only needs more time',
     ].join('\n'),
   )
 })

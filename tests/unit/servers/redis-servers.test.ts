@@ -38,6 +38,6 @@ test('RedisServers.close() ends the wait for a server that will not come', async
 // Of fifty runs at once beside a test suite on two cores, nine failed by a limit that nobody could set.
 test('RedisServers.acquire() waits as long for a server as startupTimeoutMs says', async () => {
   await expect(openSilent({ startupTimeoutMs: 20 }).acquire({ reuse: false })).rejects.toThrow(
-    "Cannot start a Redis for a lease on 127.0.0.1:1: no answer within 20 ms\nCorrect redis.args, raise startupTimeoutMs if it only needs longer, or set redis.isolation to 'database'",
+    "Cannot start a Redis for a lease on 127.0.0.1:1: no answer within 20 ms\nCorrect redis.args, raise startupTimeoutMs if it only needs more time, or set redis.isolation to 'database'",
   )
 })
