@@ -9,9 +9,9 @@ import { readDeclaredTemplate } from './worker/declared-template.ts'
 import { currentLease, finishFile, leaseForFile } from './worker/file-lease.ts'
 import { errorForAll } from './leasing/lease-client.ts'
 import type { LeaseAccess } from './leasing/lease-protocol.ts'
-import { tellFailures } from './worker/tell-failures.ts'
+import { reportFailures } from './worker/report-failures.ts'
 
-/** The main process answers within seconds; how long the user's own hooks may take says nothing about it. */
+/** The main process answers within seconds; the user's `hookTimeout` does not apply to it. */
 const HOOK_TIMEOUT_MS = 30_000
 
 const failure = inject('infra:failure')
@@ -24,14 +24,14 @@ const unleased = inject('infra') as InfraFacts | undefined
 if (access) {
   await beginFile(access)
 } else if (before ?? unleased) {
-  // A project without services; or `vitest list`, by which the file is imported, but will not run.
+  // A project without services, or list mode, in which Vitest imports the file but does not run it.
   restore(before)
   Object.assign(process.env, unleased?.env)
 } else {
   throw new InfraError('INFRA_LEASE_FAILED', {
     problem:
       'Cannot give this file its services: the global setup of vitest-infra did not run for its project, or failed',
-    remedy: 'Start Vitest again; what kept the servers from starting was printed when they were to',
+    remedy: 'Start Vitest again; the reason was printed when the servers failed to start',
   })
 }
 
@@ -50,23 +50,23 @@ async function beginFile(lease: LeaseAccess): Promise<void> {
   const owner = relative(process.cwd(), file)
   const { facts, env } = await leaseForFile(lease, owner, await readDeclaredTemplate(file))
   setVariables(process.env, env)
-  // What is injected names what this file was given, not what was there before the lease.
+  // The injected facts describe this file's lease, not the stack's defaults.
   Object.assign(inject('infra'), facts, { env })
 
-  // Not a connection error in each test that is left, but the cause of them all.
+  // After the loss of a server, each test fails with its cause, not with a connection error.
   const held = await currentLease()
   beforeEach(() => held?.client.assertNothingLost())
 
-  // The first to be registered is the outermost: behind the hooks and the file's fixtures, in which the user closes what
-  // was opened, in whatever order `sequence.hooks` runs them.
-  // Vitest reads the names of the fixtures that are used from this pattern.
+  // The hook that is registered first is the outermost: it runs after all hooks and fixtures in which the user closes
+  // connections, whatever `sequence.hooks` is.
+  // Vitest reads the names of the used fixtures from this pattern.
   // oxlint-disable-next-line no-empty-pattern
   aroundAll(async (runFile, {}, suite) => {
-    // Its setup files and its imports have run, and perhaps loaded an env file.
+    // The setup files and imports have run by now, and may have loaded an env file.
     const changed = changedVariables(env, process.env)
     await (changed.length > 0 ? held?.client.changed(held.lease.lease, owner, changed) : undefined)
     await runFile()
-    await tellFailures(suite)
+    await reportFailures(suite)
     await finishFile()
   }, HOOK_TIMEOUT_MS)
 }

@@ -15,43 +15,43 @@ import type { TemplateName } from './register.ts'
 
 export type { ServiceControl } from './worker/leased-server.ts'
 
-/** How long the end of a connection is waited for. */
-const PATIENCE_MS = 500
+/** How long to wait for a client's connection to close. */
+const CLOSE_TIMEOUT_MS = 500
 
-/** A database that belongs to one test. */
+/** A database that only this test uses. */
 export interface TestDatabase {
   readonly name: string
-  /** `postgres://…` of this database. */
+  /** `postgres://…` URL of this database. */
   readonly url: string
-  /** Opened at its first use and closed for you after the test. */
+  /** Opened at first use and closed after the test. */
   readonly pool: Pool
 }
 
 /** A client inside a transaction that is rolled back after the test. */
 export interface TestTransaction {
   readonly client: Client
-  /** Runs `work` in a savepoint; when it throws, what it did is undone and the transaction continues. */
+  /** Runs `work` in a savepoint. If it throws, its changes are undone and the transaction continues. */
   nested<T>(work: (client: Client) => Promise<T>): Promise<T>
 }
 
 export interface InfraFixtures {
-  /** The facts of this file's lease: where its own database and its own Redis are. */
+  /** Facts about this file's lease: the addresses of its database and its Redis. */
   readonly infra: StackFacts
-  /** A fresh clone of the template for this test alone. */
+  /** A new clone of the template for this test only. */
   readonly database: TestDatabase
-  /** A client on this file's database, inside a transaction that is rolled back after the test. */
+  /** A client on this file's database, in a transaction that is rolled back after the test. */
   readonly transaction: TestTransaction
-  /** A client on a Redis of this test's own. */
+  /** A client on an empty Redis for this test only. */
   readonly redis: Redis
   /**
-   * The servers that `process.env` of this file points to. PostgreSQL keeps its data over a restart, Redis only if
-   * `redis.args` have it save them. What a test leaves stopped or paused is brought back after it.
+   * The servers to which `process.env` of this file points. PostgreSQL keeps its data over a restart, Redis only if
+   * `redis.args` enable persistence. A server that a test leaves stopped or paused is started again after the test.
    */
   readonly services: Readonly<Record<LeasedService, ServiceControl>>
 }
 
 /**
- * Vitest's `test` with fixtures for single tests. Clients are closed for you; extend it as any other `test`.
+ * Vitest's `test` with fixtures for single tests. Clients are closed after the test. Extend it like any other `test`.
  *
  * @example
  * test('an order is stored', async ({ database, redis }) => { … })
@@ -102,8 +102,8 @@ export const test = base.extend<InfraFixtures>({
       const ended = new Promise((resolve) => client.once('end', resolve))
       await use(client)
       client.disconnect()
-      // A client that was waiting to connect again does not say that it has ended.
-      await Promise.race([ended, sleep(PATIENCE_MS)])
+      // A client that is waiting to reconnect emits no "end" event.
+      await Promise.race([ended, sleep(CLOSE_TIMEOUT_MS)])
     })
   },
   // oxlint-disable-next-line no-empty-pattern
@@ -111,13 +111,14 @@ export const test = base.extend<InfraFixtures>({
     const current = await requireLease()
     const [postgres, redis] = [new LeasedServer(current, 'postgres'), new LeasedServer(current, 'redis')]
     await use({ postgres, redis })
-    await Promise.all([postgres.bringBack(), redis.bringBack()])
+    await Promise.all([postgres.restore(), redis.restore()])
   },
 })
 
 /**
- * Says which template the database of this test file is a clone of. Write it at the top of the file, with the name as
- * plain text: it is read from the file's source, because the database has to be there before the file's imports.
+ * Selects the template from which the database of this test file is cloned. Call it at the top of the file, with the
+ * name as a string literal: the name is read from the file's source, as the database must exist before the file's
+ * imports run.
  *
  * @throws InfraError `INFRA_TEMPLATE_UNDECLARED` if the name could not be read from the source
  * @example
@@ -125,7 +126,7 @@ export const test = base.extend<InfraFixtures>({
  */
 export function useTemplate(name: TemplateName): void {
   const held = heldLease()
-  // `vitest list` imports files that will not run.
+  // In list mode Vitest imports the files but does not run them.
   if (!held && !inject('infra')) {
     refuse()
   }
@@ -137,16 +138,16 @@ export function useTemplate(name: TemplateName): void {
 function templateUndeclared(name: string, { access, lease }: Pick<CurrentLease, 'access' | 'lease'>): InfraError {
   return new InfraError('INFRA_TEMPLATE_UNDECLARED', {
     problem: leasesDatabase(access)
-      ? `Cannot use template "${name}": this file was given "${lease.template}" before its imports ran`
-      : `Cannot use template "${name}": the files of this project have no database of their own`,
+      ? `Cannot use template "${name}": this file got "${lease.template}" before its imports ran`
+      : `Cannot use template "${name}": the files of this project use the main database`,
     remedy: leasesDatabase(access)
-      ? `Write useTemplate('${name}') with the name as plain text, in the test file itself`
+      ? `Write useTemplate('${name}') with the name as a string literal, in the test file itself`
       : "Set isolation to 'file' or 'worker', with 'postgres' among services",
     service: 'postgres',
   })
 }
 
-/** Leases a Redis for one test and gives it back however the test ends. */
+/** Leases a Redis for one test, and releases it however the test ends. */
 async function withTestRedis(
   { name, id }: Pick<RunnerTestCase, 'name' | 'id'>,
   work: (lease: Lease) => Promise<void>,
@@ -160,7 +161,7 @@ async function withTestRedis(
   try {
     await work(lease)
   } finally {
-    // Not awaited: the next test need not wait for it, and a run that is being ended does not answer any more.
+    // Not awaited: the next test does not need it, and a run that is ending no longer answers.
     void client.release(lease.lease).catch(() => {})
   }
 }

@@ -1,22 +1,22 @@
 type Variables = Readonly<Record<string, string | undefined>>
 
-/** A variable of a lease that has another value by now. */
+/** A variable of a lease that was changed afterwards. */
 export interface ChangedVariable {
   readonly service: 'postgres' | 'redis'
   readonly name: string
   readonly value: string
 }
 
-/** Those that say where a service is. */
-const PLACES = {
+/** The variables that contain a service's address. */
+const ADDRESS_VARIABLES = {
   postgres: ['DATABASE_URL', 'DB_HOST', 'DB_PORT', 'DB_NAME', 'PGHOST', 'PGPORT', 'PGDATABASE'],
   redis: ['REDIS_URL', 'REDIS_HOST', 'REDIS_PORT'],
 } as const
 
-/** The variables that no longer lead to where they led when they were set. */
+/** Returns the address variables whose value differs from the lease's. */
 export function changedVariables(given: Variables, now: Variables): ChangedVariable[] {
   return (['postgres', 'redis'] as const).flatMap((service) =>
-    PLACES[service].flatMap((name) => {
+    ADDRESS_VARIABLES[service].flatMap((name) => {
       const value = now[name]
       return given[name] === undefined || value === undefined || value === given[name] ? [] : [{ service, name, value }]
     }),

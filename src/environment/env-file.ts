@@ -3,21 +3,21 @@ import { InfraError } from '../errors.ts'
 
 const PROBE = 'VITEST_INFRA_LINE_PROBE'
 
-/** A file of variables, read as Node reads it with `--env-file`. */
+/** An env file, parsed as by Node's `--env-file`. */
 export class EnvFile {
   readonly #name: string
   readonly #text: string
   readonly #values: Readonly<Record<string, string | undefined>>
 
-  /** @param name what to call it in an error */
+  /** @param name the file's name in errors */
   constructor(name: string, text: string) {
     this.#name = name
-    // Node takes a byte order mark for a part of the first name.
+    // Node would treat a byte order mark as the beginning of the first name.
     this.#text = text.replace(/^\ufeff/, '')
     this.#values = parseEnv(this.#text)
   }
 
-  /** The names that it sets. */
+  /** The names of the variables that the file sets. */
   get names(): string[] {
     return Object.keys(this.#values)
   }
@@ -25,8 +25,8 @@ export class EnvFile {
   /**
    * The value of a variable.
    *
-   * @throws InfraError `INFRA_CONFIG_INVALID` for a line that is meant to set it and does not, which Node passes over, and
-   * for a quote that is not closed, which Node takes for a part of the value
+   * @throws InfraError `INFRA_CONFIG_INVALID` for a line with the name but no value, which Node ignores, and for an
+   * unclosed quote, which Node includes in the value
    */
   valueOf(name: string): string | undefined {
     const value = Object.hasOwn(this.#values, name) ? this.#values[name] : undefined
@@ -38,13 +38,13 @@ export class EnvFile {
     } else if (/^["'`]/.test(value)) {
       this.#refuse(name, new RegExp(`^${assignment(name)}${value[0]}`), {
         reason: `its quote ${value[0]} is not closed`,
-        remedy: 'Close it; a value that begins with a quote stands in quotes of another kind',
+        remedy: 'Close the quote; enclose a value that begins with a quote in quotes of another kind',
       })
     }
     return value
   }
 
-  /** Where a variable is set, such as `.env:3`. */
+  /** The file and line that set a variable, such as `.env:3`. */
   placeOf(name: string): string {
     return this.#place(this.#lineOf(new RegExp(`^${assignment(name)}`)))
   }
@@ -59,7 +59,7 @@ export class EnvFile {
     }
   }
 
-  /** The last such line that does not stand within another variable's quotes; 1-based. */
+  /** The number (from 1) of the last matching line that is not inside another variable's quotes. */
   #lineOf(pattern: RegExp): number | undefined {
     const lines = this.#text.split('\n')
     const isOutside = (index: number) =>

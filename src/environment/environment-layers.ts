@@ -1,6 +1,6 @@
 import { EnvFile } from './env-file.ts'
 
-/** Where a variable's value can come from, the first that has it wins. */
+/** Sources of variables. The first one with a value wins. */
 export interface EnvironmentLayers {
   /** The process's own environment. */
   readonly process: Readonly<Record<string, string | undefined>>
@@ -10,14 +10,14 @@ export interface EnvironmentLayers {
   readonly envExample?: string | undefined
 }
 
-/** Answers for a variable's name with its value, an empty one counting as none. */
+/** Returns a variable's value; an empty value counts as unset. */
 export interface VariableLookup {
   (name: string): string | undefined
-  /** What to call the variable in an error: its name and, if a file sets it, where. */
+  /** The variable's name for errors, with the file and line if a file sets it. */
   placeOf(name: string): string
 }
 
-/** Settles the layers into one lookup: process, then `.env`, then `.env.example`. */
+/** Combines the layers into one lookup: process, then `.env`, then `.env.example`. */
 export function createVariableLookup(layers: EnvironmentLayers): VariableLookup {
   const files = [new EnvFile('.env', layers.envFile ?? ''), new EnvFile('.env.example', layers.envExample ?? '')]
   const inProcess = (name: string) => layers.process[name] || undefined
@@ -30,7 +30,7 @@ export function createVariableLookup(layers: EnvironmentLayers): VariableLookup 
   })
 }
 
-/** The names that an env file sets. */
+/** The names of the variables that an env file sets. */
 export function variableNames(envText: string): string[] {
   return new EnvFile('.env.example', envText).names
 }

@@ -2,7 +2,7 @@ import { namesSet, setVariables } from './set-variables.ts'
 
 type Environment = Record<string, string | undefined>
 
-/** Variables that were put into an environment and can be taken out again. */
+/** Variables that were set in an environment and can be restored. */
 export class EnvironmentPatch {
   readonly #target: Environment
   readonly #before = new Map<string, string | undefined>()
@@ -18,7 +18,7 @@ export class EnvironmentPatch {
     setVariables(this.#target, variables)
   }
 
-  /** What the variables were; `undefined` for those that were not there. */
+  /** The previous values; `undefined` for variables that were unset. */
   before(): Record<string, string | undefined> {
     return Object.fromEntries(this.#before)
   }

@@ -5,16 +5,16 @@ import type { ServiceName } from '../register.ts'
 /** The providers a stack can come from. */
 export type ProviderName = 'docker' | 'embedded' | 'external'
 
-/** The address of PostgreSQL, and the account to use. */
+/** Address and credentials of PostgreSQL. */
 export interface PostgresFacts {
   readonly host: string
   readonly port: number
   readonly user: string
   readonly password: string
   readonly database: string
-  /** The part of the URL after `?`, such as `sslmode=require`; only of an existing server. */
+  /** The query of the URL, such as `sslmode=require`; only for an external server. */
   readonly parameters?: string
-  /** The schema of this lease, with `postgres.isolation: 'schema'`; the URL has it as search path. */
+  /** The schema of this lease, with `postgres.isolation: 'schema'`; the URL sets it as search path. */
   readonly schema?: string
   /** `postgres://user:password@host:port/database`, percent-encoded. */
   readonly url: string
@@ -22,17 +22,17 @@ export interface PostgresFacts {
   readonly version: string
 }
 
-/** Where Redis is. */
+/** Address and credentials of Redis. */
 export interface RedisFacts {
   readonly host: string
   readonly port: number
   /** The logical database of this lease, with `redis.isolation: 'database'`. */
   readonly database?: number
-  /** The account and TLS, only of an existing server that requires them. */
+  /** Credentials and TLS, only for an external server that requires them. */
   readonly user?: string
   readonly password?: string
   readonly tls?: true
-  /** `redis://host:port`, and `/database` where there is one. */
+  /** `redis://host:port`, followed by `/database` if the lease has one. */
   readonly url: string
   /** The server's own version, such as `8.0.6`. */
   readonly version: string
@@ -45,19 +45,19 @@ export interface ServiceFacts {
   readonly state: ServiceState
 }
 
-/** What a test can know about the stack; plain data, because it crosses into the worker. */
+/** Facts about the stack for tests. Plain data, as it is sent to the worker. */
 export interface InfraFacts {
   readonly provider: ProviderName
-  /** Missing at run time if `services` leaves `postgres` out. */
+  /** Undefined at run time if `services` does not contain `postgres`. */
   readonly postgres: PostgresFacts
-  /** Missing at run time if `services` leaves `redis` out. */
+  /** Undefined at run time if `services` does not contain `redis`. */
   readonly redis: RedisFacts
   readonly services: Readonly<Record<ServiceName, ServiceFacts>>
-  /** The variables that were put into this project's environment. */
+  /** The variables that are set in this project's environment. */
   readonly env: Readonly<Record<string, string>>
 }
 
-/** {@link InfraFacts} without the environment that is derived from them. */
+/** {@link InfraFacts} without the variables derived from them. */
 export type StackFacts = Omit<InfraFacts, 'env'>
 
 declare module 'vitest' {

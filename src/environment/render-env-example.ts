@@ -1,6 +1,6 @@
 import { BASE_VARIABLES } from './variable-set.ts'
 
-/** The text of the `.env.example` that names every variable a user may set, with its default. */
+/** Renders `.env.example`: every variable that a user may set, with its default. */
 export function renderEnvExample(): string {
   const lines = Object.entries(BASE_VARIABLES).map(([name, value]) => `${name}=${value}`)
   return [

@@ -14,9 +14,9 @@ const LINES: Readonly<Record<Exclude<VariableFormat, 'json'>, (name: string, val
 }
 
 /**
- * The text from which a reader of `format` takes the same values.
+ * Renders variables so that a reader of `format` gets the same values.
  *
- * @throws InfraError `INFRA_ENV_FUNCTION` for what the format has no way to write
+ * @throws InfraError `INFRA_ENV_FUNCTION` for a name or value that the format cannot express
  */
 export function renderVariables(variables: Readonly<Record<string, string>>, format: VariableFormat): string {
   if (format === 'json') {
@@ -27,20 +27,23 @@ export function renderVariables(variables: Readonly<Record<string, string>>, for
     .join('')
 }
 
-/** Readers of env files agree on no escapes, only that quoted text is literal: the value must lack one kind of quote. */
+/**
+ * Quotes without escapes, as readers of env files interpret escapes differently. At least one kind of quote must be
+ * absent from the value.
+ */
 function dotenvValue(name: string, value: string): string {
   if (/^[\w.:/@%?=+,-]*$/.test(value)) {
     return value
   }
-  // Between double quotes, a backslash and a dollar mean something to some readers.
+  // Some readers interpret a backslash or dollar between double quotes.
   const quote = ["'", ...(/[\\$]/.test(value) ? [] : ['"']), '`'].find((free) => !value.includes(free))
   if (quote === undefined || value.includes('\r')) {
-    throw unwritable(name, 'dotenv', 'its value holds a carriage return, or quotes of every kind')
+    throw unwritable(name, 'dotenv', 'its value contains a carriage return, or quotes of every kind')
   }
   return `${quote}${value}${quote}`
 }
 
-/** For `$GITHUB_ENV`: a value of several lines ends at a line that is none of them. */
+/** A line for `$GITHUB_ENV`. A value of several lines needs a delimiter that is none of its lines. */
 function githubLines(name: string, value: string): string {
   if (!/[\r\n]/.test(value)) {
     return `${name}=${value}`
@@ -55,7 +58,7 @@ function githubLines(name: string, value: string): string {
 
 function assertName(name: string, format: VariableFormat): string {
   if (!NAME.test(name)) {
-    throw unwritable(JSON.stringify(name), format, 'a name is made of letters, digits and _')
+    throw unwritable(JSON.stringify(name), format, 'a name may only contain letters, digits and _')
   }
   return name
 }
@@ -63,6 +66,6 @@ function assertName(name: string, format: VariableFormat): string {
 function unwritable(name: string, format: VariableFormat, reason: string): InfraError {
   return new InfraError('INFRA_ENV_FUNCTION', {
     problem: `Cannot write the variable ${name} as ${format}: ${reason}`,
-    remedy: 'Ask for it with --format json, or give it another name or value',
+    remedy: 'Use --format json, or change the name or value of the variable',
   })
 }

@@ -1,4 +1,4 @@
-/** With these, libpq connects to another server than `PGHOST` names. */
+/** These make libpq ignore `PGHOST`. */
 const OVERRIDING = ['PGHOSTADDR', 'PGSERVICE']
 
 /** The names that {@link setVariables} changes. */
@@ -6,7 +6,7 @@ export function namesSet(variables: Readonly<Record<string, string>>): string[] 
   return [...Object.keys(variables), ...('PGHOST' in variables ? OVERRIDING : [])]
 }
 
-/** Puts variables into an environment. Where `PGHOST` is one of them, what would override it is removed. */
+/** Sets variables in an environment. If `PGHOST` is one of them, removes the variables that would override it. */
 export function setVariables(
   target: Record<string, string | undefined>,
   variables: Readonly<Record<string, string>>,

@@ -1,4 +1,4 @@
-/** Everything an application reads to reach the services. Values are text, as in any environment. */
+/** The variables from which an application reads the addresses of the services. */
 export interface EnvironmentVariableSet {
   readonly POSTGRES_USER: string
   readonly POSTGRES_PASSWORD: string
@@ -14,7 +14,7 @@ export interface EnvironmentVariableSet {
   readonly REDIS_URL: string
 }
 
-/** The part of the variable set that `.env` holds; the rest is derived from it. */
+/** The variables that `.env` sets, with defaults; the others are derived from them. */
 export const BASE_VARIABLES = {
   POSTGRES_USER: 'postgres',
   POSTGRES_PASSWORD: 'postgres',
@@ -29,33 +29,33 @@ export interface PostgresAddress {
   readonly user: string
   readonly password: string
   readonly database: string
-  /** The part of a URL after `?`, such as `sslmode=require`. */
+  /** The query of a URL, such as `sslmode=require`. */
   readonly parameters?: string
-  /** The schema in which names are looked for; `parameters` lead there. None: what the server has set. */
+  /** The schema that is first in the search path; `parameters` set it. Undefined for the server's default. */
   readonly schema?: string
 }
 
 export interface RedisAddress {
   readonly host: string
   readonly port: number
-  /** The logical database; none: the first one of the server. */
+  /** The logical database; undefined for database 0. */
   readonly database?: number
   readonly user?: string
   readonly password?: string
   readonly tls?: true
 }
 
-/** A `postgres://` URL in which every part is percent-encoded. */
+/** A `postgres://` URL; each component is percent-encoded. */
 export function postgresUrl({ host, port, user, password, database, parameters }: PostgresAddress): string {
   const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`
   const query = parameters === undefined ? '' : `?${parameters}`
   return `postgres://${credentials}@${urlHost(host)}:${port}/${encodePath(database)}${query}`
 }
 
-/** A search path, where a URL says one in `options`, as the server reads them. */
+/** Matches a search path in the `options` of a URL. */
 const SEARCH_PATH = /(?:^|\s)-c\s*search_path=(\S+)/
 
-/** The same database with a schema first in its search path; the search path of its URL follows. */
+/** Returns the address with a schema first in the search path of its URL. */
 export function inSchema(
   place: PostgresAddress,
   schema: string,
@@ -63,20 +63,20 @@ export function inSchema(
   const parameters = new URLSearchParams(place.parameters)
   const options = parameters.get('options') ?? ''
   const path = [schema, SEARCH_PATH.exec(options)?.[1]].filter(Boolean).join()
-  // What comes last counts.
+  // The last option wins.
   parameters.set('options', `${options} -c search_path=${path}`.trim())
-  // Only forms have a plus for a space.
+  // URLSearchParams writes a space as plus, which PostgreSQL does not decode.
   return { ...place, schema, parameters: parameters.toString().replaceAll('+', '%20') }
 }
 
-/** A `redis://` URL, with a logical database as its path. */
+/** A `redis://` URL with the logical database as its path. */
 export function redisUrl({ host, port, database, user = '', password, tls }: RedisAddress): string {
   const credentials = password === undefined ? '' : `${encodeURIComponent(user)}:${encodeURIComponent(password)}@`
   const path = database === undefined ? '' : `/${database}`
   return `${tls ? 'rediss' : 'redis'}://${credentials}${urlHost(host)}:${port}${path}`
 }
 
-/** The variables that lead to a PostgreSQL database. */
+/** The variables with the address of a PostgreSQL database. */
 export function postgresVariables(address: PostgresAddress): Record<string, string> {
   const { host, port, user, password, database, schema, parameters } = address
   return {
@@ -90,17 +90,17 @@ export function postgresVariables(address: PostgresAddress): Record<string, stri
     DB_PASSWORD: password,
     DB_NAME: database,
     DATABASE_URL: postgresUrl(address),
-    // For code that reads no URL: pg and libpq add it to their other settings.
+    // For code that does not read the URL: pg and libpq apply these options.
     ...(schema !== undefined && { PGOPTIONS: new URLSearchParams(parameters).get('options') ?? '' }),
   }
 }
 
-/** Defaults for what a client is not given: `psql`, all that is built on libpq, and most drivers read them. */
+/** Defaults for connection settings that a client omits; `psql`, all libpq clients and most drivers read them. */
 export function libpqVariables({ host, port, user, password, database }: PostgresAddress): Record<string, string> {
   return { PGHOST: host, PGPORT: String(port), PGUSER: user, PGPASSWORD: password, PGDATABASE: database }
 }
 
-/** The variables with the address of a Redis; for code that reads no URL, each part has a variable of its own. */
+/** The variables with the address of a Redis, also as single components for code that does not read the URL. */
 export function redisVariables(address: RedisAddress): Record<string, string> {
   const { host, port, database, user, password } = address
   return {
@@ -113,7 +113,7 @@ export function redisVariables(address: RedisAddress): Record<string, string> {
   }
 }
 
-/** pg reads a path with `decodeURI`, which leaves alone what `encodeURIComponent` escapes beyond `encodeURI`. */
+/** Uses `encodeURI`, as pg decodes a path with `decodeURI`; `/`, `?` and `#` need escapes in addition. */
 function encodePath(text: string): string {
   return encodeURI(text).replaceAll(/[/?#]/g, encodeURIComponent)
 }

@@ -1,6 +1,5 @@
 import { subscribe } from 'node:diagnostics_channel'
 
-/** What is asked of a child process. */
 interface Child {
   readonly pid?: number
   once(event: 'exit', listener: () => void): unknown
@@ -9,7 +8,10 @@ interface Child {
 const KEY = Symbol.for('vitest-infra/child-processes')
 type Holder = { [KEY]?: Set<Child> }
 
-/** Notes which processes this one starts; kept on `process`, the one object that vm pools do not renew with each file. */
+/**
+ * Records the child processes of this process. The record is on `process`, the one object that vm pools keep between
+ * files.
+ */
 export function watchChildren(): void {
   const holder = process as Holder
   if (holder[KEY]) {
@@ -23,7 +25,7 @@ export function watchChildren(): void {
   })
 }
 
-/** The numbers of those that have not ended. */
+/** Returns the ids of the child processes that still run. */
 export function runningChildren(): number[] {
   return [...((process as Holder)[KEY] ?? [])].flatMap(({ pid }) => pid ?? [])
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 
-/** Comments and texts, which are passed over, or a call at the beginning of a line, whose argument is caught. */
+/** Matches comments and strings, to skip them, and calls of `useTemplate` at the beginning of a line. */
 const TOKENS = new RegExp(
   [
     String.raw`\/\/[^\n]*`,
@@ -13,13 +13,13 @@ const TOKENS = new RegExp(
   'gm',
 )
 
-/** The template that a test file names with `useTemplate('…')`, read from its source since it has not run yet. */
+/** Reads the template that a test file names with `useTemplate('…')` from its source, as the file has not run yet. */
 export async function readDeclaredTemplate(file: string): Promise<string | undefined> {
   const source = await readFile(file, 'utf8').catch(() => '')
   return source.includes('useTemplate') ? findDeclaredTemplate(source) : undefined
 }
 
-/** The same, of a source. */
+/** Finds the first `useTemplate('…')` in a source text. */
 export function findDeclaredTemplate(source: string): string | undefined {
   for (const { groups } of source.matchAll(TOKENS)) {
     if (groups?.name !== undefined) {

@@ -5,23 +5,25 @@ import { LeaseClient } from '../leasing/lease-client.ts'
 import type { NextDatabase } from './next-database.ts'
 import type { Lease, LeaseAccess } from '../leasing/lease-protocol.ts'
 
-/** Of tests that run at once, as many as a pool of pg has connections by default: a lease is reckoned with so many. */
+/**
+ * Limit for transactions of concurrent tests: the default pool size of pg. The connection budget of a lease assumes it.
+ */
 const TRANSACTIONS_AT_ONCE = 10
 
-/** What a worker remembers between files. */
+/** State that a worker keeps between files. */
 interface WorkerLease {
-  /** Of the file that is running. */
+  /** For the running file. */
   access: LeaseAccess
   owner: string
-  /** When the file was over, by `performance.now()`. */
+  /** When the last file ended, by `performance.now()`. */
   endedMs: number | undefined
   readonly client: Promise<LeaseClient>
   lease: Lease | undefined
-  /** Databases that tests of the file had to themselves and failed in, by the id of the test. */
+  /** Databases of single tests that failed, by test id. */
   testDatabases: Map<string, string[]>
-  /** The database of the file's next test, if it is being prepared. */
+  /** At most one element: the database that is prepared for the next test. */
   readonly next: NextDatabase[]
-  /** Connections of tests to the database of their file. */
+  /** Limits the concurrent `transaction` fixtures on the database of the file. */
   readonly transactions: Turns
 }
 
@@ -29,8 +31,8 @@ const KEY = Symbol.for('vitest-infra/worker-lease')
 type Holder = { [KEY]?: WorkerLease }
 
 /**
- * The lease of the test file that is about to run: a new one, or, where the worker keeps the user's modules between
- * files and with them their connections, the worker's own, emptied.
+ * Returns the lease for the test file that is about to run. It is a new one, unless the worker keeps the user's
+ * modules, and thus their connections, between files. The worker's lease is then reset and reused.
  */
 export async function leaseForFile(access: LeaseAccess, owner: string, declared?: string): Promise<Lease> {
   const worker = workerLease(access, owner)
@@ -46,10 +48,10 @@ export async function leaseForFile(access: LeaseAccess, owner: string, declared?
     await (reuse ? undefined : client.reset(lease.lease, owner, endedMs && performance.now() - endedMs))
     return lease
   }
-  // Not above: modules that a worker keeps know nothing but what is gone.
+  // Only for a new lease: modules that a worker keeps still use the lost server.
   client.forgetLoss()
   if (lease) {
-    // The file before is over. Not at its end, since its own hooks may still have wanted the database.
+    // Released here and not at the end of the previous file, as its own hooks may still use the database.
     await client.release(lease.lease)
     worker.lease = undefined
   }
@@ -57,7 +59,9 @@ export async function leaseForFile(access: LeaseAccess, owner: string, declared?
   return worker.lease
 }
 
-/** Says that the file is over: connections it leaves open are noticed, and what is used again is given back at once. */
+/**
+ * Ends the file's use of its lease: its open connections are reported, and a database for reuse is released at once.
+ */
 export async function finishFile(): Promise<void> {
   const worker = (process as Holder)[KEY]
   if (worker) {
@@ -68,75 +72,75 @@ export async function finishFile(): Promise<void> {
     return
   }
   if (current.access.lifetime === 'worker') {
-    // It keeps the user's modules and their connections, too, and is right to; but nothing should be sent by these now.
+    // The modules and their connections stay, but they should send nothing until the next file.
     await (current.access.reuse ? undefined : current.client.idle(current.lease.lease).catch(() => {}))
     return
   }
   const { access, client, owner, lease, next } = current
-  await Promise.all(next.splice(0).map((database) => database.giveBack()))
-  // A run that is being ended does not answer any more, which is no fault of the file.
+  await Promise.all(next.splice(0).map((database) => database.release()))
+  // A run that is ending no longer answers, which is not the file's fault.
   const processes = runningChildren()
   if (leasesDatabase(access) || processes.length > 0) {
     await client.finish(lease.lease, owner, processes).catch(() => {})
   }
   if (access.reuse) {
-    // Not when the worker has ended: the next one begins before that.
+    // Not only when the worker exits: the next worker starts before that.
     await client.release(lease.lease).catch(() => {})
     workerLease(access, owner).lease = undefined
   }
 }
 
-/** Whether files get databases of their own, not the main one. */
+/** Whether each file leases a database, instead of using the main one. */
 export function leasesDatabase({ wants }: LeaseAccess): boolean {
   return wants.includes('postgres')
 }
 
-/** The lease of this file and the connection that holds it. */
+/** The lease of the running file, and the connection that holds it. */
 export interface CurrentLease {
   readonly access: LeaseAccess
-  /** The file. */
+  /** Path of the file. */
   readonly owner: string
   readonly client: LeaseClient
   readonly lease: Lease
-  /** Databases that tests of the file had to themselves and failed in, by the id of the test. */
+  /** Databases of single tests that failed, by test id. */
   readonly testDatabases: Map<string, string[]>
-  /** The database of the file's next test, if it is being prepared. */
+  /** At most one element: the database that is prepared for the next test. */
   readonly next: NextDatabase[]
-  /** Connections of tests to the database of their file. */
+  /** Limits the concurrent `transaction` fixtures on the database of the file. */
   readonly transactions: Turns
 }
 
-/** What the file that is running was given, and what for. */
+/** Returns the lease of the running file without its connection. */
 export function heldLease(): Pick<CurrentLease, 'access' | 'lease'> | undefined {
   const worker = (process as Holder)[KEY]
   return worker?.lease && { access: worker.access, lease: worker.lease }
 }
 
-/** What the file that is running holds; nothing in a project that leases nothing. */
+/** Returns the lease of the running file; undefined in a project without leases. */
 export async function currentLease(): Promise<CurrentLease | undefined> {
   const worker = (process as Holder)[KEY]
   return worker?.lease && { ...worker, client: await worker.client, lease: worker.lease }
 }
 
-/** The modules that a worker keeps have read the address of the database that it was given first. */
+/** Modules that a worker keeps have read the address of its first database, so the template cannot change. */
 function assertSameTemplate(lease: Lease, template: string, owner: string): void {
   if (lease.template !== template) {
     throw new InfraError('INFRA_LEASE_FAILED', {
-      problem: `Cannot lease template "${template}" for ${owner}: its worker holds one of "${lease.template}" for good`,
-      remedy: 'Leave isolate at true, or give the files of one template a project of their own',
+      problem: `Cannot lease template "${template}" for ${owner}: its worker keeps a database of "${lease.template}"`,
+      remedy: 'Leave isolate at true, or put the files of each template into a separate project',
       service: 'postgres',
     })
   }
 }
 
-/** Kept on `process`, the one object that vm pools do not renew with each file. */
+/** The state is on `process`, the one object that vm pools keep between files. */
 function workerLease(access: LeaseAccess, owner: string): WorkerLease {
   const holder = process as Holder
   const known = holder[KEY]
   if (known?.access.socket === access.socket) {
     return Object.assign(known, { access, owner, testDatabases: new Map() })
   }
-  // The first file, or the first one of a run that took the place of another.
+  // The worker's first file, or the first one after a restart of the run.
   return (holder[KEY] = {
     access,
     owner,

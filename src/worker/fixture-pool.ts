@@ -2,26 +2,26 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client, ClientConfig, Pool, PoolClient } from 'pg'
 import { NextSession } from './next-session.ts'
 
-/** How long a query that was not awaited may still take once its test is over. */
-const PATIENCE_MS = 500
+/** How long a query that a test did not await may still run after the test. */
+const QUERY_TIMEOUT_MS = 500
 
 export interface FixturePoolOptions {
   readonly url: string
-  /** For its first client, if it was opened ahead. */
+  /** A session for the first client, if one was opened ahead of time. */
   readonly session: NextSession | undefined
-  /** Called before clients that were never released are disconnected. */
+  /** Called before unreleased clients are disconnected. */
   readonly onForgotten: () => Promise<void>
 }
 
 const APPLICATION_NAME = 'vitest-infra database'
 
-/** What opens pools, and sessions for pools that are yet to be opened. */
+/** Opens pools, and sessions for future pools. */
 export interface FixtureDriver {
   readonly openPool: (options: FixturePoolOptions) => FixturePool
   readonly openSession: (url: string) => Promise<NextSession>
 }
 
-/** The pool of a fixture, which ends even where the test forgot to give a client back. */
+/** The pool of a fixture. It closes even if the test has not released a client. */
 export class FixturePool {
   static #loading: Promise<FixtureDriver> | undefined
   readonly pool: Pool
@@ -33,18 +33,18 @@ export class FixturePool {
     this.#options = options
     pool.on('acquire', (client) => this.#checkedOut.add(client))
     pool.on('release', (_error, client) => this.#checkedOut.delete(client))
-    // The server may end a client between two queries, idle in the pool or not, which is no failure.
+    // The server may close a connection between two queries, which is no failure.
     pool.on('error', () => {}).on('connect', (client) => client.on('error', () => {}))
   }
 
-  /** Loads pg, once; a project that does not use it need not have it loaded. */
+  /** Loads pg once, and only on use, as not every project has it. */
   static load(environment: NodeJS.ProcessEnv): Promise<FixtureDriver> {
     return (FixturePool.#loading ??= import('pg').then(({ default: pg }) => ({
       openPool: (options) => {
         let next = options.session
-        // pg-pool calls it with `new`, and so has what it returns.
+        // pg-pool calls this with `new`, which returns the object that the function returns.
         const createClient = function (config: ClientConfig): Client {
-          const client = next?.take({ pg, environment })
+          const client = next?.adopt({ pg, environment })
           next = undefined
           return client ?? new pg.Client(config)
         } as unknown as new () => Client
@@ -55,10 +55,10 @@ export class FixturePool {
   }
 
   async close(): Promise<void> {
-    // The test may have ended it itself.
+    // The test itself may have ended the pool.
     const ended = this.pool.ending ? Promise.resolve() : this.pool.end()
     if (this.#checkedOut.size > 0) {
-      await Promise.race([ended, sleep(PATIENCE_MS)])
+      await Promise.race([ended, sleep(QUERY_TIMEOUT_MS)])
     }
     if (this.#checkedOut.size > 0) {
       await this.#options.onForgotten()

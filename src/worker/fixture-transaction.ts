@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client, QueryResult } from 'pg'
 
-/** How long a query that was not awaited may still take once its test is over. */
-const PATIENCE_MS = 500
+/** How long a query that a test did not await may still run after the test. */
+const QUERY_TIMEOUT_MS = 500
 
-/** A client in a transaction that never ends well. */
+/** A client in a transaction that is always rolled back. */
 export class FixtureTransaction {
   readonly client: Client
   readonly #url: string
@@ -27,10 +27,12 @@ export class FixtureTransaction {
     }
   }
 
-  /** Undoes it all; the server would continue a query that was not awaited, and keep its locks. */
+  /**
+   * Rolls back. If that takes too long, terminates the session, as a query that was not awaited would keep its locks.
+   */
   async close(): Promise<void> {
     const rolledBack = isOver(this.client.query('ROLLBACK'))
-    if (!(await Promise.race([rolledBack, sleep(PATIENCE_MS, false)]))) {
+    if (!(await Promise.race([rolledBack, sleep(QUERY_TIMEOUT_MS, false)]))) {
       await this.#terminate().catch(() => {})
     }
     await this.client.end()
@@ -49,7 +51,7 @@ export class FixtureTransaction {
 async function connect(connectionString: string): Promise<Client> {
   const { default: pg } = await import('pg')
   const client = new pg.Client({ connectionString, application_name: 'vitest-infra transaction' })
-  // The server may end it between two queries, which is no failure.
+  // The server may close the connection between two queries, which is no failure.
   client.on('error', () => {})
   await client.connect()
   return client

@@ -2,27 +2,28 @@ import type { CurrentLease } from './file-lease.ts'
 import type { LeasedService, ServerAction } from '../leasing/lease-protocol.ts'
 
 /**
- * The server of one service that this file has for itself. Each method rejects with an InfraError `INFRA_SERVICE_SHARED`
- * where other files use it too: `postgres.isolation` or `redis.isolation` has to be `'server'`.
+ * Controls the server that this file has leased for a service. Each method rejects with an InfraError
+ * `INFRA_SERVICE_SHARED` if other files use the server too; set `postgres.isolation` or `redis.isolation` to
+ * `'server'`.
  */
 export interface ServiceControl {
-  /** Stops it in good order and starts it again; resolves when it answers. */
+  /** Shuts the server down and starts it again; resolves when it answers. */
   restart(): Promise<void>
-  /** Stops it in good order: clients are cut off, and new ones refused. */
+  /** Shuts the server down: clients are disconnected, and new ones refused. */
   stop(): Promise<void>
-  /** Starts it if it was stopped, resumes it if it was paused; resolves when it answers. */
+  /** Starts a stopped server, or resumes a paused one; resolves when it answers. */
   start(): Promise<void>
-  /** Freezes it: connections stay, and nothing is answered. */
+  /** Pauses the server: connections stay open, but it answers nothing. */
   pause(): Promise<void>
-  /** Resumes a paused one; resolves when it answers. */
+  /** Resumes a paused server; resolves when it answers. */
   resume(): Promise<void>
 }
 
-/** The same, as long as a test lasts. */
+/** {@link ServiceControl} for the duration of one test. */
 export class LeasedServer implements ServiceControl {
   readonly #lease: CurrentLease
   readonly #service: LeasedService
-  readonly #asked: Promise<void>[] = []
+  readonly #actions: Promise<void>[] = []
 
   constructor(lease: CurrentLease, service: LeasedService) {
     this.#lease = lease
@@ -35,9 +36,9 @@ export class LeasedServer implements ServiceControl {
   readonly pause = (): Promise<void> => this.#control('pause')
   readonly resume = (): Promise<void> => this.#control('resume')
 
-  /** Has it serve the next test, whatever this one did and did not await. */
-  async bringBack(): Promise<void> {
-    const outcomes = await Promise.allSettled(this.#asked)
+  /** Starts or resumes the server for the next test, after all actions of this one have ended. */
+  async restore(): Promise<void> {
+    const outcomes = await Promise.allSettled(this.#actions)
     if (outcomes.some(({ status }) => status === 'fulfilled')) {
       await this.start()
     }
@@ -45,8 +46,8 @@ export class LeasedServer implements ServiceControl {
 
   #control(action: ServerAction): Promise<void> {
     const { client, lease } = this.#lease
-    const asked = client.control(lease.lease, this.#service, action)
-    this.#asked.push(asked)
-    return asked
+    const pending = client.control(lease.lease, this.#service, action)
+    this.#actions.push(pending)
+    return pending
   }
 }

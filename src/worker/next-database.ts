@@ -2,13 +2,13 @@ import type { LeaseClient } from '../leasing/lease-client.ts'
 import type { Lease, LeaseAccess } from '../leasing/lease-protocol.ts'
 import type { NextSession } from './next-session.ts'
 
-/** A database and, if it could be opened, a session for its first client. */
+/** A leased database, and a session for its first client if one could be opened. */
 export interface OpenedDatabase {
   readonly lease: Lease
   readonly session: NextSession | undefined
 }
 
-/** The file whose tests are running, and what it has leased. */
+/** The file whose tests run, with its lease. */
 export interface RunningFile {
   readonly client: LeaseClient
   readonly access: LeaseAccess
@@ -17,8 +17,8 @@ export interface RunningFile {
 }
 
 /**
- * The database of the test that comes next, leased and connected to while another test runs. It does not count as long as
- * its test has not begun, so that nobody waits for it.
+ * The database for the next test, leased and connected while another test runs. It does not count towards the limit
+ * until its test begins, so that no other request waits for it.
  */
 export class NextDatabase {
   readonly #client: LeaseClient
@@ -26,7 +26,7 @@ export class NextDatabase {
 
   private constructor(client: LeaseClient, opened: Promise<OpenedDatabase>) {
     this.#client = client
-    // The test that needs one acquires it then, and fails if that fails.
+    // If this fails, the test leases a database itself and reports the failure.
     this.#opened = opened.catch(() => undefined)
   }
 
@@ -34,7 +34,7 @@ export class NextDatabase {
     return new NextDatabase(file.client, open(file, openSession))
   }
 
-  /** Waits until there is room for it; resolves to nothing if one has to be acquired instead. */
+  /** Waits until the limit permits the database; resolves to undefined if the test must lease another one. */
   async begin(owner: string, test: string): Promise<OpenedDatabase | undefined> {
     const opened = await this.#opened
     if (!opened) {
@@ -50,16 +50,16 @@ export class NextDatabase {
       void session?.close()
       return { lease, session: undefined }
     } catch {
-      await this.giveBack()
+      await this.release()
       return undefined
     }
   }
 
-  async giveBack(): Promise<void> {
+  async release(): Promise<void> {
     const opened = await this.#opened
     if (opened) {
       await opened.session?.close()
-      // A run that is being ended does not answer any more.
+      // A run that is ending no longer answers.
       void this.#client.release(opened.lease.lease).catch(() => {})
     }
   }

@@ -2,11 +2,11 @@ import type { Client, ClientConfig } from 'pg'
 
 type Pg = Pick<typeof import('pg'), 'Client' | 'defaults'>
 
-/** Settings that a session reads once, as it begins, and that a test can change for sessions to come. */
+/** Settings that a session reads only when it starts, and that a test can change for later sessions. */
 const SELECT_SETTINGS = `SELECT string_agg(s::text, ' ' ORDER BY s::text) AS settings FROM pg_db_role_setting s
   WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))`
 
-/** How to connect, and what pg adds to it from elsewhere. */
+/** How to connect, and where pg reads further settings. */
 interface Connecting {
   readonly pg: Pg
   readonly config: ClientConfig
@@ -14,46 +14,49 @@ interface Connecting {
 }
 
 /**
- * A session that is opened before its test begins. It is unused, so it is what a new one would be, as long as
- * nothing has changed that a new one would read.
+ * A session that is opened before its test begins. It equals a new one as long as nothing has changed that a new
+ * session would read.
  */
 export class NextSession {
   readonly #client: Client
-  readonly #manner: string
+  readonly #connectSettings: string
   readonly #settings: string | null
   #isOpen = true
 
-  private constructor(client: Client, manner: string, settings: string | null) {
+  private constructor(client: Client, connectSettings: string, settings: string | null) {
     this.#client = client
-    this.#manner = manner
+    this.#connectSettings = connectSettings
     this.#settings = settings
     client.on('end', () => (this.#isOpen = false))
-    // An idle session does not keep a worker from its end.
-    refer(client, 'unref')
+    // An idle session does not keep the worker's process alive.
+    setRef(client, 'unref')
   }
 
   static async open({ pg, config, environment }: Connecting): Promise<NextSession> {
     const client = new pg.Client(config)
     client.on('error', () => {})
-    const manner = mannerOf(environment, pg.defaults)
+    const connectSettings = connectSettingsOf(environment, pg.defaults)
     await client.connect()
     try {
-      return new NextSession(client, manner, await readSettings(client))
+      return new NextSession(client, connectSettings, await readSettings(client))
     } catch (error) {
       await client.end()
       throw error
     }
   }
 
-  /** Whether a session that began now would read the same settings. */
+  /** Whether a session that starts now would read the same settings. */
   async isCurrent(): Promise<boolean> {
-    refer(this.#client, 'ref')
+    setRef(this.#client, 'ref')
     return this.#isOpen && (await readSettings(this.#client).catch(() => undefined)) === this.#settings
   }
 
-  /** The client, for a pool that takes it for one that connects only now; none if a new one would connect differently. */
-  take({ pg, environment }: Omit<Connecting, 'config'>): Client | undefined {
-    if (!this.#isOpen || this.#manner !== mannerOf(environment, pg.defaults)) {
+  /**
+   * Returns the connected client, with a `connect` for the pool that only reports success; undefined if a new client
+   * would connect differently.
+   */
+  adopt({ pg, environment }: Omit<Connecting, 'config'>): Client | undefined {
+    if (!this.#isOpen || this.#connectSettings !== connectSettingsOf(environment, pg.defaults)) {
       void this.close()
       return undefined
     }
@@ -75,13 +78,13 @@ async function readSettings(client: Client): Promise<string | null> {
   return rows[0]?.settings ?? null
 }
 
-/** The types do not know these two. */
-function refer(client: Client, way: 'ref' | 'unref'): void {
-  ;(client as Client & Record<typeof way, () => void>)[way]()
+/** pg's types lack these two methods. */
+function setRef(client: Client, method: 'ref' | 'unref'): void {
+  ;(client as Client & Record<typeof method, () => void>)[method]()
 }
 
-/** Settings that a client sends as it connects, apart from those of its configuration. */
-function mannerOf(environment: NodeJS.ProcessEnv, defaults: object): string {
+/** Settings that a client sends when it connects, without those of its configuration. */
+function connectSettingsOf(environment: NodeJS.ProcessEnv, defaults: object): string {
   const { PGOPTIONS, PGREPLICATION, PGCLIENT_ENCODING } = environment
   return JSON.stringify([PGOPTIONS, PGREPLICATION, PGCLIENT_ENCODING, defaults])
 }

@@ -1,9 +1,9 @@
 import type { Client } from 'pg'
 
-/** The same at every depth: PostgreSQL takes the innermost savepoint of a name. */
+/** One name for every depth: PostgreSQL uses the innermost savepoint of a name. */
 const NAME = 'vitest_infra'
 
-/** Runs `work` in a savepoint of the client's transaction; when it throws, what it did is undone. */
+/** Runs `work` in a savepoint of the client's transaction; if it throws, its changes are undone. */
 export async function inSavepoint<T>(client: Client, work: (client: Client) => Promise<T>): Promise<T> {
   await client.query(`SAVEPOINT ${NAME}`)
   try {

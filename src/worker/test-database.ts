@@ -7,12 +7,12 @@ import type { Lease } from '../leasing/lease-protocol.ts'
 import { NextDatabase, type OpenedDatabase } from './next-database.ts'
 import type { NextSession } from './next-session.ts'
 
-/** What is opened ahead is nothing of the test that runs meanwhile. */
+/** Opens the next database outside the async context of the running test. */
 const outsideOfTests = AsyncLocalStorage.snapshot()
 
 /**
- * A database for one test: an unused clone, which is not used again. The next test's is leased and
- * connected to while this one runs.
+ * A database for one test: an unused clone, which is not reused. The database of the next test is leased and connected
+ * while this one runs.
  */
 export class TestDatabase {
   readonly #lease: Lease
@@ -35,13 +35,13 @@ export class TestDatabase {
     return new TestDatabase(opened, held, task)
   }
 
-  /** A test that reads the address may connect to it and change defaults of sessions before the pool is opened. */
+  /** Once a test has read the address, it may change session defaults, so the session opened ahead is not used. */
   get address(): { readonly database: string; readonly url: string } {
     this.#isShown = true
     return this.#lease.facts.postgres
   }
 
-  /** Opened at its first use. */
+  /** Opens the pool at its first use. */
   openPool(driver: FixtureDriver): Pool {
     if (!this.#pool) {
       const { client, next } = this.#held
@@ -57,16 +57,16 @@ export class TestDatabase {
     return this.#pool.pool
   }
 
-  /** Closes the pool; the database is retained for you where its test failed, or released. */
+  /** Closes the pool, and retains the database if its test failed, else releases it. */
   async release(): Promise<void> {
     try {
       await this.#pool?.close()
-      // Not before the pool: it may have the session, and waits for queries that still run in it.
+      // After the pool: the pool may use this session, and waits for its queries.
       await this.#session?.close()
     } finally {
       const { result, fails } = this.#task
       await (result?.state === 'fail' && !fails ? this.#retain() : undefined)
-      // Not awaited: the next test need not wait for it, and a run that is being ended does not answer any more.
+      // Not awaited: the next test does not need it, and a run that is ending no longer answers.
       void this.#held.client.release(this.#lease.lease).catch(() => {})
     }
   }
@@ -75,7 +75,7 @@ export class TestDatabase {
     const { client, testDatabases } = this.#held
     const { id } = this.#task
     testDatabases.set(id, [...(testDatabases.get(id) ?? []), this.#lease.facts.postgres.database])
-    if (isTriedAgain(this.#task)) {
+    if (willRetry(this.#task)) {
       return
     }
     const owner = ownerOf(this.#held, this.#task)
@@ -95,13 +95,13 @@ function ownerOf(held: CurrentLease, task: Readonly<RunnerTestCase>): string {
   return `${held.owner} > ${task.name}`
 }
 
-/** Whether a test that has failed is about to have another try, which may pass. */
-function isTriedAgain({ retry = 0, result }: Readonly<RunnerTestCase>): boolean {
+/** Whether a failed test will be retried, and may yet pass. */
+function willRetry({ retry = 0, result }: Readonly<RunnerTestCase>): boolean {
   const retries = typeof retry === 'number' ? retry : (retry.count ?? 0)
   return (result?.retryCount ?? 0) < retries
 }
 
-/** Whether tests of a file are yet to begin. */
+/** Whether a file has tests that have not started. */
 function hasTestsLeft(task: RunnerTask): boolean {
   if (task.mode === 'skip' || task.mode === 'todo') {
     return false

@@ -121,8 +121,8 @@ Add it to templates in infra.config.ts, or correct the name`)
       },
     })
     expect(run.stderr).toContain('Cannot use template "nobody": there are only "default", "reference", "scenario"')
-    expect(run.stderr).toContain(`Cannot use template "scenario": this file was given "default" before its imports ran
-Write useTemplate('scenario') with the name as plain text, in the test file itself`)
+    expect(run.stderr).toContain(`Cannot use template "scenario": this file got "default" before its imports ran
+Write useTemplate('scenario') with the name as a string literal, in the test file itself`)
     expect(run.stdout).toContain('Test Files  2 failed | 2 passed (4)')
   })
 
@@ -137,8 +137,7 @@ Write useTemplate('scenario') with the name as plain text, in the test file itse
         ),
       },
     })
-    expect(shared.stderr)
-      .toContain(`Cannot use template "scenario": the files of this project have no database of their own
+    expect(shared.stderr).toContain(`Cannot use template "scenario": the files of this project use the main database
 Set isolation to 'file' or 'worker', with 'postgres' among services`)
     const kept = await runVitest('isolation-modes', {
       consumer,
@@ -152,7 +151,7 @@ Set isolation to 'file' or 'worker', with 'postgres' among services`)
       },
     })
     expect(kept.stderr).toMatch(
-      /Cannot lease template "(scenario|default)" for test\/templates\/(chosen|own)\.test\.ts: its worker holds one of "(default|scenario)" for good\nLeave isolate at true, or give the files of one template a project of their own/,
+      /Cannot lease template "(scenario|default)" for test\/templates\/(chosen|own)\.test\.ts: its worker keeps a database of "(default|scenario)"\nLeave isolate at true, or put the files of each template into a separate project/,
     )
   })
 })

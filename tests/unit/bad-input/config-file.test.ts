@@ -192,7 +192,7 @@ test('a line of .env is named', async () => {
   expect(error?.code).toBe('INFRA_CONFIG_INVALID')
   expect(error?.message).toBe(
     'Cannot read POSTGRES_PASSWORD from .env:2: its quote " is not closed\n' +
-      'Close it; a value that begins with a quote stands in quotes of another kind',
+      'Close the quote; enclose a value that begins with a quote in quotes of another kind',
   )
 })
 

@@ -128,7 +128,7 @@ const NOT_SET = (name: string) => ['the line does not set it', `Write ${name}=va
 const NOT_CLOSED = (quote: string) =>
   [
     `its quote ${quote} is not closed`,
-    'Close it; a value that begins with a quote stands in quotes of another kind',
+    'Close the quote; enclose a value that begins with a quote in quotes of another kind',
   ] as const
 
 /** A file of variables, the variable, its line, and what is wrong. */

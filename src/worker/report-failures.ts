@@ -4,7 +4,7 @@ import type { RunnerTask, RunnerTestCase, RunnerTestSuite, TestArtifactBase } fr
 import { currentLease } from './file-lease.ts'
 import type { FailedTest, LogExcerpt } from '../leasing/lease-protocol.ts'
 
-/** The lines of PostgreSQL's log that the database of a failed test made the server write. */
+/** The lines that PostgreSQL logged for the database of a failed test. */
 interface PostgresLogArtifact extends TestArtifactBase {
   type: 'vitest-infra:postgres-log'
 }
@@ -17,16 +17,16 @@ declare module 'vitest' {
 
 interface Failure {
   readonly name: string
-  /** A test, or a suite whose hooks failed. */
+  /** The failed test, or a suite whose hooks failed. */
   readonly task: RunnerTask
 }
 
 /**
- * Reports the failed tests of a file to the main process, retries and all, and attaches to each what the
- * server's log has of it. Once for a file and not in a hook for each test: that would cost those that pass, and would
- * have the user's automatic fixtures set up earlier.
+ * Reports the failed tests of a file to the main process, retries included, and attaches the server's log lines to
+ * each. Runs once per file: a hook for each test would slow down passing tests and set up the user's automatic fixtures
+ * earlier.
  */
-export async function tellFailures(file: Readonly<RunnerTestSuite>): Promise<void> {
+export async function reportFailures(file: Readonly<RunnerTestSuite>): Promise<void> {
   const failures = findFailures(file, [])
   const current = await currentLease()
   if (failures.length === 0 || !current || !('postgres' in current.lease.facts)) {
@@ -34,9 +34,9 @@ export async function tellFailures(file: Readonly<RunnerTestSuite>): Promise<voi
   }
   const { access, client, owner, lease, testDatabases } = current
   const tests = failures.map(({ name, task }) => describeTest(name, task, testDatabases.get(task.id)))
-  // Any other database of a worker is used by its next file, and is not dropped.
+  // Other databases are reused by the worker's next file, so they are not dropped.
   const retain = access.lifetime === 'file' && !access.reuse
-  // A run that is being ended does not answer any more, and the test has an error of its own.
+  // A run that is ending no longer answers, and the test has its own error.
   const logs = await client.failed(lease.lease, { owner, retain, tests }).catch(() => [])
   await Promise.all(failures.map(({ task }, index) => attach(task, logs[index])))
 }
@@ -53,7 +53,7 @@ function findFailures(task: Readonly<RunnerTask>, path: readonly string[]): read
 
 function describeTest(name: string, { result }: RunnerTask, databases: readonly string[] = []): FailedTest {
   const fromMs = result?.startTime ?? 0
-  // A suite whose hooks failed is not over yet.
+  // The duration is unset while a suite's hooks run.
   const toMs = result?.duration === undefined ? Number.MAX_SAFE_INTEGER : fromMs + result.duration + 1
   return { name, fromMs, toMs, databases }
 }
