@@ -24,12 +24,12 @@ export type {
 export type { SeedStep } from './config/infra-options.ts'
 
 /**
- * Any command that migrates: it finds the database in its environment, and programs of `node_modules/.bin` as
- * `npm run` does. No shell reads it.
+ * Runs any command that migrates. The command finds the database in its environment, and programs in
+ * `node_modules/.bin` as with `npm run`. No shell interprets it.
  *
- * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
- * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote, when it fails, takes too long, or leaves the database
- * empty
+ * @throws InfraError `INFRA_CONFIG_INVALID` for invalid arguments
+ * @throws InfraError `INFRA_SEED_FAILED` with the command's output, if it fails, exceeds its timeout, or leaves the
+ * database empty
  * @example
  * defineInfra({ postgres: { migrations: command(['npm', 'run', 'db:migrate'], { files: ['db'] }) } })
  */
@@ -39,14 +39,14 @@ export function command(words: readonly [string, ...string[]], options: CommandO
 }
 
 /**
- * `prisma migrate deploy`, by the project's own `prisma`. The project's schema or `prisma.config.ts` has to read
- * `DATABASE_URL`, or the variable that `env` gives.
+ * Runs `prisma migrate deploy` with the project's `prisma`. The project's schema or `prisma.config.ts` must read
+ * `DATABASE_URL`, or the variable that `env` sets.
  *
- * The engine of that command is a download that the machine that tests this package cannot make: its tests call a
- * stand-in for the command instead, so Prisma itself has not been run by them.
+ * The tests of this package replace Prisma's command by a script, as they cannot download its engine. They have never
+ * run Prisma itself.
  *
- * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
- * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
+ * @throws InfraError `INFRA_CONFIG_INVALID` for invalid arguments
+ * @throws InfraError `INFRA_SEED_FAILED` with the output of the command
  * @example
  * defineInfra({ postgres: { migrations: prisma({ env: ({ url }) => ({ POSTGRES_PRISMA_URL: url }) }) } })
  */
@@ -56,10 +56,11 @@ export function prisma(options: PrismaOptions = {}): SeedStep {
 }
 
 /**
- * `knex migrate:latest`, by the project's own `knex`. The database and the folder given here win over the knexfile.
+ * Runs `knex migrate:latest` with the project's `knex`. The template's database and the option `folder` override the
+ * knexfile.
  *
- * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
- * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
+ * @throws InfraError `INFRA_CONFIG_INVALID` for invalid arguments
+ * @throws InfraError `INFRA_SEED_FAILED` with the output of the command
  * @example
  * defineInfra({ postgres: { migrations: knex({ folder: 'db/migrations', nodeArgs: ['--import', 'tsx'] }) } })
  */
@@ -69,9 +70,9 @@ export function knex(options: KnexOptions = {}): SeedStep {
 }
 
 /**
- * Migrations of Kysely, by the `Migrator` of the project's own `kysely`, in a process of its own.
+ * Runs Kysely's migrations with the `Migrator` of the project's `kysely`, in a separate process.
  *
- * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
+ * @throws InfraError `INFRA_CONFIG_INVALID` for invalid arguments
  * @throws InfraError `INFRA_SEED_FAILED` with the migration's name and the error
  * @example
  * defineInfra({ postgres: { migrations: kysely({ folder: 'src/db/migrations' }) } })
@@ -82,10 +83,10 @@ export function kysely(options: KyselyOptions = {}): SeedStep {
 }
 
 /**
- * `node-pg-migrate up`, by the project's own `node-pg-migrate`.
+ * Runs `node-pg-migrate up` with the project's `node-pg-migrate`.
  *
- * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
- * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
+ * @throws InfraError `INFRA_CONFIG_INVALID` for invalid arguments
+ * @throws InfraError `INFRA_SEED_FAILED` with the output of the command
  * @example
  * defineInfra({ postgres: { migrations: nodePgMigrate({ folder: 'migrations' }) } })
  */
@@ -95,10 +96,10 @@ export function nodePgMigrate(options: NodePgMigrateOptions = {}): SeedStep {
 }
 
 /**
- * `typeorm migration:run`, by the project's own `typeorm`. The `DataSource` has to read `DATABASE_URL` or `DB_*`.
+ * Runs `typeorm migration:run` with the project's `typeorm`. The `DataSource` must read `DATABASE_URL` or `DB_*`.
  *
- * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
- * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
+ * @throws InfraError `INFRA_CONFIG_INVALID` for invalid arguments
+ * @throws InfraError `INFRA_SEED_FAILED` with the output of the command
  * @example
  * defineInfra({
  *   postgres: { migrations: typeorm({ dataSource: 'src/data-source.ts', folder: 'src/migrations' }) },
@@ -110,10 +111,11 @@ export function typeorm(options: TypeOrmOptions): SeedStep {
 }
 
 /**
- * `sequelize-cli db:migrate`, by the project's own `sequelize-cli`. The database given here wins over `config/config.json`.
+ * Runs `sequelize-cli db:migrate` with the project's `sequelize-cli`. The template's database overrides
+ * `config/config.json`.
  *
- * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
- * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote
+ * @throws InfraError `INFRA_CONFIG_INVALID` for invalid arguments
+ * @throws InfraError `INFRA_SEED_FAILED` with the output of the command
  * @example
  * defineInfra({ postgres: { migrations: sequelize({ folder: 'db/migrations' }) } })
  */

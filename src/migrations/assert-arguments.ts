@@ -14,7 +14,7 @@ const env = v.union(
 const program = { cwd: filled, files: paths, env, timeoutMs: positive }
 const tool = { ...program, nodeArgs: words, args: words }
 
-/** What every function of `vitest-infra/migrations` may be given. */
+/** The arguments of each function of `vitest-infra/migrations`. */
 const SHAPES = {
   command: shape({ words: v.pipe(words, v.nonEmpty('must not be empty')), ...program }, ['words', 'files']),
   drizzle: shape({ folder: filled, schema: filled, table: filled }),
@@ -37,14 +37,14 @@ const SHAPES = {
 }
 
 /**
- * Fails unless a function of `vitest-infra/migrations` was given what it takes: who calls it reads of it at its line, not
- * when a server runs already.
+ * Checks the arguments of a function of `vitest-infra/migrations`. The error points to the caller's line, before any
+ * server starts.
  *
  * @throws InfraError `INFRA_CONFIG_INVALID`
  */
 export function assertArguments(name: keyof typeof SHAPES, given: unknown): void {
   assertShape(SHAPES[name], given, {
     subject: `the arguments of ${name}()`,
-    remedy: `Correct them; the types of ${name}() list every one`,
+    remedy: `Correct them; the types of ${name}() list them`,
   })
 }

@@ -1,7 +1,7 @@
 import type { SeedContext } from '../config/infra-options.ts'
 import { InfraError } from '../errors.ts'
 
-// Objects with an OID from here on are not PostgreSQL's own. What an extension brought was there before the tool ran.
+// Objects with a lower OID are PostgreSQL's own. Objects of extensions existed before the tool ran.
 const IS_FILLED = `
   WITH object (class, oid) AS (
     SELECT 'pg_class'::regclass, oid FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
@@ -16,8 +16,8 @@ const IS_FILLED = `
   ) AS filled`
 
 /**
- * Fails when a tool ended well and yet left its database without a single table, type, function or schema: it then
- * worked on another one, which a variable or a configuration of the project's own names.
+ * Checks that a tool left at least one table, type, function or schema in the database. If it left none, it probably
+ * migrated another database that a variable or the project's own configuration names.
  *
  * @throws InfraError `INFRA_SEED_FAILED`
  */
@@ -25,9 +25,10 @@ export async function assertFilled({ pool }: Pick<SeedContext, 'pool'>, name: st
   const { rows } = await pool.query<{ filled: boolean }>(IS_FILLED)
   if (rows[0]?.filled !== true) {
     throw new InfraError('INFRA_SEED_FAILED', {
-      problem: `Cannot fill the template: ${name} ended well, but there is nothing in the database`,
-      detail: 'It found no migrations, or it ran them in another database, one that its own configuration names',
-      remedy: 'Let that configuration read DATABASE_URL, or give its variable with: env: ({ url }) => ({ NAME: url })',
+      problem: `Cannot fill the template: ${name} exited with code 0 but left the database empty`,
+      detail: 'It found no migrations, or its own configuration names another database, in which it ran them',
+      remedy:
+        '({ NAME: url }) => Let that configuration read DATABASE_URL, or set the variable that it reads with: env: ({ url }) => ({ NAME: url }) => ({ NAME: url })',
       service: 'postgres',
     })
   }

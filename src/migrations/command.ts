@@ -1,16 +1,16 @@
 import type { SeedStep } from '../config/infra-options.ts'
 import { assertFilled } from './assert-filled.ts'
-import type { Host } from './await-end.ts'
+import type { Host } from './await-exit.ts'
 import { runTool } from './run-tool.ts'
 import { filesFrom, keyOf, nameProcess, type ProcessOptions } from './tool-options.ts'
 
 /** Options of `command()`. */
 export interface CommandOptions extends ProcessOptions {
-  /** The files and folders that it reads: when one changes, the template is built anew. */
+  /** The files and folders that the command reads. If one changes, the template is rebuilt. */
   readonly files: readonly string[]
 }
 
-/** The step that runs a program of the user's. */
+/** Defines the step that runs a command of the user. */
 export function defineCommand(words: readonly [string, ...string[]], options: CommandOptions, host: Host): SeedStep {
   const name = nameProcess(words, options)
   return {

@@ -4,7 +4,7 @@ import type { ClientBase } from 'pg'
 
 const CHUNK_BYTES = 256 * 1024
 
-/** Runs a `COPY … FROM stdin` and hands it its rows. */
+/** Runs a `COPY … FROM stdin` statement with its rows. */
 export async function copyRows(client: ClientBase, sql: string, rows: string): Promise<void> {
   const { from } = await import('pg-copy-streams')
   await pipeline(Readable.from(chunksOf(Buffer.from(rows))), client.query(from(sql)))

@@ -1,28 +1,28 @@
 import { resolve } from 'node:path'
 import type { SeedContext, SeedStep } from '../config/infra-options.ts'
 import { assertFilled } from './assert-filled.ts'
-import type { Host } from './await-end.ts'
+import type { Host } from './await-exit.ts'
 import { assertExists, runTool } from './run-tool.ts'
 import { filesFrom, keyOf, manifestOf, nameProcess, type ToolOptions } from './tool-options.ts'
 import { findScript } from './user-package.ts'
 
-/** A migration tool with a command line that an npm package brings. */
+/** A migration tool that is the command of an npm package. */
 export interface Tool {
   readonly packageName: string
-  /** The package's command. */
+  /** Name of the package's command. */
   readonly bin: string
   readonly args: readonly string[]
-  /** Further arguments that are known only then: where the database is, and where its folders are on this machine. */
+  /** Additional arguments that depend on the database and on absolute paths. */
   readonly runArgs?: (context: SeedContext, directory: string) => readonly string[]
-  /** What has to be there, from the folder that the tool runs in: its migrations. */
+  /** The folder with the migrations, relative to the tool's working directory. It must exist. */
   readonly folder: string
-  /** Further files that it reads, where they exist. */
+  /** Additional files that the tool reads; they may be missing. */
   readonly files?: readonly (string | undefined)[]
-  /** Variables that make it fit for a test run. */
+  /** Additional variables for a test run. */
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** The step that runs a tool as the user's project has it installed. */
+/** Defines the step that runs a tool that is installed in the user's project. */
 export function defineTool(tool: Tool, options: ToolOptions, host: Host): SeedStep {
   const { cwd, args = [], nodeArgs = [], files = [] } = options
   const words = [...tool.args, ...args]
@@ -43,12 +43,12 @@ export function defineTool(tool: Tool, options: ToolOptions, host: Host): SeedSt
   }
 }
 
-/** As they stand on a command line. */
+/** The arguments of Node in the displayed command line. */
 export function nodeWords(nodeArgs: readonly string[]): string[] {
   return nodeArgs.length === 0 ? [] : ['node', ...nodeArgs]
 }
 
-/** The database's URL without its password, which everything built on `pg` takes from `PGPASSWORD`. */
+/** The database's URL without its password. Everything built on `pg` reads the password from `PGPASSWORD`. */
 export function urlWithoutPassword({ url }: SeedContext): string {
   const address = new URL(url)
   address.password = ''

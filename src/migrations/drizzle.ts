@@ -42,11 +42,11 @@ interface Migrator {
 }
 
 /**
- * Migrations of Drizzle, by the `migrate()` of the project's own `drizzle-orm`. The project also needs `pg`, whatever its
- * application connects with.
+ * Runs Drizzle's migrations with `migrate()` of the project's `drizzle-orm`. The project also needs `pg`, even if its
+ * application uses another driver.
  *
- * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
- * @throws InfraError `INFRA_SEED_FAILED` with file, line and PostgreSQL's own words
+ * @throws InfraError `INFRA_CONFIG_INVALID` for invalid arguments
+ * @throws InfraError `INFRA_SEED_FAILED` with file, line and PostgreSQL's message
  * @example
  * defineInfra({ postgres: { migrations: drizzle({ folder: 'drizzle' }) } })
  */
@@ -73,7 +73,7 @@ export function drizzle(options: DrizzleOptions = {}): SeedStep {
   }
 }
 
-/** The failure of a statement in one of the files, if it is one. */
+/** Describes the error if a statement in one of the files failed. */
 async function describeQueryFailure(error: unknown, folder: string, root: string): Promise<InfraError | undefined> {
   const { query, cause } = error as { query?: unknown; cause?: unknown }
   if (typeof query !== 'string' || query.trim() === '') {

@@ -4,10 +4,10 @@ import { createSeedError } from '../seeds/seed-error.ts'
 import type { SeedFile } from '../seeds/seed-file.ts'
 import type { DumpPart } from './dump-parts.ts'
 
-/** As much of PostgreSQL's error as is asked here. */
+/** The fields of a PostgreSQL error that are used here. */
 interface PostgresFailure {
   readonly code?: string
-  /** The function that raised it: unlike its message, never translated. */
+  /** Name of the server function that raised the error; not translated, unlike the message. */
   readonly routine?: string
   readonly where?: string
 }
@@ -15,12 +15,12 @@ interface PostgresFailure {
 const UNDEFINED_OBJECT = '42704'
 const DUPLICATE_SCHEMA = '42P06'
 const SETS_RIGHTS = /^(?:grant|revoke|alter\s+default\s+privileges)\s|^alter\s[^]*\sowner\s+to\s/i
-/** A dump of this schema alone creates it, and every new database has it. */
+/** Matches the statement that a dump of the schema `public` begins with; every new database has this schema. */
 const CREATES_PUBLIC = /^create\s+schema\s+public\s*$/i
 /** "COPY customers, line 3, column id", with "line" in the server's language. */
 const ROW_NUMBER = /^COPY .*?, \D*(\d+)/
 
-/** Whether a dump continues after a failed statement. */
+/** Whether the load continues after this failed statement. */
 export function isHarmless(error: unknown, { text }: DumpPart, missingRoles: 'fail' | 'skip'): boolean {
   const { code } = error as PostgresFailure
   if (code === DUPLICATE_SCHEMA) {
@@ -29,7 +29,7 @@ export function isHarmless(error: unknown, { text }: DumpPart, missingRoles: 'fa
   return missingRoles === 'skip' && isRoleMissing(error) && SETS_RIGHTS.test(text)
 }
 
-/** The error for a part of a dump that PostgreSQL refused. */
+/** The error for a part of a dump that PostgreSQL rejected. */
 export function describeDumpFailure(error: unknown, part: DumpPart, dump: SeedFile): InfraError {
   if (isRoleMissing(error)) {
     return describeMissingRole(error, part, dump)
@@ -52,14 +52,14 @@ function describeMissingRole(cause: unknown, { text, line }: DumpPart, { name }:
     reason: messageOf(cause),
     detail: `  ${line} | ${text.replaceAll(/\s+/g, ' ')}`,
     remedy: SETS_RIGHTS.test(text)
-      ? `${create}, dump with --no-owner --no-privileges, or leave such statements out with: missingRoles: 'skip'`
+      ? `${create}, dump with --no-owner --no-privileges, or skip such statements with: missingRoles: 'skip'`
       : create,
     service: 'postgres',
     cause,
   })
 }
 
-/** The line of a row, counted from 1, as a statement of its own. */
+/** The part with the offset of one of its rows; rows are counted from 1. */
 function rowOf(part: DumpPart, row: number, { text }: SeedFile): DumpPart {
   let offset = part.rows?.start ?? part.offset
   for (let line = 1; line < row; line += 1) {

@@ -3,7 +3,7 @@ import type { SeedFile } from '../seeds/seed-file.ts'
 import { type SqlStatement, splitSqlStatements } from '../seeds/sql-statements.ts'
 import { readSqlTokens } from '../seeds/sql-tokens.ts'
 
-/** A statement of a dump; with `rows`, a `COPY … FROM stdin` and the place of the lines that belong to it. */
+/** A statement of a dump. For `COPY … FROM stdin`, `rows` is the range of its rows in the file. */
 export interface DumpPart extends SqlStatement {
   readonly rows?: Range
 }
@@ -21,13 +21,13 @@ interface CopyBlock extends Range {
 const ROWS_END = '\n\\.'
 
 /**
- * Cuts a dump into its statements, each COPY with its rows.
+ * Splits a dump into statements, each COPY with its rows.
  *
- * @throws InfraError `INFRA_SEED_FAILED` for psql's commands, but for `\restrict`, and for rows that do not end
+ * @throws InfraError `INFRA_SEED_FAILED` for psql commands except `\restrict`, and for rows without an end
  */
 export function splitDump(file: SeedFile): DumpPart[] {
   const blocks = [...findCopyBlocks(file)]
-  // With the rows blanked out, the rest is SQL as any other, and every line keeps its number.
+  // Blanked rows leave plain SQL with unchanged line numbers.
   const statements = splitSqlStatements(blankOut(file.text, blocks), file.name)
   const copies = blocks.map(({ sql, start, rows }) => ({ text: sql, offset: start, line: 0, rows }))
   return [...statements, ...copies].toSorted((left, right) => left.offset - right.offset)
@@ -70,8 +70,8 @@ function readBlock(file: SeedFile, start: number, semicolon: number): CopyBlock 
     throw createSeedError({
       file: file.name,
       line: text.slice(0, start).split('\n').length,
-      reason: 'the rows of this COPY have no end, which is a line with "\\." alone',
-      remedy: 'Dump again: the file is cut off',
+      reason: 'the rows of this COPY do not end with the line "\\."',
+      remedy: 'Dump again: the file is incomplete',
       service: 'postgres',
     })
   }

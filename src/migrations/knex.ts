@@ -1,18 +1,14 @@
 import { resolve } from 'node:path'
 import type { SeedContext, SeedStep } from '../config/infra-options.ts'
 import { defineTool, urlWithoutPassword } from './define-tool.ts'
-import type { Host } from './await-end.ts'
+import type { Host } from './await-exit.ts'
 import type { ToolOptions } from './tool-options.ts'
 
 /** Options of `knex()`. */
 export interface KnexOptions extends ToolOptions {
-  /**
-   * The folder of the migrations; it wins over the knexfile's.
-   *
-   * @default 'migrations'
-   */
+  /** The folder of the migrations; overrides the knexfile.\n\n@default 'migrations' */
   readonly folder?: string
-  /** The knexfile, where it is not the `knexfile.*` that Knex finds by itself. */
+  /** The knexfile, if Knex would not find it as `knexfile.*`. */
   readonly knexfile?: string
 }
 
@@ -23,7 +19,8 @@ export function defineKnex({ folder = 'migrations', knexfile, ...options }: Knex
     packageName: 'knex',
     bin: 'knex',
     args: ['migrate:latest', ...(knexfile === undefined ? [] : ['--knexfile', knexfile])],
-    // They win over a knexfile, which may name the database that one develops with, and whose folder Knex goes to.
+    // These override a knexfile, which may name the development database, and relative to whose folder Knex resolves
+    // paths.
     runArgs: (context: SeedContext, directory: string) => [
       '--client=pg',
       `--connection=${urlWithoutPassword(context)}`,

@@ -4,25 +4,21 @@ import { entryFile } from '../package-files.ts'
 import type { SeedContext, SeedStep } from '../config/infra-options.ts'
 import { assertFilled } from './assert-filled.ts'
 import { nodeWords } from './define-tool.ts'
-import type { Host } from './await-end.ts'
+import type { Host } from './await-exit.ts'
 import { assertExists, runTool } from './run-tool.ts'
 import { filesFrom, keyOf, manifestOf, nameProcess, type NodeToolOptions } from './tool-options.ts'
 import { assertInstalled } from './user-package.ts'
 
 /** Options of `kysely()`. */
 export interface KyselyOptions extends NodeToolOptions {
-  /**
-   * The folder of the migrations, one file each.
-   *
-   * @default 'migrations'
-   */
+  /** The folder of the migrations, one file for each.\n\n@default 'migrations' */
   readonly folder?: string
   /** Options of Kysely's `Migrator`, such as `{ migrationTableSchema: 'app', allowUnorderedMigrations: true }`. */
   readonly migrator?: Readonly<Record<string, string | boolean>>
 }
 
-export function defineKysely(given: KyselyOptions, host: Host): SeedStep {
-  const { folder = 'migrations', migrator = {}, ...options } = given
+export function defineKysely(allOptions: KyselyOptions, host: Host): SeedStep {
+  const { folder = 'migrations', migrator = {}, ...options } = allOptions
   const { cwd, nodeArgs = [], files = [] } = options
   const settings = Object.entries(migrator).map(([key, value]) => `${key}=${value}`)
   const name = nameProcess([...nodeWords(nodeArgs), 'kysely', ...settings], options)
@@ -35,8 +31,8 @@ export function defineKysely(given: KyselyOptions, host: Host): SeedStep {
       const absolute = resolve(directory, folder)
       assertInstalled(['kysely'], directory, 'kysely')
       assertExists(absolute, { name, path: folder, root: directory })
-      // A process of its own: a migration may read the environment when it is imported, and is imported anew when it was
-      // edited between two runs of a watching Vitest.
+      // In a separate process: a migration may read the environment at import, and must be imported again after an edit
+      // in watch mode.
       const code = renderCode({ folder: absolute, migrator, context })
       const command = [host.execPath, ...nodeArgs, '--input-type=module', '--eval', code] as const
       await runTool({ name, command, options, context, host })
@@ -59,7 +55,7 @@ function renderCode({ folder, migrator, context }: Code): string {
     `import { migrateWithKysely } from ${JSON.stringify(module)}`,
     `const address = { ...${JSON.stringify(address)}, password: process.env.PGPASSWORD }`,
     `await migrateWithKysely(address, ${JSON.stringify({ folder, migrator })})`,
-    // Not left to Node, which would print our own source line above it.
+    // Caught here, as Node would also print this line of source.
     '  .catch((error) => { console.error(error); process.exitCode = 1 })',
   ].join('\n')
 }

@@ -12,7 +12,7 @@ export interface KyselyMigration {
   readonly migrator: Readonly<Record<string, unknown>>
 }
 
-/** As much of Kysely as is used here. */
+/** The parts of Kysely that are used here. */
 interface Kysely {
   Kysely: new (options: { dialect: object }) => { destroy(): Promise<void> }
   PostgresDialect: new (options: { pool: Pool }) => object
@@ -29,9 +29,9 @@ interface Result {
 }
 
 /**
- * Runs all migrations of a folder, in a process of its own.
+ * Runs all migrations of a folder, in a separate process.
  *
- * @public Named in the code that `kysely.ts` has Node run.
+ * @public Imported by the code that `kysely.ts` passes to Node.
  */
 export async function migrateWithKysely(address: PostgresAddress, { folder, migrator }: KyselyMigration) {
   const { Kysely, PostgresDialect } = requireFrom(folder, 'kysely') as Kysely
@@ -47,7 +47,7 @@ export async function migrateWithKysely(address: PostgresAddress, { folder, migr
   }
 }
 
-/** Until 0.28 they stood in the main entry. */
+/** Older versions of Kysely export the classes from their main entry. */
 function requireMigrations(folder: string): Migrations {
   try {
     return requireFrom(folder, 'kysely/migration') as Migrations
@@ -56,7 +56,7 @@ function requireMigrations(folder: string): Migrations {
   }
 }
 
-// Windows takes no path that begins with a drive for an import; older versions of Kysely ignore this option.
+// On Windows, an import needs a file URL instead of a path. Older versions of Kysely ignore this option.
 function importFile(file: string): Promise<unknown> {
   return import(pathToFileURL(file).href)
 }

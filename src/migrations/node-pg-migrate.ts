@@ -1,6 +1,6 @@
 import type { SeedStep } from '../config/infra-options.ts'
 import { defineTool } from './define-tool.ts'
-import type { Host } from './await-end.ts'
+import type { Host } from './await-exit.ts'
 import type { ToolOptions } from './tool-options.ts'
 
 /** Options of `nodePgMigrate()`. */

@@ -13,23 +13,23 @@ import { type DumpPart, splitDump } from './dump-parts.ts'
 /** Options of `pgDump()`. */
 export interface PgDumpOptions {
   /**
-   * What to do with statements that set owners and privileges of roles which the server does not have: `'fail'` with
-   * their names, or `'skip'` them, so that what they speak of belongs to the role that fills the template.
+   * What to do with statements that set owners and privileges for missing roles: `'fail'` with the role's name, or
+   * `'skip'` the statement. Skipped objects belong to the role that fills the template.
    *
    * @default 'fail'
    */
   readonly missingRoles?: 'fail' | 'skip'
 }
 
-/** What every archive of `pg_dump -Fc` begins with. */
+/** The first bytes of an archive of `pg_dump -Fc`. */
 const ARCHIVE_MARK = 'PGDMP'
 
 /**
- * A file that `pg_dump` wrote in its plain format, loaded without psql: `COPY … FROM stdin` with its rows, `\restrict`,
- * and everything else that is SQL. Other commands of psql are refused before anything runs.
+ * Loads a plain-format file of `pg_dump` without psql. Supports SQL, `COPY … FROM stdin` with rows, and `\restrict`.
+ * Other psql commands are refused before any statement runs.
  *
- * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
- * @throws InfraError `INFRA_SEED_FAILED` with file, line and PostgreSQL's own words
+ * @throws InfraError `INFRA_CONFIG_INVALID` for invalid arguments
+ * @throws InfraError `INFRA_SEED_FAILED` with file, line and PostgreSQL's message
  * @example
  * defineInfra({ postgres: { migrations: pgDump('db/schema.sql', { missingRoles: 'skip' }) } })
  */
@@ -76,7 +76,7 @@ async function loadDump(client: PoolClient, { dump, parts, missingRoles }: Dump)
 
 async function assertPlain(path: string, name: string): Promise<void> {
   const head = Buffer.alloc(ARCHIVE_MARK.length)
-  // A file that cannot be opened is reported when it is read.
+  // A file that cannot be opened is reported when it is read later.
   const file = await open(path).catch(() => undefined)
   await file?.read(head)
   await file?.close()

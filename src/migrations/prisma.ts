@@ -1,23 +1,19 @@
 import type { SeedStep } from '../config/infra-options.ts'
 import { defineTool } from './define-tool.ts'
-import type { Host } from './await-end.ts'
+import type { Host } from './await-exit.ts'
 import type { ToolOptions } from './tool-options.ts'
 
 /** Options of `prisma()`. */
 export interface PrismaOptions extends ToolOptions {
-  /**
-   * The folder that holds `migrations/`, and the schema where there is no `schema`.
-   *
-   * @default 'prisma'
-   */
+  /** The folder with `migrations/`, and with the schema unless `schema` is set.\n\n@default 'prisma' */
   readonly folder?: string
-  /** The schema file or folder (`--schema`), where it is not the one that Prisma finds by itself. */
+  /** The schema file or folder (`--schema`), if Prisma would not find it by default. */
   readonly schema?: string
-  /** The configuration (`--config`), where it is not `prisma.config.ts`. */
+  /** The configuration file (`--config`), if it is not `prisma.config.ts`. */
   readonly config?: string
 }
 
-/** Prisma's command asks the network for a newer version of itself. */
+/** Disables the update check of Prisma's CLI, which needs the network. */
 const QUIET = { CHECKPOINT_DISABLE: '1', PRISMA_HIDE_UPDATE_MESSAGE: '1' }
 
 export function definePrisma({ folder = 'prisma', schema, config, ...options }: PrismaOptions, host: Host): SeedStep {

@@ -2,13 +2,13 @@ import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
-import { awaitEnd, type Host, type ProgramEnd } from './await-end.ts'
+import { awaitExit, type Host, type ProgramExit } from './await-exit.ts'
 
-/** The limit for output: a program in an endless loop may write gigabytes. */
+/** Output limit, as a program in an endless loop may write gigabytes. */
 const OUTPUT_LIMIT = 4 * 1024 * 1024
 
 export interface Program {
-  /** The program and its arguments; no shell reads them. */
+  /** The program and its arguments; no shell interprets them. */
   readonly command: readonly [string, ...string[]]
   readonly cwd: string
   readonly env: Readonly<Record<string, string | undefined>>
@@ -16,20 +16,21 @@ export interface Program {
 }
 
 export interface ProgramResult {
-  readonly end: ProgramEnd
-  /** What it wrote to stdout and stderr, in the order of writing. */
+  readonly exit: ProgramExit
+  /** Output to stdout and stderr, in the order of writing. */
   readonly output: string
 }
 
-/** Runs a program to its end, without input. */
+/** Runs a program without input until it exits. */
 export async function runProgram(program: Program, host: Host): Promise<ProgramResult> {
   const folder = await mkdtemp(join(tmpdir(), 'vitest-infra-'))
   try {
-    // One file for both streams keeps their order, which two pipes lose, and does not wait for other processes that hold it open.
+    // One file for both streams keeps their order, which two pipes would lose. Unlike a pipe, it does not stay open
+    // while a child process lives.
     const log = await open(join(folder, 'output'), 'a+')
     try {
-      const end = await runInto(log.fd, program, host)
-      return { end, output: await readOutput(log) }
+      const exit = await runInto(log.fd, program, host)
+      return { exit, output: await readOutput(log) }
     } finally {
       await log.close()
     }
@@ -38,12 +39,12 @@ export async function runProgram(program: Program, host: Host): Promise<ProgramR
   }
 }
 
-async function runInto(fd: number, { command, cwd, env, timeoutMs }: Program, host: Host): Promise<ProgramEnd> {
-  // It knows how Windows runs npm, npx and everything else that is a .cmd there.
+async function runInto(fd: number, { command, cwd, env, timeoutMs }: Program, host: Host): Promise<ProgramExit> {
+  // cross-spawn can run npm, npx and other .cmd files on Windows.
   const { default: spawn } = await import('cross-spawn')
   const isWindows = host.platform === 'win32'
   const [program, ...args] = command
-  // A process group of its own, so that all of it can be ended: npm does not end what it runs.
+  // A separate process group, so that child processes can be killed too: npm does not kill its own.
   const child = spawn(program, args, { cwd, env, stdio: ['ignore', fd, fd], detached: !isWindows, windowsHide: true })
   const kill = (signal: 'SIGTERM' | 'SIGKILL') => {
     if (child.pid === undefined) {
@@ -56,10 +57,10 @@ async function runInto(fd: number, { command, cwd, env, timeoutMs }: Program, ho
     try {
       host.kill(-child.pid, signal)
     } catch {
-      // It has ended.
+      // The process has exited.
     }
   }
-  return awaitEnd(child, { timeoutMs, host, kill })
+  return awaitExit(child, { timeoutMs, host, kill })
 }
 
 async function readOutput(log: FileHandle): Promise<string> {

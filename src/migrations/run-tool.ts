@@ -3,7 +3,7 @@ import { delimiter, dirname, join, resolve } from 'node:path'
 import { setVariables } from '../environment/set-variables.ts'
 import { InfraError } from '../errors.ts'
 import type { SeedContext } from '../config/infra-options.ts'
-import type { Host } from './await-end.ts'
+import type { Host } from './await-exit.ts'
 import { runProgram } from './run-program.ts'
 import { describeToolFailure } from './tool-failure.ts'
 import { environmentFor, type ProcessOptions } from './tool-options.ts'
@@ -11,20 +11,20 @@ import { environmentFor, type ProcessOptions } from './tool-options.ts'
 const TIMEOUT_MS = 120_000
 
 export interface ToolRun {
-  /** What to call it in an error. */
+  /** Name of the tool in errors. */
   readonly name: string
   readonly command: readonly [string, ...string[]]
   readonly options: ProcessOptions
-  /** Variables that make it fit for a test run; those of the options win over them. */
+  /** Additional variables for a test run; those of `options` override them. */
   readonly defaults?: Readonly<Record<string, string>> | undefined
   readonly context: SeedContext
   readonly host: Host
 }
 
 /**
- * Runs a tool on the database of a context.
+ * Runs a tool on the database of `context`.
  *
- * @throws InfraError `INFRA_SEED_FAILED` with all that it wrote, unless it ends with exit code 0 in time
+ * @throws InfraError `INFRA_SEED_FAILED` with the tool's output, unless it exits with code 0 before the timeout
  */
 export async function runTool({ name, command, options, defaults, context, host }: ToolRun): Promise<void> {
   const cwd = resolve(context.root, options.cwd ?? '.')
@@ -33,14 +33,14 @@ export async function runTool({ name, command, options, defaults, context, host 
   setVariables(env, environmentFor(context, options.env))
   const program = { command, cwd, env: withLocalPrograms(env, cwd), timeoutMs: options.timeoutMs ?? TIMEOUT_MS }
   const result = await runProgram(program, host)
-  if (result.end.type !== 'exited' || result.end.code !== 0) {
+  if (result.exit.type !== 'exited' || result.exit.code !== 0) {
     const credentials = { user: context.env['PGUSER'], password: context.env['PGPASSWORD'] }
     throw describeToolFailure({ name, program, result, credentials })
   }
 }
 
 /**
- * Fails where a folder or file that a step needs is not there: the tool itself might find nothing to do, and say so.
+ * Checks that a file or folder exists, as the tool itself might only report that it found no migrations.
  *
  * @throws InfraError `INFRA_SEED_MISSING`
  */
@@ -54,9 +54,9 @@ export function assertExists(absolute: string, about: { name: string; path: stri
   }
 }
 
-/** As `npm run` does, so that a command is found however Vitest itself was started. */
+/** Adds `node_modules/.bin` to PATH as `npm run` does, so that a command is found however Vitest was started. */
 function withLocalPrograms(env: Readonly<Record<string, string | undefined>>, directory: string) {
-  // Windows calls it Path, and finds it under any spelling; a copy of its environment does not.
+  // Windows names the variable Path and ignores case, but the keys of a copied environment are case-sensitive.
   const name = 'PATH' in env ? 'PATH' : (Object.keys(env).find((key) => key.toUpperCase() === 'PATH') ?? 'PATH')
   const path = [...localPrograms(directory), env[name]].filter(Boolean).join(delimiter)
   return { ...env, [name]: path }

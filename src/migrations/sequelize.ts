@@ -1,15 +1,11 @@
 import type { SeedContext, SeedStep } from '../config/infra-options.ts'
 import { defineTool, urlWithoutPassword } from './define-tool.ts'
-import type { Host } from './await-end.ts'
+import type { Host } from './await-exit.ts'
 import type { ToolOptions } from './tool-options.ts'
 
 /** Options of `sequelize()`. */
 export interface SequelizeOptions extends ToolOptions {
-  /**
-   * The folder of the migrations; it wins over that of `.sequelizerc`.
-   *
-   * @default 'migrations'
-   */
+  /** The folder of the migrations; overrides `.sequelizerc`.\n\n@default 'migrations' */
   readonly folder?: string
 }
 
@@ -18,7 +14,7 @@ export function defineSequelize({ folder = 'migrations', ...options }: Sequelize
     packageName: 'sequelize-cli',
     bin: 'sequelize-cli',
     args: ['db:migrate', '--migrations-path', folder],
-    // It wins over config/config.json, which may name the database that one develops with.
+    // Overrides config/config.json, which may name the development database.
     runArgs: (context: SeedContext) => ['--url', urlWithoutPassword(context)],
     folder,
     files: ['.sequelizerc'],

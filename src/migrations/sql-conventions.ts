@@ -1,10 +1,10 @@
-/** How a tool's files of SQL say what brings the schema forward and what takes it back. */
+/** How a migration tool names and marks forward and backward migrations in SQL files. */
 export interface SqlConvention {
-  /** Names of the files that bring it forward. */
+  /** Whether a file name is that of a forward migration. */
   readonly isForward: (name: string) => boolean
-  /** Orders those names, where natural order would not do. */
+  /** Orders forward migrations, if natural order of names is not enough. */
   readonly compare?: (left: string, right: string) => number
-  /** Comments that stand before the two parts of a file, and how the first is written. */
+  /** Comments that begin the two sections of a file; `written` is the first one for messages. */
   readonly marks?: { readonly up: RegExp; readonly down: RegExp; readonly written: string }
 }
 
@@ -13,9 +13,9 @@ export type SqlConventionName = keyof typeof SQL_CONVENTIONS
 const FLYWAY_NAME = /^(?:V([0-9]+(?:[._][0-9]+)*)|R)__/
 
 export const SQL_CONVENTIONS = {
-  /** Every file; what ends with `.down.sql` takes back. */
+  /** Every file except `*.down.sql`. */
   plain: { isForward: (name) => !/\.down\.sql$/i.test(name) },
-  /** `1_users.up.sql` next to `1_users.down.sql`; sqlx as well. */
+  /** `1_users.up.sql` and `1_users.down.sql`; also for sqlx. */
   'golang-migrate': { isForward: (name) => /\.up\.sql$/i.test(name) },
   /** `-- migrate:up` and `-- migrate:down` in one file. */
   dbmate: {
@@ -42,16 +42,13 @@ function compareFlyway(left: string, right: string): number {
   return leftVersion.length - rightVersion.length || (left < right ? -1 : 1)
 }
 
-/** Repeatable ones have none and come last. */
+/** Repeatable migrations have no version and come last. */
 function versionOf(name: string): number[] {
   const version = FLYWAY_NAME.exec(name)?.[1]
   return version === undefined ? [Infinity] : version.split(/[._]/).map(Number)
 }
 
-/**
- * The part of a text that brings the schema forward, on the lines that it has in the file; `undefined` where no mark
- * says which part that is.
- */
+/** Returns the forward section of a text, with its line numbers unchanged; `undefined` if the text has no mark. */
 export function forwardPartOf(text: string, { marks }: SqlConvention): string | undefined {
   if (marks === undefined) {
     return text

@@ -11,24 +11,24 @@ import { forwardPartOf, SQL_CONVENTIONS, type SqlConvention, type SqlConventionN
 /** Options of `sqlFolder()`. */
 export interface SqlFolderOptions {
   /**
-   * Whose way of writing migrations the files follow: `'plain'` (all but `*.down.sql`, in natural order of their names),
-   * `'golang-migrate'` (`*.up.sql`), `'dbmate'` (`-- migrate:up`), `'goose'` (`-- +goose Up`) or `'flyway'` (`V1__*.sql`
-   * by version, then `R__*.sql`).
+   * The convention that the files follow: `'plain'` (all except `*.down.sql`, in natural order), `'golang-migrate'`
+   * (`*.up.sql`), `'dbmate'` (`-- migrate:up`), `'goose'` (`-- +goose Up`) or `'flyway'` (`V1__*.sql` by version, then
+   * `R__*.sql`).
    *
    * @default 'plain'
    */
   readonly convention?: SqlConventionName
-  /** Files to leave out, by their path in the folder, with forward slashes. */
+  /** Matches the files to skip by their path in the folder, with forward slashes. */
   readonly exclude?: RegExp
 }
 
 /**
- * A folder of SQL that is written for a migration tool, without the parts that take a migration back. The files run
- * statement by statement, without a transaction around them, and the tool's own table of versions is not made: for that,
- * run the tool itself with `command()`.
+ * Runs the forward migrations in a folder of SQL files that were written for a migration tool. They run statement by
+ * statement, without a transaction. The tool's version table is not created; if you need it, run the tool with
+ * `command()`.
  *
- * @throws InfraError `INFRA_CONFIG_INVALID` for arguments that it does not take
- * @throws InfraError `INFRA_SEED_FAILED` with file, line and PostgreSQL's own words
+ * @throws InfraError `INFRA_CONFIG_INVALID` for invalid arguments
+ * @throws InfraError `INFRA_SEED_FAILED` with file, line and PostgreSQL's message
  * @example
  * defineInfra({ postgres: { migrations: sqlFolder('db/migrations', { convention: 'dbmate' }) } })
  */
@@ -66,8 +66,8 @@ async function readForward(folder: string, { root, convention, exclude }: Readin
   if (paths.length === 0) {
     throw createSeedError({
       file: folder,
-      reason: `no file in it is a migration as ${convention} writes them`,
-      remedy: `Correct its options convention (${Object.keys(SQL_CONVENTIONS).join(', ')}) and exclude`,
+      reason: `no file in it follows the convention ${convention}`,
+      remedy: `Correct its options: convention (${Object.keys(SQL_CONVENTIONS).join(', ')}) and exclude`,
       service: 'postgres',
     })
   }
@@ -96,7 +96,7 @@ async function loadAll(client: PoolClient, files: readonly SeedFile[]): Promise<
   }
 }
 
-/** Unlike `test()`, `search()` does not go on from where a pattern with the flag `g` or `y` matched before. */
+/** Uses `search()`, as `test()` continues after the last match of a pattern with the flag `g` or `y`. */
 function isExcluded(name: string, exclude: RegExp): boolean {
   return name.search(exclude) >= 0
 }

@@ -2,64 +2,64 @@ import { isAbsolute, relative } from 'node:path'
 import { InfraError } from '../errors.ts'
 import { type Credentials, redact } from '../internal/redact.ts'
 import { remedyForTaken } from '../seeds/already-there.ts'
-import type { ProgramEnd } from './await-end.ts'
+import type { ProgramExit } from './await-exit.ts'
 import type { Program, ProgramResult } from './run-program.ts'
 
 export interface ToolFailure {
-  /** What to call the tool. */
+  /** Name of the tool in the error. */
   readonly name: string
   readonly program: Program
   readonly result: ProgramResult
-  /** Of the database; they do not get into the text. */
+  /** Credentials of the database, which are removed from the text. */
   readonly credentials: Credentials
 }
 
-/** The error for a tool that did not end well, with its command line and all that it wrote. */
+/** The error for a failed tool, with its command line and output. */
 export function describeToolFailure({ name, program, result, credentials }: ToolFailure): InfraError {
-  const end = redact(`${name} ${describeEnd(result.end, program)}`, credentials)
-  const output = result.output === '' ? '(it wrote nothing)' : result.output
+  const summary = redact(`${name} ${describeExit(result.exit, program)}`, credentials)
+  const output = result.output === '' ? '(no output)' : result.output
   return new InfraError('INFRA_SEED_FAILED', {
-    problem: `Cannot fill the template: ${end}`,
+    problem: `Cannot fill the template: ${summary}`,
     detail: redact(`${renderCommand(program)}\n${output}`, credentials),
-    remedy: remedyForTaken(result.output) ?? renderRemedy(result.end, program),
+    remedy: remedyForTaken(result.output) ?? renderRemedy(result.exit, program),
     service: 'postgres',
-    ...(result.end.type === 'not-started' ? { cause: result.end.error } : {}),
+    ...(result.exit.type === 'not-started' ? { cause: result.exit.error } : {}),
   })
 }
 
-function describeEnd(end: ProgramEnd, { timeoutMs }: Program): string {
-  switch (end.type) {
+function describeExit(exit: ProgramExit, { timeoutMs }: Program): string {
+  switch (exit.type) {
     case 'exited':
-      return `ended with exit code ${end.code}`
+      return `exited with code ${exit.code}`
     case 'killed':
-      return `was ended by ${end.signal}`
+      return `was killed by ${exit.signal}`
     case 'timed-out':
-      return `did not end within ${timeoutMs} ms`
+      return `did not exit within ${timeoutMs} ms`
     case 'not-started':
-      return `cannot be started: ${end.error.message}`
+      return `could not be started: ${exit.error.message}`
   }
 }
 
-function renderRemedy(end: ProgramEnd, { command }: Program): string {
-  switch (end.type) {
+function renderRemedy(exit: ProgramExit, { command }: Program): string {
+  switch (exit.type) {
     case 'exited':
     case 'killed':
-      return 'Correct what its output names and run the tests again'
+      return 'Correct the error in its output and run the tests again'
     case 'timed-out':
-      return 'Raise its option timeoutMs, or find out what it waits for'
+      return 'Raise its option timeoutMs, or find out why it does not exit'
     case 'not-started':
       return `Install "${command[0]}" or correct its name; node_modules/.bin and PATH were searched`
   }
 }
 
-/** As one would type it: `$ node node_modules/knex/bin/cli.js migrate:latest`. */
+/** The command as typed in a shell: `$ node node_modules/knex/bin/cli.js migrate:latest`. */
 function renderCommand({ command, cwd }: Program): string {
   return `$ ${command.map((word) => renderWord(word, cwd)).join(' ')}`
 }
 
 function renderWord(word: string, cwd: string): string {
   if (word.includes('\n')) {
-    // A program of ours, given as an argument.
+    // Our own script, passed as an argument.
     return "'…'"
   }
   const short = isAbsolute(word) ? relative(cwd, word) : word

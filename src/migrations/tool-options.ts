@@ -5,71 +5,63 @@ import type { SeedContext, SeedStep } from '../config/infra-options.ts'
 
 const SOME_ADDRESS = { host: 'localhost', port: 5432, user: 'user', password: 'password', database: 'database' }
 
-/** A database as any other. */
+/** A sample database, with which `env` functions are called to compute a key. */
 const SAMPLE = {
   url: postgresUrl(SOME_ADDRESS),
   env: { ...postgresVariables(SOME_ADDRESS), ...libpqVariables(SOME_ADDRESS) },
 }
 
-/** Variables for a tool, or a function that makes them of the database's own. */
+/** Variables for a tool, or a function that derives them from the database's. */
 export type ToolEnvironment =
   Readonly<Record<string, string>> | ((database: Pick<SeedContext, 'url' | 'env'>) => Readonly<Record<string, string>>)
 
-/** Options of everything that runs as a process of its own. */
+/** Options of all tools that run in a separate process. */
 export interface ProcessOptions {
-  /**
-   * The folder that it runs in and that its relative paths start from.
-   *
-   * @default the folder of `infra.config.ts`
-   */
+  /** The working directory, from which relative paths start.\n\n@default the folder of `infra.config.ts` */
   readonly cwd?: string
-  /** Further files and folders that it reads: when one changes, the template is built anew. */
+  /** Additional files and folders that the tool reads. If one changes, the template is rebuilt. */
   readonly files?: readonly string[]
   /**
-   * Further variables. Those of this process, and `DATABASE_URL`, `PG*`, `DB_*` and `POSTGRES_*` of the database that is
-   * filled, are always there.
+   * Additional variables. The tool always gets the variables of this process, and `DATABASE_URL`, `PG*`, `DB_*` and
+   * `POSTGRES_*` for the database to fill.
    *
    * @default {}
    */
   readonly env?: ToolEnvironment
-  /**
-   * Time within which it must end, in milliseconds.
-   *
-   * @default 120000
-   */
+  /** Timeout for the tool in milliseconds.\n\n@default 120000 */
   readonly timeoutMs?: number
 }
 
-/** Options of every tool that Node runs. */
+/** Options of tools that run with Node. */
 export interface NodeToolOptions extends ProcessOptions {
-  /** Arguments for Node itself, such as `['--import', 'tsx']`. */
+  /** Arguments of Node itself, such as `['--import', 'tsx']`. */
   readonly nodeArgs?: readonly string[]
 }
 
-/** Options of every tool that has a command line. */
+/** Options of tools with a command line. */
 export interface ToolOptions extends NodeToolOptions {
-  /** Further arguments for its command line. */
+  /** Additional arguments of the tool. */
   readonly args?: readonly string[]
 }
 
-/** What a step with a process of its own depends on, apart from its code, relative to the project's root. */
+/** Returns the files that a step reads, relative to the project's root. */
 export function filesFrom(cwd = '.', ...files: readonly (string | undefined)[]): string[] {
   return files.flatMap((file) => (file === undefined ? [] : [join(cwd, file)]))
 }
 
-/** Returns the version of a package that the user's project has. */
+/** Path of the manifest of an installed package, whose content has the package's version. */
 export function manifestOf(packageName: string): string {
   return `node_modules/${packageName}/package.json`
 }
 
-/** What to call a process. */
+/** The name of a process for messages. */
 export function nameProcess(words: readonly string[], { cwd }: ProcessOptions): string {
   return cwd === undefined ? words.join(' ') : `${words.join(' ')} in ${cwd}`
 }
 
 /**
- * The key of a step: all that its caller chose, but for the time that it may take, and variables as a digest, since some
- * are secret. Without one, where the variables cannot be known before there is a database.
+ * Returns the key of a step: everything that its caller chose except the timeout. Variables enter as a digest, as some
+ * are secret. Returns no key if `env` is a function that fails for a sample database.
  */
 export function keyOf(
   tool: string,
@@ -82,7 +74,7 @@ export function keyOf(
   }
 }
 
-/** The variables of a process, over those of this one. */
+/** Returns the variables to set for a process, in addition to those of this process. */
 export function environmentFor(
   { url, env }: Pick<SeedContext, 'url' | 'env'>,
   given: ToolEnvironment = {},
@@ -90,7 +82,7 @@ export function environmentFor(
   return { ...env, ...(typeof given === 'function' ? given({ url, env }) : given) }
 }
 
-/** What a function closes over shows in what it returns. */
+/** Calls a function with the sample database, so that values from its closure are part of the digest. */
 function digestEnvironment(env: ToolEnvironment): string {
   const given = typeof env === 'function' ? env(SAMPLE) : env
   const variables = Object.entries(given).toSorted(([left], [right]) => (left < right ? -1 : 1))

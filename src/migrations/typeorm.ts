@@ -1,13 +1,13 @@
 import type { SeedStep } from '../config/infra-options.ts'
 import { defineTool } from './define-tool.ts'
-import type { Host } from './await-end.ts'
+import type { Host } from './await-exit.ts'
 import type { ToolOptions } from './tool-options.ts'
 
 /** Options of `typeorm()`. */
 export interface TypeOrmOptions extends ToolOptions {
-  /** The file that exports the `DataSource` (`-d`); it has to read `DATABASE_URL` or `DB_*`. */
+  /** The file that exports the `DataSource` (`-d`), which must read `DATABASE_URL` or `DB_*`. */
   readonly dataSource: string
-  /** The folder of the migrations, which the `DataSource` names as well. */
+  /** The folder of the migrations, which the `DataSource` must name too. */
   readonly folder: string
 }
 

@@ -4,13 +4,13 @@ import { dirname, join } from 'node:path'
 import { InfraError } from '../errors.ts'
 import { findManifest } from '../internal/find-manifest.ts'
 
-/** Loads a module of a package in the version that the user's project has. */
+/** Loads a module of a package that the user's project has installed. */
 export function requireFrom(directory: string, specifier: string): unknown {
   return createRequire(join(directory, 'noop.js'))(specifier)
 }
 
 /**
- * Fails unless the user's project has these packages.
+ * Checks that the user's project has these packages.
  *
  * @throws InfraError `INFRA_SEED_FAILED` with the command that installs them
  */
@@ -22,8 +22,7 @@ export function assertInstalled(packages: readonly string[], directory: string, 
 }
 
 /**
- * The script of a package's command, so that Node can run it as it is: `npx` would look for it a second time, or
- * fetch it.
+ * Returns the script of a package's command, which Node can run directly; `npx` would search again, or download.
  *
  * @throws InfraError `INFRA_SEED_FAILED` with the command that installs the package
  */

@@ -4,7 +4,7 @@ import { createSeedError } from './seed-error.ts'
 import type { SeedFile } from './seed-file.ts'
 import type { SqlStatement } from './sql-statements.ts'
 
-/** What PostgreSQL says about an error, as `pg` hands it on. */
+/** The fields of a PostgreSQL error, as `pg` provides them. */
 interface PostgresFailure {
   readonly severity?: string
   readonly code?: string
@@ -19,16 +19,17 @@ const EXCERPT_WIDTH = 100
 // undefined_schema, undefined_table, undefined_column, undefined_function, undefined_object
 const UNDEFINED_CODES = ['3F000', '42P01', '42703', '42883', '42704']
 
-// The connection, the resources, the operator, the system: not the statement. `severity` is translated, the code is not.
+// Errors of the connection, resources, operator or system, not of the statement. `severity` is translated, the code is
+// not.
 const SERVER_TROUBLE = /^(?:08|53|57P|58|XX)/
 
-/** Whether an error of PostgreSQL's is about the server, and not about what it was asked to do. */
+/** Whether an error is about the server and not about the statement. */
 export function isServerTrouble(error: unknown): boolean {
   const { code } = (typeof error === 'object' && error !== null ? error : {}) as PostgresFailure
   return typeof code === 'string' && code.length === 5 && SERVER_TROUBLE.test(code)
 }
 
-/** The error for a statement that PostgreSQL refused: the place, PostgreSQL's own words, the line, and what to do. */
+/** The error for a statement that PostgreSQL rejected: location, PostgreSQL's message, excerpt, and remedy. */
 export function describeSqlFailure(error: unknown, statement: SqlStatement, file: SeedFile): InfraError {
   const failure: PostgresFailure = typeof error === 'object' && error !== null ? error : {}
   const offset = offsetInStatement(failure, statement)

@@ -3,16 +3,16 @@ import { extname, join, resolve } from 'node:path'
 import { InfraError, messageOf } from '../errors.ts'
 import { compareNatural } from './natural-order.ts'
 
-/** Where seeds are looked for: configured files and folders, or `undefined` for the default folder. */
+/** The configured files and folders; `undefined` for the default folders. */
 export interface SeedPaths {
-  /** The folder that relative paths start from. */
+  /** The folder from which relative paths start. */
   readonly root: string
-  /** PostgreSQL's, before `seeds`; Redis has none. */
+  /** Only for PostgreSQL; loaded before `seeds`. */
   readonly migrations?: readonly string[] | undefined
   readonly seeds?: readonly string[] | undefined
 }
 
-/** Where files are looked for if nothing is configured. */
+/** Folders to search if nothing is configured. */
 export const DEFAULT_SEED_FOLDERS = {
   postgres: { migrations: 'fixtures/postgres/migrations', seeds: 'fixtures/postgres/seeds' },
   redis: { seeds: 'fixtures/redis' },
@@ -24,11 +24,11 @@ const SOURCES = {
 } as const
 
 /**
- * The files to load into a service, in order, as absolute paths without duplicates. A folder means the files in it
- * and below it that have the service's extension, in natural name order; hidden ones are left out.
+ * Returns the files to load into a service, in order, as absolute paths without duplicates. A folder stands for all
+ * files in it with the service's extension, recursively and in natural order; hidden files are skipped.
  *
- * @throws InfraError `INFRA_SEED_MISSING` when a configured path does not exist or is a folder without such a file, and for
- * what cannot be read; a default folder may be missing or empty.
+ * @throws InfraError `INFRA_SEED_MISSING` for a configured path that does not exist or contains no such file, and for
+ * an unreadable file; a default folder may be missing or empty
  */
 export function findSeedFiles(service: keyof typeof SOURCES, paths: SeedPaths): string[] {
   const { extension, folders } = SOURCES[service]
@@ -49,7 +49,7 @@ export function findSeedFiles(service: keyof typeof SOURCES, paths: SeedPaths): 
 
 interface Listing {
   readonly extension: string
-  /** The folders that it is in, by their real names. */
+  /** Real paths of the parent folders. */
   readonly above: readonly string[]
 }
 
@@ -60,7 +60,7 @@ function listFiles(path: string, { extension, above }: Listing): string[] {
     }
     const folder = realpathSync(path)
     if (above.includes(folder)) {
-      throw new Error(`it is a link to ${folder}, which it is in itself`)
+      throw new Error(`it is a link to its own parent folder ${folder}`)
     }
     const names = readdirSync(path)
       .filter((name) => !name.startsWith('.'))

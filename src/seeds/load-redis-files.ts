@@ -3,15 +3,15 @@ import { parseRedisCommands, type RedisCommand } from './redis-commands.ts'
 import { createSeedError } from './seed-error.ts'
 import { readSeedFile } from './seed-file.ts'
 
-/** As much of an `ioredis` client as loading needs. */
+/** The methods of an `ioredis` client that are used here. */
 export interface RedisCommandClient {
   call(command: string, ...args: (string | Buffer)[]): Promise<unknown>
 }
 
 /**
- * Runs the commands of Redis files one after the other, in the order given.
+ * Runs the commands of Redis files one after the other, in the given order.
  *
- * @throws InfraError `INFRA_SEED_FAILED` at the first command that Redis answers with an error; what ran before it stays.
+ * @throws InfraError `INFRA_SEED_FAILED` at the first command that fails; earlier commands are not undone
  */
 export async function loadRedisFiles(
   client: RedisCommandClient,
@@ -38,7 +38,7 @@ export async function loadRedisFiles(
 async function runCommand(client: RedisCommandClient, { args }: RedisCommand): Promise<void> {
   const [name, ...rest] = args
   const reply = await client.call(String(name), ...rest)
-  // EXEC succeeds even if a command of its transaction did not; the error is one of its replies.
+  // EXEC succeeds even if a command of its transaction failed; the error is one of its replies.
   const failure: unknown = Array.isArray(reply) ? reply.find((part) => part instanceof Error) : undefined
   if (failure !== undefined) {
     throw failure

@@ -4,7 +4,7 @@ import { createSeedError } from './seed-error.ts'
 import { readSeedFile, type SeedFile } from './seed-file.ts'
 import { splitSqlStatements } from './sql-statements.ts'
 
-/** As much of a `pg` client as loading needs. */
+/** The methods of a `pg` client that are used here. */
 export interface SqlClient {
   query(sql: string): Promise<unknown>
 }
@@ -12,11 +12,11 @@ export interface SqlClient {
 const ACTIVE_SQL_TRANSACTION = '25001'
 
 /**
- * Runs SQL files in the order given, statement by statement, each file in a session state of its own and without a
- * transaction around it, as `psql -v ON_ERROR_STOP=1 -f` does. The client's session is discarded after each file
- * (`DISCARD ALL`): settings, temporary tables and advisory locks do not outlive it.
+ * Runs SQL files in the given order, statement by statement and without a transaction, as `psql -v ON_ERROR_STOP=1 -f`
+ * does. After each file the session is discarded (`DISCARD ALL`), so that settings, temporary tables and advisory locks
+ * do not affect the next file.
  *
- * @throws InfraError `INFRA_SEED_FAILED` at the first statement that fails; what ran before it stays.
+ * @throws InfraError `INFRA_SEED_FAILED` at the first statement that fails; earlier statements are not undone
  */
 export async function loadSqlFiles(client: SqlClient, files: readonly string[], root: string): Promise<void> {
   for (const path of files) {
@@ -34,13 +34,13 @@ export async function loadSqlFile(client: SqlClient, file: SeedFile): Promise<vo
   await discardSession(client, file)
 }
 
-// A pg_dump empties search_path and a forgotten COMMIT swallows every later file: neither may reach the next one.
+// A pg_dump clears search_path, and a forgotten COMMIT would include later files: neither may affect the next file.
 export async function discardSession(client: SqlClient, { name }: SeedFile): Promise<void> {
   await client.query('DISCARD ALL').catch((cause: unknown) => {
     const isOpen = (cause as { code?: unknown }).code === ACTIVE_SQL_TRANSACTION
     throw createSeedError({
       file: name,
-      reason: isOpen ? 'the file leaves a transaction open' : messageOf(cause),
+      reason: isOpen ? 'the file does not end its transaction' : messageOf(cause),
       remedy: isOpen ? 'End the file with COMMIT' : 'Look in the log of the PostgreSQL server for the reason',
       service: 'postgres',
       cause,

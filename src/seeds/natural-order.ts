@@ -1,7 +1,7 @@
 const CHUNKS = /[0-9]+|[^0-9]+/g
 const DIGITS = /^[0-9]/
 
-/** Orders names as people do, `2_` before `10_`, and alike on every machine: no locale takes part. */
+/** Orders names naturally, `2_` before `10_`, and independently of the machine's locale. */
 export function compareNatural(left: string, right: string): number {
   const leftChunks = left.match(CHUNKS) ?? []
   const rightChunks = right.match(CHUNKS) ?? []
@@ -11,7 +11,7 @@ export function compareNatural(left: string, right: string): number {
       return order
     }
   }
-  // "1" and "01" differ only as text; something has to, so that the order never depends on the file system.
+  // "1" and "01" are equal as numbers; comparing the text makes the order independent of the file system.
   return leftChunks.length - rightChunks.length || compare(left, right)
 }
 

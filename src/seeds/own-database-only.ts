@@ -1,7 +1,7 @@
 import type { RedisCommandClient } from './load-redis-files.ts'
 
-/** What reaches beyond the database that a client is in; of `COPY`, only with `DB`. */
-const BEYOND = new Set(
+/** Commands that affect more than the client's database. `COPY` does so only with `DB`. */
+const FORBIDDEN = new Set(
   [
     'ACL',
     'BGREWRITEAOF',
@@ -20,13 +20,13 @@ const BEYOND = new Set(
   ),
 )
 
-/** A client for seeds on a server that others use too: refuses, before it is sent, what would reach beyond its database. */
+/** A client for seeds on a shared server. It rejects commands that affect more than its database. */
 export function ownDatabaseOnly(client: RedisCommandClient): RedisCommandClient {
   return {
     async call(command, ...args) {
       const name = command.toUpperCase()
-      if (BEYOND.has(name) || (name === 'COPY' && args.some((word) => String(word).toUpperCase() === 'DB'))) {
-        throw new Error(`it reaches beyond the database of the lease, and the server is not ours alone`)
+      if (FORBIDDEN.has(name) || (name === 'COPY' && args.some((word) => String(word).toUpperCase() === 'DB'))) {
+        throw new Error(`it affects more than the database of the lease, and others use the server too`)
       }
       return client.call(command, ...args)
     },

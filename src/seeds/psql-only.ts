@@ -8,7 +8,7 @@ interface Place {
 
 const META_COMMAND = /^\\(?:[A-Za-z]+|\S)?/
 
-/** The error for a backslash outside of quotes, which only psql gives a meaning. */
+/** The error for a backslash command, which only psql supports. */
 export function refuseMetaCommand(text: string, place: Place): InfraError {
   return createSeedError({
     ...place,
@@ -20,11 +20,11 @@ export function refuseMetaCommand(text: string, place: Place): InfraError {
   })
 }
 
-/** The error for a `COPY` whose rows follow in the file itself, where only psql looks for them. */
+/** The error for a `COPY` whose rows follow in the file, which only psql supports. */
 export function refuseCopyFromStdin(place: Place): InfraError {
   return createSeedError({
     ...place,
-    reason: 'COPY … FROM stdin works in psql only',
+    reason: 'COPY … FROM stdin only works in psql',
     remedy: 'Write INSERT statements instead; pg_dump writes them with --rows-per-insert=1000',
     service: 'postgres',
   })

@@ -1,6 +1,6 @@
 import { createSeedError } from './seed-error.ts'
 
-/** One command of a file; an argument with `\xHH` in it is a Buffer, since it may hold bytes that are no text. */
+/** One command of a file. An argument with `\xHH` is a Buffer, as its bytes may not be valid text. */
 export interface RedisCommand {
   readonly args: readonly (string | Buffer)[]
   /** 1-based. */
@@ -9,16 +9,17 @@ export interface RedisCommand {
 
 const BLANKS = /^[ \t\r\v\f]+/
 const SKIPPED_LINE = /^[ \t\r\v\f]*(?:#|$)/
-// Bare text, then a quoted part or none; after a closing quote only a blank may follow.
+// Unquoted text, then an optional quoted section. Only a blank may follow a closing quote.
 const ARGUMENT =
   /^([^ \t\r\v\f"']*)(?:"([^"\\]*(?:\\[^][^"\\]*)*)"|'([^'\\]*(?:\\(?:'|(?!'))[^'\\]*)*)')?(?=[ \t\r\v\f]|$)/
 const ESCAPE = /\\(x[0-9a-fA-F]{2}|[^])/gu
 const CONTROLS: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: '\b', a: '\u0007' }
 
 /**
- * The commands of a text, one a line, quoted as redis-cli reads them; blank lines and lines that start with `#` are none.
+ * Parses the commands of a text, one a line, with the quoting rules of redis-cli. Blank lines and lines that begin with
+ * `#` are skipped.
  *
- * @throws InfraError `INFRA_SEED_FAILED` for a quote that is not closed, or closed within a word.
+ * @throws InfraError `INFRA_SEED_FAILED` for a quote that is not closed, or closed within a word
  */
 export function parseRedisCommands(text: string, file: string): RedisCommand[] {
   const lines = text.replace(/^\ufeff/, '').split('\n')
@@ -37,7 +38,7 @@ function parseArguments(content: string, place: { file: string; line: number }):
       throw createSeedError({
         ...place,
         reason: 'unbalanced quotes',
-        remedy: 'Close each quote on its line and let a blank follow; for a line break write \\n inside double quotes',
+        remedy: 'Close each quote on its line, followed by a blank; for a line break write \\n inside double quotes',
         service: 'redis',
       })
     }

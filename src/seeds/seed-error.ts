@@ -2,9 +2,9 @@ import { InfraError } from '../errors.ts'
 
 export interface SeedFailure {
   readonly file: string
-  /** 1-based; left out when the file as a whole is at fault. */
+  /** Counted from 1; undefined if the error concerns the whole file. */
   readonly line?: number
-  /** Why it failed, to follow "Cannot load <file>:<line>: ". */
+  /** The reason, which follows "Cannot load <file>:<line>: ". */
   readonly reason: string
   readonly detail?: string
   readonly remedy: string
@@ -12,7 +12,7 @@ export interface SeedFailure {
   readonly cause?: unknown
 }
 
-/** The error of a seed that cannot be loaded, with the place in its first line. */
+/** The error for a seed that cannot be loaded, with its location in the first line. */
 export function createSeedError(failure: SeedFailure): InfraError {
   const { file, line, reason, ...rest } = failure
   const place = line === undefined ? file : `${file}:${line}`

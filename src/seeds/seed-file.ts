@@ -3,7 +3,7 @@ import { relative, sep } from 'node:path'
 import { InfraError, messageOf } from '../errors.ts'
 import { createSeedError } from './seed-error.ts'
 
-/** A seed file's text, and its name as messages show it: relative to the root, with forward slashes. */
+/** A seed file: its text, and its name for messages, relative to the root with forward slashes. */
 export interface SeedFile {
   readonly name: string
   readonly text: string
@@ -14,7 +14,7 @@ export interface SeedFileContext {
   readonly service: 'postgres' | 'redis'
 }
 
-/** Reads a seed file, which has to be UTF-8; a byte order mark is dropped. */
+/** Reads a seed file, which must be UTF-8; a byte order mark is removed. */
 export async function readSeedFile(path: string, { root, service }: SeedFileContext): Promise<SeedFile> {
   const name = relative(root, path).split(sep).join('/')
   const bytes = await readFile(path).catch((error: unknown) => {
@@ -31,7 +31,7 @@ export async function readSeedFile(path: string, { root, service }: SeedFileCont
     throw createSeedError({
       file: name,
       line: text.slice(0, nul).split('\n').length,
-      reason: 'there is a NUL character, which text does not have',
+      reason: 'it contains a NUL character',
       remedy: 'Remove it; if the file is UTF-16, save it as UTF-8',
       service,
     })
@@ -43,7 +43,7 @@ function decode(bytes: Uint8Array, { name, service }: { name: string; service: '
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
-    // Windows PowerShell's ">" writes UTF-16: silently replaced characters would be the worse surprise.
+    // The ">" of Windows PowerShell writes UTF-16. An error is better than silently replaced characters.
     const remedy = 'Save the file as UTF-8'
     throw createSeedError({ file: name, reason: 'the file is not UTF-8 text', remedy, service, cause })
   }

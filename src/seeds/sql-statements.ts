@@ -4,9 +4,9 @@ import { readSqlTokens, type SqlToken } from './sql-tokens.ts'
 /** One SQL statement of a file, without its semicolon. */
 export interface SqlStatement {
   readonly text: string
-  /** Where `text` begins in the file's text. */
+  /** Start of `text` in the file's text. */
   readonly offset: number
-  /** Line of the statement's first token, 1-based. */
+  /** Line of the statement's first token, counted from 1. */
   readonly line: number
 }
 
@@ -16,16 +16,16 @@ interface OpenStatement {
   readonly firstWord: string
   previous: string
   end: number
-  /** Depth of `( … )`: a rule's actions stand in them, with semicolons between. */
+  /** Depth of `( … )`, which can contain the actions of a rule, separated by semicolons. */
   parentheses: number
-  /** Depth of `BEGIN ATOMIC … END`, and of the `CASE … END` within. */
+  /** Depth of `BEGIN ATOMIC … END`, and of `CASE … END` in it. */
   blocks: number
 }
 
 /**
- * Cuts SQL text into its statements, as `psql -f` does; empty ones are dropped.
+ * Splits SQL text into statements, as `psql -f` does; empty statements are skipped.
  *
- * @throws InfraError `INFRA_SEED_FAILED` for what only psql understands: backslash commands and `COPY … FROM stdin`.
+ * @throws InfraError `INFRA_SEED_FAILED` for what only psql supports: backslash commands and `COPY … FROM stdin`
  */
 export function splitSqlStatements(text: string, file = 'SQL text'): SqlStatement[] {
   const lineAt = createLineCounter(text)
@@ -80,7 +80,7 @@ function opensBlock(open: OpenStatement, lexeme: string): boolean {
   return lexeme === 'case' && open.blocks > 0 && !isName(open)
 }
 
-// "SELECT 1 AS end" and "t.end": reserved words that name a column.
+// In "SELECT 1 AS end" and "t.end" the reserved word is a column's name.
 function isName({ previous }: OpenStatement): boolean {
   return previous === 'as' || previous === '.'
 }
@@ -89,7 +89,7 @@ function isNested(open: OpenStatement | undefined): boolean {
   return open !== undefined && (open.parentheses > 0 || open.blocks > 0)
 }
 
-// Asked for growing offsets only, so that each line break is counted once.
+// Must be called with growing offsets, so that each line break is counted once.
 function createLineCounter(text: string): (offset: number) => number {
   let line = 1
   let next = text.indexOf('\n')

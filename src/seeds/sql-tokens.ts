@@ -1,12 +1,13 @@
-/** A piece of SQL that is neither blank nor comment; quoted text is one piece. */
+/** A token of SQL, without blanks and comments. A quoted text is one token. */
 export interface SqlToken {
-  /** What the piece begins with, in lower case: a whole word, a single symbol, or an opening quote. */
+  /** The beginning of the token, in lower case: a whole word, a single symbol, or an opening quote. */
   readonly lexeme: string
   readonly start: number
   readonly end: number
 }
 
-// pg_dump frames its output with \restrict and \unrestrict. They forbid psql's commands, as we do: as good as a comment.
+// pg_dump encloses its output in \restrict and \unrestrict. They only forbid psql commands, which are refused here
+// anyway, so they are skipped like comments.
 const RESTRICT = String.raw`^\\(?:un)?restrict\b[^\n\r]*`
 const BLANK = String.raw`[ \t\n\r\f\v]+|--[^\n\r]*|/\*`
 const DOLLAR_TAG = String.raw`\$(?:[A-Za-z_\x80-\uffff][\w\x80-\uffff]*)?\$`
@@ -15,11 +16,11 @@ const LEXEME = new RegExp(`${RESTRICT}|${BLANK}|[eE]'|${DOLLAR_TAG}|${WORD}|[0-9
 const STARTS_BLANK = /^(?:[ \t\n\r\f\v]|--|\/\*|\\.)/
 const STARTS_DOLLAR_QUOTE = /^\$.*\$$/
 
-// Between the parts of 'a'⏎'b' PostgreSQL allows blanks and comments, with one line break or more. The look-ahead leaves
-// one way only to read a comment: without it, the time doubles with every "--" in one.
+// Between the parts of 'a'⏎'b' PostgreSQL allows blanks and comments with at least one line break. The look-ahead makes
+// the match of a comment unambiguous: without it, the time doubles with every "--" in one.
 const CONTINUATION = /(?:[ \t\f\v]|--[^\n\r]*(?=[\n\r]))*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y
 
-/** The tokens of a text, cut as PostgreSQL's lexer cuts them (with `standard_conforming_strings` on). */
+/** Yields the tokens of a text, split as by PostgreSQL's lexer (with `standard_conforming_strings` on). */
 export function* readSqlTokens(text: string): Generator<SqlToken> {
   const first = text.startsWith('\ufeff') ? 1 : 0
   for (let start = first, end = first; start < text.length; start = end) {
@@ -27,7 +28,7 @@ export function* readSqlTokens(text: string): Generator<SqlToken> {
     const lexeme = LEXEME.exec(text)?.[0] ?? ''
     const closing = findEnd(text, lexeme, start + lexeme.length)
     end = closing ?? text.length
-    // What is never closed is not skipped, not even a comment: PostgreSQL then says what is wrong with it.
+    // Unclosed quotes and comments are yielded, so that PostgreSQL reports the error.
     if (closing === undefined || !STARTS_BLANK.test(lexeme)) {
       yield { lexeme: lexeme.toLowerCase(), start, end }
     }
@@ -41,7 +42,7 @@ function findEnd(text: string, lexeme: string, from: number): number | undefined
   if (lexeme === "e'" || lexeme === "E'") {
     return findEscapeStringEnd(text, from)
   }
-  // A doubled quote inside 'a''b' is read as the end of one string and the start of the next, which cuts the same.
+  // 'a''b' is read as two strings, which splits statements at the same places.
   const isQuote = lexeme === "'" || lexeme === '"' || STARTS_DOLLAR_QUOTE.test(lexeme)
   return isQuote ? findAfter(text, lexeme, from) : from
 }

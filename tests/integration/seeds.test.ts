@@ -131,7 +131,7 @@ test('loadSqlFiles() refuses a file that leaves a transaction open', async () =>
   const client = await openSchema()
   await expect(loadSql(client, { '1.sql': 'BEGIN; CREATE TABLE t (id int);' })).rejects.toMatchObject({
     code: 'INFRA_SEED_FAILED',
-    message: 'Cannot load 1.sql: the file leaves a transaction open\nEnd the file with COMMIT',
+    message: 'Cannot load 1.sql: the file does not end its transaction\nEnd the file with COMMIT',
   })
 })
 

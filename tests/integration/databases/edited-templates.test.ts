@@ -97,13 +97,13 @@ test.for<[string, string, string, string]>([
     'role',
     'CREATE ROLE app',
     'DROP ROLE app',
-    `Roles belong to the whole server and outlive the template. Make it only where it is missing: DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'app') THEN CREATE ROLE "app"; END IF; END $$; or drop the one that is there: DROP ROLE "app"`,
+    `Roles belong to the whole server and outlive the template. Create it only if it does not exist: DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'app') THEN CREATE ROLE "app"; END IF; END $$; or drop the existing one: DROP ROLE "app"`,
   ],
   [
     'database',
     'CREATE DATABASE analytics',
     'DROP DATABASE analytics',
-    'It belongs to the whole server and outlives the template. Drop it before it is made: DROP DATABASE IF EXISTS "analytics" WITH (FORCE)',
+    'It belongs to the whole server and outlives the template. Drop it before it is created: DROP DATABASE IF EXISTS "analytics" WITH (FORCE)',
   ],
 ])(
   'an edited migration that makes a %s says what to do, on a server that others use',

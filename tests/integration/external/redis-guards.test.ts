@@ -208,7 +208,7 @@ test.for(['FLUSHALL', 'SELECT 3', 'SWAPDB 1 3', 'CONFIG SET maxmemory 1', 'COPY 
     const infra = startExternal(servers, { services: ['redis'] }, { root })
     await expect(infra.up).rejects.toMatchObject({
       code: 'INFRA_SEED_FAILED',
-      message: expect.stringMatching(/1\.redis:2.*it reaches beyond the database of the lease/s),
+      message: expect.stringMatching(/1\.redis:2.*it affects more than the database of the lease/s),
     })
     await infra.stop()
   },

@@ -41,29 +41,29 @@ test('command() shows all that was written, in order and without the password', 
   const { message } = await catchInfraError(() => plan.build(address))
   const url = `postgres://${address.user}:***@${address.host}:${address.port}/${address.database}`
   expect(message.split('\n')).toEqual([
-    'Cannot fill the template: npm run --silent db:migrate ended with exit code 3',
+    'Cannot fill the template: npm run --silent db:migrate exited with code 3',
     '$ npm run --silent db:migrate',
     `applying 1_authors.sql to ${url}`,
     `applying 2_books.sql to ${url}`,
     `applying 3_broken.sql to ${url}`,
     '3_broken.sql: relation "nowhere" does not exist (password ***)',
     'giving up',
-    'Correct what its output names and run the tests again',
+    'Correct the error in its output and run the tests again',
   ])
 })
 
 test('command() ends what takes longer than its limit', async () => {
   const step = command(['npm', 'run', '--silent', 'db:wait'], { cwd: 'command', files: [], timeoutMs: 1_500 })
   await expect(buildTemplate(step)).rejects.toThrow(
-    'Cannot fill the template: npm run --silent db:wait in command did not end within 1500 ms\n' +
-      '$ npm run --silent db:wait\nwaiting\nRaise its option timeoutMs, or find out what it waits for',
+    'Cannot fill the template: npm run --silent db:wait in command did not exit within 1500 ms\n' +
+      '$ npm run --silent db:wait\nwaiting\nRaise its option timeoutMs, or find out why it does not exit',
   )
 })
 
 test('command() says that there is no such program', async () => {
   await expect(buildTemplate(command(['no-such-program', 'up'], { files: [] }))).rejects.toThrow(
-    'Cannot fill the template: no-such-program up cannot be started: spawn no-such-program ENOENT\n' +
-      '$ no-such-program up\n(it wrote nothing)\n' +
+    'Cannot fill the template: no-such-program up could not be started: spawn no-such-program ENOENT\n' +
+      '$ no-such-program up\n(no output)\n' +
       'Install "no-such-program" or correct its name; node_modules/.bin and PATH were searched',
   )
 })

@@ -54,7 +54,7 @@ test('a tool that fills another database is found out', async () => {
   const ELSEWHERE = `postgres://${user}:${password}@${host}:${port}/${database}`
   const options = { cwd: 'typeorm', dataSource: 'src/elsewhere.ts', folder: 'src/migrations' }
   await expect(buildTemplate(typeorm({ ...options, env: { ELSEWHERE } }))).rejects.toThrow(
-    /^Cannot fill the template: typeorm .* ended well, but there is nothing in the database\n/,
+    /^Cannot fill the template: typeorm .* exited with code 0 but left the database empty\n/,
   )
   // The remedy that the error names.
   await buildTemplate(typeorm({ ...options, env: ({ url }) => ({ ELSEWHERE: url }) }))
@@ -64,7 +64,7 @@ test('what extensions brought does not hide that a tool fills another database',
   const address = await createDatabase()
   await (await planTemplate(async ({ pool }) => pool.query('CREATE EXTENSION hstore'))).build(address)
   const plan = await planTemplate(command(['node', '--version'], { files: [] }))
-  await expect(plan.build(address)).rejects.toThrow('ended well, but there is nothing in the database')
+  await expect(plan.build(address)).rejects.toThrow('exited with code 0 but left the database empty')
 })
 
 test('an edited migration, another option and another variable each make another template', async () => {

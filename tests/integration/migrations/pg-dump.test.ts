@@ -73,7 +73,7 @@ test('pgDump() fails at the first owner that the server does not have', async ()
   await expect(buildTemplate(pgDump(SHOP))).rejects.toThrow(
     `Cannot load pg-dump/shop.sql:${line}: role "dump_owner" does not exist\n` +
       `  ${line} | ALTER SCHEMA audit OWNER TO dump_owner\n` +
-      'Create the role in a migration before it, dump with --no-owner --no-privileges, or leave such statements out ' +
+      'Create the role in a migration before it, dump with --no-owner --no-privileges, or skip such statements ' +
       "with: missingRoles: 'skip'",
   )
 })
@@ -120,7 +120,7 @@ test('pgDump() refuses the commands of psql before anything runs', async () => {
 
 test('pgDump() refuses rows without an end', async () => {
   await expect(load('SELECT 1;\nCOPY t FROM stdin;\n1\n')).rejects.toThrow(
-    'Cannot load dump.sql:2: the rows of this COPY have no end, which is a line with "\\." alone\nDump again',
+    'Cannot load dump.sql:2: the rows of this COPY do not end with the line "\\."\nDump again',
   )
 })
 

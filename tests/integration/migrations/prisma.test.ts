@@ -82,12 +82,12 @@ test('prisma() shows what Prisma says of a migration that fails', async () => {
   writeFileSync(join(root, 'prisma/migrations/20260102000000_books/migration.sql'), 'SELECT nothing')
   const { message } = await catchInfraError(() => call(root))
   expect(message.split('\n')).toEqual([
-    'Cannot fill the template: prisma migrate deploy ended with exit code 1',
+    'Cannot fill the template: prisma migrate deploy exited with code 1',
     expect.stringMatching(/^\$ \S+ node_modules\/prisma\/build\/index\.js migrate deploy$/),
     'Error: P3018',
     '',
     'column "nothing" does not exist',
-    'Correct what its output names and run the tests again',
+    'Correct the error in its output and run the tests again',
   ])
 })
 

@@ -43,8 +43,8 @@ test('sqlFolder() counts lines from the top of the file', async () => {
 
 test('sqlFolder() refuses a folder that nothing of its convention is in', async () => {
   await expect(buildTemplate(sqlFolder('sql/goose', { convention: 'flyway' }))).rejects.toThrow(
-    'Cannot load sql/goose: no file in it is a migration as flyway writes them\n' +
-      'Correct its options convention (plain, golang-migrate, dbmate, goose, flyway) and exclude',
+    'Cannot load sql/goose: no file in it follows the convention flyway\n' +
+      'Correct its options: convention (plain, golang-migrate, dbmate, goose, flyway) and exclude',
   )
 })
 

@@ -25,14 +25,14 @@ const TOOLS: Record<string, Tool> = {
     working: knex({ cwd: 'knex' }),
     tables: ['knex_migrations', 'knex_migrations_lock'],
     broken: knex({ cwd: 'knex', folder: 'broken' }),
-    problem: 'Cannot fill the template: knex migrate:latest in knex ended with exit code 1',
+    problem: 'Cannot fill the template: knex migrate:latest in knex exited with code 1',
     output: [/^Using environment: test$/m, /^about to break$/m, /^migration failed .*"nowhere" does not exist$/m],
   },
   kysely: {
     working: kysely({ cwd: 'kysely' }),
     tables: ['kysely_migration', 'kysely_migration_lock'],
     broken: kysely({ cwd: 'kysely', folder: 'broken' }),
-    problem: 'Cannot fill the template: kysely in kysely ended with exit code 1',
+    problem: 'Cannot fill the template: kysely in kysely exited with code 1',
     output: [/^about to break$/m, /^Error: migration "20260103_broken" failed$/m, /error: relation "nowhere" does not/],
   },
   'node-pg-migrate': {
@@ -40,7 +40,7 @@ const TOOLS: Record<string, Tool> = {
     tables: ['pgmigrations'],
     broken: nodePgMigrate({ cwd: 'node-pg-migrate', folder: 'broken' }),
     problem:
-      'Cannot fill the template: node-pg-migrate up --migrations-dir broken in node-pg-migrate ended with exit code 1',
+      'Cannot fill the template: node-pg-migrate up --migrations-dir broken in node-pg-migrate exited with code 1',
     output: [/^> Migrating files:$/m, /^Error executing:$/m, /^error: relation "nowhere" does not exist$/m],
   },
   sequelize: {
@@ -48,14 +48,14 @@ const TOOLS: Record<string, Tool> = {
     tables: ['SequelizeMeta'],
     broken: sequelize({ cwd: 'sequelize', folder: 'broken' }),
     problem:
-      'Cannot fill the template: sequelize-cli db:migrate --migrations-path broken in sequelize ended with exit code 1',
+      'Cannot fill the template: sequelize-cli db:migrate --migrations-path broken in sequelize exited with code 1',
     output: [/^== 20260103-broken: migrating =+$/m, /^ERROR: relation "nowhere" does not exist$/m],
   },
   typeorm: {
     working: typeorm({ cwd: 'typeorm', dataSource, folder: 'src/migrations' }),
     tables: ['migrations'],
     broken: typeorm({ cwd: 'typeorm', dataSource, folder: 'src/broken', env: { MIGRATIONS: 'broken' } }),
-    problem: 'Cannot fill the template: typeorm migration:run -d src/data-source.ts in typeorm ended with exit code 1',
+    problem: 'Cannot fill the template: typeorm migration:run -d src/data-source.ts in typeorm exited with code 1',
     output: [/^query failed: ALTER TABLE nowhere/m, /^Error during migration run:$/m, /^QueryFailedError: relation/m],
   },
 }
@@ -80,7 +80,7 @@ test.for(cases)('$name shows all that it wrote when a migration fails', async ({
   const [first, command, ...rest] = message.split('\n')
   expect({ code, service, first }).toEqual({ code: 'INFRA_SEED_FAILED', service: 'postgres', first: problem })
   expect(command).toMatch(new RegExp(`^\\$ \\S*${basename(process.execPath)} `))
-  expect(rest.at(-1)).toBe('Correct what its output names and run the tests again')
+  expect(rest.at(-1)).toBe('Correct the error in its output and run the tests again')
   const places = output.map((pattern) => rest.join('\n').search(pattern))
   expect(places).not.toContain(-1)
   expect(places).toEqual(places.toSorted((left, right) => left - right))

@@ -106,7 +106,7 @@ const files: readonly (readonly [code: string, text: string, problem: string, re
         'INFRA_CONFIG_INVALID',
         `import { ${name} } from '${MIGRATIONS}'\n\nexport default { postgres: { migrations: ${name}(${given}) } }\n`,
         `Cannot load %:3: Cannot use the arguments of ${name}(): ${fault}`,
-        `Correct them; the types of ${name}() list every one`,
+        `Correct them; the types of ${name}() list them`,
       ] as const,
   ),
 ]

@@ -14,20 +14,14 @@ import { createProject } from '../support/create-project.ts'
 
 type Text = string | Uint8Array
 
-const CLOSE = 'Close each quote on its line and let a blank follow; for a line break write \\n inside double quotes'
+const CLOSE = 'Close each quote on its line, followed by a blank; for a line break write \\n inside double quotes'
 const PSQL =
   'Write it as SQL (INSERT instead of \\copy), or remove it; ' +
   'instead of \\i, name the included file in postgres.migrations or postgres.seeds'
 const INSERT = 'Write INSERT statements instead; pg_dump writes them with --rows-per-insert=1000'
 const UTF_8 = 'Save the file as UTF-8'
-const NUL = [
-  'there is a NUL character, which text does not have',
-  'Remove it; if the file is UTF-16, save it as UTF-8',
-] as const
-const CUT_OFF = [
-  'the rows of this COPY have no end, which is a line with "\\." alone',
-  'Dump again: the file is cut off',
-] as const
+const NUL = ['it contains a NUL character', 'Remove it; if the file is UTF-16, save it as UTF-8'] as const
+const CUT_OFF = ['the rows of this COPY do not end with the line "\\."', 'Dump again: the file is incomplete'] as const
 
 /** Reads a file as its ending says, without a server. */
 async function read(root: string, name: string): Promise<unknown> {
@@ -67,7 +61,7 @@ const files: readonly (readonly [name: string, text: Text, line: string, reason:
       ['\\set', '\ufeff-- a\r\n\\set ON_ERROR_STOP 1'],
     ] as const
   ).map(([command, sql]) => ['1.sql', sql, ':2', `"${command}" is a command of psql, not SQL`, PSQL] as const),
-  ['1.sql', "\ncopy t (a, b)\nfrom stdin;\nit's\n\\.\n", ':2', 'COPY … FROM stdin works in psql only', INSERT],
+  ['1.sql', "\ncopy t (a, b)\nfrom stdin;\nit's\n\\.\n", ':2', 'COPY … FROM stdin only works in psql', INSERT],
   ['1.sql', Buffer.from('\ufeffSELECT 1', 'utf16le'), '', 'the file is not UTF-8 text', UTF_8],
   // Without a mark, UTF-16 of plain letters is UTF-8 as well.
   ['1.sql', Buffer.from('SELECT 1', 'utf16le'), ':1', ...NUL],
@@ -102,8 +96,8 @@ const FORWARD = (mark: string) =>
   ] as const
 const NONE = (convention: string) =>
   [
-    `no file in it is a migration as ${convention} writes them`,
-    'Correct its options convention (plain, golang-migrate, dbmate, goose, flyway) and exclude',
+    `no file in it follows the convention ${convention}`,
+    'Correct its options: convention (plain, golang-migrate, dbmate, goose, flyway) and exclude',
   ] as const
 
 /** A file of a folder `db`, the migrations, the place that is named, why, and what to do. */
@@ -163,7 +157,7 @@ const paths: readonly (readonly [path: string, problem: string, remedy: string])
   ],
   [
     'circle',
-    '"%/circle/again/2/again": it is a link to %/circle, which it is in itself',
+    '"%/circle/again/2/again": it is a link to its own parent folder %/circle',
     'Remove it, or make it a file or folder that can be read',
   ],
 ]

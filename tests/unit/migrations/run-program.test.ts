@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import { tmpdir } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import type { Host } from '../../../src/migrations/await-end.ts'
+import type { Host } from '../../../src/migrations/await-exit.ts'
 import { type Program, runProgram } from '../../../src/migrations/run-program.ts'
 
 /** This process, but for its signals, which a test sends. */
@@ -41,8 +41,8 @@ const WITH_CHILD = `
 test('runProgram() keeps the order of what goes to stdout and to stderr', async () => {
   const code =
     'for (let i = 0; i < 50; i++) { console.log("out " + i); console.error("err " + i) }; process.exitCode = 3'
-  const { end, output } = await runProgram(programOf(code), createHost().host)
-  expect(end).toEqual({ type: 'exited', code: 3 })
+  const { exit, output } = await runProgram(programOf(code), createHost().host)
+  expect(exit).toEqual({ type: 'exited', code: 3 })
   const lines = Array.from({ length: 50 }, (_, index) => [`out ${index}`, `err ${index}`]).flat()
   expect(output.split('\n')).toEqual(lines)
 })
@@ -60,24 +60,24 @@ test('runProgram() shows the last 4 MB of what never stops', async () => {
 
 test('runProgram() gives a program no input to wait for', async () => {
   const code = `process.stdin.on('end', () => console.log('no input')).resume()`
-  const { end, output } = await runProgram(programOf(code), createHost().host)
-  expect({ end, output }).toEqual({ end: { type: 'exited', code: 0 }, output: 'no input' })
+  const { exit, output } = await runProgram(programOf(code), createHost().host)
+  expect({ exit, output }).toEqual({ exit: { type: 'exited', code: 0 }, output: 'no input' })
 })
 
 test('runProgram() tells a signal that ended a program', async () => {
-  const { end } = await runProgram(programOf(`process.kill(process.pid, 'SIGKILL')`), createHost().host)
-  expect(end).toEqual({ type: 'killed', signal: 'SIGKILL' })
+  const { exit } = await runProgram(programOf(`process.kill(process.pid, 'SIGKILL')`), createHost().host)
+  expect(exit).toEqual({ type: 'killed', signal: 'SIGKILL' })
 })
 
 test('runProgram() tells that a program cannot be started', async () => {
   const program = { ...programOf(''), command: ['no-such-program'] as const }
-  const { end, output } = await runProgram(program, createHost().host)
-  expect({ type: end.type, output }).toEqual({ type: 'not-started', output: '' })
+  const { exit, output } = await runProgram(program, createHost().host)
+  expect({ type: exit.type, output }).toEqual({ type: 'not-started', output: '' })
 })
 
 test.skipIf(process.platform === 'win32')('runProgram() ends what a program started when its time is up', async () => {
-  const { end, output } = await runProgram(programOf(WITH_CHILD, SOON_MS), createHost().host)
-  expect(end).toEqual({ type: 'timed-out' })
+  const { exit, output } = await runProgram(programOf(WITH_CHILD, SOON_MS), createHost().host)
+  expect(exit).toEqual({ type: 'timed-out' })
   const pid = Number(output)
   expect(pid).toBeGreaterThan(0)
   await expect.poll(() => isAlive(pid)).toBe(false)
@@ -85,8 +85,8 @@ test.skipIf(process.platform === 'win32')('runProgram() ends what a program star
 
 test.skipIf(process.platform === 'win32')('runProgram() ends a program that ignores SIGTERM', async () => {
   const code = `process.on('SIGTERM', () => console.log('no')); console.log('up'); setInterval(() => {}, 1000)`
-  const { end, output } = await runProgram(programOf(code, SOON_MS), createHost().host)
-  expect(end).toEqual({ type: 'timed-out' })
+  const { exit, output } = await runProgram(programOf(code, SOON_MS), createHost().host)
+  expect(exit).toEqual({ type: 'timed-out' })
   expect(output).toBe('up\nno')
 })
 
@@ -97,8 +97,8 @@ test.skipIf(process.platform === 'win32').for(['SIGINT', 'SIGTERM', 'SIGHUP'])(
     const running = runProgram(programOf(WITH_CHILD), host)
     await sleep(300)
     events.emit(signal, signal)
-    const { end } = await running
-    expect(end).toEqual({ type: 'killed', signal })
+    const { exit } = await running
+    expect(exit).toEqual({ type: 'killed', signal })
     expect(events.eventNames()).toEqual([])
   },
 )

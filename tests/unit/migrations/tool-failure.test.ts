@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { ProgramEnd } from '../../../src/migrations/await-end.ts'
+import type { ProgramExit } from '../../../src/migrations/await-exit.ts'
 import { describeToolFailure, type ToolFailure } from '../../../src/migrations/tool-failure.ts'
 
 const program = {
@@ -9,19 +9,19 @@ const program = {
   timeoutMs: 500,
 } as const
 
-function messageOf(end: ProgramEnd, failure: Partial<ToolFailure> & { output?: string } = {}): string[] {
+function messageOf(exit: ProgramExit, failure: Partial<ToolFailure> & { output?: string } = {}): string[] {
   const { output = 'done', ...rest } = failure
   const credentials = { user: 'me', password: 's3cret-word' }
-  const error = describeToolFailure({ name: 'knex', program, result: { end, output }, credentials, ...rest })
+  const error = describeToolFailure({ name: 'knex', program, result: { exit, output }, credentials, ...rest })
   return error.message.split('\n')
 }
 
 test('describeToolFailure() shows the command line as one would type it, without passwords', () => {
   expect(messageOf({ type: 'exited', code: 1 })).toEqual([
-    'Cannot fill the template: knex ended with exit code 1',
+    'Cannot fill the template: knex exited with code 1',
     "$ /usr/bin/node node_modules/knex/bin/cli.js --url=postgres://me:***@db/x 'it's here'",
     'done',
-    'Correct what its output names and run the tests again',
+    'Correct the error in its output and run the tests again',
   ])
 })
 
@@ -40,16 +40,16 @@ test('describeToolFailure() hides no words that are as public as the name of the
 
 test('describeToolFailure() says that a program wrote nothing', () => {
   expect(messageOf({ type: 'killed', signal: 'SIGKILL' }, { output: '' }).slice(0, 3)).toEqual([
-    'Cannot fill the template: knex was ended by SIGKILL',
+    'Cannot fill the template: knex was killed by SIGKILL',
     expect.any(String),
-    '(it wrote nothing)',
+    '(no output)',
   ])
 })
 
 test('describeToolFailure() names the option that gives more time', () => {
   const lines = messageOf({ type: 'timed-out' })
-  expect(lines[0]).toBe('Cannot fill the template: knex did not end within 500 ms')
-  expect(lines.at(-1)).toBe('Raise its option timeoutMs, or find out what it waits for')
+  expect(lines[0]).toBe('Cannot fill the template: knex did not exit within 500 ms')
+  expect(lines.at(-1)).toBe('Raise its option timeoutMs, or find out why it does not exit')
 })
 
 test('describeToolFailure() leaves out a program that was given as an argument', () => {

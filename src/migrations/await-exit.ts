@@ -3,44 +3,44 @@ import type { EventEmitter } from 'node:events'
 const GRACE_MS = 2_000
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** What a tool inherits of this process, and how it learns that this one ends; an entry hands it down. */
+/** The host process: its environment, which tools inherit, and its signals. */
 export type Host = Pick<NodeJS.Process, 'env' | 'execPath' | 'platform' | 'kill' | 'once' | 'off'>
 
-/** How a program ended. */
-export type ProgramEnd =
+/** Why a program exited, or did not start. */
+export type ProgramExit =
   | { readonly type: 'exited'; readonly code: number }
   | { readonly type: 'killed'; readonly signal: string }
   | { readonly type: 'timed-out' }
   | { readonly type: 'not-started'; readonly error: Error }
 
-export interface EndOptions {
+export interface ExitOptions {
   readonly timeoutMs: number
   readonly host: Host
-  /** Sends a signal to the program and all that it started. */
+  /** Sends a signal to the program and its child processes. */
   readonly kill: (signal: 'SIGTERM' | 'SIGKILL') => void
 }
 
-/** Resolves when a program has ended: by itself, because its time is up, or because this process exits. */
-export function awaitEnd(child: EventEmitter, { timeoutMs, host, kill }: EndOptions): Promise<ProgramEnd> {
+/** Resolves when the program has exited: by itself, after the timeout, or because this process exits. */
+export function awaitExit(child: EventEmitter, { timeoutMs, host, kill }: ExitOptions): Promise<ProgramExit> {
   return new Promise((resolve) => {
-    let cutShort: ProgramEnd | undefined
+    let cutShort: ProgramExit | undefined
     let killing: NodeJS.Timeout | undefined
-    const terminate = (end: ProgramEnd) => {
-      cutShort ??= end
+    const terminate = (exit: ProgramExit) => {
+      cutShort ??= exit
       killing ??= setTimeout(() => kill('SIGKILL'), GRACE_MS)
       kill('SIGTERM')
     }
     const timer = setTimeout(() => terminate({ type: 'timed-out' }), timeoutMs)
     const stopListening = listen(host, (signal) => terminate({ type: 'killed', signal }), kill)
-    const settle = (end: ProgramEnd) => {
+    const settle = (exit: ProgramExit) => {
       clearTimeout(timer)
       clearTimeout(killing)
       stopListening()
       if (cutShort) {
-        // What it started may have survived it.
+        // Child processes may have survived the program.
         kill('SIGKILL')
       }
-      resolve(cutShort ?? end)
+      resolve(cutShort ?? exit)
     }
     child.once('error', (error: Error) => settle({ type: 'not-started', error }))
     child.once('exit', (code: number | null, signal: string | null) =>
@@ -49,8 +49,8 @@ export function awaitEnd(child: EventEmitter, { timeoutMs, host, kill }: EndOpti
   })
 }
 
-/** A program with a process group of its own gets none of the terminal's signals. */
-function listen(host: Host, onSignal: (signal: string) => void, kill: EndOptions['kill']): () => void {
+/** Passes on signals, as the terminal does not send them to a program in another process group. */
+function listen(host: Host, onSignal: (signal: string) => void, kill: ExitOptions['kill']): () => void {
   const onExit = () => kill('SIGKILL')
   SIGNALS.forEach((signal) => host.once(signal, onSignal))
   host.once('exit', onExit)
