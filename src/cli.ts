@@ -8,7 +8,7 @@ import { packageVersion } from './package-version.ts'
 const FAILED = 1
 const MISUSED = 2
 
-// A reader such as `head` may close the pipe early, which is no failure.
+// A reader such as `head` may close the pipe early, which is not a failure.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') {
@@ -20,7 +20,7 @@ for (const stream of [process.stdout, process.stderr]) {
 
 process.exitCode = await main(process.argv.slice(2))
 
-/** Returns the exit code: 0 when done, 1 when it failed, 2 when the command line is not understood. */
+/** Returns the exit code: 0 for success, 1 for a failure, 2 for an invalid command line. */
 async function main(args: readonly string[]): Promise<number> {
   const line = readCommandLine(args, COMMANDS)
   if (line.type === 'help') {
@@ -35,14 +35,14 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`${line.problem}\n\n${line.help}`)
     return MISUSED
   }
-  // What a run leaves to the engine lets its process end meanwhile; a command is done when it is done.
+  // Cleanup in the engine does not keep a process alive, but a command must wait for it.
   const alive = setInterval(() => {}, 60_000)
   try {
     return await line.command.run(line.call, hostOf(process))
   } catch (error) {
-    // An error that was not raised on purpose is worth its stack.
-    const isOurs = error instanceof InfraError
-    process.stderr.write(`${isOurs ? messageOf(error) : String((error as Error).stack ?? error)}\n`)
+    // Unexpected errors are printed with their stack.
+    const isExpected = error instanceof InfraError
+    process.stderr.write(`${isExpected ? messageOf(error) : String((error as Error).stack ?? error)}\n`)
     return FAILED
   } finally {
     clearInterval(alive)

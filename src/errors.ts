@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 
-/** Stable identifiers of every error that vitest-infra raises on purpose. */
+/** Stable codes of all errors that vitest-infra raises on purpose. */
 export type InfraErrorCode =
   | 'INFRA_CONFIG_LOAD'
   | 'INFRA_CONFIG_INVALID'
@@ -35,11 +35,11 @@ export type InfraErrorCode =
   | 'INFRA_STOP_FAILED'
 
 export interface InfraErrorDetails {
-  /** What happened and why: "Cannot <verb> <thing>: <observed state>". Sentence case, no final stop. */
+  /** What happened and why: "Cannot <verb> <thing>: <observed state>". Sentence case, without a full stop. */
   readonly problem: string
-  /** What to do: names an exact option, variable or command. */
+  /** What to do, with the exact option, variable or command. */
   readonly remedy: string
-  /** Further lines between the two, such as the tail of a log. */
+  /** Additional lines between the two, such as the end of a log. */
   readonly detail?: string
   /** The service concerned. */
   readonly service?: string
@@ -49,8 +49,8 @@ export interface InfraErrorDetails {
 }
 
 /**
- * Every error that vitest-infra raises on purpose. Its message says what happened, why, and, in the last line, what to do.
- * Distinguish them by {@link InfraError.code}, which does not change between versions.
+ * An error that vitest-infra raises on purpose. Its message says what happened, why, and, in the last line, what to do.
+ * Distinguish errors by {@link InfraError.code}, which does not change between versions.
  */
 export class InfraError extends Error {
   readonly code: InfraErrorCode
@@ -63,32 +63,33 @@ export class InfraError extends Error {
     super(lines.join('\n'), details.cause === undefined ? undefined : { cause: plainError(details.cause) })
     this.name = 'InfraError'
     this.code = code
-    // Left out where unknown, since Vitest prints every property of an error.
+    // Not set if unknown, as Vitest prints every property of an error.
     Object.assign(this, details.service && { service: details.service })
     Object.assign(this, details.provider && { provider: details.provider })
     this.remedy = details.remedy
   }
 }
 
-/** Longer chains of causes are cut. */
+/** Maximum length of a chain of causes. */
 const MAX_DEPTH = 10
 
 /**
- * A plain `Error` that says what `thrown` says: name, message, stack, code, cause and the errors of an aggregate.
+ * Copies anything that was thrown into a plain `Error`: name, message, stack, code, cause and the errors of an
+ * aggregate.
  *
- * Vitest writes `Caused by:` into the name of each cause before it prints it. That throws where the name is read-only,
- * as on an error of ioredis, a DOMException or a frozen object, and hides the error that was to be printed.
+ * Vitest writes `Caused by:` into the name of each cause before it prints it. This throws if the name is read-only, as
+ * on an error of ioredis, a DOMException or a frozen object, and hides the original error.
  */
 export function plainError(thrown: unknown): Error {
   return copyError(thrown, [])
 }
 
-/** The message of anything that was thrown, for use inside another error's text. */
+/** Returns the message of anything that was thrown, for use in another error's text. */
 export function messageOf(thrown: unknown): string {
   return messageWithin(thrown, [])
 }
 
-/** @param outer aggregates that have no message of their own, so that one which holds itself comes to an end */
+/** @param outer the enclosing aggregates without a message; ends the recursion if an aggregate contains itself */
 function messageWithin(thrown: unknown, outer: readonly unknown[]): string {
   const message = readText(thrown, 'message')
   const errors = message === '' && !outer.includes(thrown) ? errorsOf(thrown) : undefined
@@ -109,7 +110,7 @@ function copyError(thrown: unknown, outer: readonly unknown[]): Error {
     ...(isNamed && { cause: copyError(cause, path) }),
     ...(causes && { errors: causes.map((error) => copyError(error, path)) }),
   }
-  // Own properties, which can be written to, and which a printer does not list.
+  // Own properties are writable, and non-enumerable ones are not printed.
   const descriptors = Object.entries(properties).map(([key, value]) => [
     key,
     { value, writable: true, configurable: true },
@@ -128,7 +129,7 @@ function readText(thrown: unknown, key: string): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** A property of anything, as far as it can be read: getters and proxies may throw. */
+/** Reads a property of any value; undefined if a getter or proxy throws. */
 function read(thrown: unknown, key: string): unknown {
   try {
     return typeof thrown === 'object' && thrown !== null ? (thrown as Record<string, unknown>)[key] : undefined

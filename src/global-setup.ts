@@ -14,7 +14,7 @@ import { type ResolvedSpec, servicesOf } from './config/resolve-spec.ts'
 import type { UpInfra } from './stack/start-infra.ts'
 import { describeEnvironment } from './stack/stack-facts.ts'
 import type { LeaseAccess, Refusal } from './leasing/lease-protocol.ts'
-import { tellAroundRunEnd } from './vitest/around-run-end.ts'
+import { onRunEnd } from './vitest/around-run-end.ts'
 import { describeUnstartedStack, isListMode } from './vitest/list-mode.ts'
 import { InfraRun, type ProjectVariables } from './vitest/infra-run.ts'
 import { repeatGlobalSetups, wasSetUp } from './vitest/global-setups.ts'
@@ -32,7 +32,8 @@ export type { InfraFacts } from './environment/infra-facts.ts'
 export type { InfraOptions } from './config/infra-options.ts'
 
 /**
- * A global setup with options, for a file of your own in place of the plugin. It must stand first in `globalSetup`.
+ * Creates a global setup with options, for your own file instead of the plugin. It must be the first one in
+ * `globalSetup`.
  *
  * @example
  * // test/global-setup.ts
@@ -43,14 +44,14 @@ export function createGlobalSetup(options: InfraOptions = {}): (project: TestPro
   return (project) => setUp(project, asFirstRead(project, place, options))
 }
 
-/** Of the time after which Vitest says "close timed out": what the end of a run may take. */
-const END_SHARE = 0.75
+/** Share of `teardownTimeout` that the end of a run may use; after all of it Vitest reports "close timed out". */
+const CLOSE_SHARE = 0.75
 
-/** `globalSetup: ['vitest-infra/global-setup']`: the same as the plugin, configured by `infra.config.ts`. */
+/** The same as the plugin, for `globalSetup: ['vitest-infra/global-setup']`; configured by `infra.config.ts`. */
 export default createGlobalSetup()
 
-/** What is raised on purpose says all in its message; frames of this package would only stand in its way. */
-function throwPlainly(error: unknown): never {
+/** Throws an error for the user: an InfraError without stack frames, which would only distract from its message. */
+function throwForUser(error: unknown): never {
   if (error instanceof InfraError) {
     error.stack = `${error.name}: ${error.message}`
     throw error
@@ -67,7 +68,7 @@ async function setUp(project: TestProject, options: InfraOptions): Promise<void>
     await serve(project, { served, options })
     return
   }
-  // Files of a project that has services may be part of a later run, at which Vitest does not set up the root again.
+  // Files of a served project may be part of a later run, before which Vitest does not set up the root again.
   const { reporters } = project.vitest as unknown as { readonly reporters: Reporter[] }
   const reporter: Reporter = {
     async onTestRunStart(specifications) {
@@ -80,7 +81,7 @@ async function setUp(project: TestProject, options: InfraOptions): Promise<void>
   reporters.push(reporter)
 }
 
-/** A global setup of the root config serves all projects, but those that have the plugin are served for themselves. */
+/** A global setup of the root config serves all projects except those with the plugin, which are served separately. */
 function projectsServedBy(project: TestProject): readonly TestProject[] {
   if (!project.isRootProject()) {
     return [project]
@@ -89,7 +90,7 @@ function projectsServedBy(project: TestProject): readonly TestProject[] {
   return hasTests(project) || others.length > 0 ? [project, ...others] : []
 }
 
-/** The root project has tests of its own only where it is the one project. */
+/** Whether a project has tests; the root project only has them if it is the only project. */
 function hasTests(project: TestProject): boolean {
   return project.vitest.projects.includes(project)
 }
@@ -97,14 +98,14 @@ function hasTests(project: TestProject): boolean {
 interface VariablesContext {
   readonly spec: ResolvedSpec
   readonly facts: StackFacts
-  /** The values that this run has replaced in the environment of this process. */
+  /** Values that this run has replaced in this process's environment. */
   readonly before: Readonly<Record<string, string | undefined>>
-  readonly tell: (line: string) => void
+  readonly print: (line: string) => void
 }
 
 interface Serving {
   readonly served: readonly TestProject[]
-  /** For a global setup that no plugin has added. */
+  /** Used if the global setup was not added by the plugin. */
   readonly options: InfraOptions
 }
 
@@ -128,19 +129,20 @@ async function serve(project: TestProject, { served, options }: Serving): Promis
     provideFailure(served, undefined)
     whileFailing.forEach((unwatch) => unwatch())
   } catch (error) {
-    // Vitest sets up a project once, even if that failed.
+    // Vitest sets up a project only once, even after a failure.
     repeatGlobalSetups(project)
     if (!vitest.config.watch) {
-      // With --dangerouslyIgnoreUnhandledErrors and --passWithNoTests, Vitest itself exits with 0.
+      // Vitest itself would exit with 0 with --dangerouslyIgnoreUnhandledErrors or --passWithNoTests.
       process.exitCode = 1
-      throwPlainly(error)
+      throwForUser(error)
     }
-    // The tests fail, not the setup: at a rerun Vitest would exit, and after a first run it knows no files to run again.
+    // In watch mode the tests fail instead of the setup: on a failed setup, Vitest would exit at a rerun, and would
+    // know no files to rerun after a first run.
     provideFailure(served, error)
   }
 }
 
-/** What was said to `infra()` at the root, for projects that have it from there without having the plugin. */
+/** The options of `infra()` in the root config, for projects that it serves without having the plugin. */
 function optionsOfRoot(vitest: Vitest): InfraOptions | undefined {
   const root = vitest.getRootProject()
   const plugin = vitest.vite.config.plugins.find(({ name }) => name === PLUGIN_NAME)
@@ -162,7 +164,7 @@ function describeFailure(error: unknown): Refusal {
       ? error
       : new InfraError('INFRA_SERVICE_START', {
           problem: `Cannot start the stack: ${messageOf(error)}`,
-          remedy: 'Correct what it names; the next run starts it again',
+          remedy: 'Correct this error; the next run starts the stack again',
         })
   return { message, code }
 }
@@ -177,7 +179,7 @@ async function serveFromStack(
   run.environment.apply(describeEnvironment(spec, facts))
   for (const other of served) {
     registry().served.add(other)
-    const variables = variablesOf(other, { spec, facts, before: run.environment.before(), tell: run.tell })
+    const variables = variablesOf(other, { spec, facts, before: run.environment.before(), print: run.print })
     run.serve(other.name, variables)
     other.provide('infra', { ...facts, env: variables(facts) })
     other.provide('infra:lease', leaseAccessOf(other, spec, socket))
@@ -185,18 +187,18 @@ async function serveFromStack(
   }
   const early = served.filter((other) => other !== project && [other.config.globalSetup].flat().length > 0)
   early.forEach(({ name }) =>
-    run.tell(
-      `project "${name}" has a global setup of its own, which runs before the one of the root: add infra() to its plugins to have the variables there`,
+    run.print(
+      `project "${name}" has its own global setup, which runs before that of the root: add infra() to its plugins, so that the variables are set there`,
     ),
   )
-  shieldOthers(vitest, run)
+  removeVariablesFromOthers(vitest, run)
 }
 
-/** Projects without services have none of the variables either, which their workers inherit from this process. */
-function shieldOthers({ projects, config }: Vitest, { environment }: InfraRun): void {
+/** Removes the variables from projects without services, whose workers inherit this process's environment. */
+function removeVariablesFromOthers({ projects, config }: Vitest, { environment }: InfraRun): void {
   for (const project of projects.filter((other) => !registry().served.has(other))) {
-    const ownWord = Object.keys({ ...config.env, ...project.config.env })
-    const before = Object.entries(environment.before()).filter(([name]) => !ownWord.includes(name))
+    const ownNames = Object.keys({ ...config.env, ...project.config.env })
+    const before = Object.entries(environment.before()).filter(([name]) => !ownNames.includes(name))
     project.provide('infra:before', Object.fromEntries(before))
     addSetupFile(project)
   }
@@ -205,16 +207,16 @@ function shieldOthers({ projects, config }: Vitest, { environment }: InfraRun): 
 function serveListing(served: readonly TestProject[], spec: ResolvedSpec): void {
   const facts = describeUnstartedStack(spec)
   for (const project of served) {
-    const variables = variablesOf(project, { spec, facts, before: {}, tell: () => {} })
+    const variables = variablesOf(project, { spec, facts, before: {}, print: () => {} })
     project.provide('infra', { ...facts, env: variables(facts) })
-    // Not the one of the root project, which Vitest hands down.
+    // Overrides the root project's value, which Vitest passes down.
     project.provide('infra:lease', undefined)
     addSetupFile(project)
   }
 }
 
-/** The variables of a lease and those of the user's `test.env`; contradictions are reported once. */
-function variablesOf(project: TestProject, { spec, facts, before, tell }: VariablesContext): ProjectVariables {
+/** Returns the variables of a lease, merged with the user's `test.env`; conflicts are reported once. */
+function variablesOf(project: TestProject, { spec, facts, before, print }: VariablesContext): ProjectVariables {
   const { config, vitest, vite } = project
   const { kept, lines } = settleTestEnv(
     { ...vitest.config.env, ...config.env },
@@ -226,7 +228,7 @@ function variablesOf(project: TestProject, { spec, facts, before, tell }: Variab
       ],
     },
   )
-  lines.forEach(tell)
+  lines.forEach(print)
   return (given) => ({ ...describeEnvironment(spec, given), ...kept })
 }
 
@@ -242,17 +244,17 @@ function leaseAccessOf(project: TestProject, spec: ResolvedSpec, socket: string)
   }
 }
 
-/** In watch mode a rerun is on templates that were made anew where their files have changed. */
+/** In watch mode, rebuilds templates whose files have changed before a rerun. */
 function refreshTemplates(vitest: Vitest, run: InfraRun, up: UpInfra): void {
   if (!vitest.config.watch) {
     return
   }
-  // Handlers outlive a restart of Vitest, and with it their run.
+  // Handlers remain after a restart of Vitest, which closes their run.
   vitest.onTestsRerun(async () => {
     if (!run.closed) {
       up.beginRerun()
       const served = vitest.projects.filter((project) => registry().served.has(project))
-      // An error that left here would end Vitest.
+      // A rejection here would end Vitest.
       await up.refresh().then(
         () => provideFailure(served, undefined),
         (error: unknown) => provideFailure(served, error),
@@ -261,17 +263,17 @@ function refreshTemplates(vitest: Vitest, run: InfraRun, up: UpInfra): void {
   })
 }
 
-/** Events that were held back are printed at the end of a run, unless the end of Vitest is the better place. */
-function tellOfRuns(vitest: Vitest, gathered: RunReport, up: UpInfra): void {
-  tellAroundRunEnd(vitest, {
+/** Reports the remaining events at the end of each run; the end of Vitest reports them if there is only one run. */
+function reportRuns(vitest: Vitest, gathered: RunReport, up: UpInfra): void {
+  onRunEnd(vitest, {
     before: (modules, isPassed) => {
       up.endTests({ isWhole: isPassed && runsAll(vitest, modules) })
-      gathered.tellLogs()
+      gathered.reportLogs()
     },
     after: () => {
       if (up.livesOn) {
         up.retained().forEach((database) => gathered.report({ type: 'database-retained', ...database }))
-        gathered.tellNotices()
+        gathered.reportNotices()
       }
     },
   })
@@ -281,10 +283,10 @@ function reportEarlyEnd(report: Report, awaited: string): void {
   report({ type: 'ended-early', awaited })
 }
 
-/** What a run is waiting for, until it is over. */
+/** Returns a function that says what the run is waiting for; undefined once it has ended. */
 function watchStage(vitest: Vitest, run: InfraRun, spec: ResolvedSpec): () => string | undefined {
   let awaited: (() => string) | undefined = () => run.awaits()
-  tellAroundRunEnd(vitest, { before: () => {}, after: () => (awaited = undefined) })
+  onRunEnd(vitest, { before: () => {}, after: () => (awaited = undefined) })
   void run.up(spec).then(
     () => (awaited &&= () => 'its tests'),
     () => (awaited = undefined),
@@ -292,7 +294,7 @@ function watchStage(vitest: Vitest, run: InfraRun, spec: ResolvedSpec): () => st
   return () => awaited?.()
 }
 
-/** One stack per Vitest, taken down after its workers have ended. */
+/** Returns the run of this Vitest; a new one is stopped after Vitest's workers have exited. */
 async function ensureRun(project: TestProject, spec: ResolvedSpec): Promise<InfraRun> {
   const { vitest } = project
   const { runs } = registry()
@@ -300,7 +302,7 @@ async function ensureRun(project: TestProject, spec: ResolvedSpec): Promise<Infr
   if (current?.serves(project)) {
     return current
   }
-  // One that failed leaves ports and names to the next one.
+  // Closes a failed run first, to free its ports and names.
   await current?.close().catch(() => {})
   const run = startRun(vitest, spec)
   run.serves(project)
@@ -314,7 +316,7 @@ function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   const report: Report = (event) => {
     gathered.report(event)
     if (event.type === 'service-lost' && !event.comesBack) {
-      // Also where no test was left to fail.
+      // Fails the run even if no test was left to fail.
       process.exitCode = 1
     }
   }
@@ -330,10 +332,10 @@ function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   const onUp = (up: UpInfra) => {
     running = up
     refreshTemplates(vitest, run, up)
-    tellOfRuns(vitest, gathered, up)
+    reportRuns(vitest, gathered, up)
   }
   void run.up(spec).then(onUp, () => {
-    // The other projects of this round fail with it, too.
+    // The other projects of this test run fail with the same error.
     void vitest.waitForTestRunEnd().then(run.expire, run.expire)
   })
   const awaited = watchStage(vitest, run, spec)
@@ -357,12 +359,12 @@ function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   }
   const guarded = guardEnd(process, () => {
     gathered.close()
-    reportEarlyEnd(report, closing ? 'the end of its servers' : (awaited() ?? 'Vitest to close'))
+    reportEarlyEnd(report, closing ? 'its servers to stop' : (awaited() ?? 'Vitest to close'))
   })
-  const endTimeoutMs = END_SHARE * vitest.config.teardownTimeout
+  const endTimeoutMs = CLOSE_SHARE * vitest.config.teardownTimeout
   const cleanUp = (endsWell: boolean) => {
     const early = awaited()
-    // In watch mode the user ends the process, so this is no failure.
+    // In watch mode the user ends the process, which is not a failure.
     if (endsWell && !closing && early !== undefined && !vitest.config.watch) {
       process.exitCode = 1
       reportEarlyEnd(report, early)

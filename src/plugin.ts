@@ -1,4 +1,4 @@
-// Brings the types of the configureVitest hook.
+// Adds the types of the configureVitest hook.
 import type {} from 'vitest/config'
 import type { Vite, VitestPluginContext } from 'vitest/node'
 import { entryFile } from './package-files.ts'
@@ -13,10 +13,10 @@ export type { InfraOptions } from './config/infra-options.ts'
 const GLOBAL_SETUP = entryFile('global-setup')
 
 /**
- * Gives every project that it is in real PostgreSQL and Redis: started with the first test file, in the environment
- * before anything of the user's is imported, and gone when Vitest ends.
+ * A Vitest plugin that provides real PostgreSQL and Redis. The servers start with the first test file. Their variables
+ * are set before any of your modules is imported. The servers stop when Vitest exits.
  *
- * @param options win over those of `infra.config.ts`
+ * @param options override those of `infra.config.ts`
  * @example
  * export default defineConfig({ plugins: [infra()] })
  */
@@ -24,12 +24,12 @@ export function infra(options: InfraOptions = {}): Vite.Plugin {
   const plugin: Vite.Plugin = {
     name: PLUGIN_NAME,
     api: options,
-    // At the root of projects that do not inherit its plugins, this is the only hook that Vitest calls; and it always runs
-    // the global setups of the root, by which those projects are served.
+    // The only hook that Vitest calls for a root config whose projects do not inherit its plugins. Vitest always runs
+    // the global setups of the root, which then serve those projects.
     config(config) {
       config.test = { ...config.test, globalSetup: withOwnFirst(config.test?.globalSetup) }
     },
-    // Not config() alone: what that adds is lost for inline projects, and setup files come after those of the user.
+    // config() alone is not enough: its result is lost for inline projects, and its setup files run after the user's.
     configureVitest({ project }: VitestPluginContext) {
       project.config.globalSetup = withOwnFirst(project.config.globalSetup)
       registry().options.set(project, asFirstRead(project, placeInConfig(plugin, project), options))

@@ -11,15 +11,15 @@ import { type InfraOptions, mergeOptions } from './config/infra-options.ts'
 import { assertOptions } from './config/options-schema.ts'
 import { type ResolvedSpec, resolveSpec } from './config/resolve-spec.ts'
 
-/** Long enough for a secret that is fetched; what a run waits for without a word must come to an end. */
+/** Long enough to fetch a secret. A wait without any output needs an end. */
 const LOAD_TIMEOUT_MS = 30_000
 
 const CONFIG_FILES = ['infra.config.ts', 'infra.config.mts', 'infra.config.js', 'infra.config.mjs']
 
 export interface ReadProjectOptions {
-  /** Where the search for `infra.config.*` begins. */
+  /** The folder where the search for `infra.config.*` begins. */
   readonly directory: string
-  /** The folder that paths start from where there is no `infra.config.*`. */
+  /** The folder from which paths start if there is no `infra.config.*`. */
   readonly defaultRoot?: string
   /** @default {} */
   readonly options?: InfraOptions
@@ -27,10 +27,10 @@ export interface ReadProjectOptions {
 }
 
 /**
- * Reads what a project says of its stack, and settles it: the nearest `infra.config.*` from `directory` upward, under
- * `options`; and `.env` and `.env.example` beside it.
+ * Reads and resolves a project's options: `options` override those of the nearest `infra.config.*` from `directory`
+ * upward; `.env` and `.env.example` are read from the same folder.
  *
- * @throws InfraError `INFRA_CONFIG_LOAD`, also for a file that is not loaded within 30 s, and all that `resolveSpec` throws
+ * @throws InfraError `INFRA_CONFIG_LOAD`, also if the file does not load within 30 s, and every error of `resolveSpec`
  */
 export async function readProject({
   directory,
@@ -54,7 +54,7 @@ export async function readProject({
   })
 }
 
-/** The files that {@link readProject} reads, or would read if they were there. */
+/** Returns the files that {@link readProject} reads, even if they do not exist. */
 export function projectFiles({
   directory,
   defaultRoot = directory,
@@ -65,8 +65,8 @@ export function projectFiles({
 }
 
 /**
- * Looks no further up than the repository: what lies above is not the project's. Where there is none, as in a copy inside
- * a container, no further than the package or, in a monorepo, the folder that Vitest runs in.
+ * Searches up to the repository's root, as files above it do not belong to the project. Without a repository, as in a
+ * copy inside a container, it searches up to the package or, in a monorepo, up to the folder in which Vitest runs.
  */
 function findConfig(directory: string, runRoot: string): string | undefined {
   const folders = ancestors(directory)
@@ -87,7 +87,7 @@ function ancestors(directory: string): string[] {
 async function loadConfig(file: string): Promise<InfraOptions> {
   const { default: options } = await importConfig(file)
   if (options instanceof Promise) {
-    // Left alone, it would end this process where it fails.
+    // A rejection would otherwise be unhandled and end the process.
     options.catch(() => {})
     throw new InfraError('INFRA_CONFIG_LOAD', {
       problem: `Cannot use ${file}: its default export is a promise`,
@@ -96,7 +96,7 @@ async function loadConfig(file: string): Promise<InfraOptions> {
   }
   if (typeof options !== 'object' || options === null) {
     throw new InfraError('INFRA_CONFIG_LOAD', {
-      problem: `Cannot use ${file}: it has no default export that is an object`,
+      problem: `Cannot use ${file}: its default export is not an object`,
       remedy: 'Write: export default defineInfra({ … })',
     })
   }
@@ -104,24 +104,25 @@ async function loadConfig(file: string): Promise<InfraOptions> {
   return options
 }
 
-/** Node itself loads the file, TypeScript included: no loader to wait for, and the same result from every entry. */
+/**
+ * Imports the file with Node itself, TypeScript included: no loader is needed, and every entry gets the same result.
+ */
 async function importConfig(file: string): Promise<{ default?: unknown }> {
   try {
-    // Node remembers what it imported, but a watched file changes.
+    // The version avoids Node's module cache, as a watched file may change.
     const version = statSync(file).mtimeMs
     const load = () => import(`${pathToFileURL(file).href}?${version}`) as Promise<{ default?: unknown }>
     return await withTimeLimit(LOAD_TIMEOUT_MS, load)
   } catch (error) {
-    throw error instanceof TimeLimitError ? configSilent(file, error) : configFailed(file, error)
+    throw error instanceof TimeLimitError ? configTimedOut(file, error) : configFailed(file, error)
   }
 }
 
-/** What it awaits at its top level may never come. */
-function configSilent(file: string, cause: TimeLimitError): InfraError {
+/** The error for a file whose top-level await takes too long. */
+function configTimedOut(file: string, cause: TimeLimitError): InfraError {
   return new InfraError('INFRA_CONFIG_LOAD', {
-    problem: `Cannot load ${file}: it is not loaded after ${LOAD_TIMEOUT_MS / 1_000} s, the limit`,
-    remedy:
-      'See what it, or a file that it imports, awaits at its top level; move work that takes long into a template',
+    problem: `Cannot load ${file}: it did not load within ${LOAD_TIMEOUT_MS / 1_000} s`,
+    remedy: 'Check what the file and its imports await at their top level; move slow work into a template',
     cause,
   })
 }
@@ -129,21 +130,21 @@ function configSilent(file: string, cause: TimeLimitError): InfraError {
 function configFailed(file: string, error: unknown): InfraError {
   const line = lineIn(file, error)
   const place = line === undefined ? file : `${file}:${line}`
-  // One of our own functions, such as sqlFolder(), says itself what to do.
+  // An error of our own functions, such as sqlFolder(), has its own remedy.
   const ours = error instanceof InfraError ? error : undefined
   return new InfraError(ours?.code ?? 'INFRA_CONFIG_LOAD', {
     problem: `Cannot load ${place}: ${ours ? messageOf(ours).split('\n')[0] : messageOf(error)}`,
     remedy:
       ours?.remedy ??
-      (isTakenForCommonJs(file, error)
-        ? `Name it ${basename(file).replace(/(?=[jt]s$)/, 'm')}, or set "type": "module" in package.json: it says "commonjs", so Node takes the file for no module`
-        : 'Correct it; Node loads it as it stands, so write imports with file extensions and erasable TypeScript'),
+      (isLoadedAsCommonJs(file, error)
+        ? `Name it ${basename(file).replace(/(?=[jt]s$)/, 'm')}, or set "type": "module" in package.json: it is "commonjs", so Node does not load the file as a module`
+        : 'Correct it; Node loads the file without a bundler, so write imports with file extensions, and erasable TypeScript only'),
     cause: error,
   })
 }
 
-/** As in a package of `npm init`, which writes `"type": "commonjs"`. */
-function isTakenForCommonJs(file: string, error: unknown): boolean {
+/** Whether Node loaded the file as CommonJS, as in a package from `npm init`, which writes `"type": "commonjs"`. */
+function isLoadedAsCommonJs(file: string, error: unknown): boolean {
   return (
     !/\.m[jt]s$/.test(file) &&
     error instanceof SyntaxError &&

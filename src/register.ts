@@ -1,6 +1,5 @@
 /**
- * Tells the types of this package about your configuration, so that the names of templates and of services are checked
- * where they are used.
+ * Registers your configuration's type, so that the names of templates and services are checked where they are used.
  *
  * @example
  * declare module 'vitest-infra' {
@@ -10,18 +9,18 @@
 // oxlint-disable-next-line typescript/no-empty-object-type -- declared to be added to
 export interface Register {}
 
-/** The services that vitest-infra knows by name. */
+/** The built-in services. */
 export type BuiltInServiceName = 'postgres' | 'redis'
 
-/** The names of the templates: those of the registered configuration, else any text. */
+/** Names of templates: those of the registered configuration, else any string. */
 export type TemplateName = Register extends { config: { templates: infer Templates } }
   ? 'default' | Extract<keyof Templates, string>
   : string
 
-/** The names of the services: those of the registered configuration, if it names any, else any text. */
+/** Names of services: those of the registered configuration, if it has the option `services`, else any string. */
 export type ServiceName = Register extends { config: { services: infer Services } } ? ServiceNamesIn<Services> : string
 
-/** The names in what the option `services` was given. */
+/** The names in a value of the option `services`. */
 export type ServiceNamesIn<Services> = Services extends readonly (infer Name)[]
   ? Extract<Name, string>
   : Exclude<BuiltInServiceName | Extract<keyof Services, string>, LeftOut<Services>>

@@ -1,30 +1,30 @@
 import type { Readable } from 'node:stream'
 import type { EndingProcess } from '../internal/clean-up-before-exit.ts'
 
-/** An option of a command, by its name without the dashes. */
+/** An option of a command. Options are keyed by name, without dashes. */
 export interface CommandOption {
-  /** What to call its value in the help; none: it is a flag. */
+  /** Placeholder of the value in the help; undefined for a flag. */
   readonly value?: string
-  /** All that its value may be. */
+  /** The permitted values. */
   readonly choices?: readonly string[]
-  /** Whether its value is a time, such as `30m`. */
+  /** Whether the value is a duration, such as `30m`. */
   readonly isDuration?: true
-  /** Another one that excludes it. */
+  /** Name of another option that cannot be combined with this one. */
   readonly excludes?: string
   readonly description: string
 }
 
-/** The arguments after the command's name. */
+/** The parsed arguments after the command's name. */
 export interface Call {
   readonly options: Readonly<Record<string, string | boolean | undefined>>
   readonly operands: readonly string[]
 }
 
-/** What a command has of the process that it runs in. */
+/** The parts of the process that commands use. */
 export interface Host {
   readonly environment: Record<string, string | undefined>
   readonly directory: string
-  /** Without a `v`. */
+  /** Node's version, without a leading `v`. */
   readonly nodeVersion: string
   readonly stdin: Readable & Partial<Pick<NodeJS.ReadStream, 'isTTY' | 'setRawMode'>>
   readonly stdout: NodeJS.WriteStream
@@ -35,17 +35,17 @@ export interface Host {
 export interface Command {
   /** One line for the list of commands. */
   readonly summary: string
-  /** What follows the name. */
+  /** Synopsis of the arguments. */
   readonly usage: string
   readonly options?: Readonly<Record<string, CommandOption>>
   /**
-   * What may stand there beside options; with `'verbatim'` all of it is for another program to understand, and with
-   * `'program'` begins with its name.
+   * Which arguments are accepted in addition to options. `'verbatim'` passes all arguments to another program;
+   * `'program'` does too, and the first one is the program's name.
    *
    * @default 'none'
    */
   readonly operands?: 'none' | 'one' | 'verbatim' | 'program'
-  /** Lines to copy, and what they do. */
+  /** Command lines to copy, and what each does. */
   readonly examples: readonly (readonly [line: string, purpose: string])[]
   /** Resolves to the exit code. */
   run(call: Call, host: Host): Promise<number>

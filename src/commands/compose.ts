@@ -10,9 +10,9 @@ import type { Host } from './command.ts'
 const FILE = 'compose.yaml'
 
 /**
- * What to do with the `compose.yaml` of a project; resolves to what is to be printed.
+ * Prints, writes or checks the `compose.yaml` of a project; resolves to the text to print.
  *
- * @throws InfraError `INFRA_MIRROR_DIFFERS`, naming the first line that does not say what the options say
+ * @throws InfraError `INFRA_MIRROR_DIFFERS`, with the first line that differs from the options
  */
 export async function compose({ environment, directory }: Host, action: 'print' | 'write' | 'check'): Promise<string> {
   const spec = await readProject({ directory, environment })
@@ -26,7 +26,7 @@ export async function compose({ environment, directory }: Host, action: 'print' 
     return `${path} written\n`
   }
   assertMirror(FILE, readTextIfPresent(path) ?? '', text)
-  return `${path} says what the options say\n`
+  return `${path} matches the options\n`
 }
 
 function write(path: string, text: string): void {

@@ -11,15 +11,15 @@ import { findRunningServices, type RunningService } from '../providers/docker/re
 import { MANIFEST_FILE } from '../package-files.ts'
 import { assertPortFree } from '../providers/port-holder.ts'
 import { readProject } from '../read-project.ts'
-import { type Finding, isWell, renderDiagnosis } from '../report/render-diagnosis.ts'
+import { type Finding, canTestsRun, renderDiagnosis } from '../report/render-diagnosis.ts'
 import type { ResolvedService } from '../config/resolve-service.ts'
 import { type ResolvedSpec, servicesOf } from '../config/resolve-spec.ts'
 import type { Host } from './command.ts'
 
-/** Both images, and a database or two. */
-const ROOM_BYTES = 1024 ** 3
+/** Enough for both images and some databases. */
+const NEEDED_BYTES = 1024 ** 3
 
-/** Looks at all that tests need, and says what to do about what is missing; the exit code is 0 if they can run. */
+/** Checks everything that tests need, and prints a remedy for each fault; the exit code is 0 if tests can run. */
 export async function doctor(host: Host): Promise<number> {
   const findings = [examineNode(host), await examineDisk(tmpdir())]
   let spec: ResolvedSpec | undefined
@@ -34,16 +34,16 @@ export async function doctor(host: Host): Promise<number> {
     findings.push(examineVitest(spec), ...(await examineProviders(spec, host)))
   }
   host.stdout.write(renderDiagnosis(findings, host.stdout))
-  return isWell(findings) ? 0 : 1
+  return canTestsRun(findings) ? 0 : 1
 }
 
-/** What is raised on purpose has its remedy with it. */
-async function examine(name: string, look: () => Promise<string>): Promise<Finding> {
+/** Runs one check. An InfraError has its own remedy. */
+async function examine(name: string, check: () => Promise<string>): Promise<Finding> {
   try {
-    return { name, text: await look() }
+    return { name, text: await check() }
   } catch (error) {
     if (!(error instanceof InfraError)) {
-      return { name, text: messageOf(error), remedy: 'Correct what it names' }
+      return { name, text: messageOf(error), remedy: 'Correct this error' }
     }
     return { name, text: error.message.slice(0, -error.remedy.length).trimEnd(), remedy: error.remedy }
   }
@@ -61,14 +61,14 @@ function examineNode({ nodeVersion }: Host): Finding {
 function examineVitest({ root }: ResolvedSpec): Finding {
   const manifest = findManifest('vitest', root)
   // Vitest is optional for `vitest-infra run` with other programs.
-  const text = manifest === undefined ? `none is installed for ${root}` : `Vitest ${readManifest(manifest).version}`
+  const text = manifest === undefined ? `not installed in ${root}` : `Vitest ${readManifest(manifest).version}`
   return { name: 'vitest', text }
 }
 
 async function examineDisk(folder: string): Promise<Finding> {
   const { bavail, bsize } = await statfs(folder)
-  const finding = { name: 'disk', text: `${((bavail * bsize) / ROOM_BYTES).toFixed(1)} GiB free in ${folder}` }
-  return bavail * bsize < ROOM_BYTES ? { ...finding, remedy: 'Make room there, 1 GiB or more' } : finding
+  const finding = { name: 'disk', text: `${((bavail * bsize) / NEEDED_BYTES).toFixed(1)} GiB free in ${folder}` }
+  return bavail * bsize < NEEDED_BYTES ? { ...finding, remedy: 'Free at least 1 GiB there' } : finding
 }
 
 async function examineProviders(spec: ResolvedSpec, host: Host): Promise<Finding[]> {
@@ -93,7 +93,7 @@ async function examineEngine(engine: Engine, spec: ResolvedSpec, host: Host): Pr
   const api = new EngineApi(engine)
   const images = servicesOf(spec).map(({ service: { image } }) =>
     examine('image', async () => {
-      return (await api.findImage(image)) === undefined ? `${image} is not here yet: the first run pulls it` : image
+      return (await api.findImage(image)) === undefined ? `${image} is not pulled yet; the first run pulls it` : image
     }),
   )
   const pinned = servicesOf(spec).filter(({ hostPort }) => hostPort !== undefined)
@@ -110,7 +110,7 @@ async function examinePort(
 ): Promise<string> {
   const holder = services.find(({ addressOf }) => addressOf(service.defaultPort).port === hostPort)
   if (holder) {
-    return `${hostPort} is that of ${holder.container}, which is up`
+    return `${hostPort} is used by ${holder.container}, which is running`
   }
   await assertPortFree({ host: '127.0.0.1', port: hostPort, service: service.name, variable: service.envPortVar })
   return `${hostPort} is free for ${service.name}`

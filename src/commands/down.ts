@@ -2,7 +2,7 @@ import { removeRunning } from '../providers/docker/reuse/remove-running.ts'
 import { readProject } from '../read-project.ts'
 import { count } from '../report/reporter.ts'
 
-/** Ends what runs of this project and `up` have left up, and says how many servers there were. */
+/** Stops the servers that runs of this project and `up` left running; returns a message with their number. */
 export async function down(environment: Record<string, string | undefined>, directory: string): Promise<string> {
   const { root } = await readProject({ directory, environment })
   return `${count(await removeRunning(environment, root), 'server')} ended`

@@ -8,21 +8,21 @@ import type { ReadyService } from '../stack/stack.ts'
 import type { Host } from './command.ts'
 import { findService, findStack, type FoundStack } from './find-stack.ts'
 
-const PROBE_LIMIT_MS = 5_000
+const PROBE_TIMEOUT_MS = 5_000
 
-/** The variables that lead to the stack that is up, in a form that other programs read. */
+/** Renders the variables of the running stack in a format for other programs. */
 export async function env(host: Host, format: VariableFormat): Promise<string> {
   const stack = await findStack(host)
-  const services = await Promise.all(defineServices(stack.spec).map((definition) => askService(stack, definition)))
+  const services = await Promise.all(defineServices(stack.spec).map((definition) => probeService(stack, definition)))
   return renderVariables(describeEnvironment(stack.spec, describeStack(stack.spec, 'docker', services)), format)
 }
 
-/** Checked by a real query, so that the printed address is one that answers. */
-async function askService(stack: FoundStack, { service, probe }: ServiceDefinition): Promise<ReadyService> {
+/** Sends a real query to the server, so that only an address that answers is printed. */
+async function probeService(stack: FoundStack, { service, probe }: ServiceDefinition): Promise<ReadyService> {
   const { addressOf, container } = findService(stack, service.name)
   const address = addressOf(service.defaultPort)
   try {
-    const version = await withTimeLimit(PROBE_LIMIT_MS, (signal) => probe(address, signal))
+    const version = await withTimeLimit(PROBE_TIMEOUT_MS, (signal) => probe(address, signal))
     return { name: service.name, address, version, state: 'healthy', container }
   } catch (error) {
     throw new InfraError('INFRA_NOT_UP', {

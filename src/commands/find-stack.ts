@@ -8,16 +8,16 @@ import { readProject } from '../read-project.ts'
 import { type ResolvedSpec, servicesOf } from '../config/resolve-spec.ts'
 import type { Host } from './command.ts'
 
-/** The stack of a project that is up, and what the project says of it. */
+/** The running stack of a project, and the project's options. */
 export interface FoundStack extends RunningServices {
   readonly spec: ResolvedSpec
 }
 
 /**
- * Finds the stack that `up`, or a run with `keepAlive`, has left up.
+ * Finds the stack that `up`, or a run with `keepAlive`, left running.
  *
- * @throws InfraError `INFRA_NOT_UP` where one of its services, or the one that is asked for, is not, or where the provider
- *   leaves none up
+ * @throws InfraError `INFRA_NOT_UP` if a service, or the one in `only`, is not running, or if the provider leaves none
+ * running
  */
 export async function findStack({ environment, directory }: Host, only?: string): Promise<FoundStack> {
   const spec = await readProject({ directory, environment })
@@ -35,28 +35,28 @@ export async function findStack({ environment, directory }: Host, only?: string)
   return { spec, api: running.api, services }
 }
 
-/** Why a provider leaves nothing up. */
+/** Why a provider leaves nothing running. */
 const WHY_NOT = {
-  embedded: 'local processes are up while a run is, and no longer',
-  external: 'on servers that are there already, a run has databases of its own while it lasts, and no longer',
+  embedded: 'local processes only run during a test run',
+  external: 'on an external server, a run has databases only while it lasts',
 }
 
 function assertStaysUp({ provider }: ResolvedSpec): void {
   if (provider === 'embedded' || provider === 'external') {
     throw new InfraError('INFRA_NOT_UP', {
-      problem: `Cannot find a stack that is up with the provider "${provider}": ${WHY_NOT[provider]}`,
-      remedy: 'Give a program what a run would have: vitest-infra run -- <program>',
+      problem: `Cannot find a running stack with the provider "${provider}": ${WHY_NOT[provider]}`,
+      remedy: 'Start a program with a temporary stack: vitest-infra run -- <program>',
       provider,
     })
   }
 }
 
-/** @throws InfraError `INFRA_NOT_UP` where it is not up */
+/** @throws InfraError `INFRA_NOT_UP` if the service is not running */
 export function findService({ services }: Pick<RunningServices, 'services'>, name: string): RunningService {
   const found = services.find((service) => service.name === name)
   if (!found) {
     throw new InfraError('INFRA_NOT_UP', {
-      problem: `Cannot find service "${name}" of this project: it is not up`,
+      problem: `Cannot find service "${name}" of this project: it is not running`,
       remedy: 'Start the stack: vitest-infra up',
       service: name,
     })

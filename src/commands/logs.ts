@@ -12,7 +12,7 @@ export interface LogsOptions {
   readonly follow: boolean
 }
 
-/** Prints what the services that are up have logged, without passwords; of several, with their names. */
+/** Prints the logs of the running services without passwords; several services are prefixed with their names. */
 export async function logs(host: Host, { service, follow }: LogsOptions): Promise<void> {
   const stack = await findStack(host, service)
   const width = Math.max(...stack.services.map(({ name }) => name.length))
@@ -38,6 +38,6 @@ async function followLog(
 ): Promise<void> {
   const log = await api.followLog(details.Id)
   onLines(log, print)
-  // A connection that breaks is an error, and not the end of the log.
+  // A broken connection is an error, not the end of the log.
   await finished(log)
 }

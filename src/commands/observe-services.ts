@@ -14,30 +14,30 @@ import type { ServiceDefinition } from '../services/service.ts'
 import type { InfraService } from '../config/infra-service.ts'
 import { type ResolvedSpec, serverOf, servicesOf } from '../config/resolve-spec.ts'
 
-/** How many healthchecks an engine remembers. */
-const REMEMBERED = 5
+/** How many healthcheck results an engine keeps. */
+const RESULTS_KEPT = 5
 const PROVIDER: ProviderName = 'docker'
 
-const PROBE_LIMIT_MS = 2_000
+const PROBE_TIMEOUT_MS = 2_000
 
-/** What can be seen of every service of a project now; nothing of it is disturbed. */
+/** Returns the present status of every service of a project, without any effect on it. */
 export async function observeServices(
   environment: Record<string, string | undefined>,
   spec: ResolvedSpec,
 ): Promise<readonly ServiceStatus[]> {
   if (spec.provider === 'external') {
-    return Promise.all(defineServices(spec).map((definition) => observeThere(definition, spec)))
+    return Promise.all(defineServices(spec).map((definition) => observeExternal(definition, spec)))
   }
   const running = await findRunningServices(environment, spec.root)
   return Promise.all(servicesOf(spec).map(({ service }) => observe(running, service)))
 }
 
-/** Of an existing server, only whether it answers is known. */
-async function observeThere({ service, probe }: ServiceDefinition, spec: ResolvedSpec): Promise<ServiceStatus> {
+/** Probes an external server; its other properties are unknown. */
+async function observeExternal({ service, probe }: ServiceDefinition, spec: ResolvedSpec): Promise<ServiceStatus> {
   const { name } = service
   const { host, port } = serverOf(spec, name) ?? { host: 'localhost', port: service.defaultPort }
   const at = new Date().toISOString()
-  const check = await withTimeLimit(PROBE_LIMIT_MS, (signal) => probe({ host, port }, signal)).then(
+  const check = await withTimeLimit(PROBE_TIMEOUT_MS, (signal) => probe({ host, port }, signal)).then(
     (version) => ({ at, passed: true, output: version }),
     (error: unknown) => ({ at, passed: false, output: messageOf(error) }),
   )
@@ -76,7 +76,7 @@ async function stateOf(api: RunningServices['api'], service: RunningService): Pr
   }
   const passes = checksOf(service).map(({ ExitCode }) => ExitCode === 0)
   if (passes.length === 0) {
-    // The engine asks for the first time when one interval is over.
+    // The engine runs its first healthcheck only after one interval.
     passes.push(await passesCheck(api, service))
   }
   const { Status = 'starting', FailingStreak = 0 } = State.Health ?? {}
@@ -84,7 +84,7 @@ async function stateOf(api: RunningServices['api'], service: RunningService): Pr
     passes,
     failingStreak: FailingStreak,
     retries,
-    wasHealthy: passes.length >= REMEMBERED && Status !== 'starting',
+    wasHealthy: passes.length >= RESULTS_KEPT && Status !== 'starting',
   })
 }
 
@@ -92,7 +92,7 @@ function checksOf({ details }: RunningService) {
   return details.State.Health?.Log ?? []
 }
 
-/** The question that the container's own healthcheck asks. */
+/** Runs the container's own healthcheck command. */
 async function passesCheck(api: RunningServices['api'], { details }: RunningService): Promise<boolean> {
   const [, command] = details.Config.Healthcheck?.Test ?? []
   if (command === undefined) {

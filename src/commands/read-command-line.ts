@@ -4,7 +4,7 @@ import { parseDurationMs } from '../internal/duration.ts'
 import type { Call, Command } from './command.ts'
 import { renderCommandHelp, renderHelp } from './render-help.ts'
 
-/** What is asked for: some help, the version, a command, or nothing that could be understood. */
+/** The parsed command line. */
 export type CommandLine =
   | { readonly type: 'version' }
   | { readonly type: 'help'; readonly help: string }
@@ -13,10 +13,10 @@ export type CommandLine =
 
 type Commands = Readonly<Record<string, Command>>
 
-/** Those that stand in the place of a command. */
+/** The options that can be used without a command. */
 const OPTIONS = { help: { type: 'boolean', short: 'h' }, version: { type: 'boolean', short: 'v' } } as const
 
-/** Understands the arguments of the process. */
+/** Parses the arguments of the process. */
 export function readCommandLine(args: readonly string[], commands: Commands): CommandLine {
   const [name = '', ...rest] = args
   const help = renderHelp(commands)
@@ -69,7 +69,7 @@ function readCall(name: string, command: Command, args: readonly string[]): Comm
   }
 }
 
-/** Of its options only this one is ours; it has -h for itself. */
+/** Reads the arguments for another program. Only `--help` is ours; the program may use -h itself. */
 function readOtherProgram(name: string, command: Command, args: readonly string[]): CommandLine {
   const help = renderCommandHelp(name, command)
   if (args[0] === '--help') {

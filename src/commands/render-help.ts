@@ -4,7 +4,7 @@ const EXIT_CODES = `Exit codes:
   0  done
   1  failed; the last line says what to do
   2  the command line was not understood
-Where another program is run, its own; 127 if there is none of that name.
+A command that runs another program exits with its code, or with 127 if it was not found.
 `
 
 /** What `vitest-infra help` prints. */
@@ -16,7 +16,7 @@ Commands:
 ${renderTable(list)}
 Options:
 ${renderTable([
-  ['-h, --help', 'Show this help; behind a command, that of the command'],
+  ['-h, --help', 'Show this help; after a command, the help of that command'],
   ['-v, --version', 'Show the version of this package'],
 ])}
 ${EXIT_CODES}`

@@ -5,25 +5,25 @@ import type { Execution } from '../providers/docker/engine/engine-api.ts'
 import type { Host } from './command.ts'
 import { findStack } from './find-stack.ts'
 
-/** For what a program wrote last to arrive. */
+/** Time for the last output of a program to arrive. */
 const QUIET_MS = 200
 
-/** Runs `psql` in the server's container, as the user and on the database that tests have; resolves to its exit code. */
+/** Runs `psql` in the server's container with the user and database of tests; resolves to its exit code. */
 export async function runPsql(host: Host, args: readonly string[]): Promise<number> {
-  return runBeside(host, 'postgres', ['psql', ...args])
+  return runInContainer(host, 'postgres', ['psql', ...args])
 }
 
 /** Runs `redis-cli` in the server's container; resolves to its exit code. */
 export async function runRedisCli(host: Host, args: readonly string[]): Promise<number> {
-  return runBeside(host, 'redis', ['redis-cli', ...args])
+  return runInContainer(host, 'redis', ['redis-cli', ...args])
 }
 
-/** In the server's own container, so that nothing has to be installed here. */
-async function runBeside(host: Host, service: string, command: readonly string[]): Promise<number> {
+/** Runs a command in the server's container, so that no client has to be installed locally. */
+async function runInContainer(host: Host, service: string, command: readonly string[]): Promise<number> {
   const { spec, api, services } = await findStack(host, service)
   const { user, password, database } = spec.postgres ?? {}
   const variables = {
-    // Not every image has a pager, and psql prints nothing where it finds none.
+    // Not every image has a pager, and psql prints nothing without one.
     PSQL_PAGER: '',
     ...(service === 'postgres' && { PGUSER: user, PGPASSWORD: password, PGDATABASE: database }),
     TERM: host.environment['TERM'],
@@ -46,11 +46,11 @@ async function talk({ stream, exitCode }: Execution, { stdin, stdout, stderr }: 
   onChunks(stream, (chunk, output) => (output === 'stderr' ? stderr : stdout).write(chunk))
   const closed = untilClosed(stream)
   stdin.pipe(stream)
-  // The connection of a program that has not read all its input stays open when it has ended.
+  // If a program exits without reading all its input, the connection stays open.
   await Promise.race([closed, exitCode().then(() => untilQuiet(stream))])
 }
 
-/** Resolves when nothing has come for a moment. */
+/** Resolves when no data has arrived for a moment. */
 async function untilQuiet(stream: Duplex): Promise<void> {
   let isQuiet = false
   stream.on('data', () => (isQuiet = false))
@@ -60,9 +60,11 @@ async function untilQuiet(stream: Duplex): Promise<void> {
   }
 }
 
-/** The terminal of the program is this one: keys arrive as they are, Ctrl-C too, and it has the same size. */
+/**
+ * Connects this terminal to the program: keys, Ctrl-C included, are passed on unchanged, and the size is kept equal.
+ */
 async function talkInTerminal({ stream, resize }: Execution, { stdin, stdout }: Host): Promise<void> {
-  // A program that has just ended has no terminal any more.
+  // A program that has just exited has no terminal, so its resize fails.
   const fit = () => void (stdout.columns > 0 && resize(stdout.columns, stdout.rows).catch(() => {}))
   fit()
   stdout.on('resize', fit)
@@ -77,7 +79,7 @@ async function talkInTerminal({ stream, resize }: Execution, { stdin, stdout }: 
   }
 }
 
-/** A program may end before it has read all its input, which is no fault of it. */
+/** Ignores errors, as a program may exit before it has read all its input. */
 function untilClosed(stream: Duplex): Promise<void> {
   return new Promise((resolve) => stream.on('error', () => {}).on('close', resolve))
 }

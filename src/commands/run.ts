@@ -12,12 +12,13 @@ import type { Host } from './command.ts'
 
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 
-/** As shells have it. */
+/** Exit code of shells for a program that was not found. */
 const NOT_RUN = 127
 
 /**
- * Runs a program with the variables of a stack, which is one that is up or else is started for it and goes with it.
- * Resolves to the program's exit code; 127 where it cannot be run, 128 and more where a signal ended it.
+ * Runs a program with the variables of a stack. If no stack is running, one is started for the program and stopped
+ * after it. Resolves to the program's exit code: 127 if it cannot be started, and 128 plus the signal's number if a
+ * signal killed it.
  */
 export async function run(host: Host, command: readonly string[]): Promise<number> {
   const { environment, directory } = host
@@ -36,7 +37,7 @@ export async function run(host: Host, command: readonly string[]): Promise<numbe
 }
 
 interface RunningHost extends Host {
-  /** Called when it is for the program to end by signals, and no longer for this process. */
+  /** Called once signals are forwarded to the program, instead of ending this process. */
   readonly onRunning: () => void
 }
 
@@ -45,7 +46,7 @@ async function runWith(
   [program = '', ...args]: readonly string[],
   host: RunningHost,
 ): Promise<number> {
-  // It knows how Windows runs npm, npx and everything else that is a .cmd there.
+  // cross-spawn can run npm, npx and other .cmd files on Windows.
   const { default: spawn } = await import('cross-spawn')
   const env = { ...host.environment }
   setVariables(env, variables)
@@ -53,7 +54,7 @@ async function runWith(
   const release = forwardSignals(child, host)
   host.onRunning()
   try {
-    return await untilEnded(child)
+    return await awaitExit(child)
   } catch (error) {
     host.stderr.write(`Cannot run ${program}: ${messageOf(error)}\nName a program that is on the PATH\n`)
     return NOT_RUN
@@ -64,7 +65,7 @@ async function runWith(
 
 function forwardSignals(child: ChildProcess, host: Host): () => void {
   const listeners = FORWARDED.map((signal) => {
-    // Ctrl-C and Ctrl-\ in a terminal reach the program as well, and many take the second for impatience.
+    // A terminal sends Ctrl-C and Ctrl-\ to the program too, and many programs abort on a second signal.
     const isKey = host.stdin.isTTY === true && (signal === 'SIGINT' || signal === 'SIGQUIT')
     return [signal, () => void (isKey || child.kill(signal))] as const
   })
@@ -72,8 +73,7 @@ function forwardSignals(child: ChildProcess, host: Host): () => void {
   return () => listeners.forEach(([signal, listener]) => host.process.off(signal, listener))
 }
 
-/** Resolves to the exit code. */
-function untilEnded(child: ChildProcess): Promise<number> {
+function awaitExit(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     child.on('error', reject).on('exit', (code, signal) => resolve(exitCodeOf(code, signal) ?? NOT_RUN))
   })

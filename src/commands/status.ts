@@ -7,13 +7,13 @@ import { observeServices } from './observe-services.ts'
 const WATCH_INTERVAL_MS = 500
 
 export interface StatusOptions {
-  /** Whether to print for programs: a list, or one in each line with `watch`. */
+  /** Whether to print JSON: a list, or with `watch` one list a line. */
   readonly json: boolean
   /** Whether to refresh until interrupted. */
   readonly watch: boolean
 }
 
-/** Prints what can be seen of every service; the exit code is 0 if all are healthy. */
+/** Prints the status of every service; the exit code is 0 if all are healthy. */
 export async function status(host: Host, options: StatusOptions): Promise<number> {
   const spec = await readProject(host)
   const observe = () => observeServices(host.environment, spec)
@@ -25,7 +25,7 @@ export async function status(host: Host, options: StatusOptions): Promise<number
   return statuses.every(({ state }) => state === 'healthy') ? 0 : 1
 }
 
-/** In a terminal the table stays in its place; elsewhere there is another when there is news. */
+/** Redraws the table in a terminal; elsewhere prints another table after each change. */
 async function watch(host: Host, json: boolean, observe: () => Promise<readonly ServiceStatus[]>): Promise<never> {
   const { stdout } = host
   let before = ''

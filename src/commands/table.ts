@@ -4,22 +4,24 @@ import type { Command, Host } from './command.ts'
 const DEFAULT_TTL = '8h'
 const DEFAULT_TIMEOUT = '60s'
 
-/** Every command, by its name; what it does is loaded when it is called. */
+/** All commands by name. The implementation is imported when a command runs. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   up: {
-    summary: 'Start the stack of this project and leave it up: tests use it from then on',
+    summary: 'Start the stack of this project and leave it running for test runs',
     usage: '[--ttl <time>] [--wait]',
     options: {
-      wait: { description: 'Return when all services are healthy; it always does, as compose does with --wait' },
+      wait: {
+        description: 'Return when all services are healthy; this is always so, the option exists as in docker compose',
+      },
       ttl: {
         value: 'time',
         isDuration: true,
-        description: `How long it stays when nobody uses it, such as 30m (default: ${DEFAULT_TTL})`,
+        description: `How long the stack runs without use, such as 30m (default: ${DEFAULT_TTL})`,
       },
     },
     examples: [
       ['vitest-infra up', 'PostgreSQL and Redis for a day of work'],
-      ['vitest-infra up --ttl 30m', 'They end half an hour after the last run'],
+      ['vitest-infra up --ttl 30m', 'The servers stop half an hour after the last run'],
     ],
     async run({ options: { ttl = DEFAULT_TTL } }, host) {
       const [{ up }, { createReporter }, { cleanUpBeforeExit }] = await Promise.all([
@@ -33,9 +35,9 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   down: {
-    summary: 'End what up and keepAlive have left up for this project, whoever uses it',
+    summary: 'Stop the servers that up and keepAlive left running for this project, even if a run uses them',
     usage: '',
-    examples: [['vitest-infra down', 'Nothing of this project is left in the engine']],
+    examples: [['vitest-infra down', 'Removes all containers of this project']],
     async run(_call, host) {
       const { down } = await import('./down.ts')
       return say(host, await down(host.environment, host.directory))
@@ -45,8 +47,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'Show the services of this project; the exit code is 0 if all are healthy, else 1',
     usage: '[--watch] [--json]',
     options: {
-      watch: { description: 'Go on until it is interrupted' },
-      json: { description: 'For programs: a list, or one in each line that has news with --watch' },
+      watch: { description: 'Refresh until interrupted' },
+      json: { description: 'Print JSON: a list, or with --watch a list in one line after each change' },
     },
     examples: [
       ['vitest-infra status', 'State, image, address and the last healthchecks'],
@@ -65,17 +67,17 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       timeout: {
         value: 'time',
         isDuration: true,
-        description: `After how long to give up, such as 2m (default: ${DEFAULT_TIMEOUT})`,
+        description: `Time after which to give up, such as 2m (default: ${DEFAULT_TIMEOUT})`,
       },
     },
-    examples: [['vitest-infra wait --timeout 2m', 'In a script that has started the stack behind itself']],
+    examples: [['vitest-infra wait --timeout 2m', 'In a script that starts the stack in the background']],
     async run({ options: { timeout = DEFAULT_TIMEOUT } }, host) {
       const [{ wait }, { systemClock }] = await Promise.all([import('./wait.ts'), import('../internal/clock.ts')])
       return say(host, await wait(host, String(timeout), systemClock))
     },
   },
   env: {
-    summary: 'Print the variables that lead to the stack that is up',
+    summary: 'Print the variables with the addresses of the running stack',
     usage: `[--format ${VARIABLE_FORMATS.join('|')}]`,
     options: {
       format: {
@@ -86,7 +88,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
     examples: [
       ['vitest-infra env > .env.infra', 'For node --env-file, Vite and others that read dotenv'],
-      ['eval "$(vitest-infra env --format shell)"', 'Into the shell that you are in'],
+      ['eval "$(vitest-infra env --format shell)"', 'Into the current shell'],
       ['vitest-infra env --format github >> "$GITHUB_ENV"', 'Into the next steps of a job'],
     ],
     async run({ options: { format = 'dotenv' } }, host) {
@@ -96,7 +98,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   run: {
-    summary: 'Run a program with the variables of the stack; one that is not up is started for it, and goes with it',
+    summary: 'Run a program with the variables of the stack; starts a temporary stack if none is running',
     usage: '-- <program> [arguments]',
     operands: 'program',
     examples: [
@@ -110,13 +112,13 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   logs: {
-    summary: 'Print what the services that are up have logged, without passwords',
+    summary: 'Print the logs of the running services, without passwords',
     usage: '[service] [--follow]',
-    options: { follow: { description: 'Go on with what is logged from now on' } },
+    options: { follow: { description: 'Continue with new lines' } },
     operands: 'one',
     examples: [
-      ['vitest-infra logs', 'Of all services, with their names'],
-      ['vitest-infra logs postgres --follow', 'Of one, and what comes'],
+      ['vitest-infra logs', 'All services, with their names'],
+      ['vitest-infra logs postgres --follow', 'One service, and new lines'],
     ],
     async run({ options: { follow }, operands: [service] }, host) {
       const { logs } = await import('./logs.ts')
@@ -125,7 +127,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   psql: {
-    summary: 'Run psql on the stack that is up; none is needed on this machine',
+    summary: 'Run psql on the running stack; psql need not be installed',
     usage: '[arguments of psql]',
     operands: 'verbatim',
     examples: [
@@ -139,7 +141,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   'redis-cli': {
-    summary: 'Run redis-cli on the stack that is up; none is needed on this machine',
+    summary: 'Run redis-cli on the running stack; redis-cli need not be installed',
     usage: '[arguments of redis-cli]',
     operands: 'verbatim',
     examples: [
@@ -152,11 +154,11 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   compose: {
-    summary: 'Print the compose.yaml that brings the same services up by hand, and others in memory by --profile test',
+    summary: 'Print a compose.yaml with the same services, and with in-memory ones for --profile test',
     usage: '[--write|--check]',
     options: {
-      write: { excludes: 'check', description: 'Write it beside infra.config.*, over what is there' },
-      check: { description: 'Say what differs from the one that is there; the exit code is then 1' },
+      write: { excludes: 'check', description: 'Write it next to infra.config.*, replacing an existing file' },
+      check: { description: 'Report the first difference from the existing file; the exit code is then 1' },
     },
     examples: [
       ['vitest-infra compose --write', 'Then: docker compose up -d --wait'],
@@ -169,7 +171,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   doctor: {
-    summary: 'Look at all that tests need, and say what to do about what is missing',
+    summary: 'Check everything that tests need, and print how to correct what is missing',
     usage: '',
     examples: [['vitest-infra doctor', 'The exit code is 0 if tests can run, else 1']],
     async run(_call, host) {
@@ -178,9 +180,9 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   gc: {
-    summary: 'Remove the snapshots that runs of all projects have left in the container engine',
+    summary: 'Remove the snapshots of all projects from the container engine',
     usage: '',
-    examples: [['vitest-infra gc', 'Room on the disk; the next start makes them anew']],
+    examples: [['vitest-infra gc', 'Frees disk space; the next run takes new snapshots']],
     async run(_call, host) {
       const { gc } = await import('./gc.ts')
       return say(host, await gc(host.environment))

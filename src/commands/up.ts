@@ -13,25 +13,25 @@ import type { ReadyService } from '../stack/stack.ts'
 export interface UpOptions {
   readonly environment: Record<string, string | undefined>
   readonly directory: string
-  /** How long the stack stays up unused. */
+  /** How long the stack keeps running without use. */
   readonly ttl: string
   readonly report: Report
-  /** Called with a function that stops what is starting; returns one to call when the start is over. */
+  /** Called with a function that stops the stack during its start; returns a function to call after the start. */
   readonly whileStarting: (stop: () => Promise<void>) => () => void
 }
 
-/** Why there is nothing that `up` could leave up. */
+/** Why `up` does not support a provider. */
 const WHY_NOT = {
-  embedded: 'local processes end with whoever started them',
-  external: 'its servers are up already, and not ours to end',
+  embedded: 'local processes exit with the process that started them',
+  external: 'its servers are not started by vitest-infra',
 }
 
-/** Starts the stack of a project, or finds it up, leaves it up, and says where it is. */
+/** Starts the stack of a project, unless it is running, and leaves it running; returns its addresses. */
 export async function up({ environment, directory, ttl, report, whileStarting }: UpOptions): Promise<string> {
   const keepAliveMs = parseDurationMs(ttl, '--ttl')
   const spec = await readProject({ directory, environment })
   if (spec.provider === 'embedded' || spec.provider === 'external') {
-    throw notToBeLeftUp(spec.provider)
+    throw providerUnsupported(spec.provider)
   }
   const infra = startInfra(
     { ...spec, provider: 'docker', keepAliveMs },
@@ -41,19 +41,20 @@ export async function up({ environment, directory, ttl, report, whileStarting }:
   try {
     const { services } = await infra.up
     const lines = services.map((service) => `${describe(service)}${describeClient(service, spec)}`)
-    return [...lines, `Tests use them: npx vitest. They end ${ttl} after the last use, or by: vitest-infra down`].join(
-      '\n',
-    )
+    return [
+      ...lines,
+      `Run tests with: npx vitest. The servers stop ${ttl} after their last use; to stop them now: vitest-infra down`,
+    ].join('\n')
   } finally {
     await infra.stop()
     done()
   }
 }
 
-function notToBeLeftUp(provider: keyof typeof WHY_NOT): InfraError {
+function providerUnsupported(provider: keyof typeof WHY_NOT): InfraError {
   return new InfraError('INFRA_NO_PROVIDER', {
-    problem: `Cannot bring the stack up with the provider "${provider}": ${WHY_NOT[provider]}`,
-    remedy: "Set provider to 'docker', or leave it out",
+    problem: `Cannot keep a stack running with the provider "${provider}": ${WHY_NOT[provider]}`,
+    remedy: "Set provider to 'docker', or remove the option",
     provider,
   })
 }
@@ -62,7 +63,7 @@ function describe({ name, version, address }: ReadyService): string {
   return `${versioned(name, version)} on ${address.host}:${address.port}`
 }
 
-/** How to look into it, where there is a program for that. */
+/** The command that opens a client for a service, if there is one. */
 function describeClient({ name, address, container = '' }: ReadyService, { postgres }: ResolvedSpec): string {
   if (name === 'postgres' && postgres) {
     return `: ${psqlCommand({ ...address, user: postgres.user, database: postgres.database }, container)}`

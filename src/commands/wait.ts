@@ -8,9 +8,9 @@ import { observeServices } from './observe-services.ts'
 const POLL_MS = 250
 
 /**
- * Waits until every service is healthy, however it is started.
+ * Waits until every service is healthy, however it was started.
  *
- * @throws InfraError `INFRA_SERVICE_UNHEALTHY` at the limit, naming the state of each that is not
+ * @throws InfraError `INFRA_SERVICE_UNHEALTHY` after the timeout, with the state of each service that is not healthy
  */
 export async function wait(host: Host, timeout: string, clock: Clock): Promise<string> {
   const { environment, directory } = host
@@ -24,7 +24,7 @@ export async function wait(host: Host, timeout: string, clock: Clock): Promise<s
     }
     if (clock.now() >= endMs) {
       throw new InfraError('INFRA_SERVICE_UNHEALTHY', {
-        problem: `Cannot go on: after ${timeout} ${others.map(({ service, state }) => `${service} is ${state}`).join(', ')}`,
+        problem: `Cannot continue: after ${timeout} ${others.map(({ service, state }) => `${service} is ${state}`).join(', ')}`,
         remedy: 'See vitest-infra status; start the stack with vitest-infra up, or raise --timeout',
       })
     }

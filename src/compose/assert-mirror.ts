@@ -1,6 +1,10 @@
 import { InfraError } from '../errors.ts'
 
-/** Throws `INFRA_MIRROR_DIFFERS`, naming the first line that differs, unless a file says what the code says. */
+/**
+ * Checks that a file matches the text rendered from the options.
+ *
+ * @throws InfraError `INFRA_MIRROR_DIFFERS`, with the first line that differs
+ */
 export function assertMirror(file: string, actual: string, expected: string): void {
   const actualLines = actual.split('\n')
   const expectedLines = expected.split('\n')
@@ -8,14 +12,14 @@ export function assertMirror(file: string, actual: string, expected: string): vo
   for (let index = 0; index < count; index += 1) {
     if (actualLines[index] !== expectedLines[index]) {
       throw new InfraError('INFRA_MIRROR_DIFFERS', {
-        problem: `Cannot trust ${file}:${index + 1}: it says ${say(actualLines[index])}, the code ${say(expectedLines[index])}`,
+        problem: `Cannot accept ${file}:${index + 1}: it has ${show(actualLines[index])} instead of ${show(expectedLines[index])}`,
         remedy:
-          'Render it again with vitest-infra compose --write (in this repository: npm run render), or change the spec',
+          'Render it again with vitest-infra compose --write (in this repository: npm run render), or change the options',
       })
     }
   }
 }
 
-function say(line: string | undefined): string {
-  return line === undefined ? 'nothing more' : JSON.stringify(line)
+function show(line: string | undefined): string {
+  return line === undefined ? 'the end of the file' : JSON.stringify(line)
 }

@@ -4,25 +4,25 @@ import type { InfraService } from '../config/infra-service.ts'
 import type { ResolvedSpec } from '../config/resolve-spec.ts'
 
 const HEADING = `# The stack for manual use: docker compose up -d --wait. Rendered by: vitest-infra compose --write.
-# Beside it, in memory and on a network of its own: docker compose --profile test up -d --wait.
+# Separate servers in memory, on their own network: docker compose --profile test up -d --wait.
 `
 
-/** The profile, and the network, of what is there for tests alone. */
+/** Name of the profile and network of the services for tests. */
 const TEST = 'test'
 
-/** Where the images keep their data; since 18 PostgreSQL's volume is the parent of the data directory. */
+/** The images' data folders. Since PostgreSQL 18 the volume is the parent of the data directory. */
 const DATA_FOLDERS: Readonly<Record<string, string>> = { postgres: '/var/lib/postgresql', redis: '/data' }
 
-/** What compose has to know of a service. */
+/** A service as described in compose.yaml. */
 interface ComposedService {
   readonly service: InfraService
-  /** Of its server, as compose reads it. */
+  /** Environment of the server, with `$` escaped. */
   readonly environment: Readonly<Record<string, string>>
-  /** In place of that of its image, if any. */
+  /** Replaces the image's command, unless it is empty. */
   readonly command: readonly string[]
 }
 
-/** The text of the `compose.yaml` that brings the same services up by hand, on the ports of `.env`. */
+/** Renders a `compose.yaml` with the services of `spec`, on the ports of `.env`. */
 export function renderCompose(spec: ResolvedSpec): string {
   const services = composedServices(spec)
   const volumes = services.flatMap(({ service }) => service.volume ?? [])
@@ -63,7 +63,7 @@ function describeService(composed: ComposedService): object {
   }
 }
 
-/** On whatever port is free, and within its network under the service's own name. */
+/** A service on a free port, with the same name within its own network. */
 function describeTestService(composed: ComposedService): object {
   const { service } = composed
   return {
@@ -96,7 +96,7 @@ function describeRest({ healthcheck, labels }: InfraService): object {
   }
 }
 
-/** Without a mount of ours, the image's own volume would become an anonymous one that stays. */
+/** Always mounts the data folder: otherwise the image's volume becomes an anonymous volume that is never removed. */
 function describeData({ name, persistence, volume }: InfraService): object {
   const folder = DATA_FOLDERS[name]
   if (folder === undefined) {
@@ -109,7 +109,7 @@ function literal(labels: Readonly<Record<string, string>>): Record<string, strin
   return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, escapeDollars(value)]))
 }
 
-/** A single dollar would begin a variable of compose. */
+/** Compose would read a single dollar as the beginning of a variable. */
 function escapeDollars(text: string): string {
   return text.replaceAll('$', '$$$$')
 }

@@ -5,7 +5,7 @@ export function renderEnvExample(): string {
   const lines = Object.entries(BASE_VARIABLES).map(([name, value]) => `${name}=${value}`)
   return [
     '# Copy to .env to change a value. Rendered from the code: npm run render.',
-    '# The ports serve docker compose; a test run gets free ones.',
+    '# The ports are for docker compose; a test run uses free ones.',
     ...lines,
     '',
   ].join('\n')

@@ -37,7 +37,7 @@ export class SchemaTemplates implements TemplateSource {
     return identity
   }
 
-  /** Another name for other steps, so that what was made of the ones before is known to be old. */
+  /** Changed steps give another name, so that schemas from earlier steps are recognised as outdated. */
   databaseOf(name: string): string {
     const inputs = layersOf(this.#options.plans, name).map((layer) => layer.inputs)
     return `${name} ${digest(inputs.join('\n')).slice(0, 24)}`

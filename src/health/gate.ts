@@ -17,13 +17,13 @@ const LOG_LINES = 40
 export interface GateOptions {
   readonly definition: ServiceDefinition
   readonly started: StartedService
-  /** How long the service may take, in milliseconds. */
+  /** Timeout for the service to become healthy, in milliseconds. */
   readonly windowMs: number
   readonly clock: Clock
   readonly signal: AbortSignal
 }
 
-/** The last results, apart, because queries are asked far more often. */
+/** The latest results; in two lists, as queries run far more often. */
 interface Results {
   readonly healthcheck: string[]
   readonly query: string[]
@@ -31,15 +31,16 @@ interface Results {
 
 export interface Admission {
   readonly state: ServiceState
-  /** The server's version, as it said itself. */
+  /** The version that the server reported. */
   readonly version: string
 }
 
 /**
- * Waits until a service is really usable: its own healthcheck passes, asked by us without waiting for the engine's
- * timer, and a real query from this side of the mapped port is answered.
+ * Waits until a service is usable: its healthcheck passes, run directly and not at the engine's interval, and a real
+ * query through the mapped port is answered.
  *
- * @throws InfraError `INFRA_SERVICE_EXITED` as soon as the server has ended, `INFRA_SERVICE_UNHEALTHY` at the limit
+ * @throws InfraError `INFRA_SERVICE_EXITED` as soon as the server has exited, `INFRA_SERVICE_UNHEALTHY` after the
+ * timeout
  */
 export async function awaitHealthy(options: GateOptions): Promise<Admission> {
   const { definition, started, clock, signal, windowMs } = options
@@ -92,7 +93,7 @@ async function probeOnce(
   }
 }
 
-/** A check that does not end within its own timeout has failed. */
+/** Runs the healthcheck; it fails if it exceeds its own timeout. */
 async function checkOnce({ definition, started, signal }: GateOptions): Promise<HealthcheckResult> {
   const timeoutMs = parseDurationMs(definition.service.healthcheck.timeout, 'healthcheck.timeout')
   try {
@@ -111,11 +112,13 @@ async function assertRunning({ definition, started, signal }: GateOptions, resul
     return
   }
   const { name, image } = definition.service
-  const ending = status.outOfMemory ? 'was ended for lack of memory' : `ended with code ${status.exitCode ?? 'unknown'}`
+  const exit = status.outOfMemory
+    ? 'was killed, as it ran out of memory'
+    : `exited with code ${status.exitCode ?? 'unknown'}`
   throw new InfraError('INFRA_SERVICE_EXITED', {
-    problem: `Cannot start service "${name}": its server ${ending} before it was healthy`,
+    problem: `Cannot start service "${name}": its server ${exit} before it was healthy`,
     detail: await evidence(started, results),
-    remedy: `Correct what its log names; image ${image}, command: ${definition.command.join(' ')}`,
+    remedy: `Correct the error in its log; image ${image}, command: ${definition.command.join(' ')}`,
     service: name,
   })
 }

@@ -4,7 +4,9 @@ import type { StartedService } from '../providers/provider.ts'
 
 const TIMEOUT_MS = 3_000
 
-/** The last lines of a server's log, for an error about it. Why they cannot be read stands in their place. */
+/**
+ * Returns the last lines of a server's log for an error message; if they cannot be read, returns the reason instead.
+ */
 export function readLastLogLines(started: Pick<StartedService, 'logTail'>, count: number): Promise<string> {
   return withTimeLimit(TIMEOUT_MS, () => started.logTail(count)).catch(
     (error: unknown) => `(its log cannot be read: ${messageOf(error)})`,

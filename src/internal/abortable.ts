@@ -1,9 +1,11 @@
-/** Settles as `work` does, or rejects with the signal's reason as soon as it aborts, whatever `work` is waiting for. */
+/** Settles like `work`, or rejects with the signal's reason as soon as it aborts. */
 export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return raceAbort(work, signal, ({ reject }) => reject(signal.reason))
 }
 
-/** Settles as `work` does, or resolves as soon as the signal aborts: then the outcome of `work` is dropped. */
+/**
+ * Settles like `work`, or resolves to undefined as soon as the signal aborts; the outcome of `work` is then ignored.
+ */
 export function unlessLetGo<T>(work: Promise<T>, letGo: AbortSignal): Promise<T | undefined> {
   return raceAbort<T | undefined>(work, letGo, ({ resolve }) => resolve(undefined))
 }

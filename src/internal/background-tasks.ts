@@ -1,4 +1,4 @@
-/** Work that nothing waits for until the end. A task that fails is an unhandled rejection, so tasks handle their errors. */
+/** Tasks in the background, which {@link settle} awaits. They must handle their errors: a rejection is unhandled. */
 export class BackgroundTasks {
   readonly #running = new Set<Promise<void>>()
 
@@ -7,7 +7,7 @@ export class BackgroundTasks {
     this.#running.add(running)
   }
 
-  /** Resolves when no task is running, those included that are added meanwhile. */
+  /** Resolves when no task is running, including tasks that are added meanwhile. */
   async settle(): Promise<void> {
     while (this.#running.size > 0) {
       await Promise.all(this.#running)

@@ -3,30 +3,29 @@ import { inspect } from 'node:util'
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 type Signal = keyof typeof EXIT_CODES
 
-const LIMIT_MS = 10_000
-/** The first asks for the end, the second is impatience; the third means it. */
-const SIGNALS_UNTIL_NOW = 3
+const CLEANUP_TIMEOUT_MS = 10_000
+/** The third signal exits immediately; many users press Ctrl-C twice. */
+const SIGNALS_UNTIL_EXIT = 3
 
-/** Marks listeners of this module, of whatever copy of it: two runs in one process have one each. */
+/** Marks the listeners of all copies of this module; two runs in one process have a listener each. */
 const OWN = Symbol.for('vitest-infra/uncaught-exception')
 
-/** The part of `process` that is needed here. */
+/** The parts of `process` that are used here. */
 export type EndingProcess = Pick<
   NodeJS.Process,
   'exit' | 'exitCode' | 'prependListener' | 'off' | 'listeners' | 'version'
 > & { readonly stderr: { readonly isTTY?: boolean; write(text: string, done: () => void): unknown } }
 
-/** @param endsWell whether nothing says yet that something went wrong */
+/** @param endsWell false if the exit code already reports a failure */
 type Cleanup = (endsWell: boolean) => Promise<unknown>
 
 /**
- * Runs `cleanup` before the process ends: on a signal, on a call to exit from any code, and on an uncaught exception.
+ * Runs `cleanup` before the process exits: on a signal, on a call of `process.exit()`, and on an uncaught exception.
  *
- * Vitest answers a signal, and a rejection that nobody handles, with `process.exit()` and no teardown
- * (vitest-dev/vitest#4883 and jestjs/jest#6029 tell of the same gap), so the exit is held back until `cleanup` has
- * settled or 10 s are over.
+ * On a signal or an unhandled rejection, Vitest calls `process.exit()` without teardown (see vitest-dev/vitest#4883 and
+ * jestjs/jest#6029). The exit is therefore delayed until `cleanup` has settled, or for 10 s.
  *
- * @returns a function after which the process ends as it did before
+ * @returns a function that restores the process's own behaviour
  */
 export function cleanUpBeforeExit(target: EndingProcess, cleanup: Cleanup): () => void {
   const held = new HeldExit(target, cleanup)
@@ -41,7 +40,7 @@ class HeldExit {
     ...(Object.keys(EXIT_CODES) as Signal[]).map((signal) => [signal, () => this.#onSignal(signal)] as const),
     ['uncaughtException', Object.assign((thrown: unknown) => this.#onException(thrown), { [OWN]: true })] as const,
   ]
-  #leaving = false
+  #exiting = false
   #signals = 0
   #hasThrown = false
 
@@ -61,8 +60,8 @@ class HeldExit {
   }
 
   readonly #onExit = (code: number | string | null | undefined = this.#target.exitCode): void => {
-    // Where there was no code, a clean-up that failed has set one.
-    this.#leave(() => this.#exit.call(this.#target, code || this.#target.exitCode), !code)
+    // Without a code, a failed cleanup may have set one.
+    this.#exitAfterCleanup(() => this.#exit.call(this.#target, code || this.#target.exitCode), !code)
   }
 
   #onSignal(signal: Signal): void {
@@ -70,8 +69,8 @@ class HeldExit {
     const exit = () => this.#exit.call(this.#target, code)
     this.#signals += 1
     this.#target.exitCode = code
-    this.#leave(exit)
-    if (this.#signals === SIGNALS_UNTIL_NOW) {
+    this.#exitAfterCleanup(exit)
+    if (this.#signals === SIGNALS_UNTIL_EXIT) {
       exit()
     }
   }
@@ -87,14 +86,11 @@ class HeldExit {
       this.#hasThrown = true
       const isFirst = this.#listeners.some(([, listener]) => listener === listeners[0])
       const printed = isFirst ? this.#print(thrown) : Promise.resolve()
-      this.#leave(() => void printed.then(() => this.#exit.call(this.#target, 1)))
+      this.#exitAfterCleanup(() => void printed.then(() => this.#exit.call(this.#target, 1)))
     }
   }
 
-  /**
-   * As Node prints it. To throw it again would have Node show the line of this file that throws, as if the fault were
-   * here.
-   */
+  /** Prints the exception as Node does. If it were thrown again, Node would print the source line in this file. */
   #print(thrown: unknown): Promise<void> {
     const { stderr, version } = this.#target
     const text = inspect(thrown, { colors: stderr.isTTY ?? false })
@@ -104,10 +100,10 @@ class HeldExit {
     })
   }
 
-  #leave(end: () => void, endsWell = false): void {
-    if (!this.#leaving) {
-      this.#leaving = true
-      setTimeout(end, LIMIT_MS)
+  #exitAfterCleanup(end: () => void, endsWell = false): void {
+    if (!this.#exiting) {
+      this.#exiting = true
+      setTimeout(end, CLEANUP_TIMEOUT_MS)
       void this.#cleanup(endsWell).then(end, end)
     }
   }

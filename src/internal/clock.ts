@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Time as the code sees it; tests replace it so that waiting costs nothing. */
+/** The source of time, which tests replace to avoid waiting. */
 export interface Clock {
   /** Milliseconds from a fixed but arbitrary point; never goes back. */
   now(): number

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** What a text is known by: its SHA-256, in hexadecimal. */
+/** Returns the SHA-256 of a text in hexadecimal. */
 export function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }

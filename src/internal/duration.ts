@@ -6,20 +6,20 @@ type Unit = keyof typeof UNIT_MS
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h)/g
 const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/
 
-/** A timer that is to wait for longer, which is more than 24 days, does not wait at all. */
+/** The longest delay of a Node timer, about 24 days; a timer with a longer delay fires at once. */
 export const LONGEST_MS = 2 ** 31 - 1
 
-/** As {@link parseDurationMs} reads it, in the largest unit of which it is a whole number. */
+/** Renders a duration in the largest unit in which it is a whole number, for {@link parseDurationMs}. */
 export function renderDuration(ms: number): string {
   const [unit, size] = Object.entries(UNIT_MS).findLast(([, unitMs]) => ms % unitMs === 0) ?? ['ms', 1]
   return `${ms / size}${unit}`
 }
 
-/** Milliseconds of a duration as compose writes them: `'5s'`, `'1m30s'`, `'250ms'`. */
+/** Parses a duration in compose's format, such as `'5s'`, `'1m30s'` or `'250ms'`, into milliseconds. */
 export function parseDurationMs(text: string, where: string): number {
   const parts = WHOLE.test(text) ? [...text.matchAll(PART)] : []
   const total = parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * UNIT_MS[unit as Unit], 0)
-  // The engine wants a millisecond or more, in whole nanoseconds.
+  // The engine requires whole nanoseconds, and at least a millisecond.
   const totalMs = Number(total.toFixed(6))
   if (totalMs < 1 || totalMs > LONGEST_MS) {
     throw new InfraError('INFRA_DURATION_INVALID', {

@@ -1,8 +1,8 @@
-/** Recognises what was seen before, so that a run reports each thing once. */
+/** Remembers texts, so that a run reports each only once. */
 export class FirstSeen {
   readonly #seen = new Set<string>()
 
-  /** Whether this is the first time. */
+  /** Whether the text is new; remembers it. */
   is(text: string): boolean {
     const isFirst = !this.#seen.has(text)
     this.#seen.add(text)

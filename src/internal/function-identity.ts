@@ -7,9 +7,8 @@ interface Identities {
 const KEY = Symbol.for('vitest-infra/function-identities')
 
 /**
- * Tells functions apart, in this process only: what a function closes over cannot be seen from outside, so two functions
- * of the same text may do different things. Kept on `globalThis`, because a package that is linked or imported by path is
- * loaded twice in one process.
+ * Returns an identity for a function, valid in this process only. The text of a function is not enough, as values from
+ * its closure may differ. The state is on `globalThis`, as a linked package is loaded twice in one process.
  */
 export function identityOf(given: (...args: never[]) => unknown): string {
   const holder = globalThis as { [KEY]?: Identities }

@@ -1,13 +1,13 @@
-/** The part of `process` that is needed here. */
+/** The parts of `process` that are used here. */
 export type GuardedProcess = Pick<NodeJS.Process, 'exitCode' | 'on' | 'off'>
 
 /**
- * Until it is released, the process does not end with 0: not when Node has nothing left to do, and not by
- * `process.exit()`. `onEarlyEnd` is called then, when nothing can be awaited any more.
+ * Prevents exit code 0 until it is released: when Node has nothing left to do, and on `process.exit()`. The code
+ * becomes 1, and `onEarlyEnd` is called, in which nothing can be awaited.
  *
- * Node exits with 0 while a promise is awaited that nothing can settle: a run would be green without a test.
+ * Node exits with 0 while it awaits a promise that nothing can settle: a run would pass without a test.
  *
- * @returns a function that releases it
+ * @returns a function that releases the guard
  */
 export function guardEnd(target: GuardedProcess, onEarlyEnd: () => void): () => void {
   const fail = () => {
@@ -16,7 +16,7 @@ export function guardEnd(target: GuardedProcess, onEarlyEnd: () => void): () => 
     onEarlyEnd()
   }
   const onExit = (code: number) => {
-    // Any other code says already that something went wrong, such as a signal.
+    // Any other code already reports a failure, such as a signal.
     if (code === 0) {
       fail()
     }

@@ -1,4 +1,4 @@
-/** Whether a process of this machine is running, of any user. */
+/** Whether a local process is running, of any user. */
 export function isRunning(pid: number): boolean {
   try {
     // Signal 0 sends nothing: it only checks that the process exists.

@@ -3,22 +3,22 @@ import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } 
 import { join } from 'node:path'
 
 const FILE = 'password'
-/** 128 random bits, and no character that a URL or a shell reads in another way. */
+/** 128 random bits, in characters that need no escape in a URL or shell. */
 const PASSWORD = /^[0-9a-f]{32}$/
 const PASSWORD_BYTES = 16
-/** Windows keeps what is in a user's profile from others, and knows no such bits. */
+/** Permission bits of other users. On Windows, a user's profile is private without them. */
 const OPEN_TO_OTHERS = 0o077
 
-/** By folder: all that a process asks for agrees, whatever becomes of the file meanwhile. */
+/** Passwords by folder, so that a process always uses the same one even if the file changes. */
 const passwords = new Map<string, string>()
 
 /**
- * A random password that only this user of this machine knows. It stays the same, so that servers, snapshots and data of
- * earlier runs can be used again: one that is drawn anew for each run would have to be set in them at every start, and
- * until then they would answer to one that is known.
+ * Returns a random password that only this user knows. It is stored, so that servers, snapshots and data of earlier
+ * runs can be reused: a new password would have to be set in them at every start, and until then they would accept a
+ * known one.
  *
- * @param folder where it is kept, readable by its owner only; where that cannot be written, it lasts as long as this
- *   process
+ * @param folder where the password is stored, readable by its owner only; if the folder is not writable, the password
+ * lasts as long as this process
  */
 export function ownPassword(folder: string): string {
   const password = passwords.get(folder) ?? readPassword(join(folder, FILE)) ?? createPassword(folder)
@@ -40,15 +40,15 @@ function createPassword(folder: string): string {
   const password = randomBytes(PASSWORD_BYTES).toString('hex')
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    keepWhole(join(folder, FILE), password)
+    writeAtomically(join(folder, FILE), password)
   } catch {
-    // It is as good; what a later run would use again is made anew by it.
+    // The password works without a file. A later run then rebuilds what it cannot reuse.
   }
   return password
 }
 
-/** Atomic: a reader finds all of it, or nothing. */
-function keepWhole(path: string, text: string): void {
+/** Writes a file atomically: a reader finds all of it, or nothing. */
+function writeAtomically(path: string, text: string): void {
   const part = `${path}.${randomBytes(4).toString('hex')}`
   try {
     writeFileSync(part, text, { mode: 0o600, flag: 'wx' })

@@ -2,13 +2,13 @@ import { existsSync, readFileSync } from 'node:fs'
 import { InfraError, messageOf } from '../errors.ts'
 
 /**
- * The text of a file, or `undefined` where there is none.
+ * Returns the text of a file; undefined if it does not exist.
  *
- * @throws InfraError `INFRA_CONFIG_LOAD` for what is there but is no text
+ * @throws InfraError `INFRA_CONFIG_LOAD` if the file is not readable, or not text
  */
 export function readTextIfPresent(path: string): string | undefined {
   const text = existsSync(path) ? readText(path) : undefined
-  // UTF-16, as Windows PowerShell's ">" writes it, would be read as a file that sets nothing.
+  // The ">" of Windows PowerShell writes UTF-16, in which no variable would be found.
   if (text?.includes('\0')) {
     throw new InfraError('INFRA_CONFIG_LOAD', {
       problem: `Cannot read ${path}: the file is not UTF-8 text`,

@@ -1,8 +1,8 @@
 const URL_PASSWORD = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:@/]*:)[^\s@/]+(?=@)/gi
-/** As in `ALTER ROLE … PASSWORD '…'`, or `E'…'`, which clients write where there is a backslash in it. */
+/** Matches `ALTER ROLE … PASSWORD '…'`, or `E'…'`, which clients write for a password with a backslash. */
 const SQL_PASSWORD = /(\bpassword\s+)(?:(')(?:[^']|'')+|(e')(?:[^'\\]|\\[^]|'')+)(?=')/gi
 
-/** Shorter ones occur in ordinary words; redacting them would hide more than it protects. */
+/** Shorter passwords occur in ordinary words, so redacting them would make a text unreadable. */
 const SECRET_LENGTH = 8
 
 export interface Credentials {
@@ -10,7 +10,7 @@ export interface Credentials {
   readonly password: string | undefined
 }
 
-/** A text without the passwords of URLs and of SQL, and without this one, unless it is as public as the name beside it. */
+/** Removes passwords of URLs and SQL from a text, and the given password, unless it equals the user's name. */
 export function redact(text: string, { user, password = '' }: Credentials): string {
   const hidden = text.replace(URL_PASSWORD, '$1***').replace(SQL_PASSWORD, '$1$2$3***')
   return password.length < SECRET_LENGTH || password === user ? hidden : hidden.replaceAll(password, '***')

@@ -1,9 +1,12 @@
 import { pathToFileURL } from 'node:url'
 
-/** What Node writes between a module's name and the line: the query that it was imported with. */
+/** Matches the line number after a module's name, and the query with which the module was imported. */
 const LINE = /^(?:\?[^:\s]*)?:(\d+)/
 
-/** The line of a file at which an error was thrown, or which cannot be read; `undefined` where its stack does not say. */
+/**
+ * Returns the line of a file at which an error was thrown, or which has a syntax error; undefined if its stack has
+ * none.
+ */
 export function lineIn(file: string, error: unknown): number | undefined {
   const stack = error instanceof Error ? (error.stack ?? '') : ''
   return [pathToFileURL(file).href, file]

@@ -2,16 +2,16 @@ import { abortable } from './abortable.ts'
 
 const SECOND_MS = 1_000
 
-/** Says that something took longer than it may. */
+/** Something exceeded its timeout. */
 export class TimeLimitError extends Error {
   override readonly name = 'TimeLimitError'
 }
 
 /**
- * Settles as `work` does, which gets a signal that aborts after `limitMs` or with `outer`, or rejects when it aborts.
+ * Settles like `work`, or rejects after `limitMs` or when `outer` aborts. The signal for `work` aborts then too.
  *
- * To be used in place of `AbortSignal.timeout()`, whose timer does not keep the process alive: this one
- * holds the process until `work` has settled or the time is over.
+ * Unlike the timer of `AbortSignal.timeout()`, this one keeps the process alive until `work` has settled or the timeout
+ * is over.
  *
  * @throws {TimeLimitError} after `limitMs`
  */
@@ -26,14 +26,14 @@ export async function withTimeLimit<T>(
   try {
     return await abortable(work(signal), signal)
   } catch (error) {
-    // Whatever is aborted fails in words of its own.
+    // An aborted operation rejects with its own error instead of the signal's reason.
     throw limit.signal.aborted && !outer?.aborted ? limit.signal.reason : error
   } finally {
     clearTimeout(timer)
   }
 }
 
-/** Runs `work` with a signal that says, after `limitMs`, that it is not awaited any more. */
+/** Runs `work` with a signal that aborts after `limitMs`, when the caller no longer waits for it. */
 export async function withLetGo<T>(limitMs: number, work: (letGo: AbortSignal) => Promise<T>): Promise<T> {
   const letGo = new AbortController()
   const timer = setTimeout(() => letGo.abort(), limitMs)

@@ -1,4 +1,4 @@
-/** Lets so many things be done at once; whatever comes later waits for the first that ends. */
+/** A counting semaphore: permits `count` concurrent operations; further ones wait in order. */
 export class Turns {
   #free: number
   readonly #waiting: (() => void)[] = []
@@ -7,7 +7,7 @@ export class Turns {
     this.#free = count
   }
 
-  /** Resolves when it is one's turn. */
+  /** Acquires a slot; resolves when one is free. */
   async begin(): Promise<void> {
     if (this.#free > 0) {
       this.#free -= 1
@@ -18,7 +18,7 @@ export class Turns {
     await promise
   }
 
-  /** Hands the turn on. */
+  /** Releases a slot. */
   end(): void {
     const next = this.#waiting.shift()
     if (next) {

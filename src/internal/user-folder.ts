@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
-/** Where what can be made anew is kept for later runs of one user. */
+/** Returns the user's cache folder for data that later runs reuse or rebuild. */
 export function userFolder(
   environment: Readonly<Record<string, string | undefined>>,
   platform: NodeJS.Platform,

@@ -1,4 +1,4 @@
-/** How long leases were waited for, in milliseconds. */
+/** Waiting times of leases in milliseconds. */
 export interface LeaseSummary {
   readonly count: number
   readonly medianMs: number
@@ -13,7 +13,7 @@ export class LeaseStatistics {
     this.#waitsMs.push(waitedMs)
   }
 
-  /** Nothing where nothing was leased. */
+  /** Undefined if there were no leases. */
   summarize(): LeaseSummary | undefined {
     const sorted = this.#waitsMs.toSorted((left, right) => left - right)
     const rank = (share: number) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0

@@ -1,17 +1,17 @@
 import { styleText } from 'node:util'
 
-/** What was found out about one thing that tests need. */
+/** The result of one check of `doctor`. */
 export interface Finding {
   readonly name: string
-  /** What is there, or what is wrong with it. */
+  /** The observed state, or the fault. */
   readonly text: string
-  /** What to do about it; none: all is well. */
+  /** What to do; undefined if the check passed. */
   readonly remedy?: string
-  /** Whether tests run all the same. */
+  /** Whether tests can run even if the check failed. */
   readonly isOptional?: boolean
 }
 
-/** A line for each, and beneath those that fail what to do. */
+/** Renders a line for each check, followed by the remedy if it failed. */
 export function renderDiagnosis(findings: readonly Finding[], stream: NodeJS.WriteStream): string {
   const width = Math.max(...findings.map(({ name }) => name.length))
   return findings
@@ -29,7 +29,6 @@ export function renderDiagnosis(findings: readonly Finding[], stream: NodeJS.Wri
     .join('')
 }
 
-/** Whether tests can run. */
-export function isWell(findings: readonly Finding[]): boolean {
+export function canTestsRun(findings: readonly Finding[]): boolean {
   return findings.every(({ remedy, isOptional }) => remedy === undefined || isOptional === true)
 }

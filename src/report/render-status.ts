@@ -1,25 +1,25 @@
 import { styleText } from 'node:util'
 import type { ServiceState } from '../config/service-state.ts'
 
-/** What can be seen of a service from outside. */
+/** Status of a service, as observed from outside. */
 export interface ServiceStatus {
   readonly service: string
   readonly state: ServiceState
-  /** Missing where it is not known. */
+  /** Undefined if unknown. */
   readonly image?: string
-  /** Missing while it is not up, as is what follows. */
+  /** Undefined if the service is not running, like the following fields. */
   readonly address?: string
   readonly provider: string
-  /** When it was started, as ISO 8601 has it. */
+  /** Start time in ISO 8601. */
   readonly since?: string
   readonly container?: string
-  /** The last ones that the engine made, the oldest first. */
+  /** The engine's latest healthchecks, the oldest first. */
   readonly healthchecks: readonly { readonly at: string; readonly passed: boolean; readonly output: string }[]
 }
 
 export interface RenderStatusOptions {
   readonly nowMs: number
-  /** Where the text goes: it has colours only if they are wanted there. */
+  /** The destination, which decides whether the text has colours. */
   readonly stream: NodeJS.WriteStream
 }
 
@@ -27,7 +27,7 @@ const HEADINGS = ['SERVICE', 'STATE', 'IMAGE', 'ADDRESS', 'PROVIDER', 'SINCE', '
 const STATE_COLUMN = 1
 const COLOURS = { healthy: 'green', degraded: 'yellow', starting: 'cyan', unhealthy: 'red', stopped: 'dim' } as const
 
-/** A table for people, and beneath it what the last check said of a service that fails. */
+/** Renders a table, followed by the output of the last failed healthcheck of each service. */
 export function renderStatus(statuses: readonly ServiceStatus[], options: RenderStatusOptions): string {
   const rows = [HEADINGS, ...statuses.map((status) => cellsOf(status, options.nowMs))]
   const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
@@ -53,7 +53,7 @@ function describeFailure({ service, healthchecks }: ServiceStatus): string[] {
   return failed ? [`${service}: failed at ${failed.at}: ${failed.output.split('\n')[0] || 'no output'}`] : []
 }
 
-/** In the largest unit that fits. */
+/** Renders an age in its largest unit. */
 function renderAge(ms: number): string {
   const units = [
     ['d', 86_400_000],

@@ -4,9 +4,9 @@ import { versioned } from './versioned.ts'
 
 const TEMPLATES_LISTED = 6
 
-/** A run in a few lines, or in one; in none where nothing was started. */
+/** Renders a run in a few lines, or in one if `isShort`; returns no line if nothing was started. */
 export function renderSummary(events: readonly InfraEvent[], isShort: boolean): readonly string[] {
-  // Which of them was the first differs from run to run.
+  // Sorted, as the order of start varies between runs.
   const services = ofType(events, 'service-healthy').toSorted((left, right) => (left.service < right.service ? -1 : 1))
   const templates = ofType(events, 'template-ready')
   const leases = ofType(events, 'leases-summary')

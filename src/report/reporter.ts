@@ -8,16 +8,16 @@ const MEGABYTE = 1024 * 1024
 const OBJECTS_LISTED = 3
 const QUERY_SHOWN = 60
 const LOG_LINES_SHOWN = 20
-/** As wide as the name in front of a line. */
+/** As wide as the prefix of a line. */
 const INDENT = '       '
 
-/** Where lines go: standard error, so that a reporter that prints JSON on standard output stays valid. */
+/** The destination of lines: standard error, so that JSON of a reporter on standard output stays valid. */
 export interface LineStream {
   readonly isTTY?: boolean
   write(text: string): unknown
 }
 
-/** A report that prints lines for people: pull progress is redrawn in a terminal, and a line now and then elsewhere. */
+/** Creates a report that prints lines. Pull progress is redrawn in a terminal, and printed every 10 s elsewhere. */
 export function createReporter(stream: LineStream, now: () => number = () => performance.now()): Report {
   let nextPlainMs = now()
   let redrawing = false
@@ -39,11 +39,11 @@ export function createReporter(stream: LineStream, now: () => number = () => per
 const ORIGINS = {
   new: '',
   snapshot: ', from a snapshot',
-  'earlier run': ', left up by an earlier run',
-  restart: ', started anew',
+  'earlier run': ', still running from an earlier run',
+  restart: ', restarted',
 } as const
 
-/** The line of an event, without colour. */
+/** Renders an event as a line without colour. */
 export function renderEvent(event: InfraEvent): string {
   switch (event.type) {
     case 'provider-selected':
@@ -61,7 +61,7 @@ export function renderEvent(event: InfraEvent): string {
     case 'snapshot-failed':
       return `no snapshot of ${event.service} was taken: ${event.reason}`
     case 'snapshot-discarded':
-      return `snapshot of ${event.service} thrown away, starting without it: ${event.reason}`
+      return `snapshot of ${event.service} discarded, starting without it: ${event.reason}`
     case 'seeds-loaded':
       return `${event.service} seeded from ${count(event.files, 'file')} in ${seconds(event.elapsedMs)}`
     case 'template-ready':
@@ -69,9 +69,9 @@ export function renderEvent(event: InfraEvent): string {
     case 'leases-summary':
       return `${count(event.count, 'lease')}, waited ${renderWaits(event)}`
     case 'lease-waiting':
-      return `${event.owner} waits for ${event.service}: all ${event.count} that there may be at once are leased (${event.reason})`
+      return `${event.owner} waits for ${event.service}: all ${event.count} that can be leased at once are in use (${event.reason})`
     case 'room-waiting':
-      return `waiting for room on ${event.service}: ${event.reason}`
+      return `waiting for capacity on ${event.service}: ${event.reason}`
     case 'test-log':
       return renderLog(event)
     case 'database-retained':
@@ -85,23 +85,23 @@ export function renderEvent(event: InfraEvent): string {
     case 'main-shared':
       return `${countNamed(event.projects, 'project')} ${event.projects.length === 1 ? 'uses' : 'use'} the main database and the main Redis for all files (isolation: 'shared')`
     case 'clients-left':
-      return `${event.owner} left a client of its Redis behind, perhaps in a process of its own; no other file is given that Redis while it is there: close clients and queues in afterAll, and end processes`
+      return `${event.owner} left a client connected to its Redis, perhaps in a child process; no other file gets that Redis until the client disconnects: close clients and queues in afterAll, and stop child processes`
     case 'objects-dropped':
       return `dropped after ${event.file}, as the template does not have it: ${listSome(event.objects, OBJECTS_LISTED)}`
     case 'statements-late':
       return renderLate(event)
     case 'server-replaced':
-      return `${event.service} of a worker was started anew between two files, as it could not be reset: ${event.reason}`
+      return `${event.service} of a worker was restarted between two files, as it could not be reset: ${event.reason}`
     case 'service-lost':
       return renderLoss(event)
     case 'servers-left-running':
-      return `the servers stay up for the next run, and end when none has used them for ${renderDuration(event.idleTimeoutMs)}; to end them now: npx vitest-infra down`
+      return `the servers keep running for the next run, and stop after ${renderDuration(event.idleTimeoutMs)} without use; to stop them now: npx vitest-infra down`
     case 'summary':
       return event.line
     case 'stop-failed':
       return event.message
     case 'ended-early':
-      return `this process ends while vitest-infra waits for ${event.awaited}: the run is not complete, so it fails with exit code 1`
+      return `this process exits while vitest-infra waits for ${event.awaited}: the run is incomplete, so it fails with exit code 1`
     default:
       return event satisfies never
   }
@@ -124,7 +124,7 @@ function renderLate({ service, file, isFirst, statements }: EventOf<'statements-
   const { used, nameless, remedy } = LATE[service]
   const queries = statements.map(({ session, query }) => `${nameSession(session, nameless)}: ${shorten(query)}`)
   const files = isFirst ? file : `${file}, or a file before it in its worker,`
-  return `${files} left something running that still uses its ${used} (${listSome(queries, OBJECTS_LISTED)}), and so the ${used} of the files that follow: ${remedy}`
+  return `${files} left code running that still uses its ${used} (${listSome(queries, OBJECTS_LISTED)}), which later files use too: ${remedy}`
 }
 
 function shorten(query: string): string {
@@ -140,26 +140,26 @@ export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`
 }
 
-/** The README says what to do if a name or an address cannot be changed. */
+/** Refers to the README for names and addresses that cannot be changed. */
 const STRAY = 'see "Connections that leave the lease" in the README'
 
 function renderUnusedLease({ service, owners, common }: EventOf<'lease-unused'>): string {
   const files = `${count(owners.length, 'file')} (${listSome(owners, OBJECTS_LISTED)})`
   if (service === 'redis') {
-    return `${files} never connected to the Redis that was leased, while somebody used the main one, which all files share: is its address fixed? Let the code read REDIS_URL; ${STRAY}`
+    return `${files} never connected to the leased Redis, but the main one, which all files share, was used: is its address hard-coded? Let the code read REDIS_URL; ${STRAY}`
   }
   const names = common.map((name) => `"${name}"`).join(', ')
-  return `${files} never connected to the database that was leased, while somebody used ${names}, which all files share: is a name fixed, or missing in a URL? Let the code read DATABASE_URL or DB_NAME, or set postgres.isolation to 'server'; ${STRAY}`
+  return `${files} never connected to the leased database, but ${names}, which all files share, was used: is a name hard-coded, or missing in a URL? Let the code read DATABASE_URL or DB_NAME, or set postgres.isolation to 'server'; ${STRAY}`
 }
 
 function renderUnusedService({ service, others, isListed, changed }: EventOf<'service-unused'>): string {
   if (changed.length > 0) {
     const values = changed.map(({ name, value }) => `${name} (now ${value})`).join(', ')
     const owners = [...new Set(changed.flatMap((variable) => variable.owners))]
-    return `${service}: nobody connected to it, as ${values} was changed after vitest-infra had set it, for ${count(owners.length, 'file')} (${listSome(owners, OBJECTS_LISTED)}): remove that assignment from your setup files, from what they load (dotenv with override), or from the tests`
+    return `${service}: no client connected, as ${values} was changed after vitest-infra had set it, in ${count(owners.length, 'file')} (${listSome(owners, OBJECTS_LISTED)}): remove that assignment from your setup files, from what they load (dotenv with override), or from the tests`
   }
   const list = `[${others.map((name) => `'${name}'`).join(', ')}]`
-  return `${service}: nobody connected to it; leave it out with services: ${isListed ? list : `{ ${service}: false }`}`
+  return `${service}: no client connected; if no test needs it, remove it with services: ${isListed ? list : `{ ${service}: false }`}`
 }
 
 /** `project "a"`, `projects "a", "b"` */
@@ -167,7 +167,7 @@ function countNamed(names: readonly string[], noun: string): string {
   return `${noun}${names.length === 1 ? '' : 's'} ${names.map((name) => `"${name}"`).join(', ')}`
 }
 
-/** The lines, below the name of the test. */
+/** Renders the lines below the test's name. */
 function renderLog({ owner, lines, more }: EventOf<'test-log'>): string {
   const shown = lines.slice(0, LOG_LINES_SHOWN).map((line) => stripVTControlCharacters(line))
   const left = more + lines.length - shown.length

@@ -2,13 +2,13 @@ import type { EventOf, InfraEvent, Report } from './events.ts'
 import { renderSummary } from './render-summary.ts'
 
 export interface RunReportOptions {
-  /** Receives events that are printed at once, and at the end all others. */
+  /** Receives urgent events immediately, and the others at the end. */
   readonly report: Report
-  /** Whether one line is to sum up a run; else there is one about each thing. */
+  /** Whether to summarise the run in one line instead of one for each topic. */
   readonly isShort: boolean
 }
 
-/** Holds back what is not urgent, and prints it where Vitest's own lines leave room. */
+/** Holds back events that are not urgent, until Vitest's own output does not interleave with them. */
 export class RunReport {
   readonly #options: RunReportOptions
   #facts: InfraEvent[] = []
@@ -50,22 +50,22 @@ export class RunReport {
     }
   }
 
-  /** Excerpts of logs for failed tests, to be printed next to their errors. */
-  tellLogs(): void {
+  /** Reports the log excerpts of failed tests; call it before Vitest prints their errors. */
+  reportLogs(): void {
     this.#logs.splice(0).forEach(this.#options.report)
   }
 
-  /** What the user should act on. */
-  tellNotices(): void {
+  /** Reports the notices that require the user's action. */
+  reportNotices(): void {
     this.#notices.splice(0).forEach(this.#options.report)
   }
 
-  /** All that has not been printed yet, at the very end. */
+  /** Reports all remaining events. */
   close(): void {
-    this.tellLogs()
+    this.reportLogs()
     for (const line of renderSummary(this.#facts.splice(0), this.#options.isShort)) {
       this.#options.report({ type: 'summary', line })
     }
-    this.tellNotices()
+    this.reportNotices()
   }
 }

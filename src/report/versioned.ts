@@ -1,4 +1,4 @@
-/** A service and its version, which is unknown for the user's own services. */
+/** A service with its version, which is empty for a custom service. */
 export function versioned(service: string, version: string): string {
   return version === '' ? service : `${service} ${version}`
 }

@@ -63,8 +63,8 @@ function remedyFor({ outOfMemory }: ServerExit): string {
 
 function describeEnding({ exitCode, outOfMemory }: ServerExit): string {
   if (outOfMemory) {
-    return 'was ended for lack of memory'
+    return 'was killed, as it ran out of memory'
   }
   const signal = signalOf(exitCode)
-  return signal ? `was ended by ${signal}` : `ended with code ${exitCode ?? 'unknown'}`
+  return signal ? `was killed by ${signal}` : `exited with code ${exitCode ?? 'unknown'}`
 }

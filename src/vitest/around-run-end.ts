@@ -1,15 +1,15 @@
 import type { Reporter, TestModule, Vitest } from 'vitest/node'
 
-/** What is called at the end of each run of the tests. */
+/** Callbacks for the end of each test run. */
 export interface AroundRunEnd {
-  /** In front of what Vitest's own reporters say of it. */
+  /** Called before Vitest's own reporters. */
   readonly before: (modules: readonly TestModule[], isPassed: boolean) => void
-  /** After that. */
+  /** Called after Vitest's own reporters. */
   readonly after: () => void
 }
 
-export function tellAroundRunEnd(vitest: Vitest, { before, after }: AroundRunEnd): void {
-  // The reporters exist by now; those that a plugin adds to the configuration could only come last.
+export function onRunEnd(vitest: Vitest, { before, after }: AroundRunEnd): void {
+  // The reporters exist by now. Reporters that a plugin adds to the configuration could only run last.
   const { reporters } = vitest as unknown as { reporters?: Reporter[] }
   reporters?.unshift({ onTestRunEnd: (modules, _errors, reason) => before(modules, reason === 'passed') })
   reporters?.push({ onTestRunEnd: after })

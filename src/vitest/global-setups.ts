@@ -6,15 +6,15 @@ export function wasSetUp(project: TestProject): boolean {
 }
 
 /**
- * Has Vitest set up the project again before its next run, which it otherwise does once, even if that failed. Called from
- * a global setup, it also keeps those after it from running now.
+ * Makes Vitest set up the project again before its next run; otherwise it does so once, even after a failure. When
+ * called from a global setup, it also skips the global setups after it.
  */
 export function repeatGlobalSetups(project: TestProject): void {
   setupsOf(project)?.splice(0)
   Reflect.deleteProperty(project, '_globalSetups')
 }
 
-/** What Vitest has loaded of a project's `globalSetup`; nothing before its first run. */
+/** The loaded modules of a project's `globalSetup`; undefined before its first run. */
 function setupsOf(project: TestProject): unknown[] | undefined {
   return Reflect.get(project, '_globalSetups') as unknown[] | undefined
 }

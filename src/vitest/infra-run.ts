@@ -11,19 +11,19 @@ import type { StartContext, StartingInfra, UpInfra } from '../stack/start-infra.
 
 type StepIdentity = Omit<SeedStep, 'files'>
 
-/** The variables of one project, for what a file of it was given. */
+/** Computes the variables of one project from the facts of a lease. */
 export type ProjectVariables = (facts: StackFacts) => Readonly<Record<string, string>>
 
-/** The stack of one Vitest run, started by the first project that asks. */
+/** The stack of one Vitest run, started by the first project that requests it. */
 export class InfraRun {
-  /** The variables of this run in the main process. */
+  /** The variables of this run in the main process's environment. */
   readonly environment: EnvironmentPatch
   readonly #spec: ResolvedSpec
   readonly #variables = new Map<string, ProjectVariables>()
   readonly #starting: Promise<StartingInfra>
-  /** The projects to which a failed start was reported. */
-  readonly #told = new WeakSet()
-  readonly #toldLines = new Set<string>()
+  /** The projects that have received the stack, or the error of its start. */
+  readonly #projects = new WeakSet()
+  readonly #printedLines = new Set<string>()
   readonly #report: Report
   #failed = false
   #expired = false
@@ -35,9 +35,9 @@ export class InfraRun {
     this.#report = context.report
     this.#spec = spec
     const variables = (project: string, facts: StackFacts) => this.#variables.get(project)?.(facts) ?? {}
-    // As Vite's command does: Testcontainers takes a third less time to load when it was compiled once.
+    // Compiled code is cached, as by Vite's CLI: Testcontainers then loads in two thirds of the time.
     enableCompileCache()
-    // Loaded here and not above, so that a run without test files loads none of it.
+    // Imported dynamically, so that a run without test files loads nothing.
     this.#starting = import('../stack/start-infra.ts').then(({ startInfra }) => {
       const starting = startInfra(spec, { ...context, variables })
       this.#awaits = () => starting.awaits()
@@ -50,23 +50,23 @@ export class InfraRun {
       })
   }
 
-  /** Prints one line about the whole run, once. */
-  readonly tell = (line: string): void => {
-    if (!this.#toldLines.has(line)) {
-      this.#toldLines.add(line)
+  /** Prints a line about the whole run, unless it was printed before. */
+  readonly print = (line: string): void => {
+    if (!this.#printedLines.has(line)) {
+      this.#printedLines.add(line)
       this.#report({ type: 'summary', line })
     }
   }
 
-  /** Has the leases of a project come with these variables. */
+  /** Registers how the variables for a project's leases are computed. */
   serve(project: string, variables: ProjectVariables): void {
     this.#variables.set(project, variables)
   }
 
   /**
-   * What is there, once the stack is up.
+   * Resolves once the stack is running.
    *
-   * @throws InfraError `INFRA_OPTIONS_CONFLICT` if `spec` asks for another stack than the run's first project did
+   * @throws InfraError `INFRA_OPTIONS_CONFLICT` if `spec` describes another stack than that of the run's first project
    */
   async up(spec: ResolvedSpec): Promise<UpInfra> {
     if (stackKey(spec) !== stackKey(this.#spec)) {
@@ -75,38 +75,38 @@ export class InfraRun {
     return (await this.#starting).up
   }
 
-  /** What the start waits for. */
+  /** What the start is waiting for, for a message. */
   awaits(): string {
     return this.#awaits()
   }
 
-  /** Whether {@link InfraRun.close} was called; a closed run cannot be used any more. */
+  /** Whether {@link InfraRun.close} was called; a closed run cannot be used again. */
   get closed(): boolean {
     return this.#closing !== undefined
   }
 
   /**
-   * Whether a project is to have the stack of this run, or the error that it failed with: all projects of one round of
-   * tests have the same one, and the next round starts a stack anew.
+   * Whether a project uses this run's stack, or its error. After a failed start, all projects of the same test run get
+   * the same error, and the next test run starts a new stack.
    */
   serves(project: object): boolean {
-    const isNew = !this.#told.has(project)
-    this.#told.add(project)
+    const isNew = !this.#projects.has(project)
+    this.#projects.add(project)
     return this.#failed ? isNew && !this.#expired : !this.closed
   }
 
-  /** To be called when the round of tests is over for which the stack was started. */
+  /** Call it at the end of the test run for which the stack was started. */
   readonly expire = (): void => {
     this.#expired = true
   }
 
-  /** To be called before {@link InfraRun.close} at the end of a run that was not interrupted. */
+  /** Call it before {@link InfraRun.close} at the end of a run that was not interrupted. */
   async settle(letGo: AbortSignal): Promise<void> {
     const up = (await this.#starting).up.catch(() => undefined)
     await (await unlessLetGo(up, letGo))?.settle(letGo)
   }
 
-  /** Takes the stack down, at whatever stage it is, and waits for it until `letGo` aborts. */
+  /** Stops the stack, at whatever stage of its start; waits until it has stopped or `letGo` aborts. */
   close(letGo?: AbortSignal): Promise<void> {
     this.environment.restore()
     this.#closing ??= this.#starting.then((starting) => starting.stop(letGo))
@@ -115,8 +115,7 @@ export class InfraRun {
 }
 
 /**
- * Equal for specs that one stack can serve; how it is divided among files, and the names of variables, are each project's
- * own affair.
+ * A key that is equal for specs that one stack can serve. Isolation and names of variables may differ between projects.
  */
 function stackKey(spec: ResolvedSpec, idOf: (step: StepIdentity) => string = identifyStep): string {
   const { root, provider, startupTimeoutMs, snapshot, keepAliveMs, postgres, redis } = spec
@@ -142,13 +141,13 @@ function optionsConflict(one: ResolvedSpec, other: ResolvedSpec): InfraError {
   if (stackKey(one, textOf) === stackKey(other, textOf)) {
     return new InfraError('INFRA_OPTIONS_CONFLICT', {
       problem:
-        'Cannot start the stack: two projects of this run fill its databases with functions that look alike but are not the same, so that their values may differ',
+        'Cannot start the stack: two projects of this run fill its databases with functions that have the same text but are different objects, so their results may differ',
       remedy:
         'Move the functions into one infra.config.ts at the root, or give each as a step with a key: { name, key, files, run }',
     })
   }
   return new InfraError('INFRA_OPTIONS_CONFLICT', {
-    problem: 'Cannot start the stack: two projects of this run ask for different ones',
+    problem: 'Cannot start the stack: two projects of this run have different options',
     remedy: 'Give infra() the same options in each project, or move them into one infra.config.ts at the root',
   })
 }

@@ -1,13 +1,13 @@
 import type { TestProject } from 'vitest/node'
 import { defaultWorkers } from './worker-count.ts'
 
-/** Whether a worker keeps the user's modules, and with them their connections, from one test file to the next. */
+/** Whether a worker keeps the user's modules, and thus their connections, between test files. */
 export function keepsModules({ config, vitest }: TestProject): boolean {
   if (config.isolate) {
     return false
   }
-  // vm pools say `isolate: false` too, but renew the modules with each file; only that Vitest 4 gives all files to a
-  // worker that is the only one in one go, and in one context.
+  // vm pools report `isolate: false` too, but reload modules for each file. Only Vitest 4 with a single worker runs all
+  // files in one context.
   return !config.pool.startsWith('vm') || (vitest.version.startsWith('4.') && workersOf({ config, vitest }) === 1)
 }
 

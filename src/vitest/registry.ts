@@ -2,24 +2,24 @@ import type { TestProject, Vitest } from 'vitest/node'
 import type { InfraOptions } from '../config/infra-options.ts'
 import type { InfraRun } from './infra-run.ts'
 
-/** By which the global setup finds the plugin at the root of a run. */
+/** Name by which the global setup finds the plugin of the root project. */
 export const PLUGIN_NAME = 'vitest-infra'
 
-/** What the plugin and the global setup know together. */
+/** State that the plugin and the global setup share. */
 interface Registry {
-  /** What was said to `infra()`, by project. */
+  /** The options of `infra()` by project. */
   readonly options: WeakMap<TestProject, InfraOptions>
-  /** Options by their place in a file that Vitest reads more than once, for each Vite server. */
+  /** Options by their location in a config file, for each Vite server, as Vitest reads the file more than once. */
   readonly written: WeakMap<object, Map<string, InfraOptions>>
-  /** The one run of each Vitest, however many of its projects ask for it. */
+  /** The run of each Vitest instance, which all its projects share. */
   readonly runs: WeakMap<Vitest, InfraRun>
-  /** The projects that have services. */
+  /** The projects that use the stack. */
   readonly served: WeakSet<TestProject>
 }
 
 const KEY = Symbol.for('vitest-infra/registry')
 
-/** Kept on `globalThis`, because a package that is linked or imported by path is loaded twice in one process. */
+/** The registry is on `globalThis`, as a linked package is loaded twice in one process. */
 export function registry(): Registry {
   const holder = globalThis as { [KEY]?: Registry }
   return (holder[KEY] ??= {

@@ -1,6 +1,6 @@
 import type { TestModule, Vitest } from 'vitest/node'
 
-/** Whether a run had all tests of all projects: nothing was left out on its command line, or skipped. */
+/** Whether a run included all tests of all projects: no filter on the command line, and no skipped test. */
 export function runsAll(vitest: Vitest, modules: readonly TestModule[]): boolean {
   const { watch, testNamePattern, shard, changed, related, project, cliExclude } = vitest.config
   const { filenamePattern } = vitest as { filenamePattern?: readonly string[] }

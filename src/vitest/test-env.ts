@@ -5,10 +5,10 @@ import { redact } from '../internal/redact.ts'
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-/** Env files that are in use; the others are examples to copy. */
+/** Matches env files, except examples. */
 const ENV_FILE = /^\.env(?:\.(?!.*\b(?:example|sample|template|dist)$).+)?$/
-/** The variables that say which database is meant, whose value is another one in each lease. */
-const OF_LEASE = ['POSTGRES_DB', 'DB_NAME', 'PGDATABASE']
+/** The variables with the database's name, which differs in each lease. */
+const DATABASE_NAMES = ['POSTGRES_DB', 'DB_NAME', 'PGDATABASE']
 const NAMES_SHOWN = 6
 
 export interface TestEnvContext {
@@ -16,25 +16,25 @@ export interface TestEnvContext {
   readonly leased: Readonly<Record<string, string>>
   /** The environment of the process as it was before the run. */
   readonly inherited: Variables
-  /** Where env files may be. */
+  /** The folders to search for env files. */
   readonly folders: readonly string[]
 }
 
 export interface SettledTestEnv {
-  /** What tests have whatever they lease. */
+  /** The variables of `test.env` that override those of a lease. */
   readonly kept: Readonly<Record<string, string>>
-  /** Lines for the user about the rest. */
+  /** Messages for the user about conflicts. */
   readonly lines: readonly string[]
 }
 
 /**
- * What `test.env` says about the variables of a lease. A value that was written there by hand is meant. One that an env
- * file or the process has for the same name was loaded with all others, as by `loadEnv(mode, root, '')`; it points to the
- * database that somebody works with, and the lease wins.
+ * Resolves conflicts between `test.env` and the variables of a lease. A value that the user wrote there overrides the
+ * lease. A value that also is in an env file or the process's environment was probably loaded by `loadEnv(mode, root,
+ * '')`. It points to the development database, so the lease overrides it.
  */
 export function settleTestEnv(testEnv: Variables, { leased, inherited, folders }: TestEnvContext): SettledTestEnv {
   const set = Object.entries(testEnv).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
-  const differs = ([name, value]: readonly [string, string]) => leased[name] !== value || OF_LEASE.includes(name)
+  const differs = ([name, value]: readonly [string, string]) => leased[name] !== value || DATABASE_NAMES.includes(name)
   const rivals = set.filter(([name]) => name in leased)
   const sources = rivals.some(differs)
     ? [inherited, ...folders.flatMap((folder) => readEnvFiles(folder, inherited))]
@@ -48,7 +48,7 @@ export function settleTestEnv(testEnv: Variables, { leased, inherited, folders }
     lines: [
       ...(conflicts.length > 0
         ? [
-            `test.env has ${listNames(conflicts)} as the environment or an env file does: tests get the values of their lease instead`,
+            `test.env repeats ${listNames(conflicts)} from the environment or an env file: tests get the values of their lease instead`,
           ]
         : []),
       ...written.map(
@@ -68,7 +68,7 @@ function hideSecrets(name: string, value: string): string {
   return /PASS|SECRET|TOKEN/i.test(name) ? '***' : redact(value, { user: undefined, password: undefined })
 }
 
-/** The variables of each env file of a folder, as written and with their references to other variables replaced. */
+/** Returns the variables of each env file in a folder, both unexpanded and with expanded references. */
 function readEnvFiles(folder: string, inherited: Variables): Variables[] {
   return envFilesIn(folder).flatMap((path) => {
     const values: Variables = parseEnv(readFileSync(path, 'utf8'))
@@ -85,7 +85,7 @@ function envFilesIn(folder: string): string[] {
     const entries = readdirSync(folder, { withFileTypes: true })
     return entries.filter((entry) => entry.isFile() && ENV_FILE.test(entry.name)).map(({ name }) => join(folder, name))
   } catch {
-    // A folder that is not there has none.
+    // A folder that does not exist has no env files.
     return []
   }
 }
@@ -93,7 +93,7 @@ function envFilesIn(folder: string): string[] {
 const REFERENCE = /(?<!\\)\$(?:\{(\w+)(?::?-([^}]*))?\}|(\w+))/g
 const MAX_NESTING = 5
 
-/** As Vite does it: `$NAME`, `${NAME}` and `${NAME:-default}`. */
+/** Expands references as Vite does: `$NAME`, `${NAME}` and `${NAME:-default}`. */
 function expand(value: string, valueOf: (name: string) => string | undefined): string {
   let text = value
   for (let round = 0; round < MAX_NESTING && text.includes('$'); round += 1) {

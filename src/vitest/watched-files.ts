@@ -4,7 +4,7 @@ import { DEFAULT_SEED_FOLDERS } from '../seeds/find-seed-files.ts'
 import type { Seed } from '../config/infra-options.ts'
 import type { ResolvedSpec } from '../config/resolve-spec.ts'
 
-/** The files and folders that PostgreSQL's templates are made from, whether they are there or not. */
+/** Returns the files and folders from which PostgreSQL's templates are built, even if they do not exist. */
 export function templateFiles({ root, postgres }: ResolvedSpec): readonly string[] {
   const { migrations, seeds } = DEFAULT_SEED_FOLDERS.postgres
   const sources = postgres?.templates.flatMap((template) => [
@@ -14,7 +14,7 @@ export function templateFiles({ root, postgres }: ResolvedSpec): readonly string
   return (sources ?? []).flatMap(filesOf).map((path) => resolve(root, path))
 }
 
-/** The files and folders that each Redis starts with. */
+/** Returns the files and folders that seed each Redis. */
 export function redisFiles({ root, redis }: ResolvedSpec): readonly string[] {
   const seeds = redis && (redis.seeds ?? [DEFAULT_SEED_FOLDERS.redis.seeds])
   return (seeds ?? []).map((path) => resolve(root, path))
@@ -25,9 +25,9 @@ function filesOf(seed: Seed): readonly string[] {
 }
 
 /**
- * In watch mode, has a change of these files and folders run all tests again.
+ * In watch mode, makes changes of these files and folders rerun all tests.
  *
- * @returns a function that ends it
+ * @returns a function that stops watching
  */
 export function watchFiles({ config, vite, watcher }: Vitest, paths: readonly string[]): () => void {
   const added = paths.map(forwardSlashes).filter((path) => !config.forceRerunTriggers.includes(escapePattern(path)))
@@ -39,7 +39,7 @@ export function watchFiles({ config, vite, watcher }: Vitest, paths: readonly st
   const onDelete = (path: string) => {
     const deleted = forwardSlashes(path)
     if (added.includes(deleted)) {
-      // The watcher forgets a deleted path that is outside of Vite's root.
+      // The watcher drops a deleted path outside Vite's root.
       vite.watcher.add(path)
     }
     if (added.some((ours) => deleted === ours || deleted.startsWith(`${ours}/`))) {
@@ -58,7 +58,7 @@ export function watchFiles({ config, vite, watcher }: Vitest, paths: readonly st
   }
 }
 
-/** Vitest matches with forward slashes, and a path may have characters that mean something in a pattern. */
+/** Escapes a path for Vitest's patterns, which use forward slashes. */
 function escapePattern(path: string): string {
   return forwardSlashes(path).replaceAll(/[()[\]{}!*?+@|]/g, (character) => `\\${character}`)
 }

@@ -4,8 +4,8 @@ import type { Clock } from '../internal/clock.ts'
 const POLL_MS = 10
 
 /**
- * Resolves when the workers of a Vitest that closes have ended, fixtures and all. Vitest 5 calls its close handlers only
- * then; Vitest 4 calls them at once, and forgets its pool when the workers have ended.
+ * Resolves when all workers of a closing Vitest have exited, including their fixtures. Vitest 5 calls its close
+ * handlers only then. Vitest 4 calls them earlier, and drops its pool when the workers have exited.
  */
 export async function workersEnded(vitest: Vitest, clock: Clock): Promise<void> {
   const deadlineMs = clock.now() + vitest.config.teardownTimeout

@@ -3,16 +3,16 @@ import type { InfraOptions } from '../config/infra-options.ts'
 import { registry } from './registry.ts'
 
 /**
- * Vitest reads a config file anew for projects that extend it, and a global setup for each project, so that functions in
- * them are other objects each time. Options at the same place of the same file are the same: those that were read first
- * replace those that are read later, as far as they look alike.
+ * Vitest reads a config file again for each project that extends it, and a global setup for each project, so their
+ * functions are different objects each time. This returns the first options that were read at the same location of the
+ * same file, if their text is equal.
  */
 export function asFirstRead(project: TestProject, place: string | undefined, options: InfraOptions): InfraOptions {
   if (place === undefined) {
     return options
   }
   const { written } = registry()
-  // A new one where Vitest restarts, since the file may have changed.
+  // Each Vite server has its own map, as the file may change before Vitest restarts.
   const { vite } = project.vitest
   const known = written.get(vite) ?? new Map<string, InfraOptions>()
   written.set(vite, known)
@@ -20,10 +20,10 @@ export function asFirstRead(project: TestProject, place: string | undefined, opt
   if (first === undefined) {
     known.set(place, options)
   }
-  return first !== undefined && looksAlike(first, options) ? first : options
+  return first !== undefined && haveEqualText(first, options) ? first : options
 }
 
-/** The place of a plugin in a config file; undefined for one of a project's own config, which is read once. */
+/** The location of a plugin in a config file; undefined for a project's inline config, which is read once. */
 export function placeInConfig(plugin: Vite.Plugin, { vite }: TestProject): string | undefined {
   const { configFile, inlineConfig, plugins } = vite.config
   if (configFile === undefined || isIn([inlineConfig.plugins], plugin)) {
@@ -37,7 +37,7 @@ function isIn(plugins: readonly unknown[], wanted: Vite.Plugin): boolean {
   return plugins.some((plugin) => (Array.isArray(plugin) ? isIn(plugin, wanted) : plugin === wanted))
 }
 
-/** The lines in files of the user's from which a function was called; undefined where they are not known. */
+/** The user's source lines from which a function was called; undefined if they are unknown. */
 export function placeOfCall(called: (...args: never[]) => unknown): string | undefined {
   const trace: { stack?: string } = {}
   Error.captureStackTrace(trace, called)
@@ -46,7 +46,7 @@ export function placeOfCall(called: (...args: never[]) => unknown): string | und
   return lines.slice(0, end < 0 ? undefined : end).join('\n') || undefined
 }
 
-function looksAlike(one: InfraOptions, other: InfraOptions): boolean {
+function haveEqualText(one: InfraOptions, other: InfraOptions): boolean {
   try {
     return textOf(one) === textOf(other)
   } catch {

@@ -76,7 +76,7 @@ export function describeOwnServers({ name, leftovers }: ProviderCase): void {
       const started = await start(provider, definition)
       const error = await admit(started, definition).catch((reason: unknown) => reason as InfraError)
       expect(error).toMatchObject({ code: 'INFRA_SERVICE_EXITED', service })
-      expect((error as InfraError).message).toMatch(/its server ended with code 1 before it was healthy\n/)
+      expect((error as InfraError).message).toMatch(/its server exited with code 1 before it was healthy\n/)
       expect((error as InfraError).message).toContain(`Last lines of the log of ${started.label}:\n`)
       expect((error as InfraError).message).toMatch(/could not access file "nope"|argument must be a memory value/)
       await started.stop()

@@ -11,7 +11,7 @@ test('a service of the user comes up with the others, for all files, and goes wi
     "infra  1 lease, waited <time>
     infra  Docker Engine <version> at <host> (<source>)
     infra  cache healthy after <time>, redis <version> healthy after <time>
-    infra  redis: nobody connected to it; leave it out with services: { redis: false }"
+    infra  redis: no client connected; if no test needs it, remove it with services: { redis: false }"
   `)
 })
 

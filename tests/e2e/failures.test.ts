@@ -36,10 +36,10 @@ test('a server that ends at once is reported within seconds, with its log', asyn
   const files = configured("{ postgres: { settings: { shared_preload_libraries: 'nope' } } }")
   const run = await runVitest('plain', { consumer, files })
   const message = errorMessage(run.stderr)
-  expect(message).toMatch(/^Cannot start service "postgres": its server ended with code 1 before it was healthy\n/)
+  expect(message).toMatch(/^Cannot start service "postgres": its server exited with code 1 before it was healthy\n/)
   expect(message).toContain('Last lines of the log of vitest-infra-<run>-postgres:\n')
   expect(message).toContain('FATAL:  could not access file "nope": No such file or directory\n')
-  expect(message).toMatch(/\nCorrect what its log names; .*-c shared_preload_libraries=nope$/)
+  expect(message).toMatch(/\nCorrect the error in its log; .*-c shared_preload_libraries=nope$/)
   // The time that a start may take; how long a busy machine takes for a run is no matter here.
   expect(run.elapsedMs).toBeLessThan(60_000)
   expect(run).toMatchObject({ exitCode: 1, created: ['postgres', 'redis'] })
@@ -51,7 +51,7 @@ test('a server that ends before it can be looked at is reported with its log', a
     files: configured("{ redis: { args: ['--maxclients', 'nope'] } }"),
   })
   const message = errorMessage(run.stderr)
-  expect(message).toMatch(/^Cannot start service "redis": its server ended with code 1 before it was healthy\n/)
+  expect(message).toMatch(/^Cannot start service "redis": its server exited with code 1 before it was healthy\n/)
   expect(message).toContain('>>> \'maxclients "nope"\'\n')
   expect(run).toMatchObject({ exitCode: 1, created: ['postgres', 'redis'] })
 })

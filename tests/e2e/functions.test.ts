@@ -83,7 +83,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       files: { 'vitest.config.ts': config, 'test/users.test.ts': COUNTING },
     })
     expect(errorMessage(run.stderr)).toMatchInlineSnapshot(`
-      "Cannot start the stack: two projects of this run fill its databases with functions that look alike but are not the same, so that their values may differ
+      "Cannot start the stack: two projects of this run fill its databases with functions that have the same text but are different objects, so their results may differ
       Move the functions into one infra.config.ts at the root, or give each as a step with a key: { name, key, files, run }"
     `)
     expect(run.exitCode).toBe(1)

@@ -73,8 +73,8 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       },
     })
     expect(run.stderr.match(/^infra {2}.*left something.*$/gm)).toEqual([
-      'infra  test/poll.test.ts left something running that still uses its database ("poller": INSERT INTO t VALUES (1)), ' +
-        'and so the database of the files that follow: stop timers and await queries in afterAll',
+      'infra  test/poll.test.ts left code running that still uses its database ("poller": INSERT INTO t VALUES (1)), ' +
+        'which later files use too: stop timers and await queries in afterAll',
     ])
     expect(run.stdout).toContain('Tests  2 passed (2)')
   })
@@ -117,7 +117,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       })
       expect(run.stderr.match(/^infra {2}.*left something.*$/gm)).toEqual([
         expect.stringMatching(
-          /^infra {2}test\/redis\/poll\.test\.ts left something running that still uses its Redis \("poller": set stray \d+, "queue": blpop\), and so the Redis of the files that follow: stop timers, close queues and await commands in afterAll$/,
+          /^infra {2}test\/redis\/poll\.test\.ts left code running that still uses its Redis \("poller": set stray \d+, "queue": blpop\), which later files use too: stop timers, close queues and await commands in afterAll$/,
         ),
       ])
       expect(run.stdout).toContain('Tests  3 passed (3)')

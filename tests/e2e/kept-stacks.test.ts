@@ -9,7 +9,7 @@ const consumer = inject('consumer')
 
 const KEEP = { VITEST_INFRA_KEEP_ALIVE: '1m' }
 const STAYING =
-  'infra  the servers stay up for the next run, and end when none has used them for 1m; to end them now: npx vitest-infra down'
+  'infra  the servers keep running for the next run, and stop after 1m without use; to stop them now: npx vitest-infra down'
 const PATIENCE = { timeout: 30_000, interval: 100 }
 
 /** A run whose containers go with the test. */
@@ -43,7 +43,7 @@ test.for(['plain', 'isolation-modes', 'isolation-servers'])(
       const next = await start(project, { consumer, env: KEEP, after: first })
       const ended = await next.ended
       expect(ended, `run ${run}`).toMatchObject({ exitCode: 0, created: [] })
-      expect(ended.stderr.match(/^infra {2}the servers stay up .*$/gm)).toEqual([STAYING])
+      expect(ended.stderr.match(/^infra {2}the servers keep running .*$/gm)).toEqual([STAYING])
       const tests = (text: string) => / Tests .*/.exec(text)?.[0]
       expect(tests(next.stdout)).toBe(tests(stdout))
     }
@@ -85,7 +85,7 @@ test('tests use what up has brought up, until down', async () => {
   expect(up.stdout).toMatchInlineSnapshot(`
     "postgres <version> on localhost:<port>: docker exec -it vitest-infra-<run>-postgres psql --username postgres app
     redis <version> on localhost:<port>: docker exec -it vitest-infra-<run>-redis redis-cli
-    Tests use them: npx vitest. They end 5m after the last use, or by: vitest-infra down"
+    Run tests with: npx vitest. The servers stop 5m after their last use; to stop them now: vitest-infra down"
   `)
   const run = await start('plain', { consumer, after: first })
   expect(await run.ended).toMatchObject({ exitCode: 0, created: [] })

@@ -58,8 +58,8 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     const { exitCode, stderr } = await (await start({}, { consumer, files })).ended
     expect(errorMessage(stderr)).toBe(
       [
-        'Cannot load <project>/infra.config.ts: it is not loaded after <time>, the limit',
-        'See what it, or a file that it imports, awaits at its top level; move work that takes long into a template',
+        'Cannot load <project>/infra.config.ts: it did not load within <time>',
+        'Check what the file and its imports await at their top level; move slow work into a template',
       ].join('\n'),
     )
     expect(exitCode).toBe(1)
@@ -69,7 +69,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     const files = { 'infra.config.ts': 'process.exit(0)\nexport default {}\n' }
     const { exitCode, stderr } = await (await start({}, { consumer, files })).ended
     expect(stderr).toBe(
-      'infra  this process ends while vitest-infra waits for infra.config to load: the run is not complete, so it fails with exit code 1',
+      'infra  this process exits while vitest-infra waits for infra.config to load: the run is incomplete, so it fails with exit code 1',
     )
     expect(exitCode).toBe(1)
   })
@@ -82,7 +82,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       'setup.ts': 'export default () => process.exit(0)',
     }
     const { exitCode, stderr } = await (await start({}, { consumer, files })).ended
-    expect(stderr).toContain('this process ends while vitest-infra waits for its tests')
+    expect(stderr).toContain('this process exits while vitest-infra waits for its tests')
     expect(exitCode).toBe(1)
   })
 

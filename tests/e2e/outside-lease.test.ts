@@ -6,8 +6,8 @@ import { anyServers, type EndedRun, runVitest } from './support/run-vitest.ts'
 
 const PROJECT = 'outside-lease'
 const SEE = 'see "Connections that leave the lease" in the README'
-const REMEDY = `is a name fixed, or missing in a URL? Let the code read DATABASE_URL or DB_NAME, or set postgres.isolation to 'server'; ${SEE}`
-const FIXED = `infra  2 files (test/fixed-1.test.ts, test/fixed-2.test.ts) never connected to the database that was leased, while somebody used "app", which all files share: ${REMEDY}`
+const REMEDY = `is a name hard-coded, or missing in a URL? Let the code read DATABASE_URL or DB_NAME, or set postgres.isolation to 'server'; ${SEE}`
+const FIXED = `infra  2 files (test/fixed-1.test.ts, test/fixed-2.test.ts) never connected to the leased database, but "app", which all files share, was used: ${REMEDY}`
 
 /** One after the other, so that what one file does is not laid at the door of another. */
 const SERIAL = ['run', '--maxWorkers=1', 'fixed', 'leased', 'unit']
@@ -15,7 +15,8 @@ const SERIAL = ['run', '--maxWorkers=1', 'fixed', 'leased', 'unit']
 /** What was found out about the use of leases. */
 function findings({ stderr }: EndedRun): string {
   return sortedLines(
-    stderr.match(/^infra {2}.*(?:never connected|nobody connected|use the main|uses the main).*$/gm)?.join('\n') ?? '',
+    stderr.match(/^infra {2}.*(?:never connected|no client connected|use the main|uses the main).*$/gm)?.join('\n') ??
+      '',
   )
 }
 
@@ -73,7 +74,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   test('tables in the maintenance database are noticed', async () => {
     const run = await runVitest(PROJECT, { consumer, env: anyServers(consumer), args: ['run', 'maintenance'] })
     expect(findings(run)).toBe(
-      `infra  1 file (test/maintenance.test.ts) never connected to the database that was leased, while somebody used "postgres", which all files share: ${REMEDY}`,
+      `infra  1 file (test/maintenance.test.ts) never connected to the leased database, but "postgres", which all files share, was used: ${REMEDY}`,
     )
   })
 
@@ -99,14 +100,16 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
       args: ['run', 'address'],
     })
     expect(findings(run)).toBe(
-      `infra  1 file (test/address.test.ts) never connected to the Redis that was leased, while somebody used the main one, which all files share: is its address fixed? Let the code read REDIS_URL; ${SEE}`,
+      `infra  1 file (test/address.test.ts) never connected to the leased Redis, but the main one, which all files share, was used: is its address hard-coded? Let the code read REDIS_URL; ${SEE}`,
     )
   })
 
   test('a service to which nobody connects is named, if all tests have run', async () => {
     const files = configure("['test/nameless-*.test.ts']")
     const run = await runVitest(PROJECT, { consumer, env: anyServers(consumer), files })
-    expect(findings(run)).toBe("infra  redis: nobody connected to it; leave it out with services: ['postgres']")
+    expect(findings(run)).toBe(
+      "infra  redis: no client connected; if no test needs it, remove it with services: ['postgres']",
+    )
     expect(
       findings(await runVitest(PROJECT, { consumer, env: anyServers(consumer), files, args: ['run', 'nameless-1'] })),
     ).toBe('')
@@ -133,7 +136,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
       },
     })
     expect(findings(run)).toBe(
-      'infra  postgres: nobody connected to it, as DATABASE_URL (now postgres://ada:***@127.0.0.1:1/shop) was changed after vitest-infra had set it, for 1 file (test/changed.test.ts): remove that assignment from your setup files, from what they load (dotenv with override), or from the tests',
+      'infra  postgres: no client connected, as DATABASE_URL (now postgres://ada:***@127.0.0.1:1/shop) was changed after vitest-infra had set it, in 1 file (test/changed.test.ts): remove that assignment from your setup files, from what they load (dotenv with override), or from the tests',
     )
     expect(run.exitCode).toBe(0)
   })

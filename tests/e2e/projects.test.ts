@@ -29,7 +29,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       },
     })
     expect(errorMessage(run.stderr)).toMatchInlineSnapshot(`
-      "Cannot start the stack: two projects of this run ask for different ones
+      "Cannot start the stack: two projects of this run have different options
       Give infra() the same options in each project, or move them into one infra.config.ts at the root"
     `)
     expect(run.stdout).toMatchInlineSnapshot(`"RUN  v<version> <project>"`)

@@ -21,7 +21,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       await run.write('go', '')
       const { stdout, stderr, exitCode } = await run.ended
       expect(Array.from(stderr.matchAll(LOSS), ([, name, ending]) => [name, ending])).toEqual([
-        [service, 'was ended by SIGKILL'],
+        [service, 'was killed by SIGKILL'],
       ])
       expect(stderr).toContain(`Last lines of the log of vitest-infra-<run>-${service}:\n`)
       expect(stderr).not.toMatch(/ECONNREFUSED|Connection is closed|terminated/)
@@ -59,7 +59,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     await (provider === 'docker'
       ? kill(run, service)
       : localPostgres(run.pid).then((pid) => process.kill(pid, 'SIGKILL')))
-    await run.said(', started anew')
+    await run.said(', restarted')
     await run.write('go', '')
     const { stdout, stderr, exitCode } = await run.ended
     expect(Array.from(stderr.matchAll(LOSS), ([, name]) => name)).toEqual([service])
@@ -78,7 +78,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     await run.write('go', '')
     const { stdout, stderr, exitCode } = await run.ended
     expect(Array.from(stderr.matchAll(LOSS), ([, name, ending]) => [name, ending])).toEqual([
-      ['postgres', 'was ended by SIGKILL'],
+      ['postgres', 'was killed by SIGKILL'],
     ])
     expect(stdout).toContain('100 failed | 1 passed')
     expect(exitCode).toBe(1)

@@ -67,7 +67,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       'plain sees its own false',
     ])
     expect(run.stderr).toContain(
-      'infra  project "plain" has a global setup of its own, which runs before the one of the root: add infra() to its plugins to have the variables there\n',
+      'infra  project "plain" has its own global setup, which runs before that of the root: add infra() to its plugins, so that the variables are set there\n',
     )
     expect(run.exitCode).toBe(0)
 
@@ -105,7 +105,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run.stdout).toContain('Tests  1 passed (1)')
     const lines = run.stderr.split('\n').filter((line) => line.includes('test.env'))
     expect(lines).toEqual([
-      'infra  test.env has REDIS_PORT, REDIS_URL as the environment or an env file does: tests get the values of their lease instead',
+      'infra  test.env repeats REDIS_PORT, REDIS_URL from the environment or an env file: tests get the values of their lease instead',
       'infra  test.env sets REDIS_HOST to redis://:***@by-hand: tests use that instead of their lease; remove it from test.env if they should use the lease',
     ])
   })

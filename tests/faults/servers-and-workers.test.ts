@@ -36,7 +36,7 @@ test('a worker that is killed in a test fails its file only', async () => {
 test.for(['postgres', 'redis'])('%s that is killed during tests is named, and nothing is left', async (service) => {
   const run = await startHolding()
   await (await containerOf(run.project, service)).kill()
-  await run.said(`Cannot go on with service "${service}": its server was ended by SIGKILL`)
+  await run.said(`Cannot go on with service "${service}": its server was killed by SIGKILL`)
   await run.write('go', '')
   expect(await run.ended).toMatchObject({ exitCode: 1 })
   await expectNothingLeft(run)
@@ -50,7 +50,7 @@ test('a server that is killed while its template is built is named, with its log
   await run.write('go', '')
   const { stdout, stderr, exitCode } = await run.ended
   expect(errorMessage(stderr)).toMatch(
-    /^Cannot start service "postgres": its server was ended by SIGKILL before it was ready\n/,
+    /^Cannot start service "postgres": its server was killed by SIGKILL before it was ready\n/,
   )
   expect(stderr).toContain('database system is ready to accept connections')
   expect(stdout).not.toContain('✓')
@@ -63,7 +63,7 @@ test('a server that is killed time after time comes back three times, and nothin
   const run = await startHolding({}, RESTARTED)
   for (const times of [1, 2, 3]) {
     await (await containerOf(run.project, 'postgres')).kill()
-    await run.said(', started anew', times)
+    await run.said(', restarted', times)
   }
   await (await containerOf(run.project, 'postgres')).kill()
   await run.said('Cannot go on', 4)
@@ -94,7 +94,7 @@ test('a server that runs out of memory is said to have, and nothing is left', as
   await container.update({ Memory, MemorySwap: Memory })
   const fill = "for i = 1, 4000000 do redis.call('SET', i, string.rep('x', 1000)) end"
   await (await container.exec({ Cmd: ['redis-cli', 'EVAL', fill, '0'] })).start({})
-  await run.said('Cannot go on with service "redis": its server was ended for lack of memory')
+  await run.said('Cannot go on with service "redis": its server was killed, as it ran out of memory')
   await run.write('go', '')
   expect(await run.ended).toMatchObject({ exitCode: 1 })
   await expectNothingLeft(run)

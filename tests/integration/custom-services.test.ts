@@ -74,7 +74,7 @@ test('a service that ends before it is healthy says how, with its last lines', a
   const command = ['sh', '-c', 'echo no licence; exit 3']
   await expect(start({ services: { ...ALONE, cache: { ...cache, command } } })).rejects.toMatchObject({
     code: 'INFRA_SERVICE_EXITED',
-    message: expect.stringMatching(/its server ended with code 3[^]*no licence/) as string,
+    message: expect.stringMatching(/its server exited with code 3[^]*no licence/) as string,
   })
 })
 

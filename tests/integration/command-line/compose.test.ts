@@ -12,7 +12,7 @@ test('compose prints, writes and checks what the options say', async () => {
   const path = join(cli.project.root, 'compose.yaml')
   const missing = await cli.run(['compose', '--check'])
   expect(missing).toMatchObject({ exitCode: 1, stdout: '' })
-  expect(missing.stderr).toMatch(/^Cannot trust compose.yaml:1: /)
+  expect(missing.stderr).toMatch(/^Cannot accept compose.yaml:1: /)
 
   const printed = await cli.run(['compose'])
   expect(await cli.run(['compose', '--write'])).toEqual({ exitCode: 0, stdout: `${path} written\n`, stderr: '' })

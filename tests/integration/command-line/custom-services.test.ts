@@ -18,7 +18,7 @@ test('every command knows a service of the user', async () => {
   const up = await cli.run(['up', '--ttl', '1m'])
   expect(up).toMatchObject({
     exitCode: 0,
-    stdout: expect.stringMatching(/^cache on localhost:\d+\nTests use them/) as string,
+    stdout: expect.stringMatching(/^cache on localhost:\d+\nRun tests with/) as string,
   })
   const port = /localhost:(\d+)/.exec(up.stdout)?.[1] ?? ''
 

@@ -16,7 +16,7 @@ test('doctor finds all that tests need', async () => {
 
 test('doctor says what to do about an image that is not there, and an engine that does not answer', async () => {
   const cli = await CliProject.create("provider: 'docker', redis: { image: 'redis:no-such-tag' }")
-  expect((await cli.run(['doctor'])).stdout).toMatch(/^✓ image +redis:no-such-tag is not here yet/m)
+  expect((await cli.run(['doctor'])).stdout).toMatch(/^✓ image +redis:no-such-tag is not pulled yet/m)
   const silent = await cli.run(['doctor'], { env: { DOCKER_HOST: 'unix:///nowhere/docker.sock' } })
   expect(silent.exitCode).toBe(1)
   expect(silent.stdout).toMatch(/^✗ engine +Cannot .*\/nowhere\/docker\.sock[^]*\n +→ \S/m)
@@ -48,6 +48,6 @@ test('doctor tells a pinned port that is taken from one that the stack itself ha
   expect((await cli.run(['doctor'])).stdout).toMatch(new RegExp(`^✓ port +${port} is free for redis$`, 'm'))
   await cli.up()
   const held = await cli.run(['doctor'])
-  expect(held.stdout).toMatch(new RegExp(`^✓ port +${port} is that of vitest-infra-\\w+-redis, which is up$`, 'm'))
+  expect(held.stdout).toMatch(new RegExp(`^✓ port +${port} is used by vitest-infra-\\w+-redis, which is running$`, 'm'))
   expect(held.exitCode).toBe(0)
 })

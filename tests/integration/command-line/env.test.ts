@@ -14,7 +14,7 @@ test('env says where the stack that up has brought up is, in words that each rea
   const none = await cli.run(['env'])
   expect(none).toMatchObject({ exitCode: 1, stdout: '' })
   expect(none.stderr).toBe(
-    'Cannot find service "postgres" of this project: it is not up\nStart the stack: vitest-infra up\n',
+    'Cannot find service "postgres" of this project: it is not running\nStart the stack: vitest-infra up\n',
   )
 
   await cli.up()

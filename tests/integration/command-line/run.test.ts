@@ -35,7 +35,7 @@ test('run uses a stack that is up, and leaves it up', async () => {
   const before = await cli.project.containers()
   const { exitCode, stdout, stderr } = await cli.run(['run', 'node', 'ask.mjs', "it's $HOME"])
   expect([stdout, exitCode]).toEqual([ANSWER, 3])
-  expect(stderr).toContain('left up by an earlier run')
+  expect(stderr).toContain('still running from an earlier run')
   expect(await cli.project.containers()).toEqual(before)
 })
 

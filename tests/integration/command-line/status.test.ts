@@ -96,7 +96,7 @@ test('wait waits until up is done, and gives up in time', async () => {
   const cli = await CliProject.create("services: ['redis']")
   const inVain = await cli.run(['wait', '--timeout', '10ms'])
   expect(inVain).toMatchObject({ exitCode: 1, stdout: '' })
-  expect(inVain.stderr).toMatch(/^Cannot go on: after 10ms redis is stopped\n/)
+  expect(inVain.stderr).toMatch(/^Cannot continue: after 10ms redis is stopped\n/)
   const waiting = cli.run(['wait'])
   await cli.up()
   expect(await waiting).toEqual({ exitCode: 0, stdout: 'redis healthy\n', stderr: '' })

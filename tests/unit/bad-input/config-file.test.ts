@@ -9,11 +9,9 @@ const reader = await openProjectReader()
 afterAll(() => reader.close())
 
 const MIGRATIONS = pathToFileURL(join(import.meta.dirname, '../../../src/migrations.ts')).href
-const NO_OBJECT = [
-  'Cannot use %: it has no default export that is an object',
-  'Write: export default defineInfra({ … })',
-]
-const CORRECT = 'Correct it; Node loads it as it stands, so write imports with file extensions and erasable TypeScript'
+const NO_OBJECT = ['Cannot use %: its default export is not an object', 'Write: export default defineInfra({ … })']
+const CORRECT =
+  'Correct it; Node loads the file without a bundler, so write imports with file extensions, and erasable TypeScript only'
 const OPTIONS = 'Correct them; README.md, "Configuration", lists every option'
 
 /** What `infra.config.ts` says, and the whole message; `%` stands for the file. */
@@ -126,7 +124,7 @@ test.for([
   const { error } = await reader.read({ directory: root })
   expect(error?.message).toBe(
     `Cannot load ${join(root, name)}:1: ${fault}\n` +
-      `Name it ${better}, or set "type": "module" in package.json: it says "commonjs", so Node takes the file for no module`,
+      `Name it ${better}, or set "type": "module" in package.json: it is "commonjs", so Node does not load the file as a module`,
   )
   const renamed = createProject({ 'package.json': '{ "type": "commonjs" }', [better]: 'export default {}\n' })
   expect(await reader.read({ directory: renamed })).toMatchObject({ spec: { provider: 'auto' } })

@@ -39,15 +39,15 @@ test('the help of a command says what it is for, its options and examples', () =
   expect(help('up', '-h')).toMatchInlineSnapshot(`
     "Usage: vitest-infra up [--ttl <time>] [--wait]
 
-    Start the stack of this project and leave it up: tests use it from then on
+    Start the stack of this project and leave it running for test runs
 
     Options:
-      --wait        Return when all services are healthy; it always does, as compose does with --wait
-      --ttl <time>  How long it stays when nobody uses it, such as 30m (default: 8h)
+      --wait        Return when all services are healthy; this is always so, the option exists as in docker compose
+      --ttl <time>  How long the stack runs without use, such as 30m (default: 8h)
 
     Examples:
       vitest-infra up            PostgreSQL and Redis for a day of work
-      vitest-infra up --ttl 30m  They end half an hour after the last run
+      vitest-infra up --ttl 30m  The servers stop half an hour after the last run
     "
   `)
 })

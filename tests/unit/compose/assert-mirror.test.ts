@@ -11,21 +11,21 @@ test('assertMirror() names the first line that differs', async () => {
   expect(error.code).toBe('INFRA_MIRROR_DIFFERS')
   expect(error.message).toBe(
     [
-      'Cannot trust compose.yaml:2: it says "b: 1", the code "b: 2"',
-      'Render it again with vitest-infra compose --write (in this repository: npm run render), or change the spec',
+      'Cannot accept compose.yaml:2: it has "b: 1" instead of "b: 2"',
+      'Render it again with vitest-infra compose --write (in this repository: npm run render), or change the options',
     ].join('\n'),
   )
 })
 
 test.for([
-  ['a line too few', 'a\n', 'a\nb\n', 'compose.yaml:2: it says "", the code "b"'],
-  ['a line too many', 'a\nb\n', 'a\n', 'compose.yaml:2: it says "b", the code ""'],
-  ['no last line break', 'a', 'a\n', 'compose.yaml:2: it says nothing more, the code ""'],
-  ['a last line break too many', 'a\n\n', 'a\n', 'compose.yaml:3: it says "", the code nothing more'],
-  ['nothing', '', 'a\n', 'compose.yaml:1: it says "", the code "a"'],
+  ['a line too few', 'a\n', 'a\nb\n', 'compose.yaml:2: it has "" instead of "b"'],
+  ['a line too many', 'a\nb\n', 'a\n', 'compose.yaml:2: it has "b" instead of ""'],
+  ['no last line break', 'a', 'a\n', 'compose.yaml:2: it has the end of the file instead of ""'],
+  ['a last line break too many', 'a\n\n', 'a\n', 'compose.yaml:3: it has "" instead of the end of the file'],
+  ['nothing', '', 'a\n', 'compose.yaml:1: it has "" instead of "a"'],
 ] as const)('assertMirror() notices %s', async ([, actual, expected, fault]) => {
   const error = await catchInfraError(() => assertMirror('compose.yaml', actual, expected))
-  expect(error.message.split('\n')[0]).toBe(`Cannot trust ${fault}`)
+  expect(error.message.split('\n')[0]).toBe(`Cannot accept ${fault}`)
 })
 
 // Indentation has a meaning in YAML; a message that quotes the same text twice helps nobody.
@@ -35,6 +35,6 @@ test.for([
   ['line ends', 'b: 1\r\n', 'b: 1\n'],
 ] as const)('assertMirror() shows a difference of %s', async ([, actual, expected]) => {
   const error = await catchInfraError(() => assertMirror('compose.yaml', actual, expected))
-  const [, says, code] = /it says (.*), the code (.*)$/m.exec(error.message) ?? []
+  const [, says, code] = /it has (.*) instead of (.*)$/m.exec(error.message) ?? []
   expect(says).not.toBe(code)
 })

@@ -99,15 +99,15 @@ test('awaitHealthy() leaves the healthcheck alone while the query is refused', a
 })
 
 test.for<[ServerStatus, string]>([
-  [{ running: false, exitCode: 1, outOfMemory: false }, 'its server ended with code 1 before it was healthy'],
-  [{ running: false, exitCode: 0, outOfMemory: false }, 'its server ended with code 0 before it was healthy'],
+  [{ running: false, exitCode: 1, outOfMemory: false }, 'its server exited with code 1 before it was healthy'],
+  [{ running: false, exitCode: 0, outOfMemory: false }, 'its server exited with code 0 before it was healthy'],
   [
     { running: false, exitCode: undefined, outOfMemory: false },
-    'its server ended with code unknown before it was healthy',
+    'its server exited with code unknown before it was healthy',
   ],
   [
     { running: false, exitCode: 137, outOfMemory: true },
-    'its server was ended for lack of memory before it was healthy',
+    'its server was killed, as it ran out of memory before it was healthy',
   ],
 ])('awaitHealthy() fails at once on %j', async ([ended, wording]) => {
   const clock = new FakeClock()
@@ -137,7 +137,7 @@ test('awaitHealthy() tells what a server that ended left behind', async () => {
       'Last lines of the log of vitest-infra-postgres-1:',
       '  FATAL: unrecognized configuration parameter "fsyn"',
       '  (40 lines)',
-      'Correct what its log names; image postgres:18-alpine, command: postgres-server --quiet',
+      'Correct the error in its log; image postgres:18-alpine, command: postgres-server --quiet',
     ].join('\n'),
   )
 })

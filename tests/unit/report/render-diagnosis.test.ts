@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
-import { isWell, renderDiagnosis } from '../../../src/report/render-diagnosis.ts'
+import { canTestsRun, renderDiagnosis } from '../../../src/report/render-diagnosis.ts'
 
 const pipe = new PassThrough() as unknown as NodeJS.WriteStream
 const well = { name: 'node', text: 'Node 24' }
@@ -20,5 +20,5 @@ test('every finding has a mark, and what fails its remedy', () => {
 })
 
 test('what is optional keeps no test from running', () => {
-  expect([isWell([well, optional]), isWell([well, wrong])]).toEqual([true, false])
+  expect([canTestsRun([well, optional]), canTestsRun([well, wrong])]).toEqual([true, false])
 })

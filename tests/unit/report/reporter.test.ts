@@ -88,7 +88,7 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
   'snapshot-discarded': [
     [
       { type: 'snapshot-discarded', service: 'postgres', reason: 'its server ended' },
-      'snapshot of postgres thrown away, starting without it: its server ended',
+      'snapshot of postgres discarded, starting without it: its server ended',
     ],
   ],
   'service-replaced': [
@@ -111,17 +111,17 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
   'ended-early': [
     [
       { type: 'ended-early', awaited: 'the start of redis' },
-      'this process ends while vitest-infra waits for the start of redis: the run is not complete, so it fails with exit code 1',
+      'this process exits while vitest-infra waits for the start of redis: the run is incomplete, so it fails with exit code 1',
     ],
   ],
   'servers-left-running': [
     [
       { type: 'servers-left-running', idleTimeoutMs: 1_800_000 },
-      'the servers stay up for the next run, and end when none has used them for 30m; to end them now: npx vitest-infra down',
+      'the servers keep running for the next run, and stop after 30m without use; to stop them now: npx vitest-infra down',
     ],
     [
       { type: 'servers-left-running', idleTimeoutMs: 5_400_000 },
-      'the servers stay up for the next run, and end when none has used them for 90m; to end them now: npx vitest-infra down',
+      'the servers keep running for the next run, and stop after 90m without use; to stop them now: npx vitest-infra down',
     ],
   ],
   'leases-summary': [
@@ -140,31 +140,31 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
         count: 48,
         reason: 'max_connections is 500, and a lease is reckoned with 10',
       },
-      'a.test.ts > one waits for postgres: all 48 that there may be at once are leased (max_connections is 500, and a lease is reckoned with 10)',
+      'a.test.ts > one waits for postgres: all 48 that can be leased at once are in use (max_connections is 500, and a lease is reckoned with 10)',
     ],
   ],
   'lease-unused': [
     [
       { type: 'lease-unused', service: 'postgres', owners: ['a', 'b', 'c', 'd'], common: ['app', 'shop'] },
-      '4 files (a, b, c and 1 more) never connected to the database that was leased, while somebody used "app", "shop", which all files share: is a name fixed, or missing in a URL? Let the code read DATABASE_URL or DB_NAME, or set postgres.isolation to \'server\'; see "Connections that leave the lease" in the README',
+      '4 files (a, b, c and 1 more) never connected to the leased database, but "app", "shop", which all files share, was used: is a name hard-coded, or missing in a URL? Let the code read DATABASE_URL or DB_NAME, or set postgres.isolation to \'server\'; see "Connections that leave the lease" in the README',
     ],
     [
       { type: 'lease-unused', service: 'redis', owners: ['a'], common: ['main'] },
-      '1 file (a) never connected to the Redis that was leased, while somebody used the main one, which all files share: is its address fixed? Let the code read REDIS_URL; see "Connections that leave the lease" in the README',
+      '1 file (a) never connected to the leased Redis, but the main one, which all files share, was used: is its address hard-coded? Let the code read REDIS_URL; see "Connections that leave the lease" in the README',
     ],
   ],
   'service-unused': [
     [
       { type: 'service-unused', service: 'redis', others: ['postgres'], isListed: true, changed: [] },
-      "redis: nobody connected to it; leave it out with services: ['postgres']",
+      "redis: no client connected; if no test needs it, remove it with services: ['postgres']",
     ],
     [
       { type: 'service-unused', service: 'postgres', others: [], isListed: true, changed: [] },
-      'postgres: nobody connected to it; leave it out with services: []',
+      'postgres: no client connected; if no test needs it, remove it with services: []',
     ],
     [
       { type: 'service-unused', service: 'redis', others: ['postgres'], isListed: false, changed: [] },
-      'redis: nobody connected to it; leave it out with services: { redis: false }',
+      'redis: no client connected; if no test needs it, remove it with services: { redis: false }',
     ],
     [
       {
@@ -177,7 +177,7 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
           { name: 'PGHOST', value: 'db.local', owners: ['a'] },
         ],
       },
-      'postgres: nobody connected to it, as DATABASE_URL (now postgres://ada:***@db.local/shop), PGHOST (now db.local) was changed after vitest-infra had set it, for 4 files (a, b, c and 1 more): remove that assignment from your setup files, from what they load (dotenv with override), or from the tests',
+      'postgres: no client connected, as DATABASE_URL (now postgres://ada:***@db.local/shop), PGHOST (now db.local) was changed after vitest-infra had set it, in 4 files (a, b, c and 1 more): remove that assignment from your setup files, from what they load (dotenv with override), or from the tests',
     ],
   ],
   'main-shared': [
@@ -207,7 +207,7 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
   'clients-left': [
     [
       { type: 'clients-left', owner: 'a.test.ts' },
-      'a.test.ts left a client of its Redis behind, perhaps in a process of its own; no other file is given that Redis while it is there: close clients and queues in afterAll, and end processes',
+      'a.test.ts left a client connected to its Redis, perhaps in a child process; no other file gets that Redis until the client disconnects: close clients and queues in afterAll, and stop child processes',
     ],
   ],
   'objects-dropped': [
@@ -229,8 +229,8 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
         isFirst: true,
         statements: [{ session: 'api', query: `INSERT INTO  t\n VALUES ('${'x'.repeat(60)}')` }],
       },
-      `a.test.ts left something running that still uses its database ("api": INSERT INTO t VALUES ('${'x'.repeat(36)}…), ` +
-        'and so the database of the files that follow: stop timers and await queries in afterAll',
+      `a.test.ts left code running that still uses its database ("api": INSERT INTO t VALUES ('${'x'.repeat(36)}…), ` +
+        'which later files use too: stop timers and await queries in afterAll',
     ],
     [
       {
@@ -240,8 +240,8 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
         isFirst: false,
         statements: [{ session: '', query: 'SELECT 1' }],
       },
-      'b.test.ts, or a file before it in its worker, left something running that still uses its database (a session without application_name: SELECT 1), ' +
-        'and so the database of the files that follow: stop timers and await queries in afterAll',
+      'b.test.ts, or a file before it in its worker, left code running that still uses its database (a session without application_name: SELECT 1), ' +
+        'which later files use too: stop timers and await queries in afterAll',
     ],
     [
       {
@@ -254,20 +254,20 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
           { session: 'mails', query: 'bzpopmin' },
         ],
       },
-      'b.test.ts, or a file before it in its worker, left something running that still uses its Redis (a client without a name: set a 1, "mails": bzpopmin), ' +
-        'and so the Redis of the files that follow: stop timers, close queues and await commands in afterAll',
+      'b.test.ts, or a file before it in its worker, left code running that still uses its Redis (a client without a name: set a 1, "mails": bzpopmin), ' +
+        'which later files use too: stop timers, close queues and await commands in afterAll',
     ],
   ],
   'server-replaced': [
     [
       { type: 'server-replaced', service: 'redis', reason: 'NOAUTH Authentication required.' },
-      'redis of a worker was started anew between two files, as it could not be reset: NOAUTH Authentication required.',
+      'redis of a worker was restarted between two files, as it could not be reset: NOAUTH Authentication required.',
     ],
   ],
   'room-waiting': [
     [
       { type: 'room-waiting', service: 'postgres', reason: 'others leave 3 of 100 connections' },
-      'waiting for room on postgres: others leave 3 of 100 connections',
+      'waiting for capacity on postgres: others leave 3 of 100 connections',
     ],
   ],
   'test-log': [

@@ -90,9 +90,9 @@ test('RunReport lists some of many templates', () => {
 test('RunReport tells everything once', () => {
   const { run, told } = createRunReport()
   ;[LEFT, LOG].forEach(run.report)
-  run.tellLogs()
+  run.reportLogs()
   expect(told()).toEqual(["PostgreSQL's log for a.test.ts > adds:\n       ERROR:  no"])
-  run.tellNotices()
+  run.reportNotices()
   expect(told()).toEqual(['a.test.ts left 1 connection open: "api" (1)'])
   run.close()
   expect(told()).toEqual([])

@@ -61,16 +61,16 @@ function createServers() {
 
 test('describeLoss() says which server, how it ended, when, and what to do', async () => {
   expect(await problemOf({})).toBe(
-    `Cannot go on with service "redis": its server was ended by SIGKILL, 1.2 s after it was healthy
+    `Cannot go on with service "redis": its server was killed by SIGKILL, 1.2 s after it was healthy
 Correct what its last log lines name, which the lines of infra give, and start the run again`,
   )
   expect(await problemOf({ outOfMemory: true })).toBe(
-    `Cannot go on with service "redis": its server was ended for lack of memory, 1.2 s after it was healthy
+    `Cannot go on with service "redis": its server was killed, as it ran out of memory, 1.2 s after it was healthy
 Give the engine more memory, or set maxWorkers lower, and start the run again`,
   )
   expect(await problemOf({}, true)).toMatch(/, and start the run again; the files that follow have a new server$/)
-  expect(await problemOf({ exitCode: 3 })).toContain('its server ended with code 3, ')
-  expect(await problemOf({ exitCode: undefined })).toContain('its server ended with code unknown, ')
+  expect(await problemOf({ exitCode: 3 })).toContain('its server exited with code 3, ')
+  expect(await problemOf({ exitCode: undefined })).toContain('its server exited with code unknown, ')
 })
 
 test('describeLoss() says why there is no log', async () => {

@@ -436,7 +436,7 @@ test('Stack.start() throws a snapshot away whose server ends, says so, and goes 
   expect(events).toContainEqual({
     type: 'snapshot-discarded',
     service: 'postgres',
-    reason: 'Cannot start service "postgres": its server ended with code 1 before it was healthy',
+    reason: 'Cannot start service "postgres": its server exited with code 1 before it was healthy',
   })
   expect(events).toContainEqual(
     expect.objectContaining({ service: 'postgres', type: 'service-healthy', origin: 'new' }),

@@ -40,7 +40,7 @@ test.for([
   expect(settle({ DATABASE_URL: 'postgres://me:pw@localhost/dev', OTHER: 'x' }, inherited)).toEqual({
     kept: { OTHER: 'x' },
     lines: [
-      'test.env has DATABASE_URL as the environment or an env file does: tests get the values of their lease instead',
+      'test.env repeats DATABASE_URL from the environment or an env file: tests get the values of their lease instead',
     ],
   })
 })
@@ -56,7 +56,7 @@ test('settleTestEnv() gives the name of a database to the lease that is the same
   expect(settle({ POSTGRES_USER: 'postgres', POSTGRES_DB: 'app' })).toEqual({
     kept: {},
     lines: [
-      'test.env has POSTGRES_DB as the environment or an env file does: tests get the values of their lease instead',
+      'test.env repeats POSTGRES_DB from the environment or an env file: tests get the values of their lease instead',
     ],
   })
 })
@@ -68,7 +68,7 @@ test('settleTestEnv() names at most six variables', async () => {
     inherited: Object.fromEntries(names.map((name) => [name, 'dev'])),
     folders: [],
   })
-  expect(settled.lines[0]).toMatch(/^test\.env has V0, V1, V2, V3, V4, V5 and 2 more as /)
+  expect(settled.lines[0]).toMatch(/^test\.env repeats V0, V1, V2, V3, V4, V5 and 2 more from /)
 })
 
 test('settleTestEnv() keeps what was written by hand, and says where it leads without passwords', async () => {
