@@ -120,8 +120,8 @@ async function serve(project: TestProject, { served, options }: Serving): Promis
       options: registry().options.get(project) ?? optionsOfRoot(vitest) ?? options,
       environment: process.env,
     }).finally(reading)
-    if (isListMode(process.argv) || servicesOf(spec).length === 0) {
-      serveListing(served, spec)
+    if (servicesOf(spec).length === 0 || (await isListMode(process.argv))) {
+      serveUnstarted(served, spec)
     } else {
       watchFiles(vitest, [...templateFiles(spec), ...redisFiles(spec)])
       await serveFromStack(project, { served, spec })
@@ -204,7 +204,7 @@ function removeVariablesFromOthers({ projects, config }: Vitest, { environment }
   }
 }
 
-function serveListing(served: readonly TestProject[], spec: ResolvedSpec): void {
+function serveUnstarted(served: readonly TestProject[], spec: ResolvedSpec): void {
   const facts = describeUnstartedStack(spec)
   for (const project of served) {
     const variables = variablesOf(project, { spec, facts, before: {}, print: () => {} })

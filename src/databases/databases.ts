@@ -84,13 +84,10 @@ export class Databases implements DatabaseSource {
   async useTemplates(templates: TemplateSource): Promise<void> {
     const before = this.#templates
     this.#templates = templates
-    for (const [name, pool] of this.#pools) {
-      if (before.databaseOf(name) !== templates.databaseOf(name)) {
-        this.#pools.delete(name)
-        const unused = await (await pool).close()
-        unused.forEach((database) => this.#dropper.drop(database))
-      }
-    }
+    // All at once: requests open new pools while the old ones close.
+    const outdated = [...this.#pools].filter(([name]) => before.databaseOf(name) !== templates.databaseOf(name))
+    outdated.forEach(([name]) => this.#pools.delete(name))
+    await Promise.all(outdated.map(([, pool]) => this.#closePool(pool)))
   }
 
   /** Creates clones of a template ahead of time. */
@@ -149,11 +146,7 @@ export class Databases implements DatabaseSource {
 
   /** Drops every database of the run except the retained ones. Call it only if the server outlives the run. */
   async close(): Promise<void> {
-    for (const pool of this.#pools.values()) {
-      for (const database of await (await pool).close()) {
-        this.#dropper.drop(database)
-      }
-    }
+    await Promise.all([...this.#pools.values()].map((pool) => this.#closePool(pool)))
     this.#leased.forEach((_, database) => this.#dropper.drop(database))
     await this.#returning.settle()
     await this.#dropper.close()
@@ -187,11 +180,20 @@ export class Databases implements DatabaseSource {
       return known
     }
     const pool = this.#openPool(template).catch((error: unknown) => {
-      this.#pools.delete(template)
+      if (this.#pools.get(template) === pool) {
+        this.#pools.delete(template)
+      }
       throw error
     })
     this.#pools.set(template, pool)
     return pool
+  }
+
+  /** A pool whose template could not be built has no databases; its requests report the failure. */
+  async #closePool(opening: Promise<DatabasePool>): Promise<void> {
+    const pool = await opening.catch(() => undefined)
+    const unused = (await pool?.close()) ?? []
+    unused.forEach((database) => this.#dropper.drop(database))
   }
 
   async #openPool(template: string): Promise<DatabasePool> {

@@ -2,23 +2,29 @@ import type { StackFacts } from '../environment/infra-facts.ts'
 import { type ResolvedSpec, servicesOf } from '../config/resolve-spec.ts'
 import { describeStack } from '../stack/stack-facts.ts'
 
-/** Nothing listens there, whatever else runs on this machine. */
-const NOWHERE = { host: 'localhost', port: 0 }
+/** Port 0: nothing can listen on it. */
+const NO_ADDRESS = { host: 'localhost', port: 0 }
 
 /**
- * Whether this is `vitest list`, which runs no test and so needs no server, but which on Vitest 4 runs global setups and
- * imports test files all the same.
+ * Whether Vitest was called as `vitest list`. That runs no test and so needs no server, but Vitest 4 runs global setups and
+ * imports test files for it.
  */
-export function isListMode(argv: readonly string[]): boolean {
-  return argv[2] === 'list'
+export async function isListMode(argv: readonly string[]): Promise<boolean> {
+  const args = argv.slice(2)
+  if (!args.includes('list')) {
+    return false
+  }
+  const { parseCLI } = await import('vitest/node')
+  // Only Vitest knows which options take a value. After a leading "list", the command that was given is the first filter.
+  return parseCLI(['vitest', 'list', ...args]).filter[0] === 'list'
 }
 
-/** The facts of a stack that was not started, for test files that read them as they are imported. */
+/** Facts of a stack that was not started, for test files that read them while they are imported. */
 export function describeUnstartedStack(spec: ResolvedSpec): StackFacts {
   const services = servicesOf(spec).map(({ service: { name, state } }) => ({
     name,
     state,
-    address: NOWHERE,
+    address: NO_ADDRESS,
     version: '',
     container: undefined,
   }))

@@ -29,7 +29,8 @@ const NO_SERVICES = {
 }
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for(['list', 'list --filesOnly', 'list --staticParse=false'])('vitest %s starts nothing', async (command) => {
+  const COMMANDS = ['list', 'list --filesOnly', 'list --staticParse=false', '--root . list --staticParse=false']
+  test.for(COMMANDS)('vitest %s starts nothing', async (command) => {
     const run = await runVitest('options', { consumer, args: command.split(' ') })
     expect(run.stdout).toContain('test/options.test.ts')
     expect(run).toMatchObject({ exitCode: 0, stderr: '', created: [] })
