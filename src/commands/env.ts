@@ -3,8 +3,7 @@ import { renderVariables, type VariableFormat } from '../environment/render-vari
 import { withTimeLimit } from '../internal/time-limit.ts'
 import { defineServices } from '../services/define-services.ts'
 import type { ServiceDefinition } from '../services/service.ts'
-import { describeEnvironment, describeStack } from '../stack/stack-facts.ts'
-import type { ReadyService } from '../stack/stack.ts'
+import { type DescribedService, describeEnvironment, describeStack } from '../stack/stack-facts.ts'
 import type { Host } from './command.ts'
 import { findService, findStack, type FoundStack } from './find-stack.ts'
 
@@ -18,12 +17,12 @@ export async function env(host: Host, format: VariableFormat): Promise<string> {
 }
 
 /** Sends a real query to the server, so that only an address that answers is printed. */
-async function probeService(stack: FoundStack, { service, probe }: ServiceDefinition): Promise<ReadyService> {
+async function probeService(stack: FoundStack, { service, probe }: ServiceDefinition): Promise<DescribedService> {
   const { addressOf, container } = findService(stack, service.name)
   const address = addressOf(service.defaultPort)
   try {
     const version = await withTimeLimit(PROBE_TIMEOUT_MS, (signal) => probe(address, signal))
-    return { name: service.name, address, version, state: 'healthy', container }
+    return { name: service.name, address, version, state: 'healthy' }
   } catch (error) {
     throw new InfraError('INFRA_NOT_UP', {
       problem: `Cannot use ${container} on ${address.host}:${address.port}: ${messageOf(error)}`,

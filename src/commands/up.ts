@@ -8,7 +8,7 @@ import { versioned } from '../report/versioned.ts'
 import { psqlCommand } from '../services/postgres.ts'
 import type { ResolvedSpec } from '../config/resolve-spec.ts'
 import { startInfra } from '../stack/start-infra.ts'
-import type { ReadyService } from '../stack/stack.ts'
+import type { HealthyService } from '../services/service.ts'
 
 export interface UpOptions {
   readonly environment: Record<string, string | undefined>
@@ -59,12 +59,12 @@ function providerUnsupported(provider: keyof typeof WHY_NOT): InfraError {
   })
 }
 
-function describe({ name, version, address }: ReadyService): string {
+function describe({ name, version, address }: HealthyService): string {
   return `${versioned(name, version)} on ${address.host}:${address.port}`
 }
 
 /** The command that opens a client for a service, if there is one. */
-function describeClient({ name, address, container = '' }: ReadyService, { postgres }: ResolvedSpec): string {
+function describeClient({ name, address, container = '' }: HealthyService, { postgres }: ResolvedSpec): string {
   if (name === 'postgres' && postgres) {
     return `: ${psqlCommand({ ...address, user: postgres.user, database: postgres.database }, container)}`
   }

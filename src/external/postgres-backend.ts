@@ -7,7 +7,7 @@ import { type TemplatePlan, type TemplateSource, unplannedTemplates } from '../d
 import { prefixOf } from '../services/database-names.ts'
 import { definePostgres, loadPostgres, psqlCommand } from '../services/postgres.ts'
 import type { RunClaim } from './run-claim.ts'
-import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
+import type { HealthyService, ServiceDefinition } from '../services/service.ts'
 import { DEFAULT_TEMPLATE, type ResolvedPostgres } from '../config/resolve-spec.ts'
 import { cleanupFailed } from './cleanup-failed.ts'
 import { awaitConnections, holdWhenPossible } from './await-connections.ts'
@@ -133,7 +133,7 @@ export class ExternalPostgresBackend {
     } while (!(await Promise.race([closed, clock.sleep(SESSIONS_POLL_MS).then(() => false)])))
   }
 
-  async #prepare({ address, version }: HealthyServer): Promise<void> {
+  async #prepare({ address, version }: HealthyService): Promise<void> {
     const { user, password, database, server } = this.#spec
     const { runId, workers, report, clock } = this.#context
     const target = { ...server, ...address, user, password, database }

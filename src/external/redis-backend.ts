@@ -6,7 +6,7 @@ import { type LeaseLimit, limitRedises } from '../leasing/lease-limit.ts'
 import { ownDatabaseOnly } from '../seeds/own-database-only.ts'
 import { defineRedis, loadRedis } from '../services/redis.ts'
 import { RedisClaims } from './redis-claims.ts'
-import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
+import type { HealthyService, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedRedis } from '../config/resolve-spec.ts'
 import { cleanupFailed } from './cleanup-failed.ts'
 import type { BackendContext } from '../leasing/backend-context.ts'
@@ -70,7 +70,7 @@ export class ExternalRedisBackend {
     })
   }
 
-  async #prepare({ address }: HealthyServer): Promise<void> {
+  async #prepare({ address }: HealthyService): Promise<void> {
     const { runId, clock, report } = this.#context
     const beganMs = clock.now()
     const place: RedisAddress = { ...this.#server, ...address }

@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts'
 import { withTimeLimit } from '../internal/time-limit.ts'
-import type { StartedService } from '../providers/provider.ts'
+import type { StartedService } from '../services/service.ts'
 
 const TIMEOUT_MS = 3_000
 

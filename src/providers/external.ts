@@ -1,8 +1,8 @@
 import { InfraError, messageOf } from '../errors.ts'
 import { redact } from '../internal/redact.ts'
-import type { Address } from '../services/service.ts'
+import type { Address, StartedService } from '../services/service.ts'
 import { type ResolvedSpec, serverOf, servicesOf } from '../config/resolve-spec.ts'
-import type { Provider, StartedService } from './provider.ts'
+import type { Provider } from './provider.ts'
 
 /** A server that says one of these will say it in a minute as well: wrong password, no such role or database, no entry. */
 const FINAL = /^(?:28P01|28000|3D000|42501)$/

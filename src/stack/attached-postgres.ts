@@ -3,38 +3,40 @@ import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { PostgresSurvey } from '../services/postgres-survey.ts'
 import { ServerWide } from '../services/server-wide.ts'
 
-/** For a server that is as it was when new; a note cannot be empty. */
+/** The note for a server in its original state: a note cannot be empty. */
 const NEW = 'new'
 
-/** What the next run has to know of a server. */
+/** The note with which the next run verifies a server. */
 export async function notePostgres(admin: PostgresAdmin, database: string): Promise<string> {
   return (await admin.survey(database)).state || NEW
 }
 
-export interface Inheritance {
+export interface VerifyOptions {
   /** The main database. */
   readonly database: string
-  /** The database of the default template, which may not be there. */
+  /** The database of the default template; it may not exist yet. */
   readonly template: string
-  /** The databases of all templates that the run may want. */
+  /** The databases of all templates of this run. */
   readonly wanted: readonly string[]
-  /** What the run before has noted. */
+  /** The note of the run before. */
   readonly note: string
 }
 
-/** What an earlier run has left on a server. */
+/** An attached server that this run can use. */
 export interface VerifiedPostgres extends PostgresSurvey {
-  /** Whether something was dropped that templates of before have made, so that what was noted is not true any more. */
+  /** Whether objects of outdated templates were dropped, so that the note has to be written again. */
   readonly isCleared: boolean
 }
 
 /**
- * What an earlier run has left on a server, if this one can do with it: tests of that run must not have changed what
- * belongs to no database, and where a template is still to be made, nothing may be there but what wanted templates made.
+ * Verifies that this run can use a server of an earlier one. Tests must not have changed server-wide objects such as roles
+ * and settings. If the default template is still to be built, only this run's templates may have created such objects.
+ *
+ * @throws Error if the server has to be replaced
  */
-export async function verifyAttached(admin: PostgresAdmin, inheritance: Inheritance): Promise<VerifiedPostgres> {
-  const survey = await verifyState(admin, inheritance)
-  const { database } = inheritance
+export async function verifyAttached(admin: PostgresAdmin, options: VerifyOptions): Promise<VerifiedPostgres> {
+  const survey = await verifyState(admin, options)
+  const { database } = options
   const { user } = admin.address
   if (user !== database && user !== admin.address.database) {
     await admin.dropDatabase(user, { force: true })
@@ -44,7 +46,7 @@ export async function verifyAttached(admin: PostgresAdmin, inheritance: Inherita
 
 async function verifyState(
   admin: PostgresAdmin,
-  { database, template, wanted, note }: Inheritance,
+  { database, template, wanted, note }: VerifyOptions,
 ): Promise<VerifiedPostgres> {
   const survey = await admin.survey(database)
   if (survey.state === '') {
@@ -68,8 +70,8 @@ function stateChanged(): Error {
   return new Error('roles, settings or other things that belong to no database were changed')
 }
 
-/** Has a clone of the template take the place of the main database: the one that the run before has made for that, or a new one. */
-export async function renewMain(
+/** Replaces the main database by a clone of the template: the spare one of the run before, or a new one. */
+export async function resetMain(
   admin: PostgresAdmin,
   { database, template, runId }: { readonly database: string; readonly template: string; readonly runId: string },
 ): Promise<void> {
@@ -79,7 +81,7 @@ export async function renewMain(
   }
 }
 
-/** Makes the main database of the next run. */
+/** Makes a clone that becomes the main database of the next run. */
 export async function makeSpare(admin: PostgresAdmin, template: string): Promise<void> {
   await admin.dropDatabase(nameSpare(template), { force: true })
   await admin.createDatabase(nameSpare(template), template)

@@ -4,7 +4,7 @@ import { planTemplates } from '../databases/plan-templates.ts'
 import type { TemplatePlan } from '../databases/templates.ts'
 import { definePostgres, loadPostgres } from '../services/postgres.ts'
 import { definePostgresSnapshot } from '../services/postgres-snapshot.ts'
-import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
+import type { HealthyService, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedPostgres } from '../config/resolve-spec.ts'
 import { type BackendContext, readyServers } from '../leasing/backend-context.ts'
 import type { PreparedPostgres } from './prepared-postgres.ts'
@@ -73,7 +73,7 @@ export class ManagedPostgresBackend {
     return prepared
   }
 
-  async #prepare(server: HealthyServer): Promise<void> {
+  async #prepare(server: HealthyService): Promise<void> {
     // Prepared before, if a server was lost, or one from a snapshot or of an earlier run was no good.
     await this.#prepared?.close()
     const { PreparedPostgres } = await this.load()

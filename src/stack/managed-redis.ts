@@ -6,12 +6,12 @@ import type { RedisDatabases } from '../databases/redis-databases.ts'
 import type { RedisServers } from '../servers/redis-servers.ts'
 import { defineRedis, loadRedis } from '../services/redis.ts'
 import { digestRedisState, readRedisState, type RedisState, resetRedis } from '../services/redis-admin.ts'
-import type { HealthyServer, ServiceDefinition } from '../services/service.ts'
+import type { HealthyService, ServiceDefinition } from '../services/service.ts'
 import type { ResolvedRedis } from '../config/resolve-spec.ts'
 import type { BackendContext } from '../leasing/backend-context.ts'
 import { RedisSeeds } from '../databases/redis-seeds.ts'
 
-/** Redis in a stack: the main server, its seeds, and the servers that are leased. */
+/** Redis in a container or as a local process: the main server, its seeds, and the servers or databases to lease. */
 export class ManagedRedisBackend {
   readonly definition: ServiceDefinition
   readonly #seeds: RedisSeeds
@@ -24,7 +24,7 @@ export class ManagedRedisBackend {
     this.#seeds = new RedisSeeds(spec, context.root)
     this.#context = context
     this.#isolation = spec.isolation
-    // One for each worker's file, and as many again for tests that want one of their own.
+    // One for the file of each worker, and as many for tests that lease their own.
     const instances = spec.isolation === 'server' ? context.workers * 2 : 0
     this.definition = { ...defineRedis(spec, instances), prepare: (server) => this.#prepare(server) }
   }
@@ -33,7 +33,7 @@ export class ManagedRedisBackend {
     return new ManagedRedisBackend(spec, context)
   }
 
-  /** Looks again at the seeds; if they have changed, what was made ready with the old ones is made anew. */
+  /** Reads the list of seed files again. If they changed, idle servers with the old seeds are discarded. */
   refresh(): void {
     if (this.#seeds.refresh()) {
       this.#leases?.discard()
@@ -50,12 +50,12 @@ export class ManagedRedisBackend {
     return this.#limit
   }
 
-  /** The main database, where it is another than the first one. */
+  /** The main database is always database 0. */
   get main(): number | undefined {
     return undefined
   }
 
-  /** Resolves when it is known of all leases that are over whether clients of theirs are left. */
+  /** Resolves once every released lease has been checked for clients that are still connected. */
   async settle(): Promise<void> {
     await this.#leases?.settle()
   }
@@ -64,7 +64,7 @@ export class ManagedRedisBackend {
     this.#leases?.close()
   }
 
-  /** Loads what is needed once there is a server, which takes as long as finding one that is up. */
+  /** Loads the modules that a healthy server needs, while the server starts. */
   async load() {
     const [servers, databases] = await Promise.all([
       import('../servers/redis-servers.ts'),
@@ -74,13 +74,13 @@ export class ManagedRedisBackend {
     return { ...servers, ...databases }
   }
 
-  async #prepare(server: HealthyServer): Promise<void> {
+  async #prepare(server: HealthyService): Promise<void> {
     const { clock, report } = this.#context
     const beganMs = clock.now()
-    // Opened before, if a server was lost.
+    // If a server was lost, its successor is prepared here.
     this.close()
     const state = await readRedisState(server.address)
-    await this.#inherit(server, state)
+    await this.#resetAttached(server, state)
     await this.#seeds.load(server.address)
     if (this.#seeds.count > 0) {
       report({ type: 'seeds-loaded', service: 'redis', files: this.#seeds.count, elapsedMs: clock.now() - beganMs })
@@ -90,11 +90,11 @@ export class ManagedRedisBackend {
       : this.#openDatabases(server, state))
   }
 
-  /** Rids a server of what an earlier run has left, if that is data alone; and notes what a new one is like. */
-  async #inherit({ address, snapshot, noteForNextRun }: HealthyServer, state: RedisState): Promise<void> {
+  /** Removes the data that an earlier run left; throws if it changed more than data. Notes the state of a new server. */
+  async #resetAttached({ address, snapshot, reuse }: HealthyService, state: RedisState): Promise<void> {
     const digest = digestRedisState(state)
     if (snapshot.kind !== 'attached') {
-      noteForNextRun?.(digest)
+      reuse?.note(digest)
     } else if (snapshot.note === digest) {
       await resetRedis(address, state)
     } else {
@@ -102,7 +102,7 @@ export class ManagedRedisBackend {
     }
   }
 
-  async #openServers({ address, instances }: HealthyServer, state: RedisState): Promise<RedisServers> {
+  async #openServers({ address, instances }: HealthyService, state: RedisState): Promise<RedisServers> {
     const { RedisServers } = await this.load()
     const { clock, report, workers, startupTimeoutMs } = this.#context
     this.#limit = limitRedises(instances.length, 'server')
@@ -122,7 +122,7 @@ export class ManagedRedisBackend {
     return servers
   }
 
-  async #openDatabases({ address }: HealthyServer, { configuration }: RedisState): Promise<RedisDatabases> {
+  async #openDatabases({ address }: HealthyService, { configuration }: RedisState): Promise<RedisDatabases> {
     const { RedisDatabases } = await this.load()
     const count = Number(configuration.get('databases'))
     // The first one is the main one.

@@ -15,9 +15,9 @@ import { createLogParser, LOG_LINE_PREFIX } from '../services/postgres-log.ts'
 import { copyPostgresData, sealPostgresCopy } from '../services/postgres-snapshot.ts'
 import type { PostgresSurvey } from '../services/postgres-survey.ts'
 import { ServerWide } from '../services/server-wide.ts'
-import type { HealthyServer, KeepSnapshot, SnapshotUse } from '../services/service.ts'
+import type { HealthyService, KeepSnapshot, SnapshotUse } from '../services/service.ts'
 import { DEFAULT_TEMPLATE, type ResolvedPostgres } from '../config/resolve-spec.ts'
-import { verifyAttached, makeSpare, notePostgres, renewMain } from './attached-postgres.ts'
+import { verifyAttached, makeSpare, notePostgres, resetMain } from './attached-postgres.ts'
 import { type BackendContext, readyServers } from '../leasing/backend-context.ts'
 import { SnapshotTaking } from './snapshot-taking.ts'
 
@@ -30,14 +30,14 @@ interface MainFilling {
   readonly resetter: DatabaseResetter
 }
 
-/** A suite that is over sooner than its first snapshot is taken would never have one: it waits once. */
-const SNAPSHOT_PATIENCE_MS = 5_000
+/** A suite that is shorter than its first snapshot takes would never have one, so its first run waits this long. */
+const SNAPSHOT_TIMEOUT_MS = 5_000
 
-/** The first worker starts meanwhile, and would take longer while the server makes and drops databases. */
+/** Background work on the server begins after the first worker has started, which it would slow down. */
 const TIDYING_DELAY_MS = 150
 
-/** Short runs leave a few each; more than these take up memory to no purpose. */
-const LEFTOVERS_BORNE = 16
+/** With more leftover databases than this, they are dropped without delay: they take up memory. */
+const LEFTOVERS_TOLERATED = 16
 
 export interface PreparedPostgresOptions {
   readonly spec: ResolvedPostgres
@@ -45,13 +45,13 @@ export interface PreparedPostgresOptions {
   readonly context: BackendContext
 }
 
-/** PostgreSQL that is healthy: its templates, and the databases that are leased from it. */
+/** A healthy PostgreSQL server of ours: its templates, and the databases or servers to lease. */
 export class PreparedPostgres {
   readonly #spec: ResolvedPostgres
   #plans: readonly TemplatePlan[]
   readonly #context: BackendContext
   readonly #serverWide: ServerWide
-  readonly #server: HealthyServer
+  readonly #server: HealthyService
   readonly #admin: PostgresAdmin
   readonly #createTemplates: (plans: readonly TemplatePlan[]) => Templates
   #templates: Templates
@@ -60,10 +60,10 @@ export class PreparedPostgres {
   #servers: PostgresServers | undefined
   #taking: SnapshotTaking | undefined
   readonly #closing = new AbortController()
-  /** Why the templates could not be planned when they were looked at last. */
+  /** Why the last refresh could not plan the templates. */
   #unplanned: { readonly reason: unknown } | undefined
 
-  private constructor(server: HealthyServer, admin: PostgresAdmin, { spec, plans, context }: PreparedPostgresOptions) {
+  private constructor(server: HealthyService, admin: PostgresAdmin, { spec, plans, context }: PreparedPostgresOptions) {
     this.#spec = spec
     this.#plans = plans
     this.#context = context
@@ -84,8 +84,8 @@ export class PreparedPostgres {
     this.#templates = this.#createTemplates(plans)
   }
 
-  /** To be prepared, and in any case to be closed. */
-  static async open(server: HealthyServer, options: PreparedPostgresOptions): Promise<PreparedPostgres> {
+  /** Connects. Call `prepare()` next, and `close()` in any case. */
+  static async open(server: HealthyService, options: PreparedPostgresOptions): Promise<PreparedPostgres> {
     const { user, password, database } = options.spec
     return new PreparedPostgres(
       server,
@@ -95,8 +95,8 @@ export class PreparedPostgres {
   }
 
   /**
-   * Looks again at what the templates are made from; those that changed, and those on top of them, are made anew. Where
-   * a file is missing, requests for a database fail with that until it is there again.
+   * Reads the inputs of the templates again. Templates whose inputs changed are built again, and so are those on top of
+   * them. If a file is missing, requests for a database fail with that reason until the file is back.
    */
   async refresh(): Promise<void> {
     const before = this.#unplanned ? [] : this.#wanted()
@@ -116,42 +116,42 @@ export class PreparedPostgres {
     }
   }
 
-  /** The databases to lease, once the server is prepared. */
+  /** What to lease, once the server is prepared. */
   get databases(): DatabaseSource | undefined {
     return this.#servers ?? this.#databases
   }
 
-  /** How many of them there may be at once; servers are as many as their pool has. */
+  /** How many databases may be leased at once. Servers are limited by their pool. */
   get limit(): LeaseLimit | undefined {
     return this.#servers ? undefined : this.#limit
   }
 
-  /** What to type to look into one of its databases. */
+  /** The command that opens one of its databases in psql. */
   commandFor(database: string): string {
     const { address, container } = this.#server
     return psqlCommand({ ...address, user: this.#spec.user, database }, container)
   }
 
-  /** Waits for what the next run will be glad of, but not for long. */
+  /** Waits a limited time for a snapshot in progress. */
   async settle(letGo: AbortSignal): Promise<void> {
-    await this.#taking?.settle(SNAPSHOT_PATIENCE_MS, letGo)
+    await this.#taking?.settle(SNAPSHOT_TIMEOUT_MS, letGo)
   }
 
-  /** Waits until nothing of it is left, but for a snapshot no longer than until `letGo` aborts. */
+  /** Closes all connections. A snapshot in progress is awaited only until `letGo` aborts. */
   async close(letGo?: AbortSignal): Promise<void> {
     this.#closing.abort()
     await this.#taking?.end(letGo)
     await Promise.all([this.#servers?.close(), this.#admin.close()])
   }
 
-  /** Fills the server, and has databases made to lease. */
+  /** Builds the default template, fills the main database, and starts to make databases or servers to lease. */
   async prepare(): Promise<void> {
-    const { address, freeBytes, logTail, snapshot, noteForNextRun } = this.#server
+    const { address, snapshot, reuse } = this.#server
     const { user, password, database } = this.#spec
     const { runId, workers, report, clock } = this.#context
     const admin = this.#admin
     const templates = this.#templates
-    const inherited =
+    const attached =
       snapshot.kind === 'attached'
         ? await verifyAttached(admin, {
             database,
@@ -160,9 +160,9 @@ export class PreparedPostgres {
             note: snapshot.note,
           })
         : undefined
-    if (inherited?.isCleared) {
-      // Also if nothing comes of this run.
-      noteForNextRun?.(await notePostgres(admin, database))
+    if (attached?.isCleared) {
+      // Now, in case this run fails before the note at its end.
+      reuse?.note(await notePostgres(admin, database))
     }
     await ensureUserDatabase({ ...address, user, password, database })
     if (snapshot.kind === 'missing') {
@@ -173,18 +173,18 @@ export class PreparedPostgres {
     const template = await templates.ensure(DEFAULT_TEMPLATE)
     const [capacity, free] = await Promise.all([
       admin.readCapacity(template),
-      freeBytes(),
+      this.#server.freeBytes(),
       this.#fillMain(admin, { template, snapshot, resetter }),
     ])
-    if (noteForNextRun && !inherited?.templates.includes(template)) {
-      noteForNextRun(await notePostgres(admin, database))
+    if (reuse && !attached?.templates.includes(template)) {
+      reuse.note(await notePostgres(admin, database))
     }
     this.#limit = limitDatabases({ ...capacity, freeBytes: free, workers })
     const isOwnServer = this.#spec.isolation === 'server'
     const target = isOwnServer ? 0 : workers + 1
     const log = new FailureLog({
       admin,
-      read: logTail,
+      read: (count, sinceMs) => this.#server.logTail(count, sinceMs),
       parse: createLogParser(this.#spec.settings['log_line_prefix'] ?? LOG_LINE_PREFIX),
       redact: (line) => redact(line, { user, password }),
       clock,
@@ -193,32 +193,32 @@ export class PreparedPostgres {
     this.#databases = new Databases({ admin, templates, runId, clock, target, reset, log, countUse })
     // In parallel with the rest of the start; the first request reports a failure.
     void (isOwnServer ? this.#startServers(this.#databases) : this.#databases.warm(DEFAULT_TEMPLATE)).catch(() => {})
-    if (noteForNextRun) {
-      // What cannot be done now is left to the next run.
-      void this.#tidyUp(inherited, template).catch(() => {})
+    if (reuse) {
+      // The next run does what fails here.
+      void this.#tidyUp(attached, template).catch(() => {})
     }
   }
 
-  /** For the next run, in the background; if this run ends first, the next one does it. */
-  async #tidyUp(inherited: PostgresSurvey | undefined, template: string): Promise<void> {
-    const { leftovers = [] } = inherited ?? {}
-    if (leftovers.length <= LEFTOVERS_BORNE) {
+  /** Background work for the next run, which repeats it if this run ends first. */
+  async #tidyUp(attached: PostgresSurvey | undefined, template: string): Promise<void> {
+    const { leftovers = [] } = attached ?? {}
+    if (leftovers.length <= LEFTOVERS_TOLERATED) {
       await this.#context.clock.sleep(TIDYING_DELAY_MS, this.#closing.signal)
     }
-    if (inherited) {
-      await dropLeftovers(this.#admin, inherited, this.#wanted())
-      // Databases that are gone by now may have been the last to have something of them.
+    if (attached) {
+      await dropLeftovers(this.#admin, attached, this.#wanted())
+      // The databases just dropped may have been the last ones that used these.
       await this.#serverWide.dropAside()
     }
-    // No other run could use one of a template that this run alone knows.
+    // Other runs cannot use a template that is not repeatable.
     if (this.#spec.database !== this.#admin.address.database && this.#isRepeatable(DEFAULT_TEMPLATE)) {
       await makeSpare(this.#admin, template)
     }
   }
 
-  /** Servers to lease, which start as copies of this one with all templates built. */
+  /** Servers to lease: copies of this one with all templates built. */
   async #startServers(main: Databases): Promise<void> {
-    const { address, version, instances, takeBase } = this.#server
+    const { address, version, instances } = this.#server
     const { user, password } = this.#spec
     const { runId, report, clock, startupTimeoutMs } = this.#context
     this.#servers = new PostgresServers({
@@ -233,12 +233,12 @@ export class PreparedPostgres {
         if (this.#unplanned) {
           throw this.#unplanned.reason
         }
-        // One that cannot be built is tried again on the server of the file that wants it, which reports the failure.
+        // A template that fails is built again on the server of the file that needs it, and reported there.
         await Promise.allSettled(this.#plans.map(async ({ name }) => this.#templates.ensure(name)))
         await this.#admin.checkpoint()
-        await takeBase()
+        await this.#server.takeBase()
       },
-      // What they find is no news.
+      // Reported for the main server already.
       createTemplates: (admin) =>
         new Templates({ admin, plans: this.#plans, serverVersion: version, runId, report: () => {}, clock }),
       report,
@@ -246,14 +246,14 @@ export class PreparedPostgres {
     await this.#servers.renew()
   }
 
-  /** The data is copied here, before the server is used; the rest is done in the background. */
+  /** Copies the data before the server is used. The rest is done in the background. */
   async #takeSnapshot(admin: PostgresAdmin, templates: Templates, { folder, keep }: MissingSnapshot): Promise<void> {
     const { report, clock } = this.#context
     if (this.#isRepeatable(DEFAULT_TEMPLATE)) {
       await this.#fillNew(admin, await templates.ensure(DEFAULT_TEMPLATE))
     }
     const copying = this.#buildRepeatable(templates).then(() => copyPostgresData(admin.address, folder))
-    // The run does without it, and reports the reason at its end.
+    // The run goes on without a snapshot and reports the reason at its end.
     await copying.catch(() => {})
     const take: KeepSnapshot = async (...signals) => {
       await copying
@@ -263,10 +263,10 @@ export class PreparedPostgres {
     this.#taking = new SnapshotTaking(take, { service: 'postgres', report, clock })
   }
 
-  /** Every template that a snapshot may hold: one that is left out would be built in each run that needs it. */
+  /** Builds every template that a snapshot may hold, so that no later run has to. */
   async #buildRepeatable(templates: Templates): Promise<void> {
     const names = this.#plans.flatMap(({ name, isRepeatable }) => (isRepeatable ? [name] : []))
-    // All of them settle before a failure leaves, so that none is at work while the data is copied or tests run.
+    // Await all, also after a failure: none may write while the data is copied or tests run.
     const outcomes = await Promise.allSettled(names.map((name) => templates.ensure(name)))
     const failed = names.filter((_, index) => outcomes[index]?.status === 'rejected')
     if (failed.length > 0) {
@@ -283,19 +283,19 @@ export class PreparedPostgres {
     return this.#plans.some(({ name, isRepeatable }) => name === template && isRepeatable)
   }
 
-  /** The main database, which the image created empty or an earlier run has used, becomes a clone of the default template. */
+  /** Makes the main database a clone of the default template. Before, it is empty or an earlier run has used it. */
   async #fillMain(admin: PostgresAdmin, { template, snapshot, resetter }: MainFilling): Promise<void> {
     const { database } = this.#spec
     if (snapshot.kind === 'attached') {
       await (database === admin.address.database
         ? resetter.resetMain(database, template)
-        : renewMain(admin, { database, template, runId: this.#context.runId }))
+        : resetMain(admin, { database, template, runId: this.#context.runId }))
     } else if (snapshot.kind === 'none' || !this.#isRepeatable(DEFAULT_TEMPLATE)) {
       await this.#fillNew(admin, template)
     }
   }
 
-  /** As the image has created it: empty. A snapshot has it filled. */
+  /** Fills the main database of a new server, which is empty. */
   async #fillNew(admin: PostgresAdmin, template: string): Promise<void> {
     const { database } = this.#spec
     const layers = layersOf(this.#plans, DEFAULT_TEMPLATE)

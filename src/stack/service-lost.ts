@@ -1,13 +1,13 @@
 import { InfraError } from '../errors.ts'
 import { readLastLogLines } from '../health/last-log-lines.ts'
 import { signalOf } from '../internal/exit-code.ts'
-import type { ServerExit, StartedService } from '../providers/provider.ts'
+import type { ServerExit, StartedService } from '../services/service.ts'
 
 const LOG_LINES = 20
 
-/** What is known of a server that ended while tests ran. */
+/** Describes a server that exited while tests ran. */
 export interface LostService {
-  /** Short, as every test that comes has it. */
+  /** Short, because every later test fails with it. */
   readonly error: InfraError
   readonly label: string
   /** The last lines of its log. */
@@ -16,36 +16,34 @@ export interface LostService {
 
 export interface Loss {
   readonly name: string
-  readonly ending: ServerExit
-  /** How long it had been healthy. */
+  readonly exit: ServerExit
+  /** How long it was healthy. */
   readonly afterMs: number
-  /** Whether it is started anew. */
-  readonly comesBack: boolean
+  readonly isRestarted: boolean
 }
 
-/** Gathers what is known of a server that has ended. */
 export async function describeLoss(started: StartedService, loss: Loss): Promise<LostService> {
-  const { name, ending, afterMs, comesBack } = loss
+  const { name, exit, afterMs, isRestarted } = loss
   const after = `${(afterMs / 1000).toFixed(1)} s`
   const error = new InfraError('INFRA_SERVICE_LOST', {
-    problem: `Cannot go on with service "${name}": its server ${describeEnding(ending)}, ${after} after it was healthy`,
-    remedy: `${remedyFor(ending)}, and start the run again${comesBack ? '; the files that follow have a new server' : ''}`,
+    problem: `Cannot go on with service "${name}": its server ${describeExit(exit)}, ${after} after it was healthy`,
+    remedy: `${remedyFor(exit)}, and start the run again${isRestarted ? '; the files that follow have a new server' : ''}`,
     service: name,
   })
   const log = await readLastLogLines(started, LOG_LINES)
   return { error, label: started.label, lines: linesOf(log) }
 }
 
-/** The error for a start during which the server exited by itself, whatever failed because of that. */
+/** The error if the server exited by itself during its start. */
 export async function describeLostStart(
   started: StartedService,
-  { name, ending, cause }: { readonly name: string; readonly ending: ServerExit; readonly cause: unknown },
+  { name, exit, cause }: { readonly name: string; readonly exit: ServerExit; readonly cause: unknown },
 ): Promise<InfraError> {
   const log = await readLastLogLines(started, LOG_LINES)
   return new InfraError('INFRA_SERVICE_EXITED', {
-    problem: `Cannot start service "${name}": its server ${describeEnding(ending)} before it was ready`,
+    problem: `Cannot start service "${name}": its server ${describeExit(exit)} before it was ready`,
     detail: [`Last lines of the log of ${started.label}:`, ...linesOf(log).map((line) => `  ${line}`)].join('\n'),
-    remedy: ending.outOfMemory ? 'Give the engine more memory' : 'Correct what its log names, and start the run again',
+    remedy: exit.outOfMemory ? 'Give the engine more memory' : 'Correct what its log names, and start the run again',
     service: name,
     cause,
   })
@@ -61,7 +59,7 @@ function remedyFor({ outOfMemory }: ServerExit): string {
     : 'Correct what its last log lines name, which the lines of infra give'
 }
 
-function describeEnding({ exitCode, outOfMemory }: ServerExit): string {
+function describeExit({ exitCode, outOfMemory }: ServerExit): string {
   if (outOfMemory) {
     return 'was killed, as it ran out of memory'
   }

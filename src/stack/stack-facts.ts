@@ -11,19 +11,22 @@ import { InfraError, messageOf } from '../errors.ts'
 import type { ResolvedCustom } from '../config/custom-services.ts'
 import { variablePrefix } from '../config/infra-service.ts'
 import type { ResolvedPostgres, ResolvedRedis, ResolvedSpec } from '../config/resolve-spec.ts'
-import type { ReadyService } from './stack.ts'
+import type { HealthyService } from '../services/service.ts'
 
-/** The main databases, where they are others than those that the spec names. */
+/** What {@link describeStack} needs to know of a service. */
+export type DescribedService = Pick<HealthyService, 'name' | 'address' | 'version' | 'state'>
+
+/** The main databases, if they are not the ones that the spec names. */
 export interface MainDatabases {
   readonly postgres?: Partial<PostgresAddress> | undefined
   readonly redis?: number | undefined
 }
 
-/** Plain facts of a stack that is up. */
+/** The facts of a stack that is up: plain data for workers. */
 export function describeStack(
   spec: ResolvedSpec,
   provider: ProviderName,
-  services: readonly ReadyService[],
+  services: readonly DescribedService[],
   main: MainDatabases = {},
 ): StackFacts {
   const find = (name: string) => services.find((service) => service.name === name)
@@ -38,7 +41,7 @@ export function describeStack(
 }
 
 /**
- * The variables that lead to the stack: the variable set, libpq's unless they are not wanted, then the user's own.
+ * The variables that point to the stack: the variable set, libpq's variables unless turned off, then the user's own.
  *
  * @throws InfraError `INFRA_ENV_FUNCTION` if the `env` option throws or returns anything but text
  */
@@ -65,7 +68,7 @@ function customVariables({ service, env }: ResolvedCustom, { services }: StackFa
 
 function postgresFacts(
   spec: ResolvedPostgres,
-  { address, version }: ReadyService,
+  { address, version }: DescribedService,
   main?: Partial<PostgresAddress>,
 ): PostgresFacts {
   const { user, password, database, server } = spec
@@ -75,7 +78,7 @@ function postgresFacts(
 
 function redisFacts(
   spec: ResolvedRedis | undefined,
-  { address, version }: ReadyService,
+  { address, version }: DescribedService,
   database?: number,
 ): RedisFacts {
   const place = { ...spec?.server, ...address, ...(database !== undefined && { database }) }

@@ -2,26 +2,25 @@ import { Readable } from 'node:stream'
 import type { ProviderName } from '../environment/infra-facts.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import { awaitHealthy } from '../health/gate.ts'
-import type { ServiceState } from '../config/service-state.ts'
 import type { Clock } from '../internal/clock.ts'
-import type { Provider, StartedService } from '../providers/provider.ts'
+import type { Provider } from '../providers/provider.ts'
 import type { Report } from '../report/events.ts'
-import type { Address, ServiceDefinition } from '../services/service.ts'
+import type { HealthyService, ServiceDefinition, StartedService } from '../services/service.ts'
 import { isUsersFault } from './users-fault.ts'
 import { describeLoss, describeLostStart, type Loss, type LostService } from './service-lost.ts'
 
 /** After this, servers are stopped in the background. It is long enough for an engine to refuse the stop. */
-const STOP_PATIENCE_MS = 30
-/** With a port of its own choice, the next run wants the same one. */
-const PINNED_PATIENCE_MS = 5_000
-/** A server that has only to start is up in a second; one that is not is sooner made anew. */
-const RESTORED_WINDOW_MS = 20_000
-/** One that is up already answers at once. */
-const ATTACHED_WINDOW_MS = 3_000
-const WINDOWS_MS = { none: Infinity, missing: Infinity, restored: RESTORED_WINDOW_MS, attached: ATTACHED_WINDOW_MS }
+const STOP_TIMEOUT_MS = 30
+/** With a pinned port the stop is awaited longer: the next run needs the same port. */
+const PINNED_STOP_TIMEOUT_MS = 5_000
+/** A restored server starts within a second; after this, a new one is faster. */
+const RESTORED_TIMEOUT_MS = 20_000
+/** A server that is already up answers at once. */
+const ATTACHED_TIMEOUT_MS = 3_000
+const TIMEOUTS_MS = { none: Infinity, missing: Infinity, restored: RESTORED_TIMEOUT_MS, attached: ATTACHED_TIMEOUT_MS }
 /** A connection breaks before the engine reports that its server has exited. */
-const ENDING_PATIENCE_MS = 500
-/** A server that ends time after time has a reason that no start removes. */
+const EXIT_TIMEOUT_MS = 500
+/** A server that keeps exiting has a cause that another start does not remove. */
 const RESTARTS = 3
 const ORIGINS = { none: 'new', missing: 'new', restored: 'snapshot', attached: 'earlier run' } as const
 
@@ -29,70 +28,61 @@ export interface StackOptions {
   readonly provider: Provider
   readonly definitions: readonly ServiceDefinition[]
   readonly startupTimeoutMs: number
-  /** The services that are started anew if they end. */
+  /** The services that are restarted if their server exits. */
   readonly restarted: readonly string[]
   readonly report: Report
   readonly clock: Clock
-  /** Called when all starts have nothing to do but to wait. */
+  /** Called once all starts only wait for answers. */
   readonly onWaiting?: () => void
 }
 
-/** A service of a stack that passed the health gate and was prepared. */
-export interface ReadyService {
-  readonly name: string
-  readonly address: Address
-  readonly version: string
-  readonly state: ServiceState
-  /** The container that it runs in, if it does. */
-  readonly container: string | undefined
-}
-
-/** A service that was ready, and whose server has ended by itself. */
+/** A service that was ready, and whose server has exited by itself. */
 export interface StackLoss {
-  readonly told: Promise<LostService>
-  /** All services, once it is ready again; none: it stays away. */
-  readonly back: Promise<readonly ReadyService[]> | undefined
+  readonly lost: Promise<LostService>
+  /** All services, once this one is ready again; undefined if it is not restarted. */
+  readonly restarted: Promise<readonly HealthyService[]> | undefined
 }
 
-/** The services of one run: started side by side, ended together. */
+/** The services of one run: started in parallel, stopped together. */
 export class Stack {
   readonly #options: StackOptions
   readonly #abort = new AbortController()
   readonly #started: StartedService[] = []
-  /** Those that are being prepared, and nothing but their end could end that. */
+  /** Services whose data a run is changing: an attached one of these cannot be reused. */
   readonly #inPreparation = new Set<StartedService>()
+  /** Services that are prepared and whose servers run. */
   readonly #ready = new Set<StartedService>()
-  /** By name. */
-  readonly #services = new Map<string, ReadyService>()
+  /** The last healthy server of each service, by name. */
+  readonly #services = new Map<string, HealthyService>()
   readonly #restarts = new Map<string, number>()
   readonly #losses = new Readable({ objectMode: true, read() {} })
   #waiting = 0
-  #starting: Promise<readonly ReadyService[]> | undefined
+  #starting: Promise<readonly HealthyService[]> | undefined
   #stopping: Promise<void> | undefined
 
   constructor(options: StackOptions) {
     this.#options = options
   }
 
-  /** Resolves when every service is ready; when one fails, the others are taken down before the error leaves. */
-  start(): Promise<readonly ReadyService[]> {
+  /** Resolves when every service is ready. If one fails, the others are stopped before it rejects. */
+  start(): Promise<readonly HealthyService[]> {
     this.#starting ??= this.#startAll()
     return this.#starting
   }
 
-  /** What is lost, as it happens. */
+  /** Servers that exit by themselves, as it happens. */
   get losses(): AsyncIterable<StackLoss> {
     return this.#losses
   }
 
-  /** Whether it is ready, and will be there for the next run. */
+  /** Whether it is ready and stays up for the next run. */
   get livesOn(): boolean {
     return this.idleTimeoutMs !== undefined
   }
 
-  /** For how long it will be there without a run, if it will be there for the next one. */
+  /** How long it stays up unused, if it stays up for the next run. */
   get idleTimeoutMs(): number | undefined {
-    const timeouts = [...this.#ready].flatMap(({ keeping }) => keeping?.idleTimeoutMs ?? [])
+    const timeouts = [...this.#ready].flatMap(({ reuse }) => reuse?.idleTimeoutMs ?? [])
     return timeouts.length > 0 ? Math.min(...timeouts) : undefined
   }
 
@@ -102,8 +92,8 @@ export class Stack {
   }
 
   /**
-   * Ends a start in flight and removes every service, but those that stay for the next run; tries all of them before it
-   * reports a failure. What is not removed soon, or by the time that `letGo` aborts, is left to the engine.
+   * Aborts a start in progress and removes every service, except those that stay up for the next run; tries all of them
+   * before it rejects. What takes longer, or is not removed when `letGo` aborts, is removed in the background.
    */
   stop(letGo?: AbortSignal): Promise<void> {
     this.#stopping ??= this.#stopAll(letGo).catch((error: unknown) => {
@@ -113,7 +103,7 @@ export class Stack {
     return this.#stopping
   }
 
-  async #startAll(): Promise<readonly ReadyService[]> {
+  async #startAll(): Promise<readonly HealthyService[]> {
     const outcomes = await Promise.allSettled(this.#options.definitions.map((definition) => this.#startOne(definition)))
     if (outcomes.every(({ status }) => status === 'fulfilled')) {
       return this.#listReady()
@@ -125,7 +115,7 @@ export class Stack {
     throw this.#abort.signal.reason
   }
 
-  #listReady(): readonly ReadyService[] {
+  #listReady(): readonly HealthyService[] {
     return this.#options.definitions.flatMap(({ service }) => this.#services.get(service.name) ?? [])
   }
 
@@ -140,7 +130,7 @@ export class Stack {
       await this.#makeReady(definition, started, beganMs).catch(async (error: unknown) => {
         signal.throwIfAborted()
         const reason = await this.#reasonOf(definition, started, error)
-        await this.#startOne(await this.#makeWay(definition, started, reason))
+        await this.#startOne(await this.#replacementFor(definition, started, reason))
       })
     } catch (error) {
       this.#abort.abort(error)
@@ -156,73 +146,64 @@ export class Stack {
   }
 
   async #makeReady(definition: ServiceDefinition, started: StartedService, beganMs: number): Promise<void> {
-    const { provider, report, clock, startupTimeoutMs } = this.#options
-    const { address, instances, snapshot } = started
+    const { report, clock, startupTimeoutMs } = this.#options
+    const { address, snapshot } = started
     const { name } = definition.service
-    const windowMs = Math.min(startupTimeoutMs, WINDOWS_MS[snapshot.kind])
+    const windowMs = Math.min(startupTimeoutMs, TIMEOUTS_MS[snapshot.kind])
     const admission = await awaitHealthy({ definition, started, windowMs, clock, signal: this.#abort.signal })
-    const { version } = admission
+    const service: HealthyService = Object.assign(started, { name, ...admission })
+    const { version } = service
     const elapsedMs = clock.now() - beganMs
-    const container = provider.name === 'docker' ? started.label : undefined
     const origin = this.#restarts.has(name) ? 'restart' : ORIGINS[snapshot.kind]
-    const tell = () => report({ type: 'service-healthy', service: name, version, ...address, elapsedMs, origin })
+    const reportHealthy = () =>
+      report({ type: 'service-healthy', service: name, version, ...address, elapsedMs, origin })
     if (origin !== 'restart') {
-      tell()
+      reportHealthy()
     }
     this.#inPreparation.add(started)
-    await definition.prepare?.({
-      address,
-      version,
-      instances,
-      snapshot,
-      freeBytes: () => started.freeBytes(),
-      takeBase: () => started.takeBase(),
-      logTail: (count, sinceMs) => started.logTail(count, sinceMs),
-      noteForNextRun: started.keeping?.note,
-      container,
-    })
+    await definition.prepare?.(service)
     this.#inPreparation.delete(started)
     this.#ready.add(started)
     const healthyMs = beganMs + elapsedMs
-    this.#services.set(name, { name, address, container, ...admission })
+    this.#services.set(name, service)
     if (origin === 'restart') {
-      // The run waits for this one to be prepared, too.
-      tell()
+      // A restarted service is reported once tests can use it.
+      reportHealthy()
     }
-    void started.ended?.then((ending) => this.#lose(definition, started, { ending, afterMs: clock.now() - healthyMs }))
+    void started.exited?.then((exit) => this.#lose(definition, started, { exit, afterMs: clock.now() - healthyMs }))
   }
 
-  #lose(definition: ServiceDefinition, started: StartedService, known: Pick<Loss, 'ending' | 'afterMs'>): void {
+  #lose(definition: ServiceDefinition, started: StartedService, known: Pick<Loss, 'exit' | 'afterMs'>): void {
     if (!this.#ready.delete(started) || this.#abort.signal.aborted) {
       return
     }
     const { name } = definition.service
     const count = (this.#restarts.get(name) ?? 0) + 1
-    const comesBack = this.#options.restarted.includes(name) && count <= RESTARTS
-    const told = describeLoss(started, { ...known, name, comesBack })
-    if (comesBack) {
+    const isRestarted = this.#options.restarted.includes(name) && count <= RESTARTS
+    const lost = describeLoss(started, { ...known, name, isRestarted })
+    if (isRestarted) {
       this.#restarts.set(name, count)
-      this.#starting = this.#bringBack(definition, started, told)
+      this.#starting = this.#restart(definition, started, lost)
       // The handler of the loss reports a failure.
       this.#starting.catch(() => {})
     }
-    this.#losses.push({ told, back: comesBack ? this.#starting : undefined } satisfies StackLoss)
+    this.#losses.push({ lost, restarted: isRestarted ? this.#starting : undefined } satisfies StackLoss)
   }
 
-  async #bringBack(
+  async #restart(
     definition: ServiceDefinition,
     started: StartedService,
-    told: Promise<LostService>,
-  ): Promise<readonly ReadyService[]> {
-    // One after the other; and its log is read before it goes.
-    await Promise.all([this.#starting, told])
-    await this.#clear(started)
+    lost: Promise<LostService>,
+  ): Promise<readonly HealthyService[]> {
+    // After other restarts, and after the log of the old server was read.
+    await Promise.all([this.#starting, lost])
+    await this.#discard(started)
     await this.#startOne(definition)
     return this.#listReady()
   }
 
-  /** Removes a server, in whose place another one is going to start. */
-  async #clear(started: StartedService): Promise<void> {
+  /** Removes a server that another one is going to replace. */
+  async #discard(started: StartedService): Promise<void> {
     const failure = await removeOne(started)
     if (failure) {
       throw stopFailed(this.#options.provider.name, [failure], 'make room for a new server')
@@ -237,41 +218,45 @@ export class Stack {
     }
   }
 
-  /** A step may fail because its server exited; then the exit is the error to report. */
+  /** If the server exited, that is the error to report, whichever step failed because of it. */
   async #reasonOf(definition: ServiceDefinition, started: StartedService, error: unknown): Promise<unknown> {
     if (error instanceof InfraError && error.code === 'INFRA_SERVICE_EXITED') {
       return error
     }
     const over = new AbortController()
-    const patience = this.#options.clock.sleep(ENDING_PATIENCE_MS, AbortSignal.any([over.signal, this.#abort.signal]))
-    const ending = await Promise.race([started.ended, patience]).finally(() => over.abort())
-    return ending ? describeLostStart(started, { name: definition.service.name, ending, cause: error }) : error
+    const timeout = this.#options.clock.sleep(EXIT_TIMEOUT_MS, AbortSignal.any([over.signal, this.#abort.signal]))
+    const exit = await Promise.race([started.exited, timeout]).finally(() => over.abort())
+    return exit ? describeLostStart(started, { name: definition.service.name, exit, cause: error }) : error
   }
 
-  /** Removes a server that came from somewhere and failed, and returns what to start in its place; else throws. */
-  async #makeWay(definition: ServiceDefinition, started: StartedService, error: unknown): Promise<ServiceDefinition> {
+  /** Discards a restored or attached server that failed and returns what to start instead; rethrows for a new one. */
+  async #replacementFor(
+    definition: ServiceDefinition,
+    started: StartedService,
+    error: unknown,
+  ): Promise<ServiceDefinition> {
     const { report } = this.#options
     const { snapshot } = started
     if (snapshot.kind !== 'restored' && snapshot.kind !== 'attached') {
       throw error
     }
     if (await this.#isUsersFault(definition, started, error)) {
-      // It would fail on any other server, too; this one is as good as it was.
+      // It would fail on any server, so this one may stay up.
       this.#inPreparation.delete(started)
       throw error
     }
-    await this.#clear(started)
-    const told = { service: definition.service.name, reason: messageOf(error).split('\n')[0] ?? '' }
+    await this.#discard(started)
+    const failure = { service: definition.service.name, reason: messageOf(error).split('\n')[0] ?? '' }
     if (snapshot.kind === 'attached') {
-      report({ type: 'service-replaced', ...told })
+      report({ type: 'service-replaced', ...failure })
       return definition
     }
     await snapshot.discard()
-    report({ type: 'snapshot-discarded', ...told })
+    report({ type: 'snapshot-discarded', ...failure })
     return { ...definition, snapshot: undefined }
   }
 
-  /** A server that still answers is not to blame for what files and functions of the user's do. */
+  /** If the server still answers, the user's files or functions caused the failure. */
   async #isUsersFault(definition: ServiceDefinition, { address }: StartedService, error: unknown): Promise<boolean> {
     if (!isUsersFault(error)) {
       return false
@@ -279,7 +264,7 @@ export class Stack {
     const over = new AbortController()
     const signal = AbortSignal.any([over.signal, this.#abort.signal])
     const answer = definition.probe(address, signal).then(() => true)
-    const limit = this.#options.clock.sleep(ATTACHED_WINDOW_MS, signal).then(() => false)
+    const limit = this.#options.clock.sleep(ATTACHED_TIMEOUT_MS, signal).then(() => false)
     return Promise.race([answer, limit])
       .catch(() => false)
       .finally(() => over.abort())
@@ -287,7 +272,7 @@ export class Stack {
 
   async #stopAll(letGo?: AbortSignal): Promise<void> {
     this.#abort.abort(startAborted())
-    // At once, since a migration that is running ends with its server; then what came up meanwhile.
+    // At once, so that a migration in progress ends with its server; then whatever started meanwhile.
     const [removed] = await Promise.allSettled([this.#removeAll(letGo), this.#starting])
     if (removed.status === 'rejected') {
       throw removed.reason
@@ -295,23 +280,23 @@ export class Stack {
     await this.#removeAll(letGo)
   }
 
-  /** Throws what fails at once. Later failures are reported, if this process is still alive. */
+  /** Rejects if a removal fails at once. Later failures are reported, if this process is still running. */
   async #removeAll(letGo?: AbortSignal): Promise<void> {
     const services = this.#started.splice(0)
     if (services.length === 0) {
       return
     }
-    const kept = services.filter((service) => this.#isKept(service))
-    await Promise.all(kept.map(async ({ keeping }) => keeping?.leave()))
-    const removed = services.filter((service) => !kept.includes(service))
-    await this.#waitAWhile((over) => this.#remove(removed, over), letGo)
+    const reusable = services.filter((service) => this.#isReusable(service))
+    await Promise.all(reusable.map(async ({ reuse }) => reuse?.detach()))
+    const removed = services.filter((service) => !reusable.includes(service))
+    await this.#withStopTimeout((overdue) => this.#remove(removed, overdue), letGo)
   }
 
-  /** One that is new has to be whole. */
-  #isKept(service: StartedService): boolean {
-    const isWhole = this.#ready.has(service)
+  /** A server that was attached or is fully prepared. A preparation that was interrupted makes it useless. */
+  #isReusable(service: StartedService): boolean {
+    const isPrepared = this.#ready.has(service)
     const isUntouched = service.snapshot.kind === 'attached' && !this.#inPreparation.has(service)
-    return service.keeping !== undefined && (isWhole || isUntouched)
+    return service.reuse !== undefined && (isPrepared || isUntouched)
   }
 
   async #remove(services: readonly StartedService[], letGo: AbortSignal): Promise<void> {
@@ -323,17 +308,17 @@ export class Stack {
     }
   }
 
-  /** The signal that `remove` gets aborts when it is not awaited any more. */
-  async #waitAWhile(remove: (over: AbortSignal) => Promise<void>, letGo?: AbortSignal): Promise<void> {
+  /** Aborts the signal of `remove` once the removal is no longer awaited. */
+  async #withStopTimeout(remove: (overdue: AbortSignal) => Promise<void>, letGo?: AbortSignal): Promise<void> {
     const { definitions, clock, report } = this.#options
     const isPinned = definitions.some(({ hostPort }) => hostPort !== undefined)
     const settled = new AbortController()
-    const patience = letGo ? AbortSignal.any([settled.signal, letGo]) : settled.signal
-    const over = clock.sleep(isPinned ? PINNED_PATIENCE_MS : STOP_PATIENCE_MS, patience).catch(() => {})
+    const signal = letGo ? AbortSignal.any([settled.signal, letGo]) : settled.signal
+    const timeout = clock.sleep(isPinned ? PINNED_STOP_TIMEOUT_MS : STOP_TIMEOUT_MS, signal).catch(() => {})
     const overdue = new AbortController()
     let isRemoved = false
     const removed = remove(overdue.signal).finally(() => (isRemoved = true))
-    await Promise.race([removed, over]).finally(() => settled.abort())
+    await Promise.race([removed, timeout]).finally(() => settled.abort())
     if (!isRemoved) {
       overdue.abort()
       removed.catch((error: unknown) => report({ type: 'stop-failed', message: messageOf(error) }))
@@ -352,7 +337,7 @@ async function removeOne(
   }
 }
 
-/** The reason given to whatever is still starting when a run ends. */
+/** The abort reason for services that are still starting when a run ends. */
 export function startAborted(): InfraError {
   return new InfraError('INFRA_START_ABORTED', {
     problem: 'Cannot start the stack: the run ended while its services were starting',

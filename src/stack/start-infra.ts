@@ -11,13 +11,14 @@ import { selectProvider } from '../providers/select-provider.ts'
 import { LeaseStatistics } from '../report/lease-statistics.ts'
 import type { Report } from '../report/events.ts'
 import { defineCustom } from '../services/custom.ts'
+import type { HealthyService } from '../services/service.ts'
 import { type ResolvedSpec, servicesOf } from '../config/resolve-spec.ts'
 import type { ExternalPostgresBackend } from '../external/postgres-backend.ts'
 import type { ExternalRedisBackend } from '../external/redis-backend.ts'
 import type { BackendContext } from '../leasing/backend-context.ts'
 import { ManagedPostgresBackend } from './managed-postgres.ts'
 import { ManagedRedisBackend } from './managed-redis.ts'
-import { type ReadyService, Stack, startAborted } from './stack.ts'
+import { Stack, startAborted } from './stack.ts'
 import { describeStack } from './stack-facts.ts'
 
 export interface StartContext {
@@ -25,10 +26,10 @@ export interface StartContext {
   readonly environment: Record<string, string | undefined>
   /** How many workers the run may have at once. */
   readonly workers: number
-  /** The variables of a project for what a file of it was given. */
+  /** The variables of a project for the given facts. */
   readonly variables: (project: string, facts: StackFacts) => Readonly<Record<string, string>>
   /**
-   * Whether the run stays up when the tests have run, so that the stack can be looked into.
+   * Whether the run goes on after the tests, as in watch mode, so that users can inspect the stack.
    *
    * @default false
    */
@@ -39,61 +40,58 @@ export interface StartContext {
   readonly clock: Clock
 }
 
-/** What is up once everything is. */
+/** A stack that is up. */
 export interface UpInfra {
   readonly facts: StackFacts
-  readonly services: readonly ReadyService[]
+  readonly services: readonly HealthyService[]
   /** Path of the socket on which workers lease. */
   readonly socket: string
-  /** Says that the tests are about to run again. */
+  /** Call it before the tests run again. */
   beginRerun(): void
-  /** Looks again at what the templates are made from. */
+  /** Reads the inputs of templates and seeds again. */
   refresh(): Promise<void>
-  /** Says that the tests have run; and whether all that there are have, and passed. */
+  /** Call it when the tests have run; `isWhole` if all tests of the project ran and passed. */
   endTests(outcome: { readonly isWhole: boolean }): void
-  /**
-   * Waits for what is done in the background for the next run, and reports what was found out about this one; no longer
-   * than until `letGo` aborts.
-   */
+  /** Waits for background work for the next run, and reports findings about this one, until `letGo` aborts. */
   settle(letGo: AbortSignal): Promise<void>
-  /** Whether the stack is still there when the tests have run. */
+  /** Whether the stack stays up after the tests. */
   readonly livesOn: boolean
-  /** How long the servers stay up without a run, if they stay up after this one. */
+  /** How long the servers stay up unused, if they stay up after this run. */
   idleTimeoutMs(): number | undefined
-  /** The databases of tests that failed which can still be looked into, and how. */
+  /** The databases of failed tests that are retained, with the command that opens each. */
   retained(): readonly { readonly owner: string; readonly command: string }[]
 }
 
-/** A stack on its way up. */
+/** A stack that is starting. */
 export interface StartingInfra {
-  /** Resolves when every service is healthy and seeded; rejects with the reason if not, and leaves nothing. */
+  /** Resolves when every service is healthy and seeded. If it rejects, nothing is left. */
   readonly up: Promise<UpInfra>
-  /** What a start waits for. */
+  /** What the start is waiting for, for a message. */
   awaits(): string
   /**
-   * Takes everything down, at whatever stage it is, and waits for it until `letGo` aborts.
+   * Stops everything, at any stage, and waits for it until `letGo` aborts.
    *
    * @throws InfraError `INFRA_STOP_FAILED`, also if `letGo` aborts first
    */
   stop(letGo?: AbortSignal): Promise<void>
 }
 
-/** Brings up what a spec asks for. */
+/** Starts the stack that a spec describes. */
 export function startInfra(spec: ResolvedSpec, context: StartContext): StartingInfra {
   const abort = new AbortController()
-  const opening = openParts(spec, context)
-  let opened: Parts | undefined
-  const up = opening.then((parts) => {
-    opened = parts
+  const opening = openBackends(spec, context)
+  let opened: Backends | undefined
+  const up = opening.then((backends) => {
+    opened = backends
     abort.signal.throwIfAborted()
-    return bringUp(spec, parts, { ...context, signal: abort.signal })
+    return bringUp(spec, backends, { ...context, signal: abort.signal })
   })
   return {
     up,
     awaits: () => describeAwaited(opened),
     async stop(letGo = new AbortController().signal) {
       abort.abort(startAborted())
-      const parts = await unlessLetGo(
+      const backends = await unlessLetGo(
         opening.catch(() => undefined),
         letGo,
       )
@@ -107,15 +105,15 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
         },
         () => {},
       )
-      const closed = [parts?.redis?.close(closing, letGo), parts?.postgres?.close(closing, letGo)]
-      if (parts?.stack.livesOn) {
-        // The next run may come as soon as it is let go of.
+      const closed = [backends?.redis?.close(closing, letGo), backends?.postgres?.close(closing, letGo)]
+      if (backends?.stack.livesOn) {
+        // Another run may attach as soon as this one detaches.
         await unlessLetGo(Promise.allSettled([closing, ...closed]), letGo)
       }
-      // All of them settle before a failure leaves, so that none of it is left unhandled.
-      const outcomes = await unlessLetGo(Promise.allSettled([parts?.stack.stop(letGo), closing, ...closed]), letGo)
+      // Await all, also after a failure, so that no rejection is unhandled.
+      const outcomes = await unlessLetGo(Promise.allSettled([backends?.stack.stop(letGo), closing, ...closed]), letGo)
       if (!outcomes) {
-        throw notEnded(parts)
+        throw notEnded(backends)
       }
       for (const outcome of outcomes) {
         if (outcome.status === 'rejected') {
@@ -126,45 +124,45 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
   }
 }
 
-function describeAwaited(parts: Parts | undefined): string {
-  const missing = parts?.stack.missing ?? []
+function describeAwaited(backends: Backends | undefined): string {
+  const missing = backends?.stack.missing ?? []
   return missing.length > 0 ? `the start of ${missing.join(' and ')}` : 'the start of the stack'
 }
 
-function notEnded(parts: Parts | undefined): InfraError {
+function notEnded(backends: Backends | undefined): InfraError {
   return new InfraError('INFRA_STOP_FAILED', {
-    problem: `Cannot stop the stack in the time that a run has for its end${parts ? '' : ': its start cannot be held up'}`,
+    problem: `Cannot stop the stack in the time that a run has for its end${backends ? '' : ': its start cannot be held up'}`,
     remedy: "Raise teardownTimeout in Vitest's configuration; what is left of the stack ends with this process",
   })
 }
 
-interface Parts {
+interface Backends {
   readonly provider: Provider
   readonly stack: Stack
   readonly postgres: ManagedPostgresBackend | ExternalPostgresBackend | undefined
   readonly redis: ManagedRedisBackend | ExternalRedisBackend | undefined
 }
 
-const OWN_PARTS = { Postgres: ManagedPostgresBackend, Redis: ManagedRedisBackend }
+const MANAGED = { Postgres: ManagedPostgresBackend, Redis: ManagedRedisBackend }
 
-async function loadExternalParts() {
+async function loadExternalBackends() {
   const { ExternalPostgresBackend: Postgres } = await import('../external/postgres-backend.ts')
   const { ExternalRedisBackend: Redis } = await import('../external/redis-backend.ts')
   return { Postgres, Redis }
 }
 
-/** Everything that can be wrong without a server is found here, before one is started. */
-async function openParts(spec: ResolvedSpec, context: StartContext): Promise<Parts> {
+/** Finds every error that can be found without a server, before one is started. */
+async function openBackends(spec: ResolvedSpec, context: StartContext): Promise<Backends> {
   const { environment, report, clock, workers } = context
   const runId = randomBytes(4).toString('hex')
   const { root, snapshot: snapshots, startupTimeoutMs } = spec
-  const part: BackendContext = { root, runId, workers, snapshots, startupTimeoutMs, report, clock }
-  const { Postgres, Redis } = spec.provider === 'external' ? await loadExternalParts() : OWN_PARTS
-  // The engine answers while files are read. An error in those is reported first.
+  const shared: BackendContext = { root, runId, workers, snapshots, startupTimeoutMs, report, clock }
+  const { Postgres, Redis } = spec.provider === 'external' ? await loadExternalBackends() : MANAGED
+  // The engine answers while files are read; an error in the files is reported first.
   const selecting = selectProvider(spec, { environment, runId })
   void selecting.catch(() => {})
-  const postgres = spec.postgres && Postgres.plan(spec.postgres, part)
-  const redis = spec.redis && Redis.plan(spec.redis, part)
+  const postgres = spec.postgres && Postgres.plan(spec.postgres, shared)
+  const redis = spec.redis && Redis.plan(spec.redis, shared)
   const provider = await selecting
   report({ type: 'provider-selected', description: provider.description })
   const builtIn = [postgres, redis].flatMap((known) => known?.definition ?? [])
@@ -190,21 +188,21 @@ interface Leasing {
   readonly broker: LeaseBroker
   readonly server: LeaseServer
   readonly report: Report
-  /** What can be leased of a stack whose services are these. */
-  readonly sourcesOf: (services: readonly ReadyService[]) => LeaseSources
+  /** What a stack of these services leases. */
+  readonly sourcesOf: (services: readonly HealthyService[]) => LeaseSources
   readonly onMoved: (facts: StackFacts) => void
 }
 
-/** One after the other, until one is for good: what comes then follows from it. */
-async function tellOfLosses(stack: Stack, { broker, server, report, sourcesOf, onMoved }: Leasing): Promise<void> {
-  for await (const { told, back } of stack.losses) {
-    const coming = back?.then(sourcesOf)
+/** Reports each lost server, until one is not restarted: later losses follow from that one. */
+async function reportLosses(stack: Stack, { broker, server, report, sourcesOf, onMoved }: Leasing): Promise<void> {
+  for await (const { lost: losing, restarted } of stack.losses) {
+    const coming = restarted?.then(sourcesOf)
     const comesBack = coming !== undefined
     if (comesBack) {
       broker.await(coming)
     }
-    const { error, ...lost } = await told
-    // Workers first: each of their tests that comes meanwhile fails without knowing why.
+    const { error, ...lost } = await losing
+    // Workers first: until they know, their tests fail without a reason.
     server.tellLost(error, { comesBack })
     report({ type: 'service-lost', ...lost, message: error.message, comesBack })
     if (!comesBack) {
@@ -214,7 +212,7 @@ async function tellOfLosses(stack: Stack, { broker, server, report, sourcesOf, o
       onMoved((await coming).stack)
     } catch (failure) {
       if (failure instanceof InfraError && failure.code === 'INFRA_START_ABORTED') {
-        // It is not awaited any more.
+        // The run is ending.
         return
       }
       server.tellLost(error, { comesBack: false })
@@ -232,7 +230,7 @@ interface UseContext {
 
 function reportUse({ strayed, unused, changed, sharing }: UseFindings, { spec, isWhole, report }: UseContext): void {
   strayed.forEach((some) => report({ type: 'lease-unused', ...some }))
-  // What is left out of a run, or fails, might have connected.
+  // A test that did not run, or failed, might have used the service.
   for (const service of isWhole ? unused : []) {
     const others = (['postgres', 'redis'] as const).filter((name) => spec[name] && !unused.includes(name))
     const variables = changed.filter((variable) => variable.service === service)
@@ -243,9 +241,13 @@ function reportUse({ strayed, unused, changed, sharing }: UseFindings, { spec, i
   }
 }
 
-async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext & { readonly signal: AbortSignal }) {
+async function bringUp(
+  spec: ResolvedSpec,
+  backends: Backends,
+  context: StartContext & { readonly signal: AbortSignal },
+) {
   const { variables, clock, report, onMoved } = context
-  const { stack, provider, postgres, redis } = parts
+  const { stack, provider, postgres, redis } = backends
   const services = await stack.start()
   const livesOn = context.livesOn || stack.livesOn
   // In the background: no test needs it. The next run tries again what cannot be removed now.
@@ -253,7 +255,7 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext &
   const { LeaseBroker, noSource } = await import('../leasing/lease-broker.ts')
   const { LeaseServer: Server } = await import('../leasing/lease-server.ts')
   const statistics = new LeaseStatistics()
-  const sourcesOf = (ready: readonly ReadyService[]) => ({
+  const sourcesOf = (ready: readonly HealthyService[]) => ({
     stack: describeStack(spec, provider.name, ready, { postgres: postgres?.main, redis: redis?.main }),
     databases: postgres?.databases ?? noSource('postgres'),
     redises: redis?.leases ?? noSource('redis'),
@@ -272,7 +274,7 @@ async function bringUp(spec: ResolvedSpec, parts: Parts, context: StartContext &
     livesOn,
   })
   const [server] = await Promise.all([Server.open(broker), broker.watchUse()])
-  void tellOfLosses(stack, { broker, server, report, sourcesOf, onMoved: (facts) => onMoved?.(facts) })
+  void reportLosses(stack, { broker, server, report, sourcesOf, onMoved: (facts) => onMoved?.(facts) })
   return {
     facts: sources.stack,
     services,

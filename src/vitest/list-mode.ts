@@ -26,7 +26,6 @@ export function describeUnstartedStack(spec: ResolvedSpec): StackFacts {
     state,
     address: NO_ADDRESS,
     version: '',
-    container: undefined,
   }))
   return describeStack(spec, spec.provider === 'auto' ? 'docker' : spec.provider, services)
 }

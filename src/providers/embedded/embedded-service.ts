@@ -2,8 +2,14 @@ import { rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { unlessLetGo } from '../../internal/abortable.ts'
 import { exitCodeOf } from '../../internal/exit-code.ts'
-import type { Address, ServerInstance } from '../../services/service.ts'
-import type { HealthcheckResult, ServerExit, ServerStatus, StartedService } from '../provider.ts'
+import type {
+  Address,
+  ServerInstance,
+  HealthcheckResult,
+  ServerExit,
+  ServerStatus,
+  StartedService,
+} from '../../services/service.ts'
 import type { Supervisor, ChildProgram } from './supervisor.ts'
 import type { Ending } from './supervisor-protocol.ts'
 import { type LocalProgram, readLogTail } from './local-program.ts'
@@ -31,7 +37,7 @@ export class EmbeddedService implements StartedService {
   readonly instances: readonly ServerInstance[]
   /** Its initialised data directory is kept and copied, templates are not. */
   readonly snapshot = { kind: 'none' } as const
-  readonly ended: Promise<ServerExit>
+  readonly exited: Promise<ServerExit>
   readonly #options: EmbeddedServiceOptions
   #stopping: Promise<void> | undefined
 
@@ -40,7 +46,7 @@ export class EmbeddedService implements StartedService {
     this.#options = options
     this.address = { host: 'localhost', port }
     this.label = `${name} (pid ${server.pid})`
-    this.ended = server.ended.then(describeEnding)
+    this.exited = server.ended.then(toServerExit)
     // Plain objects: callers spread them into copies.
     this.instances = instances.map((instance) => ({
       address: instance.address,
@@ -85,7 +91,7 @@ export class EmbeddedService implements StartedService {
 
   async status(): Promise<ServerStatus> {
     const { ending } = this.#options.server
-    return ending === undefined ? { running: true } : describeEnding(ending)
+    return ending === undefined ? { running: true } : toServerExit(ending)
   }
 
   logTail(count: number, sinceMs?: number): Promise<string> {
@@ -111,6 +117,6 @@ export class EmbeddedService implements StartedService {
   }
 }
 
-function describeEnding({ code, signal }: Ending): ServerExit {
+function toServerExit({ code, signal }: Ending): ServerExit {
   return { running: false, exitCode: exitCodeOf(code, signal), outOfMemory: false }
 }

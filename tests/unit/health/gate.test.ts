@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { type Admission, awaitHealthy, type GateOptions } from '../../../src/health/gate.ts'
 import type { Clock } from '../../../src/internal/clock.ts'
-import type { HealthcheckResult, ServerStatus } from '../../../src/providers/provider.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { createDefinition, createStartedService } from '../support/fake-provider.ts'
+import type { HealthcheckResult, ServerStatus } from '../../../src/services/service.ts'
 
 const PASSED: HealthcheckResult = { passed: true, output: 'accepting connections\n' }
 const FAILED: HealthcheckResult = { passed: false, output: 'no response\n' }

@@ -1,16 +1,17 @@
 import { expect, test } from 'vitest'
 import { InfraError } from '../../../src/errors.ts'
-import type { Provider, ServerExit, StartedService } from '../../../src/providers/provider.ts'
+import type { Provider } from '../../../src/providers/provider.ts'
 import type { InfraEvent } from '../../../src/report/events.ts'
 import { describeLoss } from '../../../src/stack/service-lost.ts'
 import { Stack, type StackLoss } from '../../../src/stack/stack.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { createDefinition, createProvider, createStartedService } from '../support/fake-provider.ts'
+import type { ServerExit, StartedService } from '../../../src/services/service.ts'
 
 const KILLED: ServerExit = { running: false, exitCode: 137, outOfMemory: false }
 
-async function problemOf(ending: Partial<ServerExit>, comesBack = false): Promise<string> {
-  const loss = { name: 'redis', ending: { ...KILLED, ...ending }, afterMs: 1_234, comesBack }
+async function problemOf(exit: Partial<ServerExit>, isRestarted = false): Promise<string> {
+  const loss = { name: 'redis', exit: { ...KILLED, ...exit }, afterMs: 1_234, isRestarted }
   return (await describeLoss(createStartedService(), loss)).error.message
 }
 
@@ -48,7 +49,7 @@ function createServers() {
     log.push(`start ${number}`)
     return createStartedService({
       address: { host: 'localhost', port: 50_000 + number },
-      ended: (endings[number] as PromiseWithResolvers<ServerExit>).promise,
+      exited: (endings[number] as PromiseWithResolvers<ServerExit>).promise,
       logTail: async () => {
         log.push(`read log ${number}`)
         return 'ready'
@@ -75,25 +76,25 @@ Give the engine more memory, or set maxWorkers lower, and start the run again`,
 
 test('describeLoss() says why there is no log', async () => {
   const started = createStartedService({ logTail: () => Promise.reject(new Error('gone')) })
-  expect(await describeLoss(started, { name: 'redis', ending: KILLED, afterMs: 0, comesBack: false })).toMatchObject({
+  expect(await describeLoss(started, { name: 'redis', exit: KILLED, afterMs: 0, isRestarted: false })).toMatchObject({
     lines: ['(its log cannot be read: gone)'],
   })
 })
 
 test('Stack.losses tells of a server that was ready and ends', async () => {
   const ended = Promise.withResolvers<ServerExit>()
-  const stack = createStack(createStartedService({ ended: ended.promise, label: 'redis-1' }))
+  const stack = createStack(createStartedService({ exited: ended.promise, label: 'redis-1' }))
   await stack.start()
   ended.resolve(KILLED)
-  const { told, back } = await nextLoss(stack)
-  expect(await told).toMatchObject({ label: 'redis-1', lines: ['ready'], error: { code: 'INFRA_SERVICE_LOST' } })
-  expect(back).toBeUndefined()
+  const { lost, restarted } = await nextLoss(stack)
+  expect(await lost).toMatchObject({ label: 'redis-1', lines: ['ready'], error: { code: 'INFRA_SERVICE_LOST' } })
+  expect(restarted).toBeUndefined()
 })
 
 test('Stack.stop() loses no server', async () => {
   const ended = Promise.withResolvers<ServerExit>()
   const stop = async () => ended.resolve(KILLED)
-  const stack = createStack(createStartedService({ ended: ended.promise, stop }))
+  const stack = createStack(createStartedService({ exited: ended.promise, stop }))
   await stack.start()
   await stack.stop()
   await ended.promise
@@ -103,9 +104,9 @@ test('Stack.stop() loses no server', async () => {
 test('Stack.stop() does not keep a server that has ended', async () => {
   const log: string[] = []
   const ended = Promise.withResolvers<ServerExit>()
-  const keeping = { idleTimeoutMs: 1, note: () => {}, leave: async () => void log.push('leave') }
+  const reuse = { idleTimeoutMs: 1, note: () => {}, detach: async () => void log.push('detach') }
   const stack = createStack(
-    createStartedService({ ended: ended.promise, keeping, stop: async () => void log.push('stop') }),
+    createStartedService({ exited: ended.promise, reuse, stop: async () => void log.push('stop') }),
   )
   await stack.start()
   ended.resolve(KILLED)
@@ -121,11 +122,11 @@ test('Stack starts a server anew that ended, once its log was read, up to three 
   await stack.start()
   for (const number of [0, 1, 2]) {
     end(number)
-    const { back } = await nextLoss(stack)
-    expect(await back).toMatchObject([{ name: 'redis', address: { port: 50_001 + number } }])
+    const { restarted } = await nextLoss(stack)
+    expect(await restarted).toMatchObject([{ name: 'redis', address: { port: 50_001 + number } }])
   }
   end(3)
-  expect((await nextLoss(stack)).back).toBeUndefined()
+  expect((await nextLoss(stack)).restarted).toBeUndefined()
   expect(log.slice(0, 4)).toEqual(['start 0', 'read log 0', 'stop 0', 'start 1'])
   expect(events.map((event) => event.type === 'service-healthy' && event.origin)).toEqual([
     'new',
@@ -148,11 +149,11 @@ test('Stack.stop() ends a server that is being started anew', async () => {
   )
   await stack.start()
   end(0)
-  const { back } = await nextLoss(stack)
+  const { restarted } = await nextLoss(stack)
   const stopping = stack.stop()
   gate.resolve()
   await stopping
-  await expect(back).rejects.toThrow('the run ended while its services were starting')
+  await expect(restarted).rejects.toThrow('the run ended while its services were starting')
   expect(log.at(-1)).toBe('stop 1')
 })
 
@@ -171,5 +172,5 @@ test('a server that cannot be started anew stays away, and the loss says why', a
   )
   await stack.start()
   end(0)
-  await expect((await nextLoss(stack)).back).rejects.toBe(failure)
+  await expect((await nextLoss(stack)).restarted).rejects.toBe(failure)
 })

@@ -1,23 +1,20 @@
 import { expect, test } from 'vitest'
 import type { StackFacts } from '../../../src/environment/infra-facts.ts'
-import { describeEnvironment, describeStack } from '../../../src/stack/stack-facts.ts'
-import type { ReadyService } from '../../../src/stack/stack.ts'
+import { type DescribedService, describeEnvironment, describeStack } from '../../../src/stack/stack-facts.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 import { resolve } from '../support/resolve.ts'
 
-const postgres: ReadyService = {
+const postgres: DescribedService = {
   name: 'postgres',
   address: { host: 'localhost', port: 49_153 },
   version: '18.6',
   state: 'healthy',
-  container: undefined,
 }
-const redis: ReadyService = {
+const redis: DescribedService = {
   name: 'redis',
   address: { host: 'localhost', port: 49_154 },
   version: '8.0.6',
   state: 'healthy',
-  container: undefined,
 }
 
 function factsOf(options: object = {}): StackFacts {

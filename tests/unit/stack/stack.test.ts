@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { InfraError } from '../../../src/errors.ts'
-import type { Provider, StartContext, StartedService } from '../../../src/providers/provider.ts'
+import type { Provider, StartContext } from '../../../src/providers/provider.ts'
 import type { InfraEvent } from '../../../src/report/events.ts'
-import type { ServiceDefinition } from '../../../src/services/service.ts'
+import type { ServiceDefinition, StartedService } from '../../../src/services/service.ts'
 import { Stack } from '../../../src/stack/stack.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -36,6 +36,7 @@ function createStack({ postgres, redis, start, server, onWaiting }: SetupOptions
     const given = server?.(name)
     return createStartedService({
       label: `vitest-infra-${name}`,
+      container: `vitest-infra-${name}`,
       ...given,
       stop: async () => {
         log.push(`stop ${name}`)
@@ -70,7 +71,7 @@ function untilAborted({ signal }: StartContext): Promise<never> {
 test('Stack.start() resolves with every service, in the order of the definitions', async () => {
   const { stack, events } = createStack({ redis: { probe: async () => '8.0.6' } })
   const address = { host: 'localhost', port: 49_153 }
-  expect(await stack.start()).toEqual([
+  expect(await stack.start()).toMatchObject([
     { name: 'postgres', address, version: '18.6', state: 'healthy', container: 'vitest-infra-postgres' },
     { name: 'redis', address, version: '8.0.6', state: 'healthy', container: 'vitest-infra-redis' },
   ])
@@ -454,10 +455,10 @@ test('Stack.start() does not try again without a snapshot what failed without on
 /** A server that stays for the next run, which writes into the log what becomes of it. */
 function keptService(log: string[], given: Partial<StartedService> = {}): StartedService {
   return createStartedService({
-    keeping: {
+    reuse: {
       idleTimeoutMs: 1,
       note: (text) => void log.push(`note ${text}`),
-      leave: async () => void log.push('leave'),
+      detach: async () => void log.push('leave'),
     },
     stop: async () => void log.push('stop kept'),
     ...given,
@@ -470,8 +471,8 @@ test('Stack.stop() leaves what stays for the next run, and stops the rest', asyn
   const log: string[] = []
   const { stack, log: stops } = createStack({
     server: (name) => (name === 'postgres' ? { ...keptService(log), stop: async () => {} } : {}),
-    postgres: { prepare: async ({ noteForNextRun }) => noteForNextRun?.('like new') },
-    redis: { prepare: async ({ noteForNextRun }) => expect(noteForNextRun).toBeUndefined() },
+    postgres: { prepare: async ({ reuse }) => reuse?.note('like new') },
+    redis: { prepare: async ({ reuse }) => expect(reuse).toBeUndefined() },
   })
   expect(stack.livesOn).toBe(false)
   await stack.start()

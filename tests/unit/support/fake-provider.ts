@@ -1,5 +1,5 @@
-import type { Provider, StartedService } from '../../../src/providers/provider.ts'
-import type { ServiceDefinition } from '../../../src/services/service.ts'
+import type { Provider } from '../../../src/providers/provider.ts'
+import type { ServiceDefinition, StartedService } from '../../../src/services/service.ts'
 import { DEFAULT_SERVICES } from '../../../src/config/infra-service.ts'
 
 /** A server that is well, but for what the test says. */

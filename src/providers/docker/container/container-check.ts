@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream'
 import { messageOf } from '../../../errors.ts'
-import type { HealthcheckResult } from '../../provider.ts'
 import { onLines } from '../engine/demultiplex.ts'
 import type { EngineApi } from '../engine/engine-api.ts'
 import { freeBytesOf } from './free-bytes.ts'
+import type { HealthcheckResult } from '../../../services/service.ts'
 
 /**
  * Says how much room there is, waits for a word, then asks the healthcheck and says how that ended. An engine takes

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { createInterface } from 'node:readline'
-import type { ServerExit } from '../../provider.ts'
 import type { Dockerode } from '../engine/dockerode-types.ts'
+import type { ServerExit } from '../../../services/service.ts'
 
 const PATIENCE_MS = 2_000
 

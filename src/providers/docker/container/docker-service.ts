@@ -1,6 +1,15 @@
 import type { StartedTestContainer } from 'testcontainers'
-import type { Address, ServiceDefinition, ServerInstance, SnapshotUse } from '../../../services/service.ts'
-import type { HealthcheckResult, Keeping, ServerExit, ServerStatus, StartedService } from '../../provider.ts'
+import type {
+  Address,
+  ServiceDefinition,
+  ServerInstance,
+  SnapshotUse,
+  HealthcheckResult,
+  ServerReuse,
+  ServerExit,
+  ServerStatus,
+  StartedService,
+} from '../../../services/service.ts'
 import { ContainerCheck } from './container-check.ts'
 import { ContainerInstances } from './container-instances.ts'
 import { demultiplex } from '../engine/demultiplex.ts'
@@ -14,7 +23,7 @@ import { isGone, removeContainer } from './remove-container.ts'
 
 export interface DockerServiceOptions {
   readonly started: StartedTestContainer
-  /** Where its published port is reached. */
+  /** The host of its published ports. */
   readonly host: string
   readonly engine: Engine
   readonly api: EngineApi
@@ -25,10 +34,10 @@ export interface DockerServiceOptions {
   readonly definition: ServiceDefinition
   /** A folder inside the container that is kept in memory. */
   readonly memoryFolder: string
-  /** That of the image that the service was asked to be. */
+  /** The entrypoint of the service's image. */
   readonly entrypoint: readonly string[]
   readonly snapshot: SnapshotUse
-  /** How long it stays up for the next run, if it does. */
+  /** How long it stays up unused; undefined if it ends with its run. */
   readonly keepAliveMs: number | undefined
 }
 
@@ -36,10 +45,11 @@ export interface DockerServiceOptions {
 export class DockerService implements StartedService {
   readonly address: Address
   readonly label: string
+  readonly container: string
   readonly instances: readonly ServerInstance[]
   readonly snapshot: SnapshotUse
-  readonly keeping: Keeping | undefined
-  readonly ended: Promise<ServerExit>
+  readonly reuse: ServerReuse | undefined
+  readonly exited: Promise<ServerExit>
   readonly #instances: ContainerInstances
   readonly #engine: Engine
   readonly #container: Container
@@ -58,19 +68,19 @@ export class DockerService implements StartedService {
     this.#output = options.output
     this.#lifeline = options.lifeline
     const { keepAliveMs: idleTimeoutMs } = options
-    this.keeping =
+    this.reuse =
       idleTimeoutMs === undefined
         ? undefined
-        : { idleTimeoutMs, note: (text) => this.#lifeline.note(text), leave: () => this.#leave() }
+        : { idleTimeoutMs, note: (text) => this.#lifeline.note(text), detach: () => this.#detach() }
     this.#ending = options.ending
-    // The lifeline notices, too, where the connection that brings the engine's events has broken.
-    this.ended = Promise.race([this.#ending.ended, this.#lifeline.gone.then(() => this.#ending.status())])
+    // The lifeline notices an exit even if the connection for the engine's events is broken.
+    this.exited = Promise.race([this.#ending.ended, this.#lifeline.gone.then(() => this.#ending.status())])
     this.address = { host, port: started.getMappedPort(service.defaultPort) }
     const { id } = container
     this.#check = new ContainerCheck({ api, id, command: service.healthcheck.cmd, folder })
     this.#instances = new ContainerInstances(definition, { api, id, folder, entrypoint })
     this.instances = this.#instances.servers((port) => ({ host, port: started.getMappedPort(port) }))
-    this.label = plainName(started.getName())
+    this.container = this.label = plainName(started.getName())
   }
 
   takeBase(): Promise<void> {
@@ -90,7 +100,7 @@ export class DockerService implements StartedService {
       const { State } = await this.#container.inspect()
       return State.Running ? { running: true } : await this.#ending.status()
     } catch (error) {
-      // An engine that does not answer once may do so the next time.
+      // The engine may answer the next time.
       return isGone(error) ? this.#ending.status() : { running: true }
     }
   }
@@ -111,15 +121,15 @@ export class DockerService implements StartedService {
     return this.#stopping
   }
 
-  async #leave(): Promise<void> {
+  async #detach(): Promise<void> {
     this.#check.close()
     this.#instances.close()
     this.#ending.close()
-    await this.#lifeline.leave()
+    await this.#lifeline.detach()
   }
 
   async #readLog(count: number, sinceMs: number): Promise<string> {
-    // Whole seconds are what every engine understands.
+    // Not every engine accepts fractions of a second.
     const since = Math.floor(sinceMs / 1000)
     return demultiplex(await this.#container.logs({ stdout: true, stderr: true, follow: false, tail: count, since }))
   }

@@ -1,26 +1,26 @@
 /**
- * How long a server outlives a connection that broke, as it may on the way to a remote engine, in seconds. So long, a run
- * that went without a word is taken to be coming back.
+ * How long a server outlives a broken connection, in seconds. Connections to a remote engine may break, so within this time
+ * a run that did not detach may come back.
  */
 const RECONNECT_SECONDS = 10
 
-/** What a holder says when it has been left. */
-export const LEFT = 'vitest-infra: left for the next run'
+/** A holder's confirmation that the run has detached. */
+export const DETACHED = 'vitest-infra: detached'
 
 /** Marks a tied entrypoint, in place of the shell's own name. */
 const TIED = 'vitest-infra-lifeline'
 
 /**
- * Holds a server's life: reads words until its input ends, and ends the server when nobody has taken over within the
- * grace period; at once when the word is `end`. Process 1 gets only signals that it has a handler for: PostgreSQL ends
- * at once by QUIT, Redis by TERM, and an entrypoint, which has neither, when the programs that it runs are killed.
- * POSIX sh and busybox's applets only: it runs inside the container.
+ * The holder: reads words until its input ends, and then ends the server, unless another holder takes over within the
+ * grace period. The word `end` ends it at once. Process 1 only gets signals that it handles: QUIT ends PostgreSQL at once,
+ * TERM ends Redis, and an entrypoint, which handles neither, exits when its programs are killed.
+ * POSIX sh and busybox applets only: it runs inside the container.
  *
- * A server is one run's at a time: that of the claim, a link that names it, since making one is atomic. It is given up by
- * the word `leave`, and by who ends the server, so that nobody comes meanwhile. A visitor who has it is told what the
- * run before has noted, and how much room there is for data; one who does not gets no answer.
+ * One run at a time uses a server. It holds the claim, a symbolic link with its id, because creating a link is atomic. The
+ * word `detach` releases the claim. A holder that ends the server takes it first, so that no run attaches meanwhile. A run
+ * that attaches gets an answer only if it has the claim: the note of the run before, and the free space for data.
  *
- * Arguments: the run, a token that no other holder has, the grace period in seconds and, of a visitor, the folder of data.
+ * Arguments: the run, a token that is unique to the holder, the grace period in seconds and, to attach, the data folder.
  */
 const HOLD = `
 place=/dev/shm/vitest-infra
@@ -41,12 +41,12 @@ if [ -n "\${4:-}" ]; then
   cat "$place-note" 2>/dev/null || echo
   df -P -k "$4" | tail -n 1
 fi
-left=
+detached=
 while read -r word rest; do
   case $word in
     end) end ;;
     note) echo "$rest" >"$place-note" ;;
-    leave) left=yes; unclaim; echo ${LEFT} ;;
+    detach) detached=yes; unclaim; echo ${DETACHED} ;;
   esac
 done
 waited=0
@@ -54,7 +54,7 @@ while [ "$waited" -lt "$3" ]; do
   sleep 1
   [ "$(cat "$place-holder")" = "$2" ] || exit 0
   waited=$((waited + 1))
-  [ -n "$left" ] || [ "$waited" -ne ${RECONNECT_SECONDS} ] || unclaim
+  [ -n "$detached" ] || [ "$waited" -ne ${RECONNECT_SECONDS} ] || unclaim
 done
 claim end || own "$1" || exit 0
 end
@@ -72,15 +72,15 @@ exec 3<&0
 sh -c "$hold" sh "$run" "$token" "$grace" <&3 3<&- 2>/dev/null &
 `
 
-/** Starts the holder, then becomes the server. */
+/** Starts the holder, then replaces the shell by the server. */
 const START = `${START_HOLDER}exec "$@" </dev/null 3<&-
 `
 
 /**
- * Starts the holder, then the server as a process that any signal can end, as it could not end the first one. What the
- * engine asks the first one for is handed on; the container ends with the server, and as it ended.
+ * Starts the holder, then the server as a child, because any signal can end a process other than process 1. Signals of
+ * the engine are passed on, and the container exits with the server's exit code.
  */
-const START_BESIDE = `${START_HOLDER}"$@" </dev/null 3<&- &
+const START_AS_CHILD = `${START_HOLDER}"$@" </dev/null 3<&- &
 server=$!
 trap 'kill -TERM "$server" 2>/dev/null' INT TERM QUIT
 code=0
@@ -91,36 +91,36 @@ done
 exit "$code"
 `
 
-/** Whose a server is, and how long it stays when they have gone. */
+/** The run that uses a server, and how long the server outlives it. */
 export interface Hold {
   readonly run: string
-  /** @default as long as a connection may take to be made anew */
+  /** @default the time to open a broken connection again */
   readonly graceMs?: number | undefined
 }
 
-/** What can be sent to a holder. */
+/** The words that a holder reads. */
 export const WORDS = {
-  /** To end the server at once. */
+  /** Ends the server at once. */
   end: 'end\n',
-  /** That the run is over, and the server is for the next one. */
-  leave: 'leave\n',
-  /** Something to remember for the next run. */
+  /** Leaves the server to the next run. */
+  detach: 'detach\n',
+  /** Stores a text for the next run. */
   note: (text: string) => `note ${text}\n`,
 }
 
-/** The entrypoint that ties a server to its container's input, around that of an image. */
+/** An image's entrypoint, wrapped so that the server ends after its container's input closes. */
 export function tiedEntrypoint(
   entrypoint: readonly string[],
   hold: Hold,
   { isCustom = false }: { readonly isCustom?: boolean | undefined } = {},
 ): string[] {
-  const prefix = ['sh', '-c', isCustom ? START_BESIDE : START, TIED, HOLD, hold.run, 'first', graceOf(hold)]
-  // An image that was committed from a container of ours is tied already.
+  const prefix = ['sh', '-c', isCustom ? START_AS_CHILD : START, TIED, HOLD, hold.run, 'first', graceOf(hold)]
+  // An image that was committed from a container of ours has a tied entrypoint already.
   const isTied = entrypoint[prefix.indexOf(TIED)] === TIED
   return [...prefix, ...(isTied ? entrypoint.slice(prefix.length) : entrypoint)]
 }
 
-/** The command line of one more holder, which takes over from the one before; of a visitor, with the folder of data. */
+/** The command line of another holder, which takes over from the one before; with the data folder, to attach. */
 export function holderCommand(token: string, hold: Hold, folder?: string): string[] {
   return ['sh', '-c', HOLD, 'sh', hold.run, token, graceOf(hold), ...(folder === undefined ? [] : [folder])]
 }

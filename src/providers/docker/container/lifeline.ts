@@ -4,16 +4,16 @@ import { withTimeLimit } from '../../../internal/time-limit.ts'
 import { onLines } from '../engine/demultiplex.ts'
 import type { EngineApi } from '../engine/engine-api.ts'
 import { freeBytesOf } from './free-bytes.ts'
-import { type Hold, holderCommand, LEFT, WORDS } from './lifeline-script.ts'
+import { type Hold, holderCommand, DETACHED, WORDS } from './lifeline-script.ts'
 import { isGone } from './remove-container.ts'
 
 const RETRY_MS = 500
 
-/** A shell that says two lines; longer than on any machine that could still run tests. */
-const ANSWER_LIMIT_MS = 5_000
+/** The holder's answer is two lines of a shell script, which any usable machine prints sooner. */
+const ANSWER_TIMEOUT_MS = 5_000
 
-/** Upper bound for the acknowledgement of `leave`. */
-const LEAVE_LIMIT_MS = 100
+/** Upper bound for the acknowledgement of `detach`. */
+const DETACH_TIMEOUT_MS = 100
 
 export interface LifelineOptions {
   readonly api: EngineApi
@@ -22,53 +22,52 @@ export interface LifelineOptions {
   readonly hold: Hold
 }
 
-/** The answer to a visitor. */
-export interface Welcome {
+/** A container that was up and now belongs to this run. */
+export interface Attachment {
   readonly lifeline: Lifeline
-  /** What the run before has noted; empty if nothing. */
+  /** The note of the run before; empty if there is none. */
   readonly note: string
-  /** Room where the server keeps its data, in bytes; undefined where that cannot be known. */
+  /** Free space where the server keeps its data, in bytes; undefined if unknown. */
   readonly freeBytes: number | undefined
 }
 
 /**
- * Ties a container to this process: its input is held open from here, and when this process ends, in whatever way, so
- * does the input, and then the server, once the grace period is over. A connection that breaks while we live is made anew
- * within it.
+ * Ties a container to this process, which holds the container's input open. However this process ends, the input closes,
+ * and the server ends after its grace period. If only the connection breaks, it is opened again within that period.
  */
 export class Lifeline {
   readonly #options: LifelineOptions
   #stream: Duplex
   #holders = 1
-  readonly #left = Promise.withResolvers<void>()
+  readonly #detached = Promise.withResolvers<void>()
   readonly #gone = Promise.withResolvers<void>()
   readonly #ended = new AbortController()
 
-  /** For a stream that leads to the input of a container with a tied entrypoint, or of one more holder. */
+  /** `stream` is the input of a container with a tied entrypoint, or of another holder in it. */
   constructor(stream: Duplex, options: LifelineOptions) {
     this.#options = options
     this.#stream = stream
     this.#hold(stream)
   }
 
-  /** For a container that is up already, with data in `folder`; undefined where another run has it. */
-  static async visit(
+  /** Attaches to a container that is up, with data in `folder`; undefined if another run uses it. */
+  static async attach(
     options: LifelineOptions,
     { folder, onWaiting }: { readonly folder: string; readonly onWaiting?: (() => void) | undefined },
-  ): Promise<Welcome | undefined> {
+  ): Promise<Attachment | undefined> {
     const { api, id, hold } = options
     const command = holderCommand(hold.run, hold, folder)
-    const stream = await withTimeLimit(ANSWER_LIMIT_MS, (signal) => api.exec(id, { command, signal, onWaiting }))
-    const answer = await withTimeLimit(ANSWER_LIMIT_MS, () => readAnswer(stream)).catch(() => undefined)
+    const stream = await withTimeLimit(ANSWER_TIMEOUT_MS, (signal) => api.exec(id, { command, signal, onWaiting }))
+    const answer = await withTimeLimit(ANSWER_TIMEOUT_MS, () => readAnswer(stream)).catch(() => undefined)
     if (!answer) {
       stream.destroy()
       return undefined
     }
-    const [note, room] = answer
-    return { lifeline: new Lifeline(stream, options), note, freeBytes: freeBytesOf(room) }
+    const [note, space] = answer
+    return { lifeline: new Lifeline(stream, options), note, freeBytes: freeBytesOf(space) }
   }
 
-  /** Resolves when the container is gone without having been stopped by this run. */
+  /** Resolves if the container is removed and this run did not do it. */
   get gone(): Promise<void> {
     return this.#gone.promise
   }
@@ -79,45 +78,45 @@ export class Lifeline {
     this.#stream.end(WORDS.end)
   }
 
-  /** Lets go of the server, which stays for the next run as long as its grace period allows. */
-  async leave(): Promise<void> {
+  /** Leaves the server to the next run; it stays up for its grace period. */
+  async detach(): Promise<void> {
     this.#ended.abort()
-    this.#stream.write(WORDS.leave)
-    // A word that is followed by the end of the connection may be lost.
-    // The timer keeps this process alive, so it is cleared as soon as the answer is there.
+    this.#stream.write(WORDS.detach)
+    // The word may be lost if the connection ends right after it, so the holder confirms it.
+    // The timer keeps this process alive, so it is cleared once the answer arrives.
     const answered = new AbortController()
-    const patience = sleep(LEAVE_LIMIT_MS, undefined, { signal: answered.signal }).catch(() => {})
-    await Promise.race([this.#left.promise, patience])
+    const timeout = sleep(DETACH_TIMEOUT_MS, undefined, { signal: answered.signal }).catch(() => {})
+    await Promise.race([this.#detached.promise, timeout])
     answered.abort()
     this.#stream.end()
   }
 
-  /** Hands this text to the next run. */
+  /** Stores a text for the next run. */
   note(text: string): void {
     this.#stream.write(WORDS.note(text))
   }
 
   #hold(stream: Duplex): void {
     this.#stream = stream
-    // Nothing that keeps this process alive: its end is what we are here for.
+    // It must not keep this process alive: the end of this process is what it signals.
     if ('unref' in stream && typeof stream.unref === 'function') {
       stream.unref()
     }
     stream.on('error', () => {}).on('close', () => void this.#takeOver())
     stream.resume()
     if (this.#options.hold.graceMs !== undefined) {
-      onLines(stream, (line) => line === LEFT && this.#left.resolve())
+      onLines(stream, (line) => line === DETACHED && this.#detached.resolve())
     }
   }
 
-  /** The old connection is gone, and with it the input of the holder in the container; a new holder takes over. */
+  /** The connection broke, and with it the input of the holder in the container: starts a new holder. */
   async #takeOver(): Promise<void> {
     const { api, id, hold } = this.#options
     const { signal } = this.#ended
     while (!signal.aborted) {
       try {
         if (this.#holders > 1) {
-          // It may be that another run has it by now, and always will.
+          // Another run may use the container by now, possibly for good.
           await sleep(RETRY_MS, undefined, { ref: false })
         }
         this.#holders += 1
@@ -133,7 +132,7 @@ export class Lifeline {
     }
   }
 
-  /** A paused container starts no program either, but will be resumed. */
+  /** A paused container starts no program either, but it will be resumed. */
   async #isThere(): Promise<boolean> {
     const { api, id } = this.#options
     return api.inspectContainer(id).then(
@@ -143,7 +142,7 @@ export class Lifeline {
   }
 }
 
-/** The two lines of a holder's answer; undefined where there is none. */
+/** The two lines of a holder's answer; undefined if it does not answer. */
 async function readAnswer(stream: Duplex): Promise<readonly [string, string] | undefined> {
   const lines: string[] = []
   const answered = Promise.withResolvers<void>()
@@ -154,6 +153,6 @@ async function readAnswer(stream: Duplex): Promise<readonly [string, string] | u
     }
   })
   await answered.promise
-  const [note, room] = lines
-  return note === undefined || room === undefined ? undefined : [note, room]
+  const [note, space] = lines
+  return note === undefined || space === undefined ? undefined : [note, space]
 }

@@ -1,11 +1,11 @@
 import type { Duplex } from 'node:stream'
-import type { StartedService } from '../../provider.ts'
 import { ContainerExit } from './container-exit.ts'
 import { ContainerOutput } from './container-output.ts'
 import type { Container, Dockerode } from '../engine/dockerode-types.ts'
 import { Lifeline, type LifelineOptions } from './lifeline.ts'
+import type { StartedService } from '../../../services/service.ts'
 
-/** A container, and what holds and watches it from here. */
+/** A container with this process's connections to it. */
 export interface Tied {
   readonly container: Container
   /** What it prints. */
@@ -31,11 +31,12 @@ export async function tie(dockerode: Dockerode, options: LifelineOptions): Promi
   return { container, output: new ContainerOutput(stream), lifeline: new Lifeline(stream, options), ending }
 }
 
-/** A service whose container was gone before it could be looked at; what is left of it is what it printed. */
+/** A service whose container exited and was removed before it could be inspected. Only its output is left. */
 export function endedService(label: string, host: string, { output, ending }: Tied): StartedService {
   return {
     address: { host, port: 0 },
     label,
+    container: label,
     instances: [],
     snapshot: { kind: 'none' },
     freeBytes: async () => undefined,

@@ -1,8 +1,20 @@
-import type { ServiceDefinition } from '../../../services/service.ts'
-import type { StartContext, StartedService } from '../../provider.ts'
-import { AttachedService } from './attached-service.ts'
-import { type ContainerDetails, EngineApi, type ImageDetails } from '../engine/engine-api.ts'
+import type {
+  Address,
+  HealthcheckResult,
+  ServerExit,
+  ServerInstance,
+  ServerReuse,
+  ServerStatus,
+  ServiceDefinition,
+  SnapshotUse,
+  StartedService,
+} from '../../../services/service.ts'
+import type { StartContext } from '../../provider.ts'
+import { ContainerInstances } from '../container/container-instances.ts'
+import { type ContainerDetails, EngineApi, type ImageDetails, plainName } from '../engine/engine-api.ts'
+import type { Engine } from '../engine/find-engine.ts'
 import {
+  addressIn,
   digestSpec,
   FOLDER_LABEL,
   IMAGE_LABEL,
@@ -11,18 +23,18 @@ import {
   SPEC_LABEL,
   wantedPorts,
 } from './reuse-labels.ts'
-import { Lifeline } from '../container/lifeline.ts'
+import { type Attachment, Lifeline } from '../container/lifeline.ts'
 import { removeContainer } from '../container/remove-container.ts'
 
 export interface AttachOptions extends ReusePlace, StartContext {
   readonly runId: string
-  /** How long the server is to stay after this run, if this run has a say in it. */
+  /** How long the server stays up unused after this run, at least; undefined if this run leaves nothing up itself. */
   readonly keepAliveMs: number | undefined
 }
 
 /**
- * Takes over a server that an earlier run has left up, if there is one that is in every respect what is asked for, and
- * that no other run has. One that is not well is removed.
+ * Attaches to a server that an earlier run left up, if it has the same definition and no other run uses it. An unhealthy
+ * one is removed.
  */
 export async function attachService(
   definition: ServiceDefinition,
@@ -39,7 +51,7 @@ export async function attachService(
   signal.throwIfAborted()
   const [containers = [], image] = answers ?? []
   for (const { Id, Labels, State } of containers) {
-    // What was made from an image that has its name no longer is something else; so is what never ran.
+    // The image's name may point to another image by now. Containers that never ran are being created by another run.
     if (image && Labels[IMAGE_LABEL] === image.Id && (State === 'running' || State === 'paused')) {
       // A container that does not answer is left alone.
       const attached = await attachTo(api, Id, { ...options, definition, image }).catch(() => undefined)
@@ -67,26 +79,26 @@ async function attachTo(
     return undefined
   }
   if (details.State.Paused) {
-    // Or it did not answer whether another run has it.
+    // A paused container cannot answer whether another run uses it.
     await api.unpause(id, signal)
   }
   const { Labels } = details.Config
   const graceMs = Math.max(keepAliveMs, Number(Labels[KEEP_LABEL]))
   const folder = Labels[FOLDER_LABEL] ?? '/'
-  const welcome = await Lifeline.visit({ api, id, hold: { run: runId, graceMs } }, { folder, onWaiting })
-  if (!welcome) {
+  const attachment = await Lifeline.attach({ api, id, hold: { run: runId, graceMs } }, { folder, onWaiting })
+  if (!attachment) {
     return undefined
   }
   const reason = findFault(details)
   if (reason !== undefined) {
-    welcome.lifeline.end()
+    attachment.lifeline.end()
     await removeContainer(engine, id)
     report({ type: 'service-replaced', service: definition.service.name, reason })
     return undefined
   }
   const entrypoint = [image.Config?.Entrypoint ?? []].flat()
   return new AttachedService({
-    ...welcome,
+    ...attachment,
     api,
     details,
     engine,
@@ -103,4 +115,90 @@ function findFault({ State: { Paused, Health } }: ContainerDetails): string | un
 
 function publishes({ NetworkSettings: { Ports } }: ContainerDetails, wanted: readonly string[]): boolean {
   return wanted.every((port) => Ports[port]?.[0] !== undefined)
+}
+
+interface AttachedServiceOptions extends Attachment {
+  readonly api: EngineApi
+  readonly details: ContainerDetails
+  readonly engine: Engine
+  readonly definition: ServiceDefinition
+  /** How long it stays up unused. */
+  readonly idleTimeoutMs: number
+  /** A folder inside the container that is kept in memory. */
+  readonly folder: string
+  /** The entrypoint of the service's image. */
+  readonly entrypoint: readonly string[]
+}
+
+/** The exit of an attached container, whose events are not watched. */
+const UNKNOWN_EXIT: ServerExit = { running: false, exitCode: undefined, outOfMemory: false }
+
+/** A container that an earlier run left up and this run uses. */
+class AttachedService implements StartedService {
+  readonly address: Address
+  readonly label: string
+  readonly container: string
+  readonly instances: readonly ServerInstance[]
+  readonly snapshot: SnapshotUse
+  readonly reuse: ServerReuse
+  readonly exited: Promise<ServerExit>
+  readonly #options: AttachedServiceOptions
+  readonly #instances: ContainerInstances
+
+  constructor(options: AttachedServiceOptions) {
+    const { api, details, definition, folder, entrypoint, note } = options
+    this.#options = options
+    this.container = this.label = plainName(details.Name)
+    this.snapshot = { kind: 'attached', note }
+    this.exited = options.lifeline.gone.then(() => UNKNOWN_EXIT)
+    this.reuse = {
+      idleTimeoutMs: options.idleTimeoutMs,
+      note: (text) => options.lifeline.note(text),
+      detach: () => this.#detach(),
+    }
+    this.address = addressIn(details, definition.service.defaultPort)
+    this.#instances = new ContainerInstances(definition, { api, id: details.Id, folder, entrypoint })
+    this.instances = this.#instances.servers((port) => addressIn(details, port))
+  }
+
+  takeBase(): Promise<void> {
+    return this.#instances.takeBase()
+  }
+
+  async freeBytes(): Promise<number | undefined> {
+    return this.#options.freeBytes
+  }
+
+  /** The last result of the engine's own check. In the first seconds of a container there is none, and the health gate's query has to do. */
+  async runHealthcheck(): Promise<HealthcheckResult> {
+    const { Health } = this.#options.details.State
+    return { passed: Health?.Status !== 'unhealthy', output: `the engine says ${Health?.Status ?? 'nothing'}` }
+  }
+
+  async status(): Promise<ServerStatus> {
+    const { api, details } = this.#options
+    // The engine may answer the next time.
+    return (await api.inspectContainer(details.Id).then(isRunning, () => true)) ? { running: true } : UNKNOWN_EXIT
+  }
+
+  logTail(count: number, sinceMs = 0): Promise<string> {
+    const { api, details } = this.#options
+    // Not every engine accepts fractions of a second.
+    return api.readLog(details.Id, { count, since: Math.floor(sinceMs / 1000) })
+  }
+
+  stop(letGo?: AbortSignal): Promise<void> {
+    this.#instances.close()
+    this.#options.lifeline.end()
+    return removeContainer(this.#options.engine, this.#options.details.Id, letGo)
+  }
+
+  async #detach(): Promise<void> {
+    this.#instances.close()
+    await this.#options.lifeline.detach()
+  }
+}
+
+function isRunning(known: ContainerDetails | undefined): boolean {
+  return known?.State.Running ?? false
 }

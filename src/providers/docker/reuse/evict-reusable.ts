@@ -7,10 +7,7 @@ import { removeContainer } from '../container/remove-container.ts'
 const POLL_MS = 20
 const REMOVAL_TRIES = 250
 
-/**
- * Removes what earlier runs of the project have left up on a port of this machine, if nobody uses it: the project wants
- * something else there now.
- */
+/** Removes unused containers of earlier runs of the project from a host port that this run needs. */
 export async function evictReusable(
   port: number,
   { engine, root, runId }: ReusePlace & { readonly runId: string },
@@ -19,12 +16,12 @@ export async function evictReusable(
   for (const { Id } of await api.listContainers(labelOfRoot(root))) {
     const details = await api.inspectContainer(Id)
     if (details && isOn(details, port)) {
-      // A container that does not answer is not ours to remove: the error names it as the holder of the port.
-      const welcome = await Lifeline.visit({ api, id: Id, hold: { run: runId } }, { folder: '/' }).catch(
+      // A container that does not answer is left alone: the error about the port names it.
+      const attachment = await Lifeline.attach({ api, id: Id, hold: { run: runId } }, { folder: '/' }).catch(
         () => undefined,
       )
-      if (welcome) {
-        welcome.lifeline.end()
+      if (attachment) {
+        attachment.lifeline.end()
         await removeContainer(engine, Id)
         await awaitRemoval(api, Id)
       }
@@ -32,7 +29,7 @@ export async function evictReusable(
   }
 }
 
-/** Where it is being removed already, the engine says so at once, and the port is held a while longer. */
+/** If the container is being removed already, the engine answers at once, and the port is freed a little later. */
 async function awaitRemoval(api: EngineApi, id: string): Promise<void> {
   for (let tries = REMOVAL_TRIES; tries > 0 && (await api.inspectContainer(id)); tries -= 1) {
     await sleep(POLL_MS)

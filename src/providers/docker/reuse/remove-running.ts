@@ -5,8 +5,8 @@ import { labelOfRoot } from './reuse-labels.ts'
 import { removeContainer } from '../container/remove-container.ts'
 
 /**
- * Removes the containers that runs of a project have left up, used or not, from the engine that a run would find.
- * Returns how many there were.
+ * Removes all containers that runs of a project left up, whether in use or not, from the engine that a run would use.
+ * Returns their number.
  *
  * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
  */

@@ -1,23 +1,24 @@
 import { digest } from '../../../internal/digest.ts'
 import { packageVersion } from '../../../package-version.ts'
-import { type ServiceDefinition, instancePortsOf } from '../../../services/service.ts'
+import { type Address, type ServiceDefinition, instancePortsOf } from '../../../services/service.ts'
+import type { ContainerDetails } from '../engine/engine-api.ts'
 import type { Engine } from '../engine/find-engine.ts'
 
-/** Of every container of ours: the name of its service. */
+/** The name of the service, on every container of ours. */
 export const SERVICE_LABEL = 'vitest-infra.service'
-/** Of every container of ours: the id of the run that created it. */
+/** The id of the run that created it, on every container of ours. */
 export const RUN_LABEL = 'vitest-infra.run'
-/** Of containers that outlive their run: what they are, condensed. None other has it. */
+/** A digest of the service's definition, only on containers that outlive their run. */
 export const SPEC_LABEL = 'vitest-infra.kept.spec'
-/** The image that the service was asked to be; the container's own may be a snapshot of it. */
+/** The service's image. The container may be made from a snapshot of it. */
 export const IMAGE_LABEL = 'vitest-infra.kept.image'
 /** Idle timeout, in milliseconds. */
 export const KEEP_LABEL = 'vitest-infra.kept.for'
-/** Where their ports are reached. */
+/** The host of its published ports. */
 export const HOST_LABEL = 'vitest-infra.kept.host'
-/** The folder of data. */
+/** The data folder. */
 export const FOLDER_LABEL = 'vitest-infra.kept.folder'
-/** The project's folder, condensed. */
+/** A digest of the project's folder. */
 const ROOT_LABEL = 'vitest-infra.kept.root'
 
 export interface ReusePlace {
@@ -28,13 +29,13 @@ export interface ReusePlace {
 
 export interface ReusableContainer extends ReusePlace {
   readonly keepAliveMs: number | undefined
-  /** Id of the image that the service was asked to be. */
+  /** The id of the service's image. */
   readonly image: string
   readonly host: string
   readonly folder: string
 }
 
-/** By which the containers that runs of a project have left up are found. */
+/** The label of all containers that runs of a project left up. */
 export function labelOfRoot(root: string): Readonly<Record<string, string>> {
   return { [ROOT_LABEL]: digest(root) }
 }
@@ -59,8 +60,8 @@ export function reuseLabels(
 }
 
 /**
- * All that a server is: equal for two runs only if either can do with the server of the other. How many instances there
- * are is left out, since a server with more is as good; so are templates, which have fingerprints of their own.
+ * A digest that is equal for two runs only if each can use the server of the other. It leaves out the number of instances,
+ * because a server with more of them will do, and templates, which have fingerprints of their own.
  */
 export function digestSpec(definition: ServiceDefinition, { engine, root }: ReusePlace): string {
   const { service, hostPort, environment, command, instances, sharedMemoryBytes } = definition
@@ -83,4 +84,10 @@ export function digestSpec(definition: ServiceDefinition, { engine, root }: Reus
 /** The ports that a container must publish to serve. */
 export function wantedPorts(definition: ServiceDefinition): readonly string[] {
   return [definition.service.defaultPort, ...instancePortsOf(definition)].map((port) => `${port}/tcp`)
+}
+
+/** The address of a published port of a container that outlived its run. */
+export function addressIn({ Config, NetworkSettings }: ContainerDetails, port: number): Address {
+  const [binding] = NetworkSettings.Ports[`${port}/tcp`] ?? []
+  return { host: Config.Labels[HOST_LABEL] ?? 'localhost', port: Number(binding?.HostPort) }
 }

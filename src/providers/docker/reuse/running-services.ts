@@ -1,11 +1,10 @@
 import type { Address } from '../../../services/service.ts'
-import { addressIn } from './attached-service.ts'
 import { type ContainerDetails, EngineApi, plainName } from '../engine/engine-api.ts'
 import { searchHere } from '../engine/engine-places.ts'
 import { findEngine } from '../engine/find-engine.ts'
-import { labelOfRoot, SERVICE_LABEL } from './reuse-labels.ts'
+import { addressIn, labelOfRoot, SERVICE_LABEL } from './reuse-labels.ts'
 
-/** A server that a run of the project, or `up`, has left up. */
+/** A server that `up` or a run of the project left up. */
 export interface RunningService {
   readonly name: string
   /** The name of its container. */
@@ -16,12 +15,12 @@ export interface RunningService {
 
 export interface RunningServices {
   readonly api: EngineApi
-  /** The newest of each name. */
+  /** The newest one of each service. */
   readonly services: readonly RunningService[]
 }
 
 /**
- * Finds what has been left up for a project, without taking it: a run that uses it now is not disturbed.
+ * Finds the servers that are up for a project, without attaching: a run that uses them is not disturbed.
  *
  * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
  */
@@ -31,7 +30,7 @@ export async function findRunningServices(
 ): Promise<RunningServices> {
   const api = new EngineApi(await findEngine(searchHere(environment)))
   const containers = await api.listContainers(labelOfRoot(root))
-  // In the order of the engine, which lists the newest first; one may be gone meanwhile.
+  // The engine lists the newest first. A container may be gone by now.
   const all = await Promise.all(containers.map(({ Id }) => api.inspectContainer(Id)))
   const alive = all.flatMap((details) => (details?.State.Running ? [details] : []))
   const byName = new Map(alive.toReversed().map((details) => [details.Config.Labels[SERVICE_LABEL], details]))
