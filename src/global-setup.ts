@@ -19,14 +19,14 @@ import { describeUnstartedStack, isListMode } from './vitest/list-mode.ts'
 import { InfraRun, type ProjectVariables } from './vitest/infra-run.ts'
 import { repeatGlobalSetups, wasSetUp } from './vitest/global-setups.ts'
 import { keepsModules } from './vitest/keeps-modules.ts'
-import { PLUGIN_NAME, registry } from './vitest/registry.ts'
+import { registry } from './vitest/registry.ts'
 import { runsAll } from './vitest/runs-all.ts'
 import { addSetupFile } from './vitest/setup-file-path.ts'
 import { settleTestEnv } from './vitest/test-env.ts'
 import { redisFiles, templateFiles, watchFiles } from './vitest/watched-files.ts'
 import { workerCount } from './vitest/worker-count.ts'
 import { workersEnded } from './vitest/workers-ended.ts'
-import { asFirstRead, placeInConfig, placeOfCall } from './vitest/written-options.ts'
+import { canonicalOptions, hasPlugin, placeOfCall, pluginOptions } from './vitest/plugin-options.ts'
 
 export type { InfraFacts } from './environment/infra-facts.ts'
 export type { InfraOptions } from './config/infra-options.ts'
@@ -41,7 +41,7 @@ export type { InfraOptions } from './config/infra-options.ts'
  */
 export function createGlobalSetup(options: InfraOptions = {}): (project: TestProject) => Promise<void> {
   const place = placeOfCall(createGlobalSetup)
-  return (project) => setUp(project, asFirstRead(project, place, options))
+  return (project) => setUp(project, canonicalOptions(project, place, options))
 }
 
 /** Share of `teardownTimeout` that the end of a run may use; after all of it Vitest reports "close timed out". */
@@ -86,7 +86,7 @@ function projectsServedBy(project: TestProject): readonly TestProject[] {
   if (!project.isRootProject()) {
     return [project]
   }
-  const others = project.vitest.projects.filter((other) => other !== project && !registry().options.has(other))
+  const others = project.vitest.projects.filter((other) => other !== project && !hasPlugin(other))
   return hasTests(project) || others.length > 0 ? [project, ...others] : []
 }
 
@@ -117,7 +117,7 @@ async function serve(project: TestProject, { served, options }: Serving): Promis
     const reading = guardEnd(process, () => reportEarlyEnd(createReporter(process.stderr), 'infra.config to load'))
     const spec = await readProject({
       ...place,
-      options: registry().options.get(project) ?? optionsOfRoot(vitest) ?? options,
+      options: pluginOptions(project) ?? options,
       environment: process.env,
     }).finally(reading)
     if (servicesOf(spec).length === 0 || (await isListMode(process.argv))) {
@@ -140,13 +140,6 @@ async function serve(project: TestProject, { served, options }: Serving): Promis
     // know no files to rerun after a first run.
     provideFailure(served, error)
   }
-}
-
-/** The options of `infra()` in the root config, for projects that it serves without having the plugin. */
-function optionsOfRoot(vitest: Vitest): InfraOptions | undefined {
-  const root = vitest.getRootProject()
-  const plugin = vitest.vite.config.plugins.find(({ name }) => name === PLUGIN_NAME)
-  return plugin && asFirstRead(root, placeInConfig(plugin, root), plugin.api as InfraOptions)
 }
 
 function provideFailure(projects: readonly TestProject[], error: unknown): void {

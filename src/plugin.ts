@@ -3,9 +3,8 @@ import type {} from 'vitest/config'
 import type { Vite, VitestPluginContext } from 'vitest/node'
 import { entryFile } from './package-files.ts'
 import type { InfraOptions } from './config/infra-options.ts'
-import { PLUGIN_NAME, registry } from './vitest/registry.ts'
+import { PLUGIN_NAME } from './vitest/registry.ts'
 import { addSetupFile } from './vitest/setup-file-path.ts'
-import { asFirstRead, placeInConfig } from './vitest/written-options.ts'
 
 export type { InfraFacts } from './environment/infra-facts.ts'
 export type { InfraOptions } from './config/infra-options.ts'
@@ -21,8 +20,9 @@ const GLOBAL_SETUP = entryFile('global-setup')
  * export default defineConfig({ plugins: [infra()] })
  */
 export function infra(options: InfraOptions = {}): Vite.Plugin {
-  const plugin: Vite.Plugin = {
+  return {
     name: PLUGIN_NAME,
+    // The global setup reads the options from here.
     api: options,
     // The only hook that Vitest calls for a root config whose projects do not inherit its plugins. Vitest always runs
     // the global setups of the root, which then serve those projects.
@@ -32,11 +32,9 @@ export function infra(options: InfraOptions = {}): Vite.Plugin {
     // config() alone is not enough: its result is lost for inline projects, and its setup files run after the user's.
     configureVitest({ project }: VitestPluginContext) {
       project.config.globalSetup = withOwnFirst(project.config.globalSetup)
-      registry().options.set(project, asFirstRead(project, placeInConfig(plugin, project), options))
       addSetupFile(project)
     },
   }
-  return plugin
 }
 
 function withOwnFirst(globalSetup: string | string[] = []): string[] {

@@ -7,8 +7,7 @@ import { readTextIfPresent } from './internal/read-text.ts'
 import { TimeLimitError, withTimeLimit } from './internal/time-limit.ts'
 import { lineIn } from './internal/stack-line.ts'
 import { userFolder } from './internal/user-folder.ts'
-import { type InfraOptions, mergeOptions } from './config/infra-options.ts'
-import { assertOptions } from './config/options-schema.ts'
+import type { InfraOptions } from './config/infra-options.ts'
 import { type ResolvedSpec, resolveSpec } from './config/resolve-spec.ts'
 
 /** Long enough to fetch a secret. A wait without any output needs an end. */
@@ -38,13 +37,13 @@ export async function readProject({
   options = {},
   environment,
 }: ReadProjectOptions): Promise<ResolvedSpec> {
-  assertOptions(options, 'infra()')
   const file = findConfig(directory, defaultRoot)
   const root = file === undefined ? defaultRoot : dirname(file)
-  const base = file === undefined ? {} : await loadConfig(file)
-  return resolveSpec(mergeOptions(base, options), {
+  const base = file === undefined ? undefined : { source: file, options: await loadConfig(file) }
+  return resolveSpec(options, {
     root,
-    source: file ?? 'infra()',
+    source: 'infra()',
+    base,
     environment: {
       process: environment,
       envFile: readTextIfPresent(join(root, '.env')),
@@ -84,7 +83,7 @@ function ancestors(directory: string): string[] {
   return parent === directory ? [directory] : [directory, ...ancestors(parent)]
 }
 
-async function loadConfig(file: string): Promise<InfraOptions> {
+async function loadConfig(file: string): Promise<object> {
   const { default: options } = await importConfig(file)
   if (options instanceof Promise) {
     // A rejection would otherwise be unhandled and end the process.
@@ -100,7 +99,6 @@ async function loadConfig(file: string): Promise<InfraOptions> {
       remedy: 'Write: export default defineInfra({ … })',
     })
   }
-  assertOptions(options, file)
   return options
 }
 

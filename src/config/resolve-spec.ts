@@ -10,7 +10,13 @@ import {
   resolveExternalRedis,
 } from './external-servers.ts'
 import { customServicesIn, type ResolvedCustom, resolveCustom } from './custom-services.ts'
-import type { InfraOptions, Seed, ServiceOptions, TemplateOptions } from './infra-options.ts'
+import {
+  type InfraOptions,
+  mergeOptions,
+  type Seed,
+  type ServiceOptions,
+  type TemplateOptions,
+} from './infra-options.ts'
 import { DEFAULT_SERVICES, DEFAULT_STARTUP_TIMEOUT_MS } from './infra-service.ts'
 import { assertOptions, assertVariable } from './options-schema.ts'
 import {
@@ -37,7 +43,7 @@ import {
 /** The template that `postgres.extensions`, `postgres.migrations` and `postgres.seeds` make. */
 export const DEFAULT_TEMPLATE = 'default'
 
-/** The database of a server that is for its administration. */
+/** The maintenance database, which every server has. */
 const MAINTENANCE_DATABASE = 'postgres'
 
 const SNAPSHOT_VARIABLE = 'VITEST_INFRA_SNAPSHOT'
@@ -45,7 +51,7 @@ const KEEP_ALIVE_VARIABLE = 'VITEST_INFRA_KEEP_ALIVE'
 const STARTUP_TIMEOUT_VARIABLE = 'VITEST_INFRA_STARTUP_TIMEOUT_MS'
 
 export interface ResolvedPostgres extends ResolvedService {
-  /** The server that is there already, with the provider `'external'`. */
+  /** The external server, with the provider `'external'`. */
   readonly server: Pick<ExternalPostgres, 'host' | 'port' | 'parameters'> | undefined
   readonly user: string
   readonly password: string
@@ -53,32 +59,32 @@ export interface ResolvedPostgres extends ResolvedService {
   readonly settings: Readonly<Record<string, string>>
   readonly initdbArgs: string
   readonly isolation: 'server' | 'database' | 'schema'
-  /** The template named `default` and those of the user, each after the one it adds to. */
+  /** The template named `default` and the user's, each after the one that it extends. */
   readonly templates: readonly ResolvedTemplate[]
 }
 
-/** What goes into a template. */
+/** The contents of a template. */
 export interface ResolvedTemplate {
   readonly name: string
-  /** The template that it adds to; none: an empty database. */
+  /** The template that it extends; undefined for an empty database. */
   readonly from: string | undefined
   readonly extensions: readonly string[]
-  /** Configured sources, or `undefined` for the default folder, where there is one. */
+  /** Configured sources, or `undefined` for the default folder, if it exists. */
   readonly migrations: readonly Seed[] | undefined
   readonly seeds: readonly Seed[] | undefined
 }
 
 export interface ResolvedRedis extends ResolvedService {
-  /** The server that is there already, with the provider `'external'`. */
+  /** The external server, with the provider `'external'`. */
   readonly server: ExternalRedis | undefined
   readonly args: readonly string[]
-  /** The program that runs where it is a local process; none: the one that is found. */
+  /** The program to run with the provider `'embedded'`; undefined to search for one. */
   readonly binary: string | undefined
   readonly isolation: 'server' | 'database'
   readonly seeds: readonly string[] | undefined
 }
 
-/** What the user asked for, with every question settled. */
+/** The settled options of a project. */
 export interface ResolvedSpec {
   /** The folder that relative paths start from. */
   readonly root: string
@@ -89,7 +95,7 @@ export interface ResolvedSpec {
   readonly template: string
   /** Whether snapshots are used and taken. */
   readonly snapshot: boolean
-  /** How long unused containers stay up, in milliseconds; undefined: they end with their run. */
+  /** How long unused containers stay up, in milliseconds; undefined if they end with their run. */
   readonly keepAliveMs: number | undefined
   readonly libpqEnv: boolean
   readonly env: ((facts: StackFacts) => Readonly<Record<string, string>>) | undefined
@@ -99,22 +105,24 @@ export interface ResolvedSpec {
   readonly custom: readonly ResolvedCustom[]
 }
 
-/** Where a project's options stand and what surrounds them. */
 export interface SpecContext {
   readonly root: string
-  /** What to call the options in an error. */
+  /** The origin of the options, as errors name it. */
   readonly source: string
+  /** Options that the given ones override, and their origin. */
+  readonly base?: { readonly options: unknown; readonly source: string } | undefined
   readonly environment: EnvironmentLayers
-  /** The password of PostgreSQL if none was chosen; none: that of the compose file. */
+  /** The password of PostgreSQL if the user chose none. @default the one of the compose file */
   readonly ownPassword?: () => string
 }
 
 /**
- * Settles options once: unknown keys are rejected, defaults applied, rules checked, the result is frozen.
- * An option wins over the environment, that over `.env`, that over `.env.example`, that over the default.
+ * Settles all options of a project in one pass: rejects unknown keys, merges, applies defaults, checks rules, and freezes.
+ * Options win over the environment, that over `.env`, that over `.env.example`, that over the defaults.
  */
-export function resolveSpec(options: unknown, context: SpecContext): ResolvedSpec {
-  assertOptions(options, context.source)
+export function resolveSpec(given: unknown, context: SpecContext): ResolvedSpec {
+  const base = context.base ? assertOptions(context.base.options, context.base.source) : {}
+  const options = mergeOptions(base, assertOptions(given, context.source))
   const lookup = createVariableLookup(context.environment)
   const names = builtInServices(options)
   assertUniqueNames(names, 'services')
@@ -150,13 +158,13 @@ export function servicesOf(spec: ResolvedSpec): readonly ResolvedService[] {
   return [spec.postgres, spec.redis, ...spec.custom].filter((service) => service !== undefined)
 }
 
-/** Where a service is with the provider `'external'`. */
+/** The address of a service with the provider `'external'`. */
 export function serverOf({ postgres, redis, custom }: ResolvedSpec, name: string) {
   return [postgres, redis, ...custom].find((resolved) => resolved?.service.name === name)?.server
 }
 
 function builtInServices({ services = {} }: InfraOptions): readonly string[] {
-  // An object of services has `false` for each that it leaves out.
+  // In an object of services, `false` leaves one out.
   return Array.isArray(services) ? services : Object.keys(DEFAULT_SERVICES).filter((name) => !(name in services))
 }
 
@@ -170,7 +178,7 @@ function resolvePostgres(settle: Settle, ownPassword?: () => string): ResolvedPo
   const settings = Object.entries(given.settings ?? {}).map(([name, value]) => [name, settingText(value)])
   return {
     ...resolveService(DEFAULT_SERVICES.postgres, givenService('postgres', given), settle),
-    ...(settle.provider === 'external' ? resolvePostgresThere(settle) : resolveOwnPostgres(settle, ownPassword)),
+    ...(settle.provider === 'external' ? resolveExternalServer(settle) : resolveManagedServer(settle, ownPassword)),
     settings: Object.fromEntries(settings),
     initdbArgs: given.initdbArgs ?? '',
     isolation: given.isolation ?? 'database',
@@ -178,7 +186,7 @@ function resolvePostgres(settle: Settle, ownPassword?: () => string): ResolvedPo
   }
 }
 
-function resolveOwnPostgres(
+function resolveManagedServer(
   { options: { postgres: given = {} }, lookup }: Settle,
   ownPassword = (): string => BASE_VARIABLES.POSTGRES_PASSWORD,
 ) {
@@ -190,11 +198,8 @@ function resolveOwnPostgres(
   }
 }
 
-/**
- * The database that a URL names is somebody's; what we ask the server, we ask in the one that all have. Only schemas are
- * made where the URL says.
- */
-function resolvePostgresThere({ options, lookup }: Settle) {
+/** The database in the URL is only used to create schemas in it; otherwise we connect to the maintenance database. */
+function resolveExternalServer({ options, lookup }: Settle) {
   const given = resolveExternalPostgres({ options: options.external ?? {}, lookup })
   const { user, password, database, ...server } = given
   if (options.postgres?.isolation !== 'schema') {
@@ -248,7 +253,7 @@ function resolveProvider(options: InfraOptions, lookup: VariableLookup): 'auto' 
   return provider
 }
 
-/** A machine of a CI service is a new one each time, where a snapshot would be taken and never used. */
+/** In CI each run has a new machine, where a snapshot would be taken and never used. */
 function resolveSnapshot(lookup: VariableLookup): boolean {
   const text = lookup(SNAPSHOT_VARIABLE)
   if (text === undefined || text === '') {
@@ -314,9 +319,9 @@ function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
   }
 }
 
-/** What came from the environment has to fit as an option would. */
+/** Values from the environment follow the same rules as options. */
 function assertVariables({ postgres, redis }: ResolvedSpec, { options, lookup }: Settle): void {
-  // An existing server has accounts of its own, which are not checked here.
+  // The rules for accounts are those of our own servers.
   const { user, password, database } = postgres?.server ? {} : (postgres ?? {})
   const given: readonly (readonly [string, unknown, InfraOptions])[] = [
     ['POSTGRES_USER', options.postgres?.user, { postgres: { user } }],

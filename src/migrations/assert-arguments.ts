@@ -1,7 +1,6 @@
 import * as v from 'valibot'
 import { record, shape } from '../config/object-shape.ts'
-import { filled, positive, text } from '../config/option-values.ts'
-import { assertShape } from '../config/options-schema.ts'
+import { assertShape, filled, positive, text } from '../config/options-schema.ts'
 import { SQL_CONVENTIONS } from './sql-conventions.ts'
 
 const words = v.array(text)

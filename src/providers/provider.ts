@@ -5,8 +5,6 @@ import type { ServiceDefinition, StartedService } from '../services/service.ts'
 export interface StartContext {
   readonly report: Report
   readonly signal: AbortSignal
-  /** How long a service may take to start, in milliseconds. */
-  readonly startupTimeoutMs: number
   /** Called once the start only waits for answers, so that other work can be done meanwhile. */
   readonly onWaiting?: (() => void) | undefined
 }

@@ -14,12 +14,12 @@ export interface ProviderContext {
 }
 
 /**
- * The provider that a spec asks for. `'auto'` means Docker where an engine answers, else local processes where they can
- * run; servers that are there already are used only where they are asked for. An engine that was named
- * (`DOCKER_HOST`, a context) and does not answer is an error, and never a reason to run on something else.
+ * The provider that a spec asks for. `'auto'` means Docker if an engine answers, else local processes if they can run;
+ * external servers are used only on request. If an engine was named (`DOCKER_HOST`, a context) and does not answer, that is
+ * an error, and no other provider is tried.
  *
- * @throws InfraError `INFRA_ENGINE_UNREACHABLE` for an engine that does not answer, `INFRA_NO_PROVIDER` where nothing can
- * serve; both name all that was tried and why it failed
+ * @throws InfraError `INFRA_ENGINE_UNREACHABLE` if the engine does not answer, `INFRA_NO_PROVIDER` if no provider can be
+ * used; both list what was tried and why it failed
  */
 export async function selectProvider(spec: ResolvedSpec, context: ProviderContext): Promise<Provider> {
   switch (spec.provider) {
@@ -61,7 +61,7 @@ async function selectExternal(spec: ResolvedSpec): Promise<Provider> {
   return createExternalProvider(spec)
 }
 
-/** Loaded here alone: most runs are on containers. */
+/** Loaded on demand: most runs use containers. */
 async function findEmbedded(
   spec: ResolvedSpec,
   context: ProviderContext,
@@ -73,8 +73,12 @@ async function findEmbedded(
   return 'place' in home ? createEmbeddedProvider(home, reason) : home
 }
 
-function dockerOn(engine: Engine, { root, keepAliveMs }: ResolvedSpec, context: ProviderContext): Provider {
-  return createDockerProvider({ engine, root, keepAliveMs, ...context })
+function dockerOn(
+  engine: Engine,
+  { root, keepAliveMs, startupTimeoutMs }: ResolvedSpec,
+  context: ProviderContext,
+): Provider {
+  return createDockerProvider({ engine, root, keepAliveMs, startupTimeoutMs, ...context })
 }
 
 function machine({ environment }: ProviderContext) {

@@ -120,12 +120,12 @@ export class Stack {
   }
 
   async #startOne(definition: ServiceDefinition): Promise<void> {
-    const { provider, report, clock, startupTimeoutMs } = this.#options
+    const { provider, report, clock } = this.#options
     const { signal } = this.#abort
     try {
       const beganMs = clock.now()
       const onWaiting = () => this.#onWaiting()
-      const started = await provider.start(definition, { report, signal, startupTimeoutMs, onWaiting })
+      const started = await provider.start(definition, { report, signal, onWaiting })
       this.#started.push(started)
       await this.#makeReady(definition, started, beganMs).catch(async (error: unknown) => {
         signal.throwIfAborted()

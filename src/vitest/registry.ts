@@ -2,16 +2,14 @@ import type { TestProject, Vitest } from 'vitest/node'
 import type { InfraOptions } from '../config/infra-options.ts'
 import type { InfraRun } from './infra-run.ts'
 
-/** Name by which the global setup finds the plugin of the root project. */
+/** The name by which the global setup finds the plugin in a configuration. */
 export const PLUGIN_NAME = 'vitest-infra'
 
-/** State that the plugin and the global setup share. */
+/** State that all copies of the global setup in a process share. */
 interface Registry {
-  /** The options of `infra()` by project. */
-  readonly options: WeakMap<TestProject, InfraOptions>
-  /** Options by their location in a config file, for each Vite server, as Vitest reads the file more than once. */
+  /** Options by their place in a config file that Vitest reads more than once, for each Vite server. */
   readonly written: WeakMap<object, Map<string, InfraOptions>>
-  /** The run of each Vitest instance, which all its projects share. */
+  /** One run for each Vitest, whichever of its projects need it. */
   readonly runs: WeakMap<Vitest, InfraRun>
   /** The projects that use the stack. */
   readonly served: WeakSet<TestProject>
@@ -23,7 +21,6 @@ const KEY = Symbol.for('vitest-infra/registry')
 export function registry(): Registry {
   const holder = globalThis as { [KEY]?: Registry }
   return (holder[KEY] ??= {
-    options: new WeakMap(),
     written: new WeakMap(),
     runs: new WeakMap(),
     served: new WeakSet(),

@@ -51,7 +51,7 @@ export async function openProvider(
 
 /** A server that is stopped when the test has finished. */
 export async function start(provider: Provider, definition: ServiceDefinition): Promise<StartedService> {
-  const started = await provider.start(definition, { report: () => {}, startupTimeoutMs: 60_000, signal: idle() })
+  const started = await provider.start(definition, { report: () => {}, signal: idle() })
   onTestFinished(() => started.stop())
   return started
 }

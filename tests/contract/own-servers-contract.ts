@@ -97,9 +97,7 @@ export function describeOwnServers({ name, leftovers }: ProviderCase): void {
       onTestFinished(() => void holder.close())
       const { port } = holder.address() as { port: number }
       const { provider, definition } = await open(service, { [service]: { port } })
-      await expect(
-        provider.start(definition, { report: () => {}, startupTimeoutMs: 60_000, signal: idle() }),
-      ).rejects.toMatchObject({
+      await expect(provider.start(definition, { report: () => {}, signal: idle() })).rejects.toMatchObject({
         code: 'INFRA_PORT_TAKEN',
         message: expect.stringContaining(`(pid ${process.pid})`),
       })

@@ -37,7 +37,7 @@ export function describeProvider(provider: ProviderCase): void {
     test.for([0, 20, 60, 120, 250])('a start that is aborted after %d ms leaves nothing', async (delayMs) => {
       const { provider, definition } = await open(service)
       const abort = new AbortController()
-      const starting = provider.start(definition, { report: () => {}, startupTimeoutMs: 60_000, signal: abort.signal })
+      const starting = provider.start(definition, { report: () => {}, signal: abort.signal })
       setTimeout(() => abort.abort(new Error('the run has ended')), delayMs)
       // One that came up all the same is whoever asked for it to stop, as the stack does.
       await starting.then(

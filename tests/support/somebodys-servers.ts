@@ -72,7 +72,7 @@ export async function startSomebodysServers(options: SomebodysServersOptions = {
   ]
   const started = await Promise.all(
     definitions.map(async (definition) => {
-      const server = await provider.start(definition, { report: () => {}, startupTimeoutMs: 60_000, signal })
+      const server = await provider.start(definition, { report: () => {}, signal })
       await awaitHealthy({ definition, started: server, windowMs: 30_000, clock: systemClock, signal })
       return server
     }),

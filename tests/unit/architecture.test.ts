@@ -244,7 +244,6 @@ test('the plugin loads a handful of small files, and no package', () => {
     'plugin.ts',
     'vitest/registry.ts',
     'vitest/setup-file-path.ts',
-    'vitest/written-options.ts',
   ])
 })
 

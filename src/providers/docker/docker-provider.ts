@@ -19,12 +19,12 @@ function engineFailed({ service }: ServiceDefinition, error: unknown, { product,
   })
 }
 
-/** Obtains services as containers: those that an earlier run has left up, else new ones through Testcontainers. */
+/** Obtains services as containers: those that an earlier run left up, or new ones through Testcontainers. */
 export function createDockerProvider(options: DockerProviderOptions): Provider {
-  const { engine, environment } = options
+  const { engine, environment, startupTimeoutMs } = options
   const guard = new StartGuard(options)
   let client: Promise<ContainerRuntimeClient> | undefined
-  // Loaded with the first container that has to be started.
+  // Testcontainers is loaded for the first container that has to be started.
   const connect = async () => {
     const { connectTestcontainers } = await import('./engine/connect-testcontainers.ts')
     return connectTestcontainers(engine, environment)
@@ -38,7 +38,7 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
         if (attached) {
           return attached
         }
-        client ??= withTimeLimit(context.startupTimeoutMs, connect).catch((error: unknown) => {
+        client ??= withTimeLimit(startupTimeoutMs, connect).catch((error: unknown) => {
           client = undefined
           throw error
         })
@@ -50,7 +50,7 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
       }
     },
     async sweep(signal) {
-      // Where nothing was started, all was up before: a run that is short on purpose.
+      // A run that started no container attached to all of them, to be short.
       if (await client) {
         const { sweep } = await import('./container/sweep.ts')
         await sweep(engine, signal)

@@ -27,8 +27,10 @@ export interface DockerProviderOptions {
   readonly runId: string
   /** The project's folder, named on its containers. */
   readonly root: string
-  /** How long servers stay when their run is over; undefined: they end with it. */
+  /** How long servers stay up unused; undefined if they end with their run. */
   readonly keepAliveMs: number | undefined
+  /** How long a container may take to start once its image is there, in milliseconds. */
+  readonly startupTimeoutMs: number
 }
 
 export interface ContainerContext extends StartContext, DockerProviderOptions {
@@ -36,7 +38,7 @@ export interface ContainerContext extends StartContext, DockerProviderOptions {
   readonly guard: StartGuard
 }
 
-/** Starts a container for a service; when it rejects, nothing of it is left. */
+/** Starts a container for a service. If it rejects, nothing of it is left. */
 export async function startContainer(
   definition: ServiceDefinition,
   context: ContainerContext,
@@ -50,7 +52,7 @@ export async function startContainer(
   const image = await ensureImage({ client, image: definition.service.image, report, signal })
   const starting = startFrom(image, definition, { ...context, ...place })
   return withTimeLimit(startupTimeoutMs, () => starting).catch((error: unknown) => {
-    // It may come up all the same; where it failed, nothing of it is left.
+    // It may start after the timeout; if the start failed, nothing of it is left.
     void starting.then((started) => started.stop()).catch(() => {})
     throw error
   })
@@ -77,7 +79,7 @@ async function startFrom(
   const onCreated = async (id: string) => {
     created.tied?.ending.close()
     created.tied = await tie(dockerode, { api, id, hold })
-    // The engine starts it now, which takes longer than all that is left to be done here.
+    // The engine starts the container now, which takes longer than the rest of the work here.
     if (onWaiting) {
       setImmediate(onWaiting)
     }

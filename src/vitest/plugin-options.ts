@@ -1,13 +1,30 @@
 import type { TestProject, Vite } from 'vitest/node'
 import type { InfraOptions } from '../config/infra-options.ts'
-import { registry } from './registry.ts'
+import { PLUGIN_NAME, registry } from './registry.ts'
+
+/** Whether a project's own Vite configuration has the plugin. */
+export function hasPlugin(project: TestProject): boolean {
+  return pluginOf(project) !== undefined
+}
+
+/** The options of the plugin in a project's configuration, or else in that of the root. */
+export function pluginOptions(project: TestProject): InfraOptions | undefined {
+  const owner = [project, project.vitest.getRootProject()].find(hasPlugin)
+  const plugin = owner && pluginOf(owner)
+  return plugin && canonicalOptions(owner, placeInConfig(plugin, owner), plugin.api as InfraOptions)
+}
+
+/** A project that extends another one may have both plugins; its own is the last. */
+function pluginOf({ vite }: TestProject): Vite.Plugin | undefined {
+  return vite.config.plugins.findLast(({ name }) => name === PLUGIN_NAME)
+}
 
 /**
  * Vitest reads a config file again for each project that extends it, and a global setup for each project, so their
  * functions are different objects each time. This returns the first options that were read at the same location of the
  * same file, if their text is equal.
  */
-export function asFirstRead(project: TestProject, place: string | undefined, options: InfraOptions): InfraOptions {
+export function canonicalOptions(project: TestProject, place: string | undefined, options: InfraOptions): InfraOptions {
   if (place === undefined) {
     return options
   }
@@ -23,8 +40,8 @@ export function asFirstRead(project: TestProject, place: string | undefined, opt
   return first !== undefined && haveEqualText(first, options) ? first : options
 }
 
-/** The location of a plugin in a config file; undefined for a project's inline config, which is read once. */
-export function placeInConfig(plugin: Vite.Plugin, { vite }: TestProject): string | undefined {
+/** The place of a plugin in a config file; undefined for an inline project, whose configuration is read once. */
+function placeInConfig(plugin: Vite.Plugin, { vite }: TestProject): string | undefined {
   const { configFile, inlineConfig, plugins } = vite.config
   if (configFile === undefined || isIn([inlineConfig.plugins], plugin)) {
     return undefined
