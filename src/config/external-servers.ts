@@ -14,7 +14,10 @@ const THIS_MACHINE = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/i
 /** Drivers prefer these parameters of a URL to what is before the `?`, so the address would be another one. */
 const REDIRECTING = ['host', 'hostaddr', 'port', 'user', 'password', 'dbname', 'database', 'service', 'servicefile']
 
-/** Names of services, as their makers write them. */
+/** The variables that hold the URLs of external servers, by service. */
+export const URL_VARIABLES: Readonly<Record<string, string>> = { postgres: 'DATABASE_URL', redis: 'REDIS_URL' }
+
+/** The names of services for messages. */
 const TITLES: Readonly<Record<string, string>> = { postgres: 'PostgreSQL', redis: 'Redis' }
 
 const HOST_AND_PORT = /^(?:\[([^\]\s]+)\]|([^:\s/@]+)):(\d+)$/
@@ -199,11 +202,11 @@ function notAUrl(service: BuiltInServiceName, source: string): InfraError {
 }
 
 function notSaid(service: string, hostVariable: string): InfraError {
-  const urls: Readonly<Record<string, string>> = { postgres: 'DATABASE_URL, or ', redis: 'REDIS_URL, or ' }
-  const option = service in urls ? `external.${service}` : `external.services.${service}`
+  const url = URL_VARIABLES[service]
+  const option = url ? `external.${service}` : `external.services.${service}`
   return new InfraError('INFRA_CONFIG_INVALID', {
     problem: `Cannot use the provider "external": nothing says where ${TITLES[service] ?? service} is`,
-    remedy: `Set ${urls[service] ?? ''}${hostVariable}, or ${option}; or leave '${service}' out of services`,
+    remedy: `Set ${url ? `${url}, or ` : ''}${hostVariable}, or ${option}; or leave '${service}' out of services`,
     service,
     provider: 'external',
   })

@@ -1,21 +1,21 @@
 import { InfraError, messageOf } from '../errors.ts'
 import { redact } from '../internal/redact.ts'
 import type { Address, StartedService } from '../services/service.ts'
+import { URL_VARIABLES } from '../config/external-servers.ts'
 import { type ResolvedSpec, serverOf, servicesOf } from '../config/resolve-spec.ts'
 import type { Provider } from './provider.ts'
 
-/** A server that says one of these will say it in a minute as well: wrong password, no such role or database, no entry. */
+/** Errors that do not go away by waiting: wrong password, unknown role or database, no access. */
 const FINAL = /^(?:28P01|28000|3D000|42501)$/
 const FINAL_REPLY = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH)/
 
-/**
- * Hands on servers that are there already. It starts nothing and ends nothing, knows neither log nor container, and what
- * tests may have of a server is for the parts of the stack to claim.
- */
+/** Uses servers that are running already. It starts and stops nothing, and knows neither their logs nor containers. */
 export function createExternalProvider(spec: ResolvedSpec): Provider {
-  const { postgres, redis } = spec
   const servers = new Map(servicesOf(spec).map(({ service: { name } }) => [name, serverOf(spec, name)]))
-  const secrets = [postgres, redis?.server]
+  const accounts = new Map<string, Account | undefined>([
+    ['postgres', spec.postgres],
+    ['redis', spec.redis?.server],
+  ])
   const places = [...servers].flatMap(([name, server]) => (server ? `${name} on ${server.host}:${server.port}` : []))
   return {
     name: 'external',
@@ -27,13 +27,18 @@ export function createExternalProvider(spec: ResolvedSpec): Provider {
       await probe(address, signal).catch((error: unknown) => {
         signal.throwIfAborted()
         if (isFinal(error)) {
-          const { user, password } = secrets[name === 'postgres' ? 0 : 1] ?? {}
+          const { user, password } = accounts.get(name) ?? {}
           throw refused(name, address, redact(messageOf(error), { user, password }))
         }
       })
       return describeServer(name, address)
     },
   }
+}
+
+interface Account {
+  readonly user?: string
+  readonly password?: string
 }
 
 function describeServer(name: string, address: Address): StartedService {
@@ -58,10 +63,10 @@ function isFinal(error: unknown): boolean {
 }
 
 function refused(service: string, { host, port }: Address, reason: string): InfraError {
-  const url = service === 'postgres' ? 'DATABASE_URL' : 'REDIS_URL'
+  const url = URL_VARIABLES[service]
   return new InfraError('INFRA_SERVICE_START', {
     problem: `Cannot use service "${service}" on ${host}:${port}: ${reason}`,
-    remedy: `Correct user and password in external.${service} or ${url}`,
+    remedy: `Correct user and password in external.${service}${url ? ` or ${url}` : ''}`,
     service,
     provider: 'external',
   })

@@ -4,10 +4,10 @@ import { TimeLimitError, withTimeLimit } from '../internal/time-limit.ts'
 import type { ResolvedCustom } from '../config/custom-services.ts'
 import type { Address, ServiceDefinition } from './service.ts'
 
-/** The engine's proxy accepts a connection before the server listens, and closes it again at once. */
+/** The engine's proxy accepts connections before the server listens, and closes them at once. */
 const STAYS_OPEN_MS = 50
 
-/** What a service of the user's own is: what its image makes of it, and a port that accepts connections. */
+/** Defines a service of the user: an image, and a port that accepts connections. */
 export function defineCustom({ service, hostPort, server, environment, command }: ResolvedCustom): ServiceDefinition {
   return {
     service,
@@ -19,7 +19,7 @@ export function defineCustom({ service, hostPort, server, environment, command }
   }
 }
 
-/** The server's protocol is unknown, so its version is, too. */
+/** The protocol is unknown, and so is the version. */
 async function probePort({ host, port }: Address, signal: AbortSignal): Promise<string> {
   const socket = connect({ host, port })
   try {

@@ -7,33 +7,32 @@ import { MARK } from './database-names.ts'
 import { withPostgres } from './postgres.ts'
 import type { ServiceDefinition, SnapshotDefinition } from './service.ts'
 
-/** Changes with the scripts below and with what is copied, so that what an older version made is not used. */
+/** Changes with the scripts below, so that snapshots of older versions are not used. */
 const FORMAT = 2
 
-/** As many as in PostgreSQL's own verifier, so that a key reveals no more of a password than the data do. */
+/** As many as in PostgreSQL's own verifier: the key is as hard to guess a password from as the data. */
 const PASSWORD_ITERATIONS = 4096
 
-/** What is larger takes longer to copy than most templates take to build. */
-const LIMIT_MEGABYTES = 512
+/** Larger data takes longer to copy than most templates take to build. */
+const MAX_MEGABYTES = 512
 
 const SCRATCH_DATABASE = `${MARK}flush`
 
-/** Why a copy was given up, by the exit code of its script. */
+/** Why no copy was made, by the exit code of the script. */
 const REASONS = new Map([
-  ['3', `its data is larger than ${LIMIT_MEGABYTES} MB`],
+  ['3', `its data is larger than ${MAX_MEGABYTES} MB`],
   ['4', 'it has tablespaces, replication slots or prepared transactions'],
   ['5', 'something was written while its data was copied'],
 ])
 
 /**
- * Copies the data of a server at rest: its files into one archive, which is written and read faster than many files, and
- * its control file separately. Any change since the checkpoint that the control file names would be in the log: the copy
- * is good only if the log has nothing but checkpoints.
+ * Copies the data of an idle server: its control file separately, and all other files into one archive, which is faster to
+ * write and read. The copy is valid only if the write-ahead log since the last checkpoint has nothing but checkpoints.
  */
 const COPY = `
 umask 077
 cd "$data"
-[ "$(du -sm . | cut -f 1)" -le ${LIMIT_MEGABYTES} ] || exit 3
+[ "$(du -sm . | cut -f 1)" -le ${MAX_MEGABYTES} ] || exit 3
 for folder in pg_tblspc pg_replslot pg_twophase; do
   [ -z "$(ls -A "$folder")" ] || exit 4
 done
@@ -58,8 +57,8 @@ others=$(printf '%s\\n' "$records" | grep -vE 'desc: (CHECKPOINT_REDO|CHECKPOINT
 `
 
 /**
- * Makes an empty log for a copy and marks it as shut down, so that a server starts on it without recovery, which would
- * also empty its unlogged tables. All but the first page of a new log is zeros, which need not be kept.
+ * Gives a copy a new write-ahead log and marks it as shut down, so that a server starts without recovery, which would empty
+ * unlogged tables. A new log segment is zeros after its first page, so only that page is stored.
  */
 const SEAL = `
 pg_resetwal -f -D "$copy/control" >/dev/null
@@ -79,7 +78,7 @@ truncate -s "$(cat segment_bytes)" 0*
 rm segment_bytes
 `
 
-/** A snapshot that is good for the same settings, credentials and `templates`, which stand for all that went in. */
+/** A snapshot for the same settings, credentials and `templates`, which identify everything in the data. */
 export function definePostgresSnapshot(
   { environment, command }: ServiceDefinition,
   templates: readonly unknown[],
@@ -91,26 +90,26 @@ export function definePostgresSnapshot(
 }
 
 /**
- * Copies a server's data into a folder next to it, by SQL alone: it takes a superuser, and nothing of the provider.
- * Nobody but the caller may use the server meanwhile.
+ * Copies a server's data into a folder where the server runs. It only needs a superuser's connection, whatever the
+ * provider. Nothing else may use the server meanwhile.
  */
 export async function copyPostgresData(address: PostgresAddress, copy: string): Promise<void> {
   await withPostgres(address, async (client) => {
-    // CHECKPOINT leaves pages of unlogged tables in memory; a copy of a database file by file has them written too.
+    // CHECKPOINT leaves pages of unlogged tables in memory. A file copy of a database writes them, too.
     await client.query(`CREATE DATABASE ${SCRATCH_DATABASE} TEMPLATE template0 STRATEGY FILE_COPY`)
     await client.query(`DROP DATABASE ${SCRATCH_DATABASE}`)
     await client.query('CHECKPOINT')
   })
-  await runBesideServer(address, { copy, script: COPY })
+  await runOnServer(address, { copy, script: COPY })
 }
 
-/** Makes a copy fit to start from. Only the copy is touched; the server may be in use meanwhile. */
+/** Completes a copy, so that a server can start from it. The server may be in use meanwhile. */
 export async function sealPostgresCopy(address: PostgresAddress, copy: string): Promise<void> {
-  await runBesideServer(address, { copy, script: SEAL })
+  await runOnServer(address, { copy, script: SEAL })
 }
 
-/** Runs a POSIX shell script where the server runs, and as the server's account. */
-async function runBesideServer(
+/** Runs a POSIX shell script where the server runs, as the server's account. */
+async function runOnServer(
   address: PostgresAddress,
   { copy, script }: { readonly copy: string; readonly script: string },
 ): Promise<void> {
@@ -124,7 +123,7 @@ async function runBesideServer(
   })
 }
 
-/** PostgreSQL's message quotes the whole script; its exit code is in the detail. */
+/** PostgreSQL's message quotes the whole script; the exit code is in the detail. */
 function reasonOf(error: unknown): string {
   const { detail } = error as { detail?: unknown }
   if (typeof detail !== 'string') {

@@ -2,12 +2,11 @@ import type { Client, ClientConfig, Pool, PoolConfig } from 'pg'
 import { type PostgresAddress, postgresUrl } from '../environment/variable-set.ts'
 import { shellWord } from '../internal/shell-word.ts'
 import type { ResolvedPostgres } from '../config/resolve-spec.ts'
-import { describeInstances, INSTANCE_SETTINGS } from './postgres-instances.ts'
 import { LOG_LINE_PREFIX } from './postgres-log.ts'
 import type { ServiceDefinition } from './service.ts'
 
 const PROBE_TIMEOUT_MS = 2_000
-/** For all other connections: a server that is busy takes its time to accept one. */
+/** For all other connections: a busy server accepts one late. */
 const CONNECT_TIMEOUT_MS = 30_000
 const APPLICATION_NAME = 'vitest-infra'
 
@@ -15,8 +14,8 @@ const APPLICATION_NAME = 'vitest-infra'
 const SHARED_MEMORY_BYTES = 256 * 1024 * 1024
 
 /**
- * Test data need not survive a power cut, many workers open many pools, and a log is read by database, for what
- * went wrong: each clone of a database writes two checkpoints, which are nobody's news. The user's settings win.
+ * Test data need not survive a power failure. Many workers open many pools. The log is read for the errors of one database,
+ * and each clone of a database would log two checkpoints. The user's settings win.
  */
 const SETTINGS = {
   fsync: 'off',
@@ -28,7 +27,14 @@ const SETTINGS = {
   log_checkpoints: 'off',
 }
 
-/** What PostgreSQL is: its environment, its command line and its probe; `instances` more servers can be asked for. */
+/** For instances, of which there may be dozens, each used by one test file. The user's settings win. */
+const INSTANCE_SETTINGS = {
+  shared_buffers: '16MB',
+  max_connections: '100',
+  min_wal_size: '32MB',
+}
+
+/** Defines PostgreSQL, with as many `instances` as may be leased. */
 export function definePostgres(spec: ResolvedPostgres, instances = 0): ServiceDefinition {
   const { user, password, database, server, settings } = spec
   return {
@@ -42,7 +48,15 @@ export function definePostgres(spec: ResolvedPostgres, instances = 0): ServiceDe
     },
     command: ['postgres', ...settingArguments({ ...SETTINGS, ...settings })],
     ...(instances > 0 && {
-      instances: describeInstances(instances, settingArguments({ ...SETTINGS, ...INSTANCE_SETTINGS, ...settings })),
+      instances: {
+        count: instances,
+        command: (port, folder) => [
+          ...['postgres', '-D', folder, '-p', port],
+          ...settingArguments({ ...SETTINGS, ...INSTANCE_SETTINGS, ...settings }),
+        ],
+        // KILL would leave its child processes running.
+        endSignal: 'QUIT',
+      },
     }),
     sharedMemoryBytes: SHARED_MEMORY_BYTES,
     probe: (address, signal) => probePostgres({ ...server, ...address, user, password, database }, signal),
@@ -58,7 +72,7 @@ export async function answersPostgres(address: PostgresAddress): Promise<boolean
   )
 }
 
-/** What to type to look into a database: inside its container, where no password is asked for, or from here. */
+/** The command that opens a database in psql: in its container, which asks for no password, or from this machine. */
 export function psqlCommand(
   { host, port, user, database }: Omit<PostgresAddress, 'password'>,
   container?: string,
@@ -90,7 +104,7 @@ export async function withPostgresPool<T>(address: PostgresAddress, work: (pool:
   }
 }
 
-/** Creates the database that a URL without a path means, unless it is there: the one named after the user. */
+/** Creates the database named after the user, which clients open if a URL names none. */
 export async function ensureUserDatabase(address: PostgresAddress): Promise<void> {
   const { user, database } = address
   if (user === database || user === 'postgres') {
@@ -108,7 +122,7 @@ async function probePostgres(address: PostgresAddress, signal: AbortSignal): Pro
   return withPostgres({ ...address, connectionTimeoutMillis: PROBE_TIMEOUT_MS }, async (client) => {
     signal.throwIfAborted()
     const { rows } = await client.query<{ version: string }>("SELECT current_setting('server_version') AS version")
-    // Packagers append their own: "18.6 (Debian 18.6-1)".
+    // Packages append their own version: "18.6 (Debian 18.6-1)".
     return rows[0]?.version.split(' ')[0] ?? ''
   })
 }
@@ -142,7 +156,7 @@ export async function openPostgres(address: PostgresAddress & ClientConfig): Pro
   return client
 }
 
-/** Encryption and the like, as pg reads them in the URL that tests get, too. */
+/** TLS and other parameters, in the form of the URL that tests get. */
 function readParameters(address: PostgresAddress): Pick<ClientConfig, 'connectionString'> {
   return address.parameters === undefined ? {} : { connectionString: postgresUrl(address) }
 }

@@ -7,13 +7,13 @@ const PROBE_TIMEOUT_MS = 2_000
 const RETRY_MS = 200
 const RETRIES = 3
 
-/** No snapshots and no append-only file: nothing has to survive the run. */
+/** Nothing is persisted: no data has to survive the run. */
 const ARGUMENTS = ['--save', '', '--appendonly', 'no']
 
-/** Where a lease is a logical database: more than tests can hold at once. They cost 4 MB together; Redis has 16 itself. */
+/** For leases of logical databases: more than tests use at once, for 4 MB of memory. The default of Redis is 16. */
 const LOGICAL_DATABASES = ['--databases', '1024']
 
-/** What Redis is: its command line and its probe; `instances` more processes of it can be asked for. */
+/** Defines Redis, with as many `instances` as may be leased. */
 export function defineRedis(spec: ResolvedRedis, instances = 0): ServiceDefinition {
   const databases = spec.isolation === 'database' ? LOGICAL_DATABASES : []
   const command = ['redis-server', ...ARGUMENTS, ...databases, ...spec.args]
@@ -39,7 +39,7 @@ export async function loadRedis(): Promise<void> {
 }
 
 export interface RedisLimits {
-  /** Time after which the connection is cut, whatever is being waited for. */
+  /** Time after which the connection is closed, whatever it waits for. */
   readonly timeoutMs?: number
 }
 
@@ -72,7 +72,7 @@ export async function withRedis<T>(
   }
 }
 
-/** A connection that comes back by itself, under a name that others see in `CLIENT LIST`. */
+/** A connection that reconnects by itself, with a name for `CLIENT LIST`. */
 export async function openRedis(address: RedisAddress, connectionName: string): Promise<Redis> {
   const client = await createClient(address, {
     connectionName,
@@ -84,7 +84,7 @@ export async function openRedis(address: RedisAddress, connectionName: string): 
     await client.connect()
     return client
   } catch (error) {
-    // It would try for ever.
+    // Otherwise it reconnects for ever.
     client.disconnect()
     throw error
   }
@@ -112,11 +112,11 @@ async function createClient(
     ...(password !== undefined && { password }),
     ...(tls && { tls: {} }),
     lazyConnect: true,
-    // A server that does not let us ask shall say why at the first command.
+    // A server that refuses us reports the reason at the first command.
     enableReadyCheck: false,
     connectTimeout: PROBE_TIMEOUT_MS,
     commandTimeout: undefined,
-    // Its timer outlives a connection that was refused, and would keep the process alive for two seconds.
+    // The timer outlives a refused connection, and by default keeps the process alive for two seconds.
     disconnectTimeout: 50,
     ...options,
   })

@@ -24,15 +24,7 @@ export interface Instances {
   readonly count: number
   /** The command line of one. `folder` is for its data. */
   readonly command: (port: string, folder: string) => readonly string[]
-  /** A POSIX shell script that fills `$base`, a folder that they have in common, each time that it is asked for. */
-  readonly base?: string
-  /** A POSIX shell script that fills the folder of one, named by `$folder`, before it starts anew. */
-  readonly prepare?: string
-  /** The account that the image's entrypoint is run as, where it is not that of the container. */
-  readonly user?: string
-  /** The variable by which an image's entrypoint finds the folder of a server's data, if it looks for it. */
-  readonly folderVariable?: string
-  /** The signal to its process that ends one at once, whatever it is doing, with all its processes. */
+  /** The signal that ends one at once, with all its child processes. */
   readonly endSignal: 'KILL' | 'QUIT'
 }
 

@@ -1,24 +1,27 @@
 import { userFolder } from '../../internal/user-folder.ts'
+import type { ServiceDefinition } from '../../services/service.ts'
 import type { ResolvedSpec } from '../../config/resolve-spec.ts'
 import { findAccount } from './account.ts'
-import { findPostgres, type PostgresPackage } from './find-postgres.ts'
-import { findRedis, type RedisProgram } from './find-redis.ts'
+import { ensureBinaries } from './ensure-binaries.ts'
+import { findPostgres } from './find-postgres.ts'
+import { findRedis } from './find-redis.ts'
 import { type DataPlace, findDataPlace } from './folders.ts'
-import type { Account } from './supervisor-protocol.ts'
+import type { LocalProgram } from './local-program.ts'
 import { isMissing, type Missing, missingEngine } from './missing.ts'
+import { describePostgres } from './postgres-program.ts'
+import { describeRedis } from './redis-program.ts'
+import type { Supervisor } from './supervisor.ts'
 
-/** Everything that local servers need of this machine. */
+/** Prepares the program that runs a service. */
+export type PrepareProgram = (definition: ServiceDefinition, supervisor: Supervisor) => Promise<LocalProgram>
+
+/** What local servers use of this machine. */
 export interface EmbeddedHome {
-  readonly platform: NodeJS.Platform
-  readonly postgres: PostgresPackage | undefined
-  readonly redis: RedisProgram | undefined
-  /** The account that they run as; none: that of this process. */
-  readonly account: Account | undefined
+  /** By service. */
+  readonly programs: ReadonlyMap<string, PrepareProgram>
   readonly place: DataPlace
-  /** Where what can be made anew is kept, the user's own folder first. */
-  readonly caches: readonly [string, ...string[]]
   readonly childEnvironment: Readonly<Record<string, string>>
-  /** For people: what serves. */
+  /** The programs, for the user. */
   readonly description: string
 }
 
@@ -28,12 +31,12 @@ export interface HomeContext {
   readonly architecture: string
 }
 
-/** What systems need to start a program at all. */
+/** Variables that a program may need to start at all. */
 const PASSED_ON = ['PATH', 'Path', 'SystemRoot', 'TEMP', 'TMP', 'TMPDIR', 'LD_LIBRARY_PATH']
-/** For root, whose own cache folder is closed to other accounts. */
+/** For root, whose own cache folder other accounts cannot read. */
 const SYSTEM_CACHE = '/var/cache/vitest-infra'
 
-/** What a spec's services need as local processes, or what they lack. */
+/** Finds what the services of a spec need to run as local processes, or what is missing. */
 export async function findEmbeddedHome(
   spec: ResolvedSpec,
   { environment, platform, architecture }: HomeContext,
@@ -52,14 +55,32 @@ export async function findEmbeddedHome(
     return missing
   }
   const cache = userFolder(environment, platform)
+  const caches = account === undefined ? [cache] : [cache, SYSTEM_CACHE]
+  const place = await findDataPlace(environment)
+  const passed = childEnvironment(environment)
+  const programs = new Map<string, PrepareProgram>()
+  if (postgres) {
+    programs.set('postgres', async ({ environment: variables }, supervisor) =>
+      describePostgres({
+        supervisor,
+        platform,
+        origin: postgres.description,
+        binaries: await ensureBinaries(postgres, { account, caches: [...caches, supervisor.folder] }),
+        account,
+        cache,
+        variables,
+        environment: passed,
+        isMemory: place.isMemory,
+      }),
+    )
+  }
+  if (redis) {
+    programs.set('redis', () => describeRedis(redis.file, account))
+  }
   return {
-    platform,
-    postgres,
-    redis,
-    account,
-    place: await findDataPlace(environment),
-    caches: account === undefined ? [cache] : [cache, SYSTEM_CACHE],
-    childEnvironment: childEnvironment(environment),
+    programs,
+    place,
+    childEnvironment: passed,
     description: [postgres, redis].flatMap((program) => program?.description ?? []).join(', '),
   }
 }

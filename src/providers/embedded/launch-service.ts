@@ -5,12 +5,9 @@ import { type ServiceDefinition, instancePortsOf } from '../../services/service.
 import { giveTo } from './account.ts'
 import type { EmbeddedHome } from './embedded-home.ts'
 import { EmbeddedService } from './embedded-service.ts'
-import { ensureBinaries } from './ensure-binaries.ts'
 import type { Supervisor, ChildProgram } from './supervisor.ts'
 import { awaitListening, type LocalProgram, readLogTail } from './local-program.ts'
 import { LocalInstance } from './local-instances.ts'
-import { describePostgres } from './postgres-program.ts'
-import { describeRedis } from './redis-program.ts'
 
 const PORT_ATTEMPTS = 5
 const PORT_IN_USE = /address already in use|could not bind|could not create server tcp listening socket/i
@@ -73,23 +70,10 @@ async function describeProgram(
   definition: ServiceDefinition,
   { supervisor, home }: LaunchContext,
 ): Promise<LocalProgram> {
-  const { postgres, redis, account, caches, place, platform, childEnvironment } = home
   const { name } = definition.service
-  if (name === 'redis' && redis) {
-    return describeRedis(redis.file, account)
-  }
-  if (name === 'postgres' && postgres) {
-    return describePostgres({
-      supervisor,
-      platform,
-      origin: postgres.description,
-      binaries: await ensureBinaries(postgres, { account, caches: [...caches, supervisor.folder] }),
-      account,
-      cache: caches[0],
-      variables: definition.environment,
-      environment: childEnvironment,
-      isMemory: place.isMemory,
-    })
+  const program = await home.programs.get(name)?.(definition, supervisor)
+  if (program) {
+    return program
   }
   throw new InfraError('INFRA_SERVICE_START', {
     problem: `Cannot start service "${name}" as a local process: only PostgreSQL and Redis can be`,

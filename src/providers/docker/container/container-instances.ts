@@ -8,36 +8,36 @@ import {
 } from '../../../services/service.ts'
 import { onLines } from '../engine/demultiplex.ts'
 import type { EngineApi } from '../engine/engine-api.ts'
+import { INSTANCE_DATA } from './instance-data.ts'
 
 const PORT = '{port}'
 const FOLDER = '{folder}'
 
-/** Hundredths of a second that an orderly end may take; then it is ended at once. */
+/** Hundredths of a second that an orderly shutdown may take before the process is killed. */
 const STOP_TRIES = 300
 
-/** Hundredths of a second that the end of a run's instances may take. */
-const LEAVE_TRIES = 1_000
+/** Hundredths of a second that the instances of the run before may take to exit. */
+const EXIT_TRIES = 1_000
 
 /**
- * Keeps one server for each port, as told by lines of a verb and a port on standard input; the end of input ends them
- * all. A line on standard output says that one is done: an empty one, or what went wrong.
- * POSIX sh and busybox's applets only: it runs inside the container.
+ * Runs one server for each port. It reads commands from standard input, each a line with a verb and a port, and answers
+ * each with a line: an empty one, or the error. When its input ends, it ends all servers.
+ * POSIX sh and busybox applets only: it runs inside the container.
  *
- * Each process leads a group of its own, and PostgreSQL's children lead further ones. None of them may be killed behind
- * their parent's back: they would become children of the container's first process, and a PostgreSQL that finds a killed
- * child there restarts itself.
+ * Each process leads its own process group, and so do PostgreSQL's children. Children must not be killed before their
+ * parent: they would become children of process 1, and a PostgreSQL there restarts when it finds a killed child.
  *
- * The image's entrypoint starts each of them, as it started the container's own server: it may add arguments, set
- * variables and change the account. That account has to reach the folder of its server and own what is in it.
+ * The image's entrypoint starts each server, as it started the container's own: it may add arguments, set variables and
+ * change the account. That account needs access to the server's folder and must own its contents.
  *
- * Arguments: a folder for their data, a script that fills $base, one that fills $folder, the signal that ends one, its
- * command line.
+ * Arguments: a folder for the data, a script that fills $base, a script that fills $folder, the signal that ends a server,
+ * and its command line.
  */
 const SUPERVISOR = `
 workplace=$PWD folder_mark='${FOLDER}'
 # pg_basebackup passes over such a name, should the folder be that of the data (up to PostgreSQL 17).
 # Those of the run before may still be at their end, on the same ports.
-tries=${LEAVE_TRIES}
+tries=${EXIT_TRIES}
 while [ "$tries" -gt 0 ] && [ -n "$(ls -d "$1"/pgsql_tmp.*/ 2>/dev/null)" ]; do
   sleep 0.01
   tries=$((tries - 1))
@@ -132,11 +132,11 @@ export interface ContainerInstancesOptions {
   readonly id: string
   /** A folder inside the container that is kept in memory; their data goes there. */
   readonly folder: string
-  /** That of the image that the service was asked to be. */
+  /** The entrypoint of the service's image. */
   readonly entrypoint: readonly string[]
 }
 
-/** The instances of a service inside its container, started through one exec that lives as long as this process. */
+/** The instances of a service in its container, started by one exec that ends with this process. */
 export class ContainerInstances {
   readonly #definition: ServiceDefinition
   readonly #options: ContainerInstancesOptions
@@ -158,7 +158,7 @@ export class ContainerInstances {
     }))
   }
 
-  /** Fills the folder that their preparation starts from. */
+  /** Copies the server's current data, from which instances start. */
   takeBase(): Promise<void> {
     return this.#tell('base', 0)
   }
@@ -171,7 +171,7 @@ export class ContainerInstances {
     )
   }
 
-  /** Resolves when it is done. Until then the port is served by the process that was there before. */
+  /** Resolves when the command is done. */
   async #tell(
     verb: InstanceAction | 'base' | 'renew' | 'end',
     port: number,
@@ -203,7 +203,7 @@ export class ContainerInstances {
 
   #open(): Promise<Duplex> {
     this.#supervisor ??= this.#start().catch((error: unknown) => {
-      // An engine that refuses once may not do so the next time.
+      // The engine may accept the next time.
       this.#supervisor = undefined
       throw error
     })
@@ -211,14 +211,15 @@ export class ContainerInstances {
   }
 
   async #start(): Promise<Duplex> {
-    const { instances } = this.#definition
+    const { instances, service } = this.#definition
+    const data = INSTANCE_DATA[service.name]
     const { api, id, folder, entrypoint } = this.#options
-    const { base = '', prepare = '', endSignal = 'KILL', folderVariable } = instances ?? {}
-    const variables = folderVariable === undefined ? [] : ['env', `${folderVariable}=${FOLDER}`]
+    const variables = data ? ['env', `${data.folderVariable}=${FOLDER}`] : []
+    const scripts = [data?.takeBase ?? '', data?.prepare ?? '']
     const command = [...variables, ...entrypoint, ...(instances?.command(PORT, FOLDER) ?? [])]
     const stream = await api.exec(id, {
-      command: ['sh', '-c', SUPERVISOR, 'sh', folder, base, prepare, endSignal, ...command],
-      user: instances?.user,
+      command: ['sh', '-c', SUPERVISOR, 'sh', folder, ...scripts, instances?.endSignal ?? 'KILL', ...command],
+      user: data?.user,
       signal: this.#closed.signal,
     })
     stream.on('error', () => {}).on('close', () => this.#giveUp())

@@ -24,7 +24,7 @@ export interface ContainerPlacement {
 /** The container of a service, described but not yet created. */
 export function describeContainer(definition: ServiceDefinition, placement: ContainerPlacement): GenericContainer {
   const { service, hostPort, command, sharedMemoryBytes } = definition
-  const container = createContainer(definition, placement)
+  const container = (CONTAINERS[definition.service.name] ?? createGeneric)(definition, placement)
     .withName(placement.source.name)
     .withLabels({ ...service.labels, ...placement.labels })
     .withEntrypoint(tiedEntrypoint(placement.source.entrypoint, placement.hold, definition))
@@ -45,21 +45,26 @@ export function describeContainer(definition: ServiceDefinition, placement: Cont
   return sharedMemoryBytes === undefined ? container : container.withSharedMemorySize(sharedMemoryBytes)
 }
 
-function createContainer({ service, environment }: ServiceDefinition, placement: ContainerPlacement): GenericContainer {
-  const { image } = placement.source
-  if (service.name === 'postgres') {
+/** Testcontainers' classes for the services that it knows. */
+const CONTAINERS: Readonly<
+  Record<string, (definition: ServiceDefinition, placement: ContainerPlacement) => GenericContainer>
+> = {
+  postgres({ environment }, placement) {
     const { POSTGRES_USER = '', POSTGRES_PASSWORD = '', POSTGRES_DB = '', ...rest } = environment
-    return new (tied(PostgreSqlContainer, placement))(image)
+    return new (tied(PostgreSqlContainer, placement))(placement.source.image)
       .withUsername(POSTGRES_USER)
       .withPassword(POSTGRES_PASSWORD)
       .withDatabase(POSTGRES_DB)
       .withEnvironment(rest)
-  }
-  const container =
-    service.name === 'redis'
-      ? new (tied(RedisContainer, placement))(image)
-      : new (tied(GenericContainer, placement))(image).withExposedPorts(service.defaultPort)
-  return container.withEnvironment({ ...environment })
+  },
+  redis: ({ environment }, placement) =>
+    new (tied(RedisContainer, placement))(placement.source.image).withEnvironment({ ...environment }),
+}
+
+function createGeneric({ service, environment }: ServiceDefinition, placement: ContainerPlacement): GenericContainer {
+  return new (tied(GenericContainer, placement))(placement.source.image)
+    .withExposedPorts(service.defaultPort)
+    .withEnvironment({ ...environment })
 }
 
 /** One of Testcontainers' containers, with an input that is held open from here. */
