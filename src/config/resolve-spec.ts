@@ -120,9 +120,9 @@ export interface SpecContext {
  * Settles all options of a project in one pass: rejects unknown keys, merges, applies defaults, checks rules, and freezes.
  * Options win over the environment, that over `.env`, that over `.env.example`, that over the defaults.
  */
-export function resolveSpec(given: unknown, context: SpecContext): ResolvedSpec {
+export function resolveSpec(override: unknown, context: SpecContext): ResolvedSpec {
   const base = context.base ? assertOptions(context.base.options, context.base.source) : {}
-  const options = mergeOptions(base, assertOptions(given, context.source))
+  const options = mergeOptions(base, assertOptions(override, context.source))
   const lookup = createVariableLookup(context.environment)
   const names = builtInServices(options)
   assertUniqueNames(names, 'services')

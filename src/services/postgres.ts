@@ -51,7 +51,11 @@ export function definePostgres(spec: ResolvedPostgres, instances = 0): ServiceDe
       instances: {
         count: instances,
         command: (port, folder) => [
-          ...['postgres', '-D', folder, '-p', port],
+          'postgres',
+          '-D',
+          folder,
+          '-p',
+          port,
           ...settingArguments({ ...SETTINGS, ...INSTANCE_SETTINGS, ...settings }),
         ],
         // KILL would leave its child processes running.

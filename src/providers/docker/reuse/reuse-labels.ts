@@ -15,7 +15,7 @@ export const IMAGE_LABEL = 'vitest-infra.kept.image'
 /** Idle timeout, in milliseconds. */
 export const KEEP_LABEL = 'vitest-infra.kept.for'
 /** The host of its published ports. */
-export const HOST_LABEL = 'vitest-infra.kept.host'
+const HOST_LABEL = 'vitest-infra.kept.host'
 /** The data folder. */
 export const FOLDER_LABEL = 'vitest-infra.kept.folder'
 /** A digest of the project's folder. */
