@@ -2,7 +2,7 @@
 // it waited.
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { LeaseClient } from '../src/leasing/lease-client.ts'
+import { openLeaseClient } from '../src/leasing/lease-client.ts'
 
 export interface Waits {
   readonly leaseMs: number[]
@@ -19,7 +19,7 @@ const REQUEST = {
 } as const
 
 const [socket = '', count = '0', heldMs = '0'] = process.argv.slice(2)
-const client = await LeaseClient.open(socket)
+const client = await openLeaseClient(socket)
 const waits: Waits = { leaseMs: [], queryMs: [] }
 for (let index = 0; index < Number(count); index += 1) {
   const beganMs = performance.now()

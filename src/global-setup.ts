@@ -13,7 +13,8 @@ import type { InfraOptions } from './config/infra-options.ts'
 import { type ResolvedSpec, servicesOf } from './config/resolve-spec.ts'
 import type { UpInfra } from './stack/start-infra.ts'
 import { describeEnvironment } from './stack/stack-facts.ts'
-import type { LeaseAccess, Refusal } from './leasing/lease-protocol.ts'
+import type { Failure } from './internal/requests.ts'
+import type { LeaseAccess } from './leasing/lease-client.ts'
 import { onRunEnd } from './vitest/around-run-end.ts'
 import { describeUnstartedStack, isListMode } from './vitest/list-mode.ts'
 import { InfraRun, type ProjectVariables } from './vitest/infra-run.ts'
@@ -151,7 +152,7 @@ function provideFailure(projects: readonly TestProject[], error: unknown): void 
   }
 }
 
-function describeFailure(error: unknown): Refusal {
+function describeFailure(error: unknown): Failure {
   const { message, code } =
     error instanceof InfraError
       ? error

@@ -7,8 +7,7 @@ import { setVariables } from './environment/set-variables.ts'
 import { InfraError } from './errors.ts'
 import { readDeclaredTemplate } from './worker/declared-template.ts'
 import { currentLease, finishFile, leaseForFile } from './worker/file-lease.ts'
-import { errorForAll } from './leasing/lease-client.ts'
-import type { LeaseAccess } from './leasing/lease-protocol.ts'
+import { errorForAll, type LeaseAccess } from './leasing/lease-client.ts'
 import { reportFailures } from './worker/report-failures.ts'
 
 /** The main process answers within seconds; the user's `hookTimeout` does not apply to it. */

@@ -4,12 +4,13 @@ import type { Client, Pool } from 'pg'
 import { inject, type RunnerTestCase, test as base } from 'vitest'
 import type { StackFacts } from './environment/infra-facts.ts'
 import { InfraError } from './errors.ts'
-import { type CurrentLease, currentLease, heldLease, leasesDatabase } from './worker/file-lease.ts'
+import { acquireForTest, type CurrentLease, currentLease, heldLease, leasesDatabase } from './worker/file-lease.ts'
 import { FixturePool } from './worker/fixture-pool.ts'
 import { FixtureTransaction } from './worker/fixture-transaction.ts'
 import { LeasedServer, type ServiceControl } from './worker/leased-server.ts'
 import { inSavepoint } from './worker/savepoint.ts'
-import type { Lease, LeasedService } from './leasing/lease-protocol.ts'
+import type { Lease } from './leasing/lease-client.ts'
+import type { LeasedService } from './leasing/lease-source.ts'
 import { TestDatabase as LeasedDatabase } from './worker/test-database.ts'
 import type { TemplateName } from './register.ts'
 
@@ -152,17 +153,14 @@ async function withTestRedis(
   { name, id }: Pick<RunnerTestCase, 'name' | 'id'>,
   work: (lease: Lease) => Promise<void>,
 ): Promise<void> {
-  const { client, access, owner: file, lease: fileLease } = await requireLease()
-  const owner = `${file} > ${name}`
-  const { template, lease: beside } = fileLease
-  const { project } = access
-  const request = { project, owner, test: id, span: 'test', wants: ['redis'], template, reuse: false, beside } as const
-  const lease = await client.acquire(request)
+  const current = await requireLease()
+  const request = { owner: `${current.owner} > ${name}`, test: id, wants: ['redis'] } as const
+  const lease = await acquireForTest(current, request)
   try {
     await work(lease)
   } finally {
     // Not awaited: the next test does not need it, and a run that is ending no longer answers.
-    void client.release(lease.lease).catch(() => {})
+    void current.client.release(lease.lease).catch(() => {})
   }
 }
 

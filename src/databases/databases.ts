@@ -1,21 +1,22 @@
+import { InfraError } from '../errors.ts'
 import { BackgroundTasks } from '../internal/background-tasks.ts'
 import type { Clock } from '../internal/clock.ts'
 import { prefixOf } from '../services/database-names.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
-import { DatabaseDropper } from './database-dropper.ts'
-import { DatabasePool } from './database-pool.ts'
 import type { FailureLog } from './failure-log.ts'
 import { RetainedDatabases } from './retained-databases.ts'
 import type {
   AcquireRequest,
   DatabaseSource,
+  FailedTest,
   LastUse,
-  ReleaseInfo,
+  LogExcerpt,
   PostgresPlace,
+  ReleaseInfo,
   RetainedDatabase,
-} from '../leasing/lease-broker.ts'
-import type { FailedTest, LogExcerpt } from '../leasing/lease-protocol.ts'
-import type { Use } from '../leasing/lease-use.ts'
+  Use,
+} from '../leasing/lease-source.ts'
+import { ReusedItems } from '../leasing/reused-items.ts'
 import type { TemplateSource } from './templates.ts'
 
 /** Creates and drops the leased databases, which are schemas on some external servers. */
@@ -50,11 +51,6 @@ const PAUSE_MS = 20
 
 type DatabaseRequest = Pick<AcquireRequest, 'template' | 'reuse'>
 
-interface Leased {
-  readonly pool: DatabasePool
-  readonly reuse: boolean
-}
-
 /**
  * Leases clones of templates, one for each lease. A released clone is dropped unless it is unused or kept for reuse.
  */
@@ -63,9 +59,9 @@ export class Databases implements DatabaseSource {
   readonly useOf?: (database?: string) => Promise<Use>
   readonly #options: DatabasesOptions
   readonly #pools = new Map<string, Promise<DatabasePool>>()
-  readonly #leased = new Map<string, Leased>()
+  readonly #leased = new Map<string, DatabasePool>()
   readonly #dropper: DatabaseDropper
-  readonly #returning = new BackgroundTasks()
+  readonly #releasing = new BackgroundTasks()
   readonly #pause = () => this.#options.clock.sleep(PAUSE_MS)
   readonly #retained = new RetainedDatabases((database) => this.#dropper.drop(database))
   #templates: TemplateSource
@@ -98,25 +94,23 @@ export class Databases implements DatabaseSource {
 
   async acquire({ template, reuse }: DatabaseRequest): Promise<string> {
     const pool = await this.#poolOf(template)
-    const used = reuse ? pool.acquireUsed() : undefined
-    const name = used ?? (await pool.acquire())
-    this.#leased.set(name, { pool, reuse })
+    const name = await pool.acquire(reuse)
+    this.#leased.set(name, pool)
     return name
   }
 
   release(database: string, info: ReleaseInfo = { isUserGone: false }): void {
-    const leased = this.#leased.get(database)
+    const pool = this.#leased.get(database)
     this.#leased.delete(database)
-    const isUsedAgain = leased?.reuse && leased.pool.keepUsed(database)
-    if (!isUsedAgain && !this.#retained.release(database)) {
-      this.#returning.add(this.#reclaim(database, leased, info))
+    if (!pool?.reuse(database) && !this.#retained.release(database)) {
+      this.#releasing.add(this.#reclaim(database, pool, info))
     }
   }
 
   async reset(database: string, use: LastUse): Promise<void> {
-    const leased = this.#leased.get(database)
-    if (leased) {
-      await this.#options.reset(database, leased.pool.template, use)
+    const pool = this.#leased.get(database)
+    if (pool) {
+      await this.#options.reset(database, pool.template, use)
     }
   }
 
@@ -148,16 +142,15 @@ export class Databases implements DatabaseSource {
   async close(): Promise<void> {
     await Promise.all([...this.#pools.values()].map((pool) => this.#closePool(pool)))
     this.#leased.forEach((_, database) => this.#dropper.drop(database))
-    await this.#returning.settle()
+    await this.#releasing.settle()
     await this.#dropper.close()
   }
 
-  async #reclaim(name: string, leased: Leased | undefined, { isUserGone }: ReleaseInfo): Promise<void> {
+  async #reclaim(name: string, pool: DatabasePool | undefined, { isUserGone }: ReleaseInfo): Promise<void> {
     await this.#pause()
     // A worker that lives on may still send queries.
-    const isSure = isUserGone && leased?.reuse === false
-    const isBack = isSure && (await this.#isUntouched(name)) && leased.pool.reclaim(name)
-    if (!isBack) {
+    const isReclaimed = isUserGone && pool && (await this.#isUntouched(name)) && pool.reclaim(name)
+    if (!isReclaimed) {
       this.#dropper.drop(name)
     }
   }
@@ -202,5 +195,217 @@ export class Databases implements DatabaseSource {
     const prefix = `${prefixOf(runId)}${this.#poolCount}_`
     const source = await this.#templates.ensure(template)
     return new DatabasePool({ admin, template: source, prefix, target, pause: this.#pause })
+  }
+}
+
+/** Each ready clone takes memory, and few machines run more workers than this at once. */
+const MAX_TARGET = 16
+
+export interface DatabasePoolOptions {
+  readonly admin: Pick<PostgresAdmin, 'createDatabase'>
+  /** The sealed template that every database is a clone of. */
+  readonly template: string
+  /** Prefix of the clones' names; no other run on the server may use the same one. */
+  readonly prefix: string
+  /** How many clones to keep ready. */
+  readonly target: number
+  /** Awaited before a clone is created ahead of time. */
+  readonly pause: () => Promise<void>
+}
+
+/** Clones of one template. Some are created ahead of time. */
+export class DatabasePool {
+  readonly #options: DatabasePoolOptions
+  readonly #ready: string[] = []
+  readonly #reused = new ReusedItems<string>()
+  readonly #waiting: PromiseWithResolvers<string>[] = []
+  #target: number
+  #created = 0
+  #filling: Promise<void> | undefined
+  #closed = false
+
+  constructor(options: DatabasePoolOptions) {
+    this.#options = options
+    this.#target = options.target
+  }
+
+  /** Name of the template that is cloned. */
+  get template(): string {
+    return this.#options.template
+  }
+
+  /** @param reuse whether a used clone will do */
+  acquire(reuse = false): Promise<string> {
+    return this.#reused.acquire(reuse, () => this.#acquireNew())
+  }
+
+  /** Releases a clone that was acquired for reuse; returns false if it was not, or once the pool is closed. */
+  reuse(clone: string): boolean {
+    return this.#reused.release(clone)
+  }
+
+  /** Takes back a clone that is unchanged; returns false if the pool does not need it. */
+  reclaim(clone: string): boolean {
+    const isWanted = !this.#closed && this.#ready.length < MAX_TARGET
+    if (isWanted) {
+      this.#hand(clone)
+    }
+    return isWanted
+  }
+
+  /** Creates clones until the target is reached. */
+  fill(): Promise<void> {
+    if (this.#isShort()) {
+      this.#filling ??= this.#createClones()
+    }
+    return this.#filling ?? Promise.resolve()
+  }
+
+  /** Stops creating clones and rejects pending requests; resolves to the clones that are not leased. */
+  async close(): Promise<readonly string[]> {
+    this.#closed = true
+    await this.#filling
+    this.#waiting.splice(0).forEach(({ reject }) => reject(poolClosed()))
+    return [...this.#ready.splice(0), ...this.#reused.clear()]
+  }
+
+  /** A ready clone at once, else the next one that is created. */
+  #acquireNew(): Promise<string> {
+    const taken = Promise.withResolvers<string>()
+    const ready = this.#ready.shift()
+    if (this.#closed) {
+      taken.reject(poolClosed())
+    } else if (ready === undefined) {
+      // This request has to wait, so more should be ready next time.
+      this.#target = Math.min(this.#target + 1, MAX_TARGET)
+      this.#waiting.push(taken)
+      void this.fill()
+    } else {
+      taken.resolve(ready)
+      void this.#options.pause().then(() => this.fill())
+    }
+    return taken.promise
+  }
+
+  #isShort(): boolean {
+    return !this.#closed && (this.#waiting.length > 0 || this.#ready.length < this.#target)
+  }
+
+  async #createClones(): Promise<void> {
+    try {
+      do {
+        this.#hand(await this.#createClone())
+      } while (this.#isShort())
+    } catch (error) {
+      // Pending requests fail. The next request tries again.
+      this.#waiting.splice(0).forEach(({ reject }) => reject(error))
+    } finally {
+      // No await may be between the last check and this line: a request that came in between would never be served.
+      this.#filling = undefined
+    }
+  }
+
+  async #createClone(): Promise<string> {
+    const { admin, template, prefix } = this.#options
+    this.#created += 1
+    const name = `${prefix}${this.#created}`
+    await admin.createDatabase(name, template)
+    return name
+  }
+
+  #hand(clone: string): void {
+    const next = this.#waiting.shift()
+    if (next) {
+      next.resolve(clone)
+    } else {
+      this.#ready.push(clone)
+    }
+  }
+}
+
+function poolClosed(): InfraError {
+  return new InfraError('INFRA_LEASE_FAILED', {
+    problem: 'Cannot lease a database: its template is being rebuilt, or the run is ending',
+    remedy: 'Run the tests again',
+    service: 'postgres',
+  })
+}
+
+/** A worker that exits closes its connections within milliseconds. A worker that lives on may keep them open. */
+const RETRY_MS = 500
+
+interface DropperOptions {
+  readonly admin: Pick<PostgresAdmin, 'dropDatabase'>
+  readonly clock: Clock
+}
+
+/**
+ * Drops released databases in the background, one after the other. A database that still has connections is dropped
+ * later: dropping it by force would end idle clients of a worker that outlives its file, an uncaught error 57P01 there.
+ */
+export class DatabaseDropper {
+  readonly #options: DropperOptions
+  readonly #queue: string[] = []
+  readonly #inUse = new Set<string>()
+  readonly #closing = new AbortController()
+  #dropping: Promise<void> | undefined
+  #isRetryDue = false
+
+  constructor(options: DropperOptions) {
+    this.#options = options
+  }
+
+  drop(name: string): void {
+    this.#queue.push(name)
+    this.#dropping ??= this.#dropQueue()
+  }
+
+  /** Drops all remaining databases by force. Call it once the workers have exited, as it ends open sessions. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#dropping
+    const names = [...this.#queue.splice(0), ...this.#inUse]
+    this.#inUse.clear()
+    const outcomes = await Promise.allSettled(
+      names.map((name) => this.#options.admin.dropDatabase(name, { force: true })),
+    )
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') {
+        throw outcome.reason
+      }
+    }
+  }
+
+  async #dropQueue(): Promise<void> {
+    for (let name = this.#queue.shift(); name !== undefined; name = this.#queue.shift()) {
+      await this.#dropUnlessUsed(name)
+    }
+    this.#dropping = undefined
+  }
+
+  async #dropUnlessUsed(name: string): Promise<void> {
+    try {
+      if (!(await this.#options.admin.dropDatabase(name, { force: false }))) {
+        this.#inUse.add(name)
+        void this.#retry()
+      }
+    } catch {
+      // The server may have stopped, and its databases with it. close() reports any other failure.
+      this.#inUse.add(name)
+    }
+  }
+
+  async #retry(): Promise<void> {
+    if (this.#isRetryDue) {
+      return
+    }
+    this.#isRetryDue = true
+    await this.#options.clock.sleep(RETRY_MS, this.#closing.signal).catch(() => {})
+    this.#isRetryDue = false
+    if (!this.#closing.signal.aborted) {
+      const names = [...this.#inUse]
+      this.#inUse.clear()
+      names.forEach((name) => this.drop(name))
+    }
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../internal/clock.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { LogEntry } from '../services/postgres-log.ts'
-import type { FailedTest, LogExcerpt } from '../leasing/lease-protocol.ts'
+import type { FailedTest, LogExcerpt } from '../leasing/lease-source.ts'
 
 /** Enough for a verbose server and a slow test file. Older lines are not read. */
 const MOST_LINES_READ = 5_000

@@ -1,5 +1,5 @@
 import type { Clock } from '../internal/clock.ts'
-import type { ReleaseInfo } from '../leasing/lease-broker.ts'
+import type { ReleaseInfo } from '../leasing/lease-source.ts'
 
 /** How long clients may take to disconnect after their lease has ended: if their process exits, and if it lives on. */
 const SETTLE_MS = { exiting: 1_000, alive: 150 }

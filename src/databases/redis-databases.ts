@@ -5,10 +5,10 @@ import type { Clock } from '../internal/clock.ts'
 import { withRedis } from '../services/redis.ts'
 import { countClientsOf } from '../services/redis-admin.ts'
 import type { Address } from '../services/service.ts'
-import type { AcquireRequest, LastUse, LeaseSource, ReleaseInfo } from '../leasing/lease-broker.ts'
+import type { AcquireRequest, LastUse, LeaseSource, ReleaseInfo } from '../leasing/lease-source.ts'
 import type { LateCommands } from './late-commands.ts'
 import { releaseWithoutClients } from './left-clients.ts'
-import { UsedDatabases } from './used-databases.ts'
+import { ReusedItems } from '../leasing/reused-items.ts'
 
 export interface RedisDatabasesOptions {
   readonly address: Address
@@ -38,7 +38,7 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
   readonly #options: RedisDatabasesOptions
   /** Released first, leased first: a forgotten client may still reconnect to a recently released database. */
   readonly #free: Free[]
-  readonly #used = new UsedDatabases()
+  readonly #reused = new ReusedItems<number>()
   readonly #waiting: PromiseWithResolvers<Free>[] = []
   readonly #settling = new BackgroundTasks()
   readonly #closing = new AbortController()
@@ -51,13 +51,13 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
   }
 
   async acquire({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<RedisAddress> {
-    return this.#addressOf(await this.#used.acquire(reuse, () => this.#acquireFresh()))
+    return this.#addressOf(await this.#reused.acquire(reuse, () => this.#acquireFresh()))
   }
 
   release(address: RedisAddress, info: ReleaseInfo): void {
     const { database = 0 } = address
     this.#options.late.forget(address)
-    if (!this.#used.keep(database)) {
+    if (!this.#reused.release(database)) {
       const look = { count: () => countClientsOf(this.#addressOf(database)), clock: this.#options.clock }
       const { onClientsLeft } = this.#options
       const { signal } = this.#closing
@@ -124,7 +124,7 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
   }
 
   #acquireUsed(): Free | undefined {
-    const database = this.#used.removeOldest()
+    const database = this.#reused.removeOldest()
     return database === undefined ? undefined : { database }
   }
 

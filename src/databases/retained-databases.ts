@@ -1,4 +1,4 @@
-import type { RetainedDatabase } from '../leasing/lease-broker.ts'
+import type { RetainedDatabase } from '../leasing/lease-source.ts'
 
 /** Each takes memory, and more are rarely inspected. */
 const MAX_RETAINED = 5

@@ -4,10 +4,10 @@ import { BackgroundTasks } from '../internal/background-tasks.ts'
 import type { Clock } from '../internal/clock.ts'
 import { countClientsOf } from '../services/redis-admin.ts'
 import type { RedisClaims } from './redis-claims.ts'
-import type { AcquireRequest, LastUse, LeaseSource, ReleaseInfo } from '../leasing/lease-broker.ts'
+import type { AcquireRequest, LastUse, LeaseSource, ReleaseInfo } from '../leasing/lease-source.ts'
 import type { LateCommands } from '../databases/late-commands.ts'
 import { type Look, releaseWithoutClients, watchClients } from '../databases/left-clients.ts'
-import { UsedDatabases } from '../databases/used-databases.ts'
+import { ReusedItems } from '../leasing/reused-items.ts'
 
 const POLL_MS = 100
 /** A run may wait until other runs finish; a lease must be quicker than a test's timeout. */
@@ -39,7 +39,7 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
   readonly #options: ClaimedRedisDatabasesOptions
   /** Claimed and unused databases, once they are empty. */
   readonly #free: Promise<number>[]
-  readonly #used = new UsedDatabases()
+  readonly #reused = new ReusedItems<number>()
   readonly #releasing = new BackgroundTasks()
   #waiting = 0
 
@@ -66,13 +66,13 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
   }
 
   async acquire({ reuse }: Pick<AcquireRequest, 'reuse'>): Promise<RedisAddress> {
-    return this.#addressOf(await this.#used.acquire(reuse, () => this.#acquireFresh()))
+    return this.#addressOf(await this.#reused.acquire(reuse, () => this.#acquireFresh()))
   }
 
   release(address: RedisAddress, info: ReleaseInfo): void {
     const { database = 0 } = address
     this.#options.late.forget(address)
-    if (!this.#used.keep(database)) {
+    if (!this.#reused.release(database)) {
       const { onClientsLeft, signal } = this.#options
       const onQuiet = () => this.#releaseClaim(database)
       this.#releasing.add(releaseWithoutClients(this.#lookAt(database), info, { onClientsLeft, onQuiet, signal }))
@@ -134,7 +134,7 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
       this.#watchClients(claimed)
       return undefined
     }
-    const used = claimed === undefined ? this.#used.removeOldest() : undefined
+    const used = claimed === undefined ? this.#reused.removeOldest() : undefined
     if (used !== undefined) {
       await this.#options.claims.flush(used)
     }

@@ -1,5 +1,5 @@
 import { Databases } from '../databases/databases.ts'
-import type { PostgresPlace } from '../leasing/lease-broker.ts'
+import type { PostgresPlace } from '../leasing/lease-source.ts'
 import { connectionsOfRun, type LeaseLimit, limitSharedDatabases } from '../leasing/lease-limit.ts'
 import { planTemplates } from '../databases/plan-templates.ts'
 import { sweepDatabases } from './sweep-databases.ts'

@@ -1,5 +1,5 @@
 import type { PostgresAddress } from '../environment/variable-set.ts'
-import type { PostgresPlace } from '../leasing/lease-broker.ts'
+import type { PostgresPlace } from '../leasing/lease-source.ts'
 import type { DatabaseAdmin, DatabaseReset } from '../databases/databases.ts'
 import type { TemplatePlan, TemplateSource } from '../databases/templates.ts'
 import { InfraError } from '../errors.ts'

@@ -1,162 +1,141 @@
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
+import type {} from 'vitest'
 import type { ChangedVariable } from '../environment/changed-variables.ts'
+import type { StackFacts } from '../environment/infra-facts.ts'
 import { InfraError, type InfraErrorCode, messageOf } from '../errors.ts'
-import {
-  encodeMessage,
-  type FailedTest,
-  type Lease,
-  type LeaseAnswer,
-  type LeasedService,
-  type LeaseRequest,
-  type LogExcerpt,
-  type LossNotice,
-  readMessages,
-  type Refusal,
-  type ServerAction,
-} from './lease-protocol.ts'
+import { type Answer, encodeMessage, type Failure, readMessages, RequestClient } from '../internal/requests.ts'
+import type { AcquireRequest, FailedTest, LeasedService, LogExcerpt, ServerAction } from './lease-source.ts'
 
-const ENDED: Refusal = { message: 'Cannot lease a database: the main process ended the connection' }
-
-type Unnumbered<T> = T extends unknown ? Omit<T, 'id'> : never
-type Granted = Exclude<LeaseAnswer, { readonly error: unknown }>
-
-/** A worker's side of the control socket. Its leases end with the connection, and so with the worker. */
-export class LeaseClient {
-  readonly #socket: Socket
-  readonly #waiting = new Map<number, PromiseWithResolvers<Granted>>()
-  #nextId = 1
-  #loss: InfraError | undefined
-  #comesBack = false
-
-  private constructor(socket: Socket) {
-    this.#socket = socket
-    readMessages(socket, (message) => this.#hear(message as LeaseAnswer | LossNotice))
-    socket.on('error', () => {})
-    socket.on('close', () => this.#fail(leaseRefused(ENDED)))
-  }
-
-  static async open(path: string): Promise<LeaseClient> {
-    const socket = connect(path)
-    await once(socket, 'connect').catch((error: unknown) => {
-      throw leaseRefused({ message: `Cannot reach the main process at ${path}: ${messageOf(error)}` })
-    })
-    return new LeaseClient(socket)
-  }
-
+/** How a worker reaches the lease server; provided to it by the main process. */
+export interface LeaseAccess {
+  /** Path of the Unix socket or named pipe. */
+  readonly socket: string
+  /** The project whose variables and template apply. */
+  readonly project: string
   /**
-   * Throws once a server of the stack is gone.
-   *
-   * @throws InfraError `INFRA_SERVICE_LOST`
+   * How long a lease lasts: for one file, or as long as its worker. A worker that keeps the user's modules between files
+   * keeps its lease, too, and resets it.
    */
-  assertNothingLost(): void {
-    if (this.#loss) {
-      throw this.#loss
-    }
-  }
+  readonly lifetime: 'file' | 'worker'
+  /** The services of which each file of the project leases an item. */
+  readonly wants: readonly LeasedService[]
+  /** The template that the database of a file is a clone of. */
+  readonly template: string
+  /** Whether a file finds what the one before it left (`isolation: 'worker'`). */
+  readonly reuse: boolean
+}
 
-  /** To be called before something is leased in place of all that went with a server; unless that is gone for good. */
-  forgetLoss(): void {
-    this.#loss = this.#comesBack ? undefined : this.#loss
-  }
-
-  async acquire(request: Omit<LeaseRequest & { type: 'acquire' }, 'id' | 'type'>): Promise<Lease> {
-    const { lease } = await this.#ask({ type: 'acquire', ...request })
-    if (!lease) {
-      throw new TypeError('The lease server answered without a lease')
-    }
-    return lease
-  }
-
-  /** Says that the test begins for which something was acquired ahead; resolves when there is room for it. */
-  async begin(lease: number, owner: string, test: string): Promise<void> {
-    await this.#ask({ type: 'begin', lease, owner, test })
-  }
-
-  /** Does something to the server of a lease; resolves when it is done, and the server answers if it is to. */
-  async control(lease: number, service: LeasedService, action: ServerAction): Promise<void> {
-    await this.#ask({ type: 'control', lease, service, action })
-  }
-
-  /** Says that the file is over and no other has begun, although the lease stays. */
-  async idle(lease: number): Promise<void> {
-    await this.#ask({ type: 'idle', lease })
-  }
-
-  /** Makes what was leased new for the file `owner`; the one before has been over for `idleMs`. */
-  async reset(lease: number, owner: string, idleMs = 0): Promise<void> {
-    await this.#ask({ type: 'reset', lease, owner, idleMs })
-  }
-
-  /** Says that the code of a file has changed variables of its lease. */
-  async changed(lease: number, owner: string, variables: readonly ChangedVariable[]): Promise<void> {
-    await this.#ask({ type: 'changed', lease, owner, variables })
-  }
-
-  async finish(lease: number, owner: string, processes: readonly number[] = []): Promise<void> {
-    await this.#ask({ type: 'finish', lease, owner, processes })
-  }
-
-  /** Says that tests failed in what was leased; resolves to what the server's log has of them. */
-  async failed(
-    lease: number,
-    given: { owner: string; retain: boolean; tests: readonly FailedTest[] },
-  ): Promise<readonly LogExcerpt[]> {
-    const { logs = [] } = await this.#ask({ type: 'failed', lease, ...given })
-    return logs
-  }
-
-  async release(lease: number): Promise<void> {
-    await this.#ask({ type: 'release', lease })
-  }
-
-  async #ask(request: Unnumbered<LeaseRequest>): Promise<Granted> {
-    this.assertNothingLost()
-    const id = this.#nextId++
-    const answer = Promise.withResolvers<Granted>()
-    this.#waiting.set(id, answer)
-    if (this.#socket.closed) {
-      this.#fail(leaseRefused(ENDED))
-    } else {
-      // Held only while an answer is awaited, so that an idle connection does not keep the worker alive.
-      this.#socket.ref()
-      this.#socket.write(encodeMessage({ ...request, id }))
-    }
-    return answer.promise
-  }
-
-  #hear(message: LeaseAnswer | LossNotice): void {
-    if ('lost' in message) {
-      this.#loss = errorForAll(message.lost)
-      this.#comesBack = message.comesBack
-      this.#fail(this.#loss)
-    } else {
-      this.#settle(message)
-    }
-  }
-
-  #settle(answer: LeaseAnswer): void {
-    const waiting = this.#waiting.get(answer.id)
-    this.#waiting.delete(answer.id)
-    if (this.#waiting.size === 0) {
-      this.#socket.unref()
-    }
-    if ('error' in answer) {
-      waiting?.reject(leaseRefused(answer.error))
-    } else {
-      waiting?.resolve(answer)
-    }
-  }
-
-  #fail(reason: InfraError): void {
-    this.#waiting.forEach(({ reject }) => reject(reason))
-    this.#waiting.clear()
-    this.#socket.unref()
+declare module 'vitest' {
+  interface ProvidedContext {
+    'infra:lease': LeaseAccess | undefined
+    /** Why the project has no services, if their start failed. */
+    'infra:failure': Failure | undefined
+    /** For a project without services: the values that its variables had before the run. */
+    'infra:before': Readonly<Record<string, string | undefined>>
   }
 }
 
-/** The answer of the main process as the error that it was there. */
-function leaseRefused({ message, code }: Refusal): InfraError {
+/** A lease that was granted: addresses, and the variables that contain them. */
+export interface Lease {
+  /** Its number. */
+  readonly lease: number
+  readonly template: string
+  readonly facts: StackFacts
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** The requests of a worker. It can name only leases of its own connection, and they end with that. */
+export interface LeaseMethods {
+  acquire(request: AcquireRequest): Promise<Lease>
+  /** For a lease that was acquired ahead of its test, which begins now. Resolves when the limit allows one more. */
+  begin(lease: number, owner: string, test: string): Promise<void>
+  /** Resolves when the action is complete and the server, unless it is stopped or paused, answers. */
+  control(lease: number, service: LeasedService, action: ServerAction): Promise<void>
+  /** The file has ended and the next one has not begun, while the worker keeps the lease. */
+  idle(lease: number): Promise<void>
+  /** Makes the items equal to new ones for the file `owner`. The file before it ended `idleMs` ago. */
+  reset(lease: number, owner: string, idleMs?: number): Promise<void>
+  /** Before its tests ran, the code of a file has changed variables of its lease. */
+  changed(lease: number, owner: string, variables: readonly ChangedVariable[]): Promise<void>
+  /** The file has ended while its worker lives on. `processes` are its child processes that still run. */
+  finish(lease: number, owner: string, processes?: readonly number[]): Promise<void>
+  /** To be called before the release. Resolves to what the server has logged about each of the tests. */
+  failed(lease: number, failure: FailedTests): Promise<readonly LogExcerpt[]>
+  release(lease: number): Promise<void>
+}
+
+export interface FailedTests {
+  readonly owner: string
+  /** Whether the database is to be retained. Only done if the stack outlives the run. */
+  readonly retain: boolean
+  readonly tests: readonly FailedTest[]
+}
+
+/** Sent to workers unasked: the stack has lost a server, and with it everything that was leased from it. */
+export interface LossNotice {
+  readonly lost: Failure
+  /** Whether a new server takes its place, so that workers can lease again. */
+  readonly comesBack: boolean
+}
+
+/** A worker's connection to the lease server. Its leases end with the connection, and so with the worker. */
+export interface LeaseClient extends LeaseMethods {
+  /**
+   * Throws if the stack has lost a server.
+   *
+   * @throws InfraError `INFRA_SERVICE_LOST`
+   */
+  assertNothingLost(): void
+  /** To be called before new leases replace the lost ones. Has no effect if the server does not come back. */
+  forgetLoss(): void
+}
+
+const CLOSED: Failure = { message: 'Cannot lease a database: the main process ended the connection' }
+
+/** @throws InfraError `INFRA_LEASE_FAILED` if nothing listens at `path` */
+export async function openLeaseClient(path: string): Promise<LeaseClient> {
+  const socket = connect(path)
+  await once(socket, 'connect').catch((error: unknown) => {
+    throw leaseError({ message: `Cannot reach the main process at ${path}: ${messageOf(error)}` })
+  })
+  let loss: { readonly error: InfraError; readonly comesBack: boolean } | undefined
+  const assertNothingLost = () => {
+    if (loss) {
+      throw loss.error
+    }
+  }
+  const forgetLoss = () => {
+    loss = loss?.comesBack ? undefined : loss
+  }
+  const requests = new RequestClient<LeaseClient>(
+    {
+      send(request) {
+        assertNothingLost()
+        return !socket.closed && (socket.write(encodeMessage(request)), true)
+      },
+      hold: (isAwaited) => void (isAwaited ? socket.ref() : socket.unref()),
+      closed: CLOSED,
+      toError: leaseError,
+    },
+    { assertNothingLost, forgetLoss },
+  )
+  readMessages(socket, (message) => {
+    if ('lost' in message) {
+      const { lost, comesBack } = message as LossNotice
+      const error = errorForAll(lost)
+      loss = { error, comesBack }
+      requests.rejectAll(error)
+    } else {
+      requests.receive(message as Answer)
+    }
+  })
+  socket.on('error', () => {}).on('close', () => requests.close())
+  return requests.remote
+}
+
+/** The error of the main process, as an error of this one. */
+function leaseError({ message, code }: Failure): InfraError {
   const [problem = '', ...rest] = message.split('\n')
   return new InfraError((code ?? 'INFRA_LEASE_FAILED') as InfraErrorCode, {
     problem,
@@ -165,9 +144,9 @@ function leaseRefused({ message, code }: Refusal): InfraError {
   })
 }
 
-/** An error that every test that comes has: without a trace they are all alike, and Vitest prints it once. */
-export function errorForAll(refusal: Refusal): InfraError {
-  const error = leaseRefused(refusal)
+/** An error that all tests fail with. Without a stack trace it is the same for all, so Vitest prints it once. */
+export function errorForAll(failure: Failure): InfraError {
+  const error = leaseError(failure)
   error.stack = `${error.name}: ${error.message}`
   return error
 }

@@ -1,28 +1,28 @@
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { LeaseLimit } from './lease-limit.ts'
-import type { LeasedService } from './lease-protocol.ts'
+import type { LeasedService } from './lease-source.ts'
 
 /** Shorter waits are part of an ordinary run. */
-const TOLD_AFTER_MS = 2_000
+const REPORT_AFTER_MS = 2_000
 
-/** A worker that waits for a lease, or has one. */
-export interface Guest {
-  /** The worker's connection. */
-  readonly worker: number
-  /** The file, or the file and the test; for people. */
+/** The holder of a lease, or of a request for one. */
+export interface Holder {
+  /** Identifies the worker; aborts when its connection has closed. */
+  readonly worker: AbortSignal
+  /** The file, or the file and the test; for messages. */
   readonly owner: string
-  /** What is given back when the test has ended, or only with its file. */
+  /** Whether the lease lasts until the end of its file or of its test. */
   readonly span: 'file' | 'test'
-  /** The id of the test, if it is for one. */
+  /** The id of the test, if the lease is for one. */
   readonly test?: string | undefined
 }
 
-/** A wait that a person should know of. */
+/** A wait that is long enough to be reported. */
 export interface LeaseWait {
   readonly service: LeasedService
   readonly owner: string
-  /** How many are leased, which is all there are. */
+  /** The limit, which has been reached. */
   readonly count: number
   readonly reason: string
 }
@@ -33,19 +33,19 @@ export interface LeaseQueueOptions {
   readonly clock: Clock
   /** Called once for each long wait. */
   readonly onWaiting: (wait: LeaseWait) => void
-  /** All queues that a test may have to wait in, this one among them: it adds itself. */
+  /** All queues in which a test may wait. This one adds itself. */
   readonly queues: LeaseQueue[]
 }
 
 interface Waiting {
-  readonly guest: Guest
-  readonly place: PromiseWithResolvers<void>
+  readonly holder: Holder
+  readonly turn: PromiseWithResolvers<void>
 }
 
-/** Limits how many leases of a service exist at once. Further requests wait, in order. */
+/** Limits the number of leases of a service. Further requests wait, in order. */
 export class LeaseQueue {
   readonly #options: LeaseQueueOptions
-  readonly #guests = new Set<Guest>()
+  readonly #holders = new Set<Holder>()
   #waiting: Waiting[] = []
   #shortage: AbortController | undefined
 
@@ -55,44 +55,48 @@ export class LeaseQueue {
   }
 
   /**
-   * Resolves when there is a place for a lease.
+   * Resolves when the limit allows one more lease; rejects when the worker's connection closes.
    *
-   * @throws InfraError `INFRA_LEASE_LIMIT` if every holder waits for another lease, so that none would ever be free
+   * @throws InfraError `INFRA_LEASE_LIMIT` if every holder waits for another lease, so that no lease would ever end
    */
-  async enter(guest: Guest): Promise<void> {
-    if (this.#guests.size < this.#options.limit.count) {
-      this.#guests.add(guest)
+  async enter(holder: Holder): Promise<void> {
+    const { worker } = holder
+    worker.throwIfAborted()
+    if (this.#holders.size < this.#options.limit.count) {
+      this.#holders.add(holder)
       return
     }
-    const place = Promise.withResolvers<void>()
-    this.#waiting.push({ guest, place })
+    const turn = Promise.withResolvers<void>()
+    this.#waiting.push({ holder, turn })
     if (this.#isStuck()) {
       // The newest request: its failure ends its test, which releases what the others wait for.
       this.#waiting.pop()
-      throw this.#cannotEnd(guest)
+      throw this.#cannotEnd(holder)
     }
     this.#watch()
-    return place.promise
+    const cancel = () => this.#cancelClosed()
+    worker.addEventListener('abort', cancel, { once: true })
+    await turn.promise.finally(() => worker.removeEventListener('abort', cancel))
   }
 
-  /** Does nothing for a worker without a place. */
-  leave(guest: Guest): void {
-    if (!this.#guests.delete(guest)) {
+  /** Does nothing if the holder has no lease. */
+  leave(holder: Holder): void {
+    if (!this.#holders.delete(holder)) {
       return
     }
+    this.#cancelClosed()
     const next = this.#waiting.shift()
     if (next) {
-      this.#guests.add(next.guest)
-      next.place.resolve()
+      this.#holders.add(next.holder)
+      next.turn.resolve()
     }
     this.#endShortage()
   }
 
-  /** Has nothing wait any more for a worker that is gone. */
-  forget(worker: number): void {
-    const gone = this.#waiting.filter(({ guest }) => guest.worker === worker)
-    this.#waiting = this.#waiting.filter((waiting) => !gone.includes(waiting))
-    gone.forEach(({ guest, place }) => place.reject(new Error(`The worker of ${guest.owner} has ended`)))
+  #cancelClosed(): void {
+    const closed = this.#waiting.filter(({ holder }) => holder.worker.aborted)
+    this.#waiting = this.#waiting.filter((waiting) => !closed.includes(waiting))
+    closed.forEach(({ holder, turn }) => turn.reject(holder.worker.reason))
     this.#endShortage()
   }
 
@@ -103,11 +107,11 @@ export class LeaseQueue {
     }
   }
 
-  /** A queue moves on as long as one holder waits nowhere, or only in queues that move on. */
+  /** A queue is not stuck if one of its holders does not wait, or waits only in queues that are not stuck. */
   #isStuck(): boolean {
     for (let still: readonly LeaseQueue[] = this.#options.queues; ;) {
-      const waiting = still.flatMap((queue) => queue.#waiting.map(({ guest }) => guest))
-      const left = still.filter((queue) => [...queue.#guests].every((guest) => isHeldUp(guest, waiting)))
+      const waiting = still.flatMap((queue) => queue.#waiting.map(({ holder }) => holder))
+      const left = still.filter((queue) => [...queue.#holders].every((holder) => isHeldUp(holder, waiting)))
       if (left.length === still.length) {
         return left.includes(this)
       }
@@ -120,21 +124,21 @@ export class LeaseQueue {
       return
     }
     this.#shortage = new AbortController()
-    void this.#tellIfItLasts(this.#shortage.signal)
+    void this.#reportIfItLasts(this.#shortage.signal)
   }
 
-  async #tellIfItLasts(signal: AbortSignal): Promise<void> {
+  async #reportIfItLasts(signal: AbortSignal): Promise<void> {
     const { clock, onWaiting, service, limit } = this.#options
-    await clock.sleep(TOLD_AFTER_MS, signal).catch(() => {})
+    await clock.sleep(REPORT_AFTER_MS, signal).catch(() => {})
     const [first] = this.#waiting
     if (!signal.aborted && first) {
-      onWaiting({ service, owner: first.guest.owner, count: limit.count, reason: limit.reason })
+      onWaiting({ service, owner: first.holder.owner, count: limit.count, reason: limit.reason })
     }
   }
 
-  #cannotEnd({ owner }: Guest): InfraError {
+  #cannotEnd({ owner }: Holder): InfraError {
     const { service, limit } = this.#options
-    const owners = [...this.#guests].map((guest) => guest.owner).join(', ')
+    const owners = [...this.#holders].map((holder) => holder.owner).join(', ')
     return new InfraError('INFRA_LEASE_LIMIT', {
       problem:
         `Cannot lease from service "${service}" for ${owner}: there is room for ${limit.count} at once ` +
@@ -145,8 +149,11 @@ export class LeaseQueue {
   }
 }
 
-/** A file gives its place back when its tests are done, a test when it is: not while it waits for something else. */
-function isHeldUp({ span, worker, test }: Guest, waiting: readonly Guest[]): boolean {
+/**
+ * A lease of a file ends when all its tests have ended, and the lease of a test with that test. Neither ends while the file
+ * or the test waits for another lease.
+ */
+function isHeldUp({ span, worker, test }: Holder, waiting: readonly Holder[]): boolean {
   return waiting.some(
     (other) => other.worker === worker && (span === 'file' || (test !== undefined && other.test === test)),
   )

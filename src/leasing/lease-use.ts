@@ -1,22 +1,10 @@
 import type { ChangedVariable } from '../environment/changed-variables.ts'
 import type { Clock } from '../internal/clock.ts'
 import { redact } from '../internal/redact.ts'
-import type { LeasedService } from './lease-protocol.ts'
+import type { Counts, LeasedService, Use } from './lease-source.ts'
 
 /** Longer than a busy server takes; one that does not answer says nothing about its use. */
 const ANSWER_TIMEOUT_MS = 10_000
-
-/** Numbers that only grow, by the names of what they count the use of. */
-export type Counts = ReadonlyMap<string, number>
-
-export interface Use {
-  /** How many clients have connected to what was leased. */
-  readonly connections: number
-  /** The use of what all files share; where it was not asked for, nothing. */
-  readonly common: Counts
-  /** Connections to where we connect, too. They say that the service is used, but ours may be among them. */
-  readonly others?: number
-}
 
 /** Asks how something was used so far. */
 export type Look = () => Promise<Use>

@@ -3,7 +3,7 @@ import type { Clock } from '../internal/clock.ts'
 import { FirstSeen } from '../internal/first-seen.ts'
 import type { Report } from '../report/events.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
-import type { LastUse } from '../leasing/lease-broker.ts'
+import type { LastUse } from '../leasing/lease-source.ts'
 import { PristineCopy } from './pristine-copy.ts'
 import { resetDatabase, type ResetMark, type ResetOptions, type ResetOutcome } from './reset-database.ts'
 

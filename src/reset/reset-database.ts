@@ -1,7 +1,7 @@
 import type { Client } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import type { Clock } from '../internal/clock.ts'
-import type { LastUse } from '../leasing/lease-broker.ts'
+import type { LastUse } from '../leasing/lease-source.ts'
 import { type CatalogState, findChanged, readCatalogs } from './catalog-state.ts'
 import { computedDifferently, digestRows } from './computed-rows.ts'
 import { restoreLargeObjects } from './large-objects.ts'

@@ -2,7 +2,7 @@ import { BackgroundTasks } from '../internal/background-tasks.ts'
 import type { Clock } from '../internal/clock.ts'
 import { isRunning } from '../internal/is-running.ts'
 import type { Address, ClientCount } from '../services/service.ts'
-import type { ReleaseInfo } from '../leasing/lease-broker.ts'
+import type { ReleaseInfo } from '../leasing/lease-source.ts'
 import { countLeft } from '../databases/left-clients.ts'
 import type { Lock, ServerSlot } from './server-slot.ts'
 

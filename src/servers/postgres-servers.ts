@@ -6,10 +6,16 @@ import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { Address, ServerInstance } from '../services/service.ts'
 import { DEFAULT_TEMPLATE } from '../config/resolve-spec.ts'
 import type { Databases } from '../databases/databases.ts'
-import type { AcquireRequest, DatabaseSource, Held, LastUse } from '../leasing/lease-broker.ts'
-import type { ServerAction } from '../leasing/lease-protocol.ts'
+import type {
+  AcquireRequest,
+  Counts,
+  DatabaseSource,
+  LastUse,
+  Leased,
+  ServerAction,
+  Use,
+} from '../leasing/lease-source.ts'
 import { PostgresServer } from './postgres-server.ts'
-import type { Counts, Use } from '../leasing/lease-use.ts'
 import { type PooledServers, ServerPool } from './server-pool.ts'
 import type { Templates } from '../databases/templates.ts'
 
@@ -26,7 +32,7 @@ export interface PostgresServersOptions extends PooledServers {
 }
 
 /** A leased database with its server; `address` is undefined for the main server. */
-interface Leased {
+interface LeasedDatabase {
   readonly databases: Databases
   readonly address: Address | undefined
   /** Whether the whole server is leased and released with the database. */
@@ -42,7 +48,7 @@ export class PostgresServers implements DatabaseSource {
   readonly #options: PostgresServersOptions
   readonly #pool: ServerPool
   readonly #running = new Map<number, PostgresServer>()
-  readonly #leased = new Map<string, Leased>()
+  readonly #leased = new Map<string, LeasedDatabase>()
   /** Counters of each server before its lease, by port. */
   readonly #unused = new Map<number, Counts>()
   #base: Promise<void> = Promise.resolve()
@@ -71,9 +77,9 @@ export class PostgresServers implements DatabaseSource {
     await this.#base.catch(() => {})
   }
 
-  /** Leases a server with a database to a file, or a database on the server of `held` to a single test. */
-  acquire(request: AcquireRequest, held?: Held): Promise<string> {
-    return held ? this.#acquireOnServer(request, held) : this.#acquireServer(request)
+  /** Leases a server with a database to a file, or a database on the server of its file to a single test. */
+  acquire(request: AcquireRequest, file?: Leased): Promise<string> {
+    return file ? this.#acquireOnServer(request, file) : this.#acquireServer(request)
   }
 
   release(database: string): void {
@@ -130,12 +136,12 @@ export class PostgresServers implements DatabaseSource {
     }
   }
 
-  #acquireOnServer(request: AcquireRequest, { database }: Held): Promise<string> {
+  #acquireOnServer(request: AcquireRequest, { database }: Leased): Promise<string> {
     const address = database === undefined ? undefined : this.#find(database).address
     return this.#lease(request, { address, hasServer: false })
   }
 
-  async #lease(request: AcquireRequest, target: Pick<Leased, 'address' | 'hasServer'>): Promise<string> {
+  async #lease(request: AcquireRequest, target: Pick<LeasedDatabase, 'address' | 'hasServer'>): Promise<string> {
     const server = target.address && this.#running.get(target.address.port)
     const databases = server?.databases ?? this.#options.main
     const database = await databases.acquire(request)
@@ -163,7 +169,7 @@ export class PostgresServers implements DatabaseSource {
   }
 
   /** Counts the connections to a database, and on a leased server those to all its databases. */
-  async #connectionsTo({ databases, address }: Leased, database: string): Promise<number> {
+  async #connectionsTo({ databases, address }: LeasedDatabase, database: string): Promise<number> {
     const use = await databases.useOf?.(database)
     const before = address && this.#unused.get(address.port)
     const others = before ? [...(use?.common ?? [])].map(([name, count]) => count - (before.get(name) ?? 0)) : []
@@ -180,7 +186,7 @@ export class PostgresServers implements DatabaseSource {
     }
   }
 
-  #find(database: string): Leased {
+  #find(database: string): LeasedDatabase {
     const leased = this.#leased.get(database)
     if (!leased) {
       throw new RangeError(`Database ${database} is not leased`)

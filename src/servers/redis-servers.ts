@@ -13,9 +13,7 @@ import {
 import type { Address, ClientCount } from '../services/service.ts'
 import type { LateCommands } from '../databases/late-commands.ts'
 import { LeaseProxy } from './lease-proxy.ts'
-import type { AcquireRequest, LastUse, LeaseSource, ReleaseInfo } from '../leasing/lease-broker.ts'
-import type { ServerAction } from '../leasing/lease-protocol.ts'
-import type { Use } from '../leasing/lease-use.ts'
+import type { AcquireRequest, LastUse, LeaseSource, ReleaseInfo, ServerAction, Use } from '../leasing/lease-source.ts'
 import { type PooledServers, ServerPool } from './server-pool.ts'
 import type { Lock } from './server-slot.ts'
 

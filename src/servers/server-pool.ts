@@ -1,9 +1,9 @@
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { Address, ServerInstance } from '../services/service.ts'
-import type { ReleaseInfo } from '../leasing/lease-broker.ts'
+import type { ReleaseInfo, ServerAction } from '../leasing/lease-source.ts'
+import { ReusedItems } from '../leasing/reused-items.ts'
 import type { LeaseProxy } from './lease-proxy.ts'
-import type { ServerAction } from '../leasing/lease-protocol.ts'
 import { type Guard, OldClients } from './old-clients.ts'
 import { addressOf, createSlot, type ServerSlot } from './server-slot.ts'
 
@@ -48,12 +48,9 @@ export class ServerPool {
   readonly #options: ServerPoolOptions
   readonly #idle: ServerSlot[]
   readonly #ready: ServerSlot[] = []
-  /** Servers that were released without a reset, for leases that accept used servers. */
-  readonly #used: ServerSlot[] = []
+  readonly #reused = new ReusedItems<ServerSlot>((slot) => this.#isUsable(slot))
   /** Leased servers, by the port that their users see. */
   readonly #leased = new Map<number, ServerSlot>()
-  /** Leased servers that are not reset on release. */
-  readonly #toKeep = new Set<ServerSlot>()
   readonly #proxies = new Set<LeaseProxy>()
   readonly #waiting: PromiseWithResolvers<ServerSlot>[] = []
   readonly #closing = new AbortController()
@@ -81,10 +78,7 @@ export class ServerPool {
   }
 
   async acquire({ reuse }: { readonly reuse: boolean }): Promise<Address> {
-    const slot = (reuse ? await this.#acquireUsed() : undefined) ?? (await this.#acquireWithoutClients())
-    if (reuse) {
-      this.#toKeep.add(slot)
-    }
+    const slot = await this.#reused.acquire(reuse, () => this.#acquireWithoutClients())
     const address = addressOf(slot)
     this.#leased.set(address.port, slot)
     return address
@@ -96,12 +90,12 @@ export class ServerPool {
     if (slot) {
       slot.owner = info.owner
       slot.processes = info.processes ?? []
-      if (this.#toKeep.delete(slot)) {
-        this.#used.push(slot)
-      } else if (this.#oldClients) {
-        this.#oldClients.release(slot, info)
-      } else {
-        this.#retire(slot)
+      if (!this.#reused.release(slot)) {
+        if (this.#oldClients) {
+          this.#oldClients.release(slot, info)
+        } else {
+          this.#retire(slot)
+        }
       }
       this.fill()
     }
@@ -110,8 +104,7 @@ export class ServerPool {
   /** Restarts all unleased servers before their next lease, and makes leased ones be replaced on release. */
   discard(): void {
     this.#generation += 1
-    this.#toKeep.clear()
-    for (const slot of [...this.#ready.splice(0), ...this.#used.splice(0)]) {
+    for (const slot of [...this.#ready.splice(0), ...this.#reused.clear()]) {
       this.#retire(slot)
     }
     this.fill()
@@ -165,7 +158,8 @@ export class ServerPool {
     }
     if (this.#waiting.length > 0 && this.#idle.length === 0 && this.#starting === 0) {
       // A used server is restarted for a lease that needs a fresh one.
-      this.#idle.push(...this.#used.splice(0, 1))
+      const used = this.#reused.removeOldest()
+      this.#idle.push(...(used ? [used] : []))
     }
     while (!this.#isClosed && this.#idle.length > 0 && this.#isShort(this.#options.target)) {
       void this.#start(this.#idle.shift() as ServerSlot)
@@ -195,14 +189,13 @@ export class ServerPool {
     void slot.instance.end().catch(() => {})
   }
 
-  /** Acquires a used server; undefined if there is none, or if its last user stopped it. */
-  async #acquireUsed(): Promise<ServerSlot | undefined> {
-    const slot = this.#used.pop()
-    if (slot && !(await this.#options.answers(slot.instance.address))) {
+  /** A server that its last user has stopped is restarted for a later lease. */
+  async #isUsable(slot: ServerSlot): Promise<boolean> {
+    const isUsable = await this.#options.answers(slot.instance.address)
+    if (!isUsable) {
       this.#idle.push(slot)
-      return undefined
     }
-    return slot
+    return isUsable
   }
 
   /** Acquires a server to which no client has connected since it was prepared. */

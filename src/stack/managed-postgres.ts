@@ -1,4 +1,4 @@
-import type { DatabaseSource } from '../leasing/lease-broker.ts'
+import type { DatabaseSource } from '../leasing/lease-source.ts'
 import type { LeaseLimit } from '../leasing/lease-limit.ts'
 import { planTemplates } from '../databases/plan-templates.ts'
 import type { TemplatePlan } from '../databases/templates.ts'

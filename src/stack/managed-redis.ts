@@ -1,6 +1,6 @@
 import type { RedisAddress } from '../environment/variable-set.ts'
 import { LateCommands } from '../databases/late-commands.ts'
-import type { LeaseSource } from '../leasing/lease-broker.ts'
+import type { LeaseSource } from '../leasing/lease-source.ts'
 import { type LeaseLimit, limitRedises } from '../leasing/lease-limit.ts'
 import type { RedisDatabases } from '../databases/redis-databases.ts'
 import type { RedisServers } from '../servers/redis-servers.ts'

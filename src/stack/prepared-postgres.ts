@@ -1,7 +1,7 @@
 import { DatabaseResetter } from '../reset/database-resetter.ts'
 import { type DatabaseReset, Databases } from '../databases/databases.ts'
 import { FailureLog } from '../databases/failure-log.ts'
-import type { DatabaseSource } from '../leasing/lease-broker.ts'
+import type { DatabaseSource } from '../leasing/lease-source.ts'
 import { type LeaseLimit, limitDatabases } from '../leasing/lease-limit.ts'
 import { dropLeftovers } from '../databases/leftovers.ts'
 import { planTemplates } from '../databases/plan-templates.ts'

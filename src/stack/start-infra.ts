@@ -3,7 +3,8 @@ import type { StackFacts } from '../environment/infra-facts.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import { unlessLetGo } from '../internal/abortable.ts'
 import type { Clock } from '../internal/clock.ts'
-import type { LeaseBroker, LeaseSources } from '../leasing/lease-broker.ts'
+import type { LeaseBroker } from '../leasing/lease-broker.ts'
+import type { LeaseSources } from '../leasing/lease-source.ts'
 import type { UseFindings } from '../leasing/lease-use.ts'
 import type { LeaseServer } from '../leasing/lease-server.ts'
 import type { Provider } from '../providers/provider.ts'
@@ -203,7 +204,7 @@ async function reportLosses(stack: Stack, { broker, server, report, sourcesOf, o
     }
     const { error, ...lost } = await losing
     // Workers first: until they know, their tests fail without a reason.
-    server.tellLost(error, { comesBack })
+    server.reportLoss(error, { comesBack })
     report({ type: 'service-lost', ...lost, message: error.message, comesBack })
     if (!comesBack) {
       return
@@ -215,7 +216,7 @@ async function reportLosses(stack: Stack, { broker, server, report, sourcesOf, o
         // The run is ending.
         return
       }
-      server.tellLost(error, { comesBack: false })
+      server.reportLoss(error, { comesBack: false })
       report({ type: 'service-lost', label: lost.label, lines: [], message: messageOf(failure), comesBack: false })
       return
     }

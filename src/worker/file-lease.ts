@@ -1,30 +1,56 @@
 import { InfraError } from '../errors.ts'
 import { Turns } from '../internal/turns.ts'
+import { type Lease, type LeaseAccess, type LeaseClient, openLeaseClient } from '../leasing/lease-client.ts'
+import type { AcquireRequest } from '../leasing/lease-source.ts'
 import { runningChildren, watchChildren } from './child-processes.ts'
-import { LeaseClient } from '../leasing/lease-client.ts'
-import type { NextDatabase } from './next-database.ts'
-import type { Lease, LeaseAccess } from '../leasing/lease-protocol.ts'
+import type { NextSession } from './next-session.ts'
 
 /**
  * Limit for transactions of concurrent tests: the default pool size of pg. The connection budget of a lease assumes it.
  */
 const TRANSACTIONS_AT_ONCE = 10
 
-/** State that a worker keeps between files. */
-interface WorkerLease {
-  /** For the running file. */
-  access: LeaseAccess
-  owner: string
-  /** When the last file ended, by `performance.now()`. */
-  endedMs: number | undefined
-  readonly client: Promise<LeaseClient>
-  lease: Lease | undefined
+/** A leased database, and a session for its first client if one could be opened. */
+export interface OpenedDatabase {
+  readonly lease: Lease
+  readonly session: NextSession | undefined
+}
+
+/**
+ * The database for the next test, leased and connected while another test runs. It does not count towards the limit
+ * until its test begins, so that no other request waits for it.
+ */
+export interface NextDatabase {
+  /** Waits until the limit permits the database; resolves to undefined if the test must lease another one. */
+  begin(owner: string, test: string): Promise<OpenedDatabase | undefined>
+  release(): Promise<void>
+}
+
+/** The lease of the running file, and the connection that holds it. */
+export interface CurrentLease {
+  readonly access: LeaseAccess
+  /** Path of the file. */
+  readonly owner: string
+  readonly client: LeaseClient
+  readonly lease: Lease
   /** Databases of single tests that failed, by test id. */
-  testDatabases: Map<string, string[]>
+  readonly testDatabases: Map<string, string[]>
   /** At most one element: the database that is prepared for the next test. */
   readonly next: NextDatabase[]
   /** Limits the concurrent `transaction` fixtures on the database of the file. */
   readonly transactions: Turns
+}
+
+/** State that a worker keeps between files. */
+interface WorkerLease extends Pick<CurrentLease, 'next' | 'transactions'> {
+  /** For the running file. */
+  access: LeaseAccess
+  owner: string
+  testDatabases: Map<string, string[]>
+  /** When the last file ended, by `performance.now()`. */
+  endedMs: number | undefined
+  readonly client: Promise<LeaseClient>
+  lease: Lease | undefined
 }
 
 const KEY = Symbol.for('vitest-infra/worker-lease')
@@ -45,7 +71,8 @@ export async function leaseForFile(access: LeaseAccess, owner: string, declared?
   const template = leasesDatabase(access) ? (declared ?? access.template) : access.template
   if (lease && access.lifetime === 'worker') {
     assertSameTemplate(lease, template, owner)
-    await (reuse ? undefined : client.reset(lease.lease, owner, endedMs && performance.now() - endedMs))
+    const idleMs = endedMs === undefined ? 0 : performance.now() - endedMs
+    await (reuse ? undefined : client.reset(lease.lease, owner, idleMs))
     return lease
   }
   // Only for a new lease: modules that a worker keeps still use the lost server.
@@ -95,19 +122,13 @@ export function leasesDatabase({ wants }: LeaseAccess): boolean {
   return wants.includes('postgres')
 }
 
-/** The lease of the running file, and the connection that holds it. */
-export interface CurrentLease {
-  readonly access: LeaseAccess
-  /** Path of the file. */
-  readonly owner: string
-  readonly client: LeaseClient
-  readonly lease: Lease
-  /** Databases of single tests that failed, by test id. */
-  readonly testDatabases: Map<string, string[]>
-  /** At most one element: the database that is prepared for the next test. */
-  readonly next: NextDatabase[]
-  /** Limits the concurrent `transaction` fixtures on the database of the file. */
-  readonly transactions: Turns
+/** Leases something for one test, on the server of its file. */
+export function acquireForTest(
+  { client, access, lease: file }: CurrentLease,
+  request: Pick<AcquireRequest, 'owner' | 'wants' | 'test' | 'isAhead'>,
+): Promise<Lease> {
+  const { template, lease: onServerOf } = file
+  return client.acquire({ ...request, project: access.project, span: 'test', template, reuse: false, onServerOf })
 }
 
 /** Returns the lease of the running file without its connection. */
@@ -145,7 +166,7 @@ function workerLease(access: LeaseAccess, owner: string): WorkerLease {
     access,
     owner,
     endedMs: undefined,
-    client: LeaseClient.open(access.socket),
+    client: openLeaseClient(access.socket),
     lease: undefined,
     testDatabases: new Map(),
     next: [],

@@ -1,5 +1,5 @@
 import type { CurrentLease } from './file-lease.ts'
-import type { LeasedService, ServerAction } from '../leasing/lease-protocol.ts'
+import type { LeasedService, ServerAction } from '../leasing/lease-source.ts'
 
 /**
  * Controls the server that this file has leased for a service. Each method rejects with an InfraError

@@ -1,8 +1,13 @@
 import { Buffer } from 'node:buffer'
-import { recordArtifact } from 'vitest'
-import type { RunnerTask, RunnerTestCase, RunnerTestSuite, TestArtifactBase } from 'vitest'
+import {
+  recordArtifact,
+  type RunnerTask,
+  type RunnerTestCase,
+  type RunnerTestSuite,
+  type TestArtifactBase,
+} from 'vitest'
 import { currentLease } from './file-lease.ts'
-import type { FailedTest, LogExcerpt } from '../leasing/lease-protocol.ts'
+import type { FailedTest, LogExcerpt } from '../leasing/lease-source.ts'
 
 /** The lines that PostgreSQL logged for the database of a failed test. */
 interface PostgresLogArtifact extends TestArtifactBase {

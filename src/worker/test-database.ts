@@ -1,10 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Pool } from 'pg'
 import type { RunnerTask, RunnerTestCase } from 'vitest'
-import type { CurrentLease } from './file-lease.ts'
+import type { Lease } from '../leasing/lease-client.ts'
+import { acquireForTest, type CurrentLease, type NextDatabase, type OpenedDatabase } from './file-lease.ts'
 import type { FixtureDriver, FixturePool } from './fixture-pool.ts'
-import type { Lease } from '../leasing/lease-protocol.ts'
-import { NextDatabase, type OpenedDatabase } from './next-database.ts'
 import type { NextSession } from './next-session.ts'
 
 /** Opens the next database outside the async context of the running test. */
@@ -31,7 +30,9 @@ export class TestDatabase {
 
   static async acquire(held: CurrentLease, task: Readonly<RunnerTestCase>): Promise<TestDatabase> {
     const owner = ownerOf(held, task)
-    const opened = (await held.next.pop()?.begin(owner, task.id)) ?? (await acquire(held, owner, task.id))
+    const prepared = await held.next.pop()?.begin(owner, task.id)
+    const request = { owner, test: task.id, wants: ['postgres'] } as const
+    const opened = prepared ?? { lease: await acquireForTest(held, request), session: undefined }
     return new TestDatabase(opened, held, task)
   }
 
@@ -51,7 +52,7 @@ export class TestDatabase {
         onForgotten: () => client.finish(this.#lease.lease, ownerOf(this.#held, this.#task)).catch(() => {}),
       })
       if (next.length === 0 && hasTestsLeft(this.#task.file)) {
-        next.push(outsideOfTests(() => NextDatabase.prepare(this.#held, driver.openSession)))
+        next.push(outsideOfTests(() => new PreparedDatabase(this.#held, driver.openSession)))
       }
     }
     return this.#pool.pool
@@ -83,12 +84,50 @@ export class TestDatabase {
   }
 }
 
-async function acquire(held: CurrentLease, owner: string, test: string): Promise<OpenedDatabase> {
-  const { client, access, lease: file } = held
-  const { project } = access
-  const { template, lease: beside } = file
-  const request = { project, owner, test, span: 'test', wants: ['postgres'], template, reuse: false, beside } as const
-  return { lease: await client.acquire(request), session: undefined }
+class PreparedDatabase implements NextDatabase {
+  readonly #file: CurrentLease
+  readonly #opened: Promise<OpenedDatabase | undefined>
+
+  constructor(file: CurrentLease, openSession: (url: string) => Promise<NextSession>) {
+    this.#file = file
+    // If this fails, the test leases a database itself and reports the failure.
+    this.#opened = this.#open(openSession).catch(() => undefined)
+  }
+
+  async begin(owner: string, test: string): Promise<OpenedDatabase | undefined> {
+    const opened = await this.#opened
+    if (!opened) {
+      return undefined
+    }
+    const { lease, session } = opened
+    try {
+      const [isCurrent] = await Promise.all([session?.isCurrent(), this.#file.client.begin(lease.lease, owner, test)])
+      if (isCurrent) {
+        return opened
+      }
+      // Not awaited: dropping the database waits for its sessions to end.
+      void session?.close()
+      return { lease, session: undefined }
+    } catch {
+      await this.release()
+      return undefined
+    }
+  }
+
+  async release(): Promise<void> {
+    const opened = await this.#opened
+    if (opened) {
+      await opened.session?.close()
+      // A run that is ending no longer answers.
+      void this.#file.client.release(opened.lease.lease).catch(() => {})
+    }
+  }
+
+  async #open(openSession: (url: string) => Promise<NextSession>): Promise<OpenedDatabase> {
+    const { owner } = this.#file
+    const lease = await acquireForTest(this.#file, { owner, wants: ['postgres'], isAhead: true })
+    return { lease, session: await openSession(lease.facts.postgres.url).catch(() => undefined) }
+  }
 }
 
 function ownerOf(held: CurrentLease, task: Readonly<RunnerTestCase>): string {

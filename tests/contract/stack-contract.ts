@@ -4,8 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { PostgresFacts, ProviderName } from '../../src/environment/infra-facts.ts'
 import { systemClock } from '../../src/internal/clock.ts'
-import { LeaseClient } from '../../src/leasing/lease-client.ts'
-import type { Lease } from '../../src/leasing/lease-protocol.ts'
+import { type Lease, type LeaseClient, openLeaseClient } from '../../src/leasing/lease-client.ts'
 import type { InfraEvent } from '../../src/report/events.ts'
 import { answersPostgres, withPostgres } from '../../src/services/postgres.ts'
 import { withRedis } from '../../src/services/redis.ts'
@@ -27,7 +26,7 @@ export function describeStackContract({ name: provider, leftovers, external }: P
       expect(events).toContainEqual(
         expect.objectContaining({ type: 'template-ready', template: 'default', isNew: true }),
       )
-      const client = await LeaseClient.open(socket)
+      const client = await openLeaseClient(socket)
       const leases = await Promise.all(['a', 'b', 'c', 'd'].map((owner) => acquire(client, owner)))
       const places = leases.map(({ facts: { postgres, redis } }) => `${postgres.database} ${redis.url}`)
       expect(new Set(places).size).toBe(4)
@@ -49,7 +48,7 @@ export function describeStackContract({ name: provider, leftovers, external }: P
       const [one, two] = await Promise.all([start(), start()])
       const [, { socket }] = await Promise.all([one.infra.up, two.infra.up])
       await one.infra.stop()
-      const lease = await acquire(await LeaseClient.open(socket), 'a')
+      const lease = await acquire(await openLeaseClient(socket), 'a')
       expect(await useWorld(lease)).toEqual(UNUSED)
     })
   })
@@ -60,7 +59,7 @@ export function describeOwnServersStack({ name, leftovers }: ProviderCase): void
   describe(`${name}: a stack with servers for its leases`, () => {
     test('leases PostgreSQL servers, each for one file, which are frozen, stopped and started again', async () => {
       const { infra } = await startStack(name, { postgres: { isolation: 'server' } })
-      const client = await LeaseClient.open((await infra.up).socket)
+      const client = await openLeaseClient((await infra.up).socket)
       const leases = await Promise.all(['a', 'b'].map((owner) => acquire(client, owner)))
       const [one, two] = leases.map(({ facts: { postgres } }) => postgres) as [PostgresFacts, PostgresFacts]
       expect(one.port).not.toBe(two.port)

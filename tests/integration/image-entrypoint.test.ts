@@ -1,7 +1,7 @@
 import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { RedisFacts } from '../../src/environment/infra-facts.ts'
-import { LeaseClient } from '../../src/leasing/lease-client.ts'
+import { openLeaseClient } from '../../src/leasing/lease-client.ts'
 import { demultiplex } from '../../src/providers/docker/engine/demultiplex.ts'
 import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { buildImage, type BuiltImage } from '../support/build-image.ts'
@@ -122,7 +122,7 @@ async function processOf(place: RedisFacts, container: string) {
 }
 
 async function leaseOf({ socket }: Run): Promise<RedisFacts> {
-  const client = await LeaseClient.open(socket)
+  const client = await openLeaseClient(socket)
   const usual = { project: '', owner: 'the test', span: 'file', template: '', reuse: false } as const
   return (await client.acquire({ ...usual, wants: ['redis'] })).facts.redis
 }

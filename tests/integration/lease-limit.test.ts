@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/internal/clock.ts'
-import { LeaseClient } from '../../src/leasing/lease-client.ts'
+import { openLeaseClient } from '../../src/leasing/lease-client.ts'
 import type { InfraEvent } from '../../src/report/events.ts'
 import { resolveSpec } from '../../src/config/resolve-spec.ts'
 import { startInfra } from '../../src/stack/start-infra.ts'
@@ -27,7 +27,7 @@ test('the settings of the server decide how many databases there are at once; wh
     clock: systemClock,
   })
   onTestFinished(() => infra.stop())
-  const client = await LeaseClient.open((await infra.up).socket)
+  const client = await openLeaseClient((await infra.up).socket)
   await client.acquire({ ...FILE, owner: 'a.test.ts' })
   const first = await client.acquire({ ...TEST, owner: 'a.test.ts > one' })
   const waiting = client.acquire({ ...TEST, owner: 'a.test.ts > two' })

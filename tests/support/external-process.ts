@@ -1,7 +1,7 @@
 // A run on servers that are there already, in a process of its own: leases, uses what it got, gives it back. Tells of each
 // lease in a line of JSON; then says "done" and ends, or waits to be killed. Arguments: the task.
 import { systemClock } from '../../src/internal/clock.ts'
-import { LeaseClient } from '../../src/leasing/lease-client.ts'
+import { openLeaseClient } from '../../src/leasing/lease-client.ts'
 import { withPostgres } from '../../src/services/postgres.ts'
 import { withRedis } from '../../src/services/redis.ts'
 import { resolveSpec } from '../../src/config/resolve-spec.ts'
@@ -22,7 +22,7 @@ const infra = startInfra(spec, {
 })
 try {
   const { socket } = await infra.up
-  const client = await LeaseClient.open(socket)
+  const client = await openLeaseClient(socket)
   for (let round = 0; round < rounds; round += 1) {
     const wants = ['postgres', 'redis'] as const
     const request = { project: '', owner: `${name} ${round}`, span: 'file', wants, template: 'default' } as const

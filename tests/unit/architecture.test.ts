@@ -234,7 +234,7 @@ test("the process wall: the global setup gets none of Vitest's test API", () => 
 test('the process wall: what both sides share belongs to neither', () => {
   const worker = new Set(['setup-file.ts', 'test.ts'].flatMap(ourFilesIn))
   const shared = ourFilesIn('global-setup.ts').filter((path) => worker.has(path))
-  expect(shared.toSorted()).toEqual(['environment/set-variables.ts', 'errors.ts', 'leasing/lease-protocol.ts'])
+  expect(shared.toSorted()).toEqual(['environment/set-variables.ts', 'errors.ts', 'internal/requests.ts'])
 })
 
 test('the plugin loads a handful of small files, and no package', () => {

@@ -1,9 +1,8 @@
 // node lease-worker.ts SOCKET: does a round of leases for each message of its parent.
-import { LeaseClient } from '../../../src/leasing/lease-client.ts'
-import type { Lease } from '../../../src/leasing/lease-protocol.ts'
+import { type Lease, openLeaseClient } from '../../../src/leasing/lease-client.ts'
 import { type Isolation, measureCycles, openClient } from './isolation.ts'
 
-const leases = await LeaseClient.open(process.argv[2] ?? '')
+const leases = await openLeaseClient(process.argv[2] ?? '')
 let lease: Lease | undefined
 
 const isolation: Isolation = {

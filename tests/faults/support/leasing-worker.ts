@@ -2,7 +2,7 @@
 // and gives them back; or ends in the middle, as one that crashes. Its arguments: the socket, a seed, how many leases.
 import { Redis } from 'ioredis'
 import pg from 'pg'
-import { LeaseClient } from '../../../src/leasing/lease-client.ts'
+import { openLeaseClient } from '../../../src/leasing/lease-client.ts'
 import { createRandom } from './random.ts'
 
 /** What the worker tells its parent. */
@@ -20,7 +20,7 @@ const REQUEST = { project: '', span: 'file', wants: ['postgres', 'redis'], templ
 
 const [socket = '', seed = '0', count = '0'] = process.argv.slice(2)
 const random = createRandom(Number(seed))
-const client = await LeaseClient.open(socket)
+const client = await openLeaseClient(socket)
 for (let index = 0; index < Number(count); index += 1) {
   const owner = `${seed}-${index}`
   const { lease, facts } = await client.acquire({ ...REQUEST, owner })

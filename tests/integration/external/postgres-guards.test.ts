@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { postgresUrl } from '../../../src/environment/variable-set.ts'
-import { LeaseClient } from '../../../src/leasing/lease-client.ts'
+import { openLeaseClient } from '../../../src/leasing/lease-client.ts'
 import { sweepDatabases } from '../../../src/external/sweep-databases.ts'
 import { withPostgres } from '../../../src/services/postgres.ts'
 import type { SeedContext } from '../../../src/config/infra-options.ts'
@@ -76,7 +76,7 @@ test('a role that may is enough: it needs to be no superuser, and no template of
   const superuser = startExternal(servers, { services: ['postgres'] }, { root })
   await superuser.up
   const infra = startExternal(servers, { services: ['postgres'], external }, { root })
-  const client = await LeaseClient.open((await infra.up).socket)
+  const client = await openLeaseClient((await infra.up).socket)
   const [one, other] = await Promise.all([client.acquire(LEASE), client.acquire(LEASE)])
   const { postgres } = one.facts
   expect(postgres).toMatchObject({ user: 'tester', password: PASSWORD })

@@ -6,7 +6,7 @@ import { redisUrl } from '../../../src/environment/variable-set.ts'
 import { systemClock } from '../../../src/internal/clock.ts'
 import { ClaimedRedisDatabases } from '../../../src/external/claimed-redis-databases.ts'
 import { LateCommands } from '../../../src/databases/late-commands.ts'
-import { LeaseClient } from '../../../src/leasing/lease-client.ts'
+import { openLeaseClient } from '../../../src/leasing/lease-client.ts'
 import { openRedis, withRedis } from '../../../src/services/redis.ts'
 import { type SomebodysServers, startSomebodysServers, UNTOUCHED } from '../../support/somebodys-servers.ts'
 import { claimRedis, startExternal } from './external-support.ts'
@@ -98,7 +98,7 @@ test('what a run leaves is swept when its claim has expired and its connection h
 test('a stack leases what is free, and a test that may not control the server is told why', async () => {
   const infra = startExternal(servers, { services: ['redis'] })
   const { facts, socket } = await infra.up
-  const client = await LeaseClient.open(socket)
+  const client = await openLeaseClient(socket)
   const one = await client.acquire(LEASE)
   const { redis } = one.facts
   expect(redis.url).toBe(redisUrl({ ...servers.redis, database: redis.database }))
@@ -116,7 +116,7 @@ test('a stack leases what is free, and a test that may not control the server is
 test('a client that uses a claimed database when its file is over is named, and no client of anybody else', async () => {
   const infra = startExternal(servers, { services: ['redis'] })
   const { socket } = await infra.up
-  const client = await LeaseClient.open(socket)
+  const client = await openLeaseClient(socket)
   const { lease, facts } = await client.acquire(LEASE)
   const [late, foreign] = [await openRedis(facts.redis, 'late'), await openRedis(servers.redis, 'foreign')]
   onTestFinished(() => [late, foreign].forEach((connection) => connection.disconnect()))

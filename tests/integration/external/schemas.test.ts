@@ -5,7 +5,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { postgresUrl } from '../../../src/environment/variable-set.ts'
 import { sweepDatabases } from '../../../src/external/sweep-databases.ts'
-import { LeaseClient } from '../../../src/leasing/lease-client.ts'
+import { openLeaseClient } from '../../../src/leasing/lease-client.ts'
 import { MarkedSchemas } from '../../../src/external/marked-schemas.ts'
 import { withPostgres } from '../../../src/services/postgres.ts'
 import { SchemaAdmin } from '../../../src/external/schema-admin.ts'
@@ -61,7 +61,7 @@ test('a role without CREATEDB leases schemas, which never meet, and leaves the d
   const infra = await start()
   const { facts, socket } = await infra.up
   expect(facts.postgres).toMatchObject({ database: 'app', schema: expect.stringMatching(/^vitest_infra_.+_main$/) })
-  const client = await LeaseClient.open(socket)
+  const client = await openLeaseClient(socket)
   const [one, other] = await Promise.all([client.acquire(LEASE), client.acquire(LEASE)])
   expect(one.facts.postgres.schema).not.toBe(other.facts.postgres.schema)
   const tables = await Promise.all(

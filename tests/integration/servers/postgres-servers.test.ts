@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { LeaseClient } from '../../../src/leasing/lease-client.ts'
+import { openLeaseClient } from '../../../src/leasing/lease-client.ts'
 import { connect, type PostgresStack, startPostgresStack, valuesOf } from './postgres-support.ts'
 
 const ROLES = "SELECT rolname FROM pg_roles WHERE rolname IN ('reader', 'migration_role') ORDER BY 1"
@@ -114,7 +114,7 @@ test('the main server does not notice', async () => {
 
 test("the database of a test is a clone of its own on its file's server", async () => {
   const file = await stack.lease({ template: 'reference' })
-  const own = await stack.lease({ template: 'reference', beside: file.lease })
+  const own = await stack.lease({ template: 'reference', onServerOf: file.lease })
   const [{ database, ...server }, { database: ownDatabase, ...ownServer }] = [file.facts.postgres, own.facts.postgres]
   expect([ownServer.host, ownServer.port]).toEqual([server.host, server.port])
   expect(ownDatabase).not.toBe(database)
@@ -130,14 +130,14 @@ test("the database of a test is a clone of its own on its file's server", async 
 
 test('the database of a test whose file has the common one is on the common server', async () => {
   const file = await stack.lease({ wants: [] })
-  const own = await stack.lease({ beside: file.lease })
+  const own = await stack.lease({ onServerOf: file.lease })
   expect(own.facts.postgres.port).toBe(stack.facts.postgres.port)
   expect(await valuesOf(await connect(own), 'SELECT n FROM notes')).toEqual([])
 })
 
 test('nobody has a database beside what somebody else leased', async () => {
   const file = await stack.lease()
-  const other = await LeaseClient.open(stack.socket)
+  const other = await openLeaseClient(stack.socket)
   const request = {
     project: '',
     owner: 'other',
@@ -146,7 +146,7 @@ test('nobody has a database beside what somebody else leased', async () => {
     template: 'default',
     reuse: false,
   } as const
-  await expect(other.acquire({ ...request, beside: file.lease })).rejects.toThrow('Cannot find lease')
+  await expect(other.acquire({ ...request, onServerOf: file.lease })).rejects.toThrow('Cannot find lease')
   await expect(other.control(file.lease, 'postgres', 'stop')).rejects.toThrow('Cannot find lease')
   expect(await valuesOf(await connect(file), 'SELECT 1')).toEqual([1])
 })

@@ -1,8 +1,8 @@
 import pg from 'pg'
 import { onTestFinished } from 'vitest'
 import { systemClock } from '../../../src/internal/clock.ts'
-import { LeaseClient } from '../../../src/leasing/lease-client.ts'
-import type { Lease, LeaseRequest } from '../../../src/leasing/lease-protocol.ts'
+import { type Lease, type LeaseClient, openLeaseClient } from '../../../src/leasing/lease-client.ts'
+import type { AcquireRequest } from '../../../src/leasing/lease-source.ts'
 import type { InfraEvent } from '../../../src/report/events.ts'
 import type { InfraOptions } from '../../../src/config/infra-options.ts'
 import { resolveSpec } from '../../../src/config/resolve-spec.ts'
@@ -13,7 +13,7 @@ export interface PostgresStack extends UpInfra {
   readonly leases: LeaseClient
   readonly events: readonly InfraEvent[]
   /** Released after the test, unless it was by then. */
-  lease(request?: Partial<LeaseRequest & { type: 'acquire' }>): Promise<Lease>
+  lease(request?: Partial<AcquireRequest>): Promise<Lease>
   stop(): Promise<void>
 }
 
@@ -32,7 +32,7 @@ export async function startPostgresStack(
     clock: systemClock,
   })
   const up = await starting.up
-  const leases = await LeaseClient.open(up.socket)
+  const leases = await openLeaseClient(up.socket)
   return {
     ...up,
     leases,

@@ -4,12 +4,8 @@ import { connect } from 'node:net'
 import { Queue, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import {
-  encodeMessage,
-  type LeaseAnswer,
-  type LeaseRequest,
-  readMessages,
-} from '../../../src/leasing/lease-protocol.ts'
+import { type Answer, encodeMessage, readMessages, RequestClient } from '../../../src/internal/requests.ts'
+import type { LeaseMethods } from '../../../src/leasing/lease-client.ts'
 import { describeRedis, openRedis, type RedisStack, startRedisStack, withoutPassword } from './redis-support.ts'
 
 /** Writes whatever happens, in a process of its own. */
@@ -33,22 +29,16 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
   async function beginFile(owner: string) {
     const socket = connect(stack.socket)
     onTestFinished(() => void socket.destroy())
-    let answered = Promise.withResolvers<LeaseAnswer>()
-    readMessages(socket, (message) => answered.resolve(message as LeaseAnswer))
-    const ask = (request: LeaseRequest) => {
-      answered = Promise.withResolvers<LeaseAnswer>()
-      socket.write(encodeMessage(request))
-      return answered.promise
-    }
+    const requests = new RequestClient<LeaseMethods>({
+      send: (request) => (socket.write(encodeMessage(request)), true),
+      closed: { message: 'the connection has closed' },
+    })
+    readMessages(socket, (message) => requests.receive(message as Answer))
     const usual = { project: '', span: 'file', wants: ['redis'], template: '', reuse: false } as const
-    const answer = await ask({ id: 1, type: 'acquire', ...usual, owner })
-    if ('error' in answer || !answer.lease) {
-      throw new Error('no lease was granted')
-    }
-    const { lease, facts } = answer.lease
+    const { lease, facts } = await requests.remote.acquire({ ...usual, owner })
     return {
       redis: facts.redis,
-      finish: (processes: number[]) => ask({ id: 2, type: 'finish', lease, owner, processes }),
+      finish: (processes: number[]) => requests.remote.finish(lease, owner, processes),
       end: () => void socket.destroy(),
     }
   }

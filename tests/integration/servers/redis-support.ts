@@ -2,8 +2,7 @@ import { Redis, type RedisOptions } from 'ioredis'
 import { onTestFinished } from 'vitest'
 import type { RedisFacts } from '../../../src/environment/infra-facts.ts'
 import { systemClock } from '../../../src/internal/clock.ts'
-import { LeaseClient } from '../../../src/leasing/lease-client.ts'
-import type { Lease } from '../../../src/leasing/lease-protocol.ts'
+import { type Lease, type LeaseClient, openLeaseClient } from '../../../src/leasing/lease-client.ts'
 import type { InfraEvent } from '../../../src/report/events.ts'
 import type { InfraOptions, RedisOptions as RedisSpec } from '../../../src/config/infra-options.ts'
 import { resolveSpec } from '../../../src/config/resolve-spec.ts'
@@ -41,7 +40,7 @@ export async function startRedisStack(
     clock: systemClock,
   })
   const { socket, facts, services } = await starting.up
-  const leases = await LeaseClient.open(socket)
+  const leases = await openLeaseClient(socket)
   return {
     leases,
     socket,

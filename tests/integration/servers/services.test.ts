@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
-import type { LeasedService } from '../../../src/leasing/lease-protocol.ts'
+import type { LeasedService } from '../../../src/leasing/lease-source.ts'
 import type { InfraOptions } from '../../../src/config/infra-options.ts'
 import { connect, type PostgresStack, startPostgresStack, valuesOf } from './postgres-support.ts'
 import { openRedis } from './redis-support.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { DatabaseDropper } from '../../../src/databases/database-dropper.ts'
+import { DatabaseDropper } from '../../../src/databases/databases.ts'
 
 /** A server of which some databases are in use, and a clock that the test moves. */
 function createDropper() {

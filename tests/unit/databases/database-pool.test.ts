@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { DatabasePool } from '../../../src/databases/database-pool.ts'
+import { DatabasePool } from '../../../src/databases/databases.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 
 /** A pool whose clones are made when the test says so. */
@@ -85,14 +85,25 @@ test('a clone that cannot be made is told to who waits; who asks next tries agai
   expect(await next).toBe('clone_2')
 })
 
-test('close() hands over what nobody has, after the clone that is being made', async () => {
-  const { pool, finish } = createPool()
+test('close() hands over the clones that are not leased, after the one that is being made', async () => {
+  const { pool, finish } = createPool({ target: 1 })
   void pool.fill()
   await finish(1)
-  expect(pool.keepUsed('used')).toBe(true)
+  const used = await pool.acquire(true)
+  expect(pool.reuse(used)).toBe(true)
   const unused = pool.close()
   await finish(1)
-  expect(await unused).toEqual(['clone_1', 'clone_2', 'used'])
+  expect(await unused).toEqual(['clone_2', 'clone_1'])
+})
+
+test('close() ends the reuse of a clone that is leased', async () => {
+  const { pool, finish } = createPool({ target: 0 })
+  const leased = pool.acquire(true)
+  await finish(1)
+  const closed = pool.close()
+  await finish(1)
+  await closed
+  expect(pool.reuse(await leased)).toBe(false)
 })
 
 // They once waited for ever.
@@ -108,13 +119,4 @@ test('close() tells who waits, and who comes later', async () => {
     message: 'Cannot lease a database: its template is being rebuilt, or the run is ending\nRun the tests again',
   })
   expect(await catchInfraError(() => pool.acquire())).toMatchObject({ code: 'INFRA_LEASE_FAILED' })
-  expect(pool.keepUsed('late')).toBe(false)
-})
-
-test('acquireUsed() gives what was kept, the last one first', () => {
-  const { pool } = createPool()
-  expect(pool.acquireUsed()).toBeUndefined()
-  pool.keepUsed('one')
-  pool.keepUsed('two')
-  expect([pool.acquireUsed(), pool.acquireUsed(), pool.acquireUsed()]).toEqual(['two', 'one', undefined])
 })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { FailureLog } from '../../../src/databases/failure-log.ts'
-import type { FailedTest } from '../../../src/leasing/lease-protocol.ts'
+import type { FailedTest } from '../../../src/leasing/lease-source.ts'
 import { createLogParser, LOG_LINE_PREFIX } from '../../../src/services/postgres-log.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import type { LeaseSources } from '../../../src/leasing/lease-broker.ts'
+import type { LeaseSources } from '../../../src/leasing/lease-source.ts'
 import { FakeRedises, FakeSource, openLeasing, REQUEST, STACK } from './lease-support.ts'
 
-const WORKER = 1
-const GIVEN_UP = { isUserGone: true }
+/** A connection that does not close. */
+const OPEN = new AbortController().signal
 
 /** What comes in place of a server that was lost, at another port. */
 function createSources() {
@@ -15,34 +15,37 @@ function createSources() {
 
 test('whoever asks while a server is away waits, and has what comes in its place', async () => {
   const { broker, databases } = await openLeasing()
+  const { methods: worker } = broker.connect(OPEN)
   const { databases: replacement, coming, arrive } = createSources()
   broker.await(coming)
-  const asking = broker.acquire(REQUEST, WORKER)
+  const asking = worker.acquire(REQUEST)
   arrive()
   const { lease, facts } = await asking
   expect(facts.postgres).toMatchObject({ port: 5433, database: 'db1' })
   expect([databases.out.size, replacement.out.size]).toEqual([0, 1])
-  broker.release(lease, GIVEN_UP)
+  await worker.release(lease)
   expect(replacement.out.size).toBe(0)
 })
 
 test('what was leased before goes back to where it came from', async () => {
   const { broker, databases } = await openLeasing()
+  const { methods: worker } = broker.connect(OPEN)
   const { databases: replacement, coming, arrive } = createSources()
-  const { lease } = await broker.acquire(REQUEST, WORKER)
+  const { lease } = await worker.acquire(REQUEST)
   broker.await(coming)
   arrive()
-  await broker.acquire(REQUEST, WORKER)
-  broker.release(lease, GIVEN_UP)
+  await worker.acquire(REQUEST)
+  await worker.release(lease)
   expect([databases.out.size, replacement.out.size]).toEqual([0, 1])
 })
 
 test.for(['taken', 'refused'])('what was %s of a server that was lost meanwhile is taken again', async (outcome) => {
   const { broker, databases } = await openLeasing()
+  const { methods: worker } = broker.connect(OPEN)
   const gate = Promise.withResolvers<void>()
   databases.gate = () => gate.promise
   const { databases: replacement, coming, arrive } = createSources()
-  const asking = broker.acquire(REQUEST, WORKER)
+  const asking = worker.acquire(REQUEST)
   await Promise.resolve()
   broker.await(coming)
   if (outcome === 'taken') {
@@ -57,9 +60,10 @@ test.for(['taken', 'refused'])('what was %s of a server that was lost meanwhile 
 
 test('whoever waits for a server that does not come back is told why', async () => {
   const { broker } = await openLeasing()
+  const { methods: worker } = broker.connect(OPEN)
   const coming = Promise.withResolvers<LeaseSources>()
   broker.await(coming.promise)
-  const asking = broker.acquire(REQUEST, WORKER)
+  const asking = worker.acquire(REQUEST)
   coming.reject(new Error('no room'))
   await expect(asking).rejects.toThrow('no room')
 })

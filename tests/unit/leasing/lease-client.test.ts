@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { InfraError } from '../../../src/errors.ts'
-import { LeaseClient } from '../../../src/leasing/lease-client.ts'
+import { openLeaseClient } from '../../../src/leasing/lease-client.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 import { openLeasing, REQUEST } from './lease-support.ts'
 
@@ -8,7 +8,7 @@ const ENDED = `Cannot lease a database: the main process ended the connection
 Read the lines of infra above; the run was ending, or the stack is gone`
 
 test('open() says what it could not reach', async () => {
-  const error = await catchInfraError(() => LeaseClient.open('/tmp/no-such-folder/lease.sock'))
+  const error = await catchInfraError(() => openLeaseClient('/tmp/no-such-folder/lease.sock'))
   expect(error).toMatchObject({
     code: 'INFRA_LEASE_FAILED',
     message: `Cannot reach the main process at /tmp/no-such-folder/lease.sock: connect ENOENT /tmp/no-such-folder/lease.sock
@@ -60,7 +60,7 @@ test('a server that is lost is the answer to what waits, and to all that is aske
   databases.gate = () => new Promise(() => {})
   const client = await open()
   const waiting = catchInfraError(() => client.acquire(REQUEST))
-  server.tellLost(LOST, { comesBack: false })
+  server.reportLoss(LOST, { comesBack: false })
   const known = { code: 'INFRA_SERVICE_LOST', message: 'Cannot go on\nStart again' }
   expect(await waiting).toMatchObject(known)
   expect(await catchInfraError(() => client.release(1))).toMatchObject(known)
@@ -69,7 +69,7 @@ test('a server that is lost is the answer to what waits, and to all that is aske
 
 test('whoever comes after a server was lost hears of it', async () => {
   const { open, server } = await openLeasing()
-  server.tellLost(LOST, { comesBack: false })
+  server.reportLoss(LOST, { comesBack: false })
   const client = await open()
   expect(await catchInfraError(() => client.acquire(REQUEST))).toMatchObject({ code: 'INFRA_SERVICE_LOST' })
 })
@@ -78,7 +78,7 @@ test('of a server that comes back, those who have leased something hear, until t
   const { open, server } = await openLeasing()
   const [holder, idle] = [await open(), await open()]
   const { lease } = await holder.acquire(REQUEST)
-  server.tellLost(LOST, { comesBack: true })
+  server.reportLoss(LOST, { comesBack: true })
   expect(await catchInfraError(() => holder.reset(lease, 'a.test.ts'))).toMatchObject({ code: 'INFRA_SERVICE_LOST' })
   await idle.acquire({ ...REQUEST, owner: 'b.test.ts' })
   await (await open()).acquire({ ...REQUEST, owner: 'c.test.ts' })
@@ -91,8 +91,8 @@ test('a server that was to come back and did not is gone for good', async () => 
   const { open, server } = await openLeasing()
   const client = await open()
   await client.acquire(REQUEST)
-  server.tellLost(LOST, { comesBack: true })
-  server.tellLost(LOST, { comesBack: false })
+  server.reportLoss(LOST, { comesBack: true })
+  server.reportLoss(LOST, { comesBack: false })
   await expect.poll(() => catchInfraError(async () => client.assertNothingLost())).toBeDefined()
   client.forgetLoss()
   expect(await catchInfraError(() => client.acquire(REQUEST))).toMatchObject({ code: 'INFRA_SERVICE_LOST' })

@@ -33,7 +33,7 @@ test('who comes when everything is leased waits for the first that is given back
 test('a worker that dies makes room', async () => {
   const { dial, open } = await openLeasing(limitTo(1))
   const { socket } = await dial()
-  socket.write(`${JSON.stringify({ id: 1, type: 'acquire', ...FILE })}\n`)
+  socket.write(`${JSON.stringify({ id: 1, method: 'acquire', args: [FILE] })}\n`)
   await vi.waitFor(() => expect(socket.bytesRead).toBeGreaterThan(0))
   const waiting = (await open()).acquire(FILE)
   socket.destroy()
@@ -117,7 +117,7 @@ test('nothing waits for a worker that is gone, and the next one in line is not h
   const client = await open()
   const { lease } = await client.acquire(FILE)
   const { socket, closed } = await dial()
-  socket.write(`${JSON.stringify({ id: 1, type: 'acquire', ...FILE, owner: 'gone.test.ts' })}\n`)
+  socket.write(`${JSON.stringify({ id: 1, method: 'acquire', args: [{ ...FILE, owner: 'gone.test.ts' }] })}\n`)
   await vi.waitFor(() => expect(shortages).toMatchObject([{ owner: 'gone.test.ts' }]))
   const waiting = (await open()).acquire({ ...FILE, owner: 'b.test.ts' })
   socket.destroy()

@@ -5,11 +5,11 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import { InfraError } from '../../../src/errors.ts'
-import type { FailedTest } from '../../../src/leasing/lease-protocol.ts'
+import type { FailedTest } from '../../../src/leasing/lease-source.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 import { openLeasing, REQUEST } from './lease-support.ts'
 
-const ACQUIRE = `${JSON.stringify({ id: 1, type: 'acquire', ...REQUEST })}\n`
+const ACQUIRE = `${JSON.stringify({ id: 1, method: 'acquire', args: [REQUEST] })}\n`
 
 async function answerTo(socket: Socket, text: string): Promise<Record<string, unknown>> {
   socket.write(text)
@@ -138,20 +138,24 @@ test('who connects and says nothing keeps nobody waiting, not even the end', asy
   expect(await Promise.all([server.close(), closed])).toEqual([undefined, undefined])
 })
 
-test.for([{}, { id: 1 }, { id: 1, type: 'drop' }, { id: 1, type: 'acquire' }] as object[])(
-  'a message that is no request is answered with an error: %j',
-  async (message) => {
-    const { dial, databases } = await openLeasing()
-    const { socket } = await dial()
-    expect(await answerTo(socket, `${JSON.stringify(message)}\n`)).toMatchObject({
-      error: { message: expect.any(String) },
-    })
-    expect(databases.out.size).toBe(0)
-    expect(await answerTo(socket, ACQUIRE)).toMatchObject({ id: 1, lease: { lease: expect.any(Number) } })
-  },
-)
+test.for([
+  {},
+  { id: 1 },
+  { id: 1, method: 'drop', args: [] },
+  { id: 1, method: 'toString', args: [] },
+  { id: 1, method: 'acquire' },
+  { id: 1, method: 'acquire', args: [] },
+] as object[])('a message that is no request is answered with an error: %j', async (message) => {
+  const { dial, databases } = await openLeasing()
+  const { socket } = await dial()
+  expect(await answerTo(socket, `${JSON.stringify(message)}\n`)).toMatchObject({
+    error: { message: expect.any(String) },
+  })
+  expect(databases.out.size).toBe(0)
+  expect(await answerTo(socket, ACQUIRE)).toMatchObject({ id: 1, result: { lease: expect.any(Number) } })
+})
 
-test("nobody releases, resets, finishes, controls or fails another one's lease, or leases beside it", async () => {
+test("nobody releases, resets, finishes, controls or fails another one's lease, or leases on its server", async () => {
   const { open, databases, left } = await openLeasing()
   databases.sessions = ['app']
   const { lease } = await (await open()).acquire(REQUEST)
@@ -161,7 +165,7 @@ test("nobody releases, resets, finishes, controls or fails another one's lease, 
     () => other.reset(lease, 'b'),
     () => other.finish(lease, 'b'),
     () => other.control(lease, 'redis', 'stop'),
-    () => other.acquire({ ...REQUEST, beside: lease }),
+    () => other.acquire({ ...REQUEST, onServerOf: lease }),
     () => other.failed(lease, { owner: 'b', retain: true, tests: [] }),
   ]
   for (const attempt of attempts) {

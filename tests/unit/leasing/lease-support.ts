@@ -5,15 +5,15 @@ import type { StackFacts } from '../../../src/environment/infra-facts.ts'
 import type {
   AcquireRequest,
   DatabaseSource,
-  LeaseBrokerOptions,
+  FailedTest,
   LeaseSource,
+  LogExcerpt,
   RetainedDatabase,
-} from '../../../src/leasing/lease-broker.ts'
-import { LeaseBroker } from '../../../src/leasing/lease-broker.ts'
+} from '../../../src/leasing/lease-source.ts'
+import { LeaseBroker, type LeaseBrokerOptions } from '../../../src/leasing/lease-broker.ts'
 
-import { LeaseClient } from '../../../src/leasing/lease-client.ts'
+import { type LeaseClient, openLeaseClient } from '../../../src/leasing/lease-client.ts'
 import type { LeaseWait } from '../../../src/leasing/lease-queue.ts'
-import type { FailedTest, LogExcerpt } from '../../../src/leasing/lease-protocol.ts'
 import { LeaseServer } from '../../../src/leasing/lease-server.ts'
 import type { Address } from '../../../src/services/service.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -152,7 +152,7 @@ export async function openLeasing(
   })
   const server = await LeaseServer.open(broker)
   onTestFinished(() => server.close())
-  const open = () => LeaseClient.open(server.path)
+  const open = () => openLeaseClient(server.path)
   const dial = async () => {
     const socket = connect(server.path).on('error', () => {})
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))

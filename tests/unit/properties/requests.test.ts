@@ -1,9 +1,8 @@
-import type { Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { encodeMessage, type LeaseRequest, readMessages } from '../../../src/leasing/lease-protocol.ts'
+import { encodeMessage, readMessages } from '../../../src/internal/requests.ts'
 import { openLeasing, REQUEST } from '../leasing/lease-support.ts'
 import { anyText, forAll } from './for-all.ts'
 
@@ -23,7 +22,7 @@ function pieces(bytes: Buffer, places: readonly number[]): Buffer[] {
 async function hear(stream: readonly Buffer[]): Promise<{ heard: object[]; cutOff: boolean }> {
   const socket = new PassThrough()
   const heard: object[] = []
-  readMessages(socket as unknown as Socket, (message) => heard.push(message))
+  readMessages(socket, (message) => heard.push(message))
   for (const piece of stream) {
     if (!socket.destroyed) {
       socket.write(piece)
@@ -38,7 +37,7 @@ async function hear(stream: readonly Buffer[]): Promise<{ heard: object[]; cutOf
 }
 
 function encode(all: readonly object[]): Buffer {
-  return Buffer.from(all.map((message) => encodeMessage(message as LeaseRequest)).join(''))
+  return Buffer.from(all.map(encodeMessage).join(''))
 }
 
 test(
@@ -81,7 +80,20 @@ test(
   }),
 )
 
-const types = fc.constantFrom('acquire', 'control', 'reset', 'finish', 'failed', 'release', 'drop', '__proto__')
+const methods = fc.constantFrom(
+  'acquire',
+  'begin',
+  'control',
+  'idle',
+  'reset',
+  'changed',
+  'finish',
+  'failed',
+  'release',
+  'drop',
+  'toString',
+  '__proto__',
+)
 const requests = fc.dictionary(
   fc.constantFrom(
     'id',
@@ -92,7 +104,7 @@ const requests = fc.dictionary(
     'wants',
     'template',
     'reuse',
-    'beside',
+    'onServerOf',
     'service',
     'tests',
   ),
@@ -102,13 +114,13 @@ const requests = fc.dictionary(
 test(
   'no request brings the lease server down, or takes from others what is theirs',
   forAll(
-    fc.array(fc.tuple(types, requests), { minLength: 1 }),
+    fc.array(fc.tuple(methods, fc.array(fc.oneof(requests, fc.jsonValue(), fc.constant(1)))), { minLength: 1 }),
     async (given) => {
       const { dial, open, databases, server } = await openLeasing()
       const other = await open()
       await other.acquire(REQUEST)
       const { socket, closed } = await dial()
-      socket.write(given.map(([type, request]) => `${JSON.stringify({ ...request, type })}\n`).join(''))
+      socket.write(given.map(([method, args], id) => encodeMessage({ id, method, args })).join(''))
       socket.end()
       await closed
       expect(await other.acquire(REQUEST)).toMatchObject({ template: 'default' })
