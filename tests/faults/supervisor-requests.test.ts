@@ -39,9 +39,7 @@ test.for([['redis'], ['postgres', 'redis']] as const)(
     const options = { services: [...services] }
     const { run, requests } = await runOnce(options)
     expect(mistakeOf(run)).toBeUndefined()
-    expect(requests.map(({ name }) => name)).toEqual(
-      expect.arrayContaining(['ready', 'reserve', 'start', 'disconnect']),
-    )
+    expect(requests.map(({ name }) => name)).toEqual(expect.arrayContaining(['open', 'reserve', 'start', 'disconnect']))
     expect(await tryRequests(requests, async (fault) => (await runOnce(options, fault)).run)).toBe('')
   },
 )

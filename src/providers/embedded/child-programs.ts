@@ -1,32 +1,32 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type FileHandle, open } from 'node:fs/promises'
-import type { Ending, Program } from './supervisor-protocol.ts'
+import type { Program, ProgramExit } from './supervisor-protocol.ts'
 import type { Lifeline } from './lifeline.ts'
 import { childrenOf, signalEach } from './process-children.ts'
 
-/** Time after which a program that was asked to end is ended. */
-const PATIENCE_MS = 1_000
+/** A program that has not exited by then is killed. */
+const END_TIMEOUT_MS = 1_000
 
 interface ChildProgram {
   readonly child: ChildProcess
   readonly endSignal: NodeJS.Signals
-  readonly ended: Promise<unknown>
+  readonly exited: Promise<unknown>
 }
 
-/** The programs that a supervisor has started and that run. */
+/** The running programs of a supervisor. */
 export class ChildPrograms {
   readonly #running = new Map<number, ChildProgram>()
   readonly #lifeline: Lifeline
-  readonly #onEnded: (ended: Ending & { readonly pid: number }) => void
+  readonly #onExit: (pid: number, exit: ProgramExit) => void
   #closed = false
 
-  constructor(lifeline: Lifeline, onEnded: (ended: Ending & { readonly pid: number }) => void) {
+  constructor(lifeline: Lifeline, onExit: (pid: number, exit: ProgramExit) => void) {
     this.#lifeline = lifeline
-    this.#onEnded = onEnded
+    this.#onExit = onExit
   }
 
-  /** Resolves with its process id. */
+  /** Resolves to its process id. */
   async start(program: Program): Promise<number> {
     const log = await open(program.log, 'a')
     try {
@@ -39,13 +39,13 @@ export class ChildPrograms {
     }
   }
 
-  /** Asks it to end as its operator would. */
+  /** Asks it to exit, as its operator would. */
   async interrupt(pid: number): Promise<void> {
     this.#signal(pid, 'SIGINT')
     await this.thaw(pid)
   }
 
-  /** Freezes it, with its children, each of which may lead a process group of its own. */
+  /** Its children are frozen one by one, since each may lead a process group of its own. */
   async freeze(pid: number): Promise<void> {
     if (process.platform === 'win32') {
       throw new Error('Windows cannot freeze a process')
@@ -59,21 +59,21 @@ export class ChildPrograms {
     this.#signal(pid, 'SIGCONT')
   }
 
-  /** Resolves when it has ended. */
+  /** Resolves when it has exited. */
   async end(pid: number): Promise<void> {
     const program = this.#running.get(pid)
     if (!program) {
       return
     }
     this.#signal(pid, program.endSignal)
-    // What is frozen would not hear of it.
+    // A frozen process does not act on most signals.
     await this.thaw(pid)
-    const timer = setTimeout(() => this.#signal(pid, 'SIGKILL'), PATIENCE_MS)
-    await program.ended
+    const timer = setTimeout(() => this.#signal(pid, 'SIGKILL'), END_TIMEOUT_MS)
+    await program.exited
     clearTimeout(timer)
   }
 
-  /** Ends all, and starts no more. */
+  /** Ends all programs. Later starts are refused. */
   async endAll(): Promise<void> {
     this.#closed = true
     await Promise.all([...this.#running.keys()].map((pid) => this.end(pid)))
@@ -106,28 +106,28 @@ export class ChildPrograms {
       throw error
     }
     const { pid } = child
-    const { promise: ended, resolve } = Promise.withResolvers<void>()
-    this.#running.set(pid, { child, endSignal, ended })
+    const { promise: exited, resolve } = Promise.withResolvers<void>()
+    this.#running.set(pid, { child, endSignal, exited })
     this.#hold()
     child
       .on('error', () => {})
       .once('exit', (code, signal) => {
         this.#running.delete(pid)
         this.#hold()
-        this.#onEnded({ pid, code, signal })
+        this.#onExit(pid, { code, signal })
         resolve()
       })
     return pid
   }
 }
 
-/** With whatever it has started in its group; Windows has no groups, and of the signals only the end. */
+/** Reaches the whole process group. On Windows, which has no groups and no other signals, it kills the process. */
 function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   if (process.platform !== 'win32') {
     try {
       process.kill(-(child.pid ?? Number.NaN), signal)
     } catch {
-      // It has ended, and only its exit is not yet known.
+      // It has exited, and its exit event is still to come.
     }
   } else if (signal !== 'SIGCONT') {
     child.kill(signal)

@@ -3,7 +3,7 @@ import { assertPortFree } from '../port-holder.ts'
 import type { Provider } from '../provider.ts'
 import type { EmbeddedHome } from './embedded-home.ts'
 import { launchService } from './launch-service.ts'
-import { SharedSupervisor } from './shared-supervisor.ts'
+import { SharedSupervisor } from './supervisor.ts'
 
 /** Obtains services as processes of this machine; `reason` says why, in the line that reports it. */
 export function createEmbeddedProvider(home: EmbeddedHome, reason: string): Provider {

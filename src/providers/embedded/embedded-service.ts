@@ -11,7 +11,7 @@ import type {
   StartedService,
 } from '../../services/service.ts'
 import type { Supervisor, ChildProgram } from './supervisor.ts'
-import type { Ending } from './supervisor-protocol.ts'
+import type { ProgramExit } from './supervisor-protocol.ts'
 import { type LocalProgram, readLogTail } from './local-program.ts'
 import type { LocalInstance } from './local-instances.ts'
 
@@ -46,7 +46,7 @@ export class EmbeddedService implements StartedService {
     this.#options = options
     this.address = { host: 'localhost', port }
     this.label = `${name} (pid ${server.pid})`
-    this.exited = server.ended.then(toServerExit)
+    this.exited = server.exited.then(toServerExit)
     // Plain objects: callers spread them into copies.
     this.instances = instances.map((instance) => ({
       address: instance.address,
@@ -62,7 +62,7 @@ export class EmbeddedService implements StartedService {
    * a real query, and that is what admits a local server.
    */
   async runHealthcheck(): Promise<HealthcheckResult> {
-    return this.#options.server.ending === undefined
+    return this.#options.server.exit === undefined
       ? { passed: true, output: 'its process runs; the declared command is for containers' }
       : { passed: false, output: 'its process has ended' }
   }
@@ -90,8 +90,8 @@ export class EmbeddedService implements StartedService {
   }
 
   async status(): Promise<ServerStatus> {
-    const { ending } = this.#options.server
-    return ending === undefined ? { running: true } : toServerExit(ending)
+    const { exit } = this.#options.server
+    return exit === undefined ? { running: true } : toServerExit(exit)
   }
 
   logTail(count: number, sinceMs?: number): Promise<string> {
@@ -117,6 +117,6 @@ export class EmbeddedService implements StartedService {
   }
 }
 
-function toServerExit({ code, signal }: Ending): ServerExit {
+function toServerExit({ code, signal }: ProgramExit): ServerExit {
   return { running: false, exitCode: exitCodeOf(code, signal), outOfMemory: false }
 }

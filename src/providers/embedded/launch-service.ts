@@ -87,7 +87,7 @@ async function startServer(launch: Launch): Promise<Running> {
   const { program, data } = launch
   const filled = await fill(launch)
   const running = await startOnPort(launch)
-  if (running.server.ending === undefined || filled === 'new') {
+  if (running.server.exit === undefined || filled === 'new') {
     return running
   }
   // The cached copy may be broken. Any other cause fails again.
@@ -111,7 +111,7 @@ async function startOnPort(launch: Launch): Promise<Running> {
     const port = definition.hostPort ?? (await supervisor.reservePorts(1))[0] ?? 0
     const server = await startOnce(launch, port)
     const isOver = definition.hostPort !== undefined || attempt === PORT_ATTEMPTS
-    if (server.ending === undefined || isOver || !PORT_IN_USE.test(await readLogTail(log, LOG_LINES))) {
+    if (server.exit === undefined || isOver || !PORT_IN_USE.test(await readLogTail(log, LOG_LINES))) {
       return { port, server }
     }
     await rm(log, { force: true })

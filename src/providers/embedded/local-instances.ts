@@ -8,22 +8,22 @@ import type { Supervisor, ChildProgram } from './supervisor.ts'
 import { awaitListening, type LocalProgram, readLogTail } from './local-program.ts'
 
 const LOG_LINES = 5
-/** That an orderly end may take; then it is ended at once. */
-const STOP_PATIENCE_MS = 3_000
+/** A server that has not shut down by then is killed. */
+const STOP_TIMEOUT_MS = 3_000
 
 export interface LocalInstanceOptions {
   readonly supervisor: Supervisor
   readonly program: LocalProgram
   readonly definition: ServiceDefinition
   readonly environment: Readonly<Record<string, string>>
-  /** What its data starts from, if not from nothing. */
+  /** The folder that its data is copied from; without it, its data is empty. */
   readonly base: string | undefined
-  /** Holds the data and the log of all. */
+  /** Contains the data and the logs of all instances. */
   readonly folder: string
   readonly port: number
 }
 
-/** One more process of a service's program, on a port of its own. */
+/** An additional server of a service, as a process on a port of its own. */
 export class LocalInstance implements ServerInstance {
   readonly address
   readonly #options: LocalInstanceOptions
@@ -46,7 +46,7 @@ export class LocalInstance implements ServerInstance {
     return this.#inTurn(async () => {
       this.#words = words
       await this.#running?.end()
-      await this.#renewData()
+      await this.#resetData()
       await this.#start()
     })
   }
@@ -76,7 +76,7 @@ export class LocalInstance implements ServerInstance {
     })
   }
 
-  /** Ends it, and lets it not be started again. */
+  /** Ends it for good: it cannot be started again. */
   close(): Promise<void> {
     this.#closed = true
     return this.#inTurn(async () => this.#running?.end())
@@ -90,16 +90,16 @@ export class LocalInstance implements ServerInstance {
 
   async #stop(): Promise<void> {
     const running = this.#running
-    if (running?.ending === undefined) {
+    if (running?.exit === undefined) {
       await running?.interrupt()
-      const patience = new AbortController()
-      const over = sleep(STOP_PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => {})
-      await Promise.race([running?.ended, over]).finally(() => patience.abort())
+      const exited = new AbortController()
+      const timeout = sleep(STOP_TIMEOUT_MS, undefined, { signal: exited.signal }).catch(() => {})
+      await Promise.race([running?.exited, timeout]).finally(() => exited.abort())
       await running?.end()
     }
   }
 
-  async #renewData(): Promise<void> {
+  async #resetData(): Promise<void> {
     const { supervisor, program, base, environment, folder } = this.#options
     await rm(this.#data, { recursive: true, force: true })
     if (base === undefined) {
@@ -125,8 +125,8 @@ export class LocalInstance implements ServerInstance {
       endSignal,
       ...(account && { account }),
     })
-    // Until then another program may answer on the port.
-    if ((await awaitListening(this.#running, port, () => !this.#closed)) === 'ended') {
+    // Before that, another program may answer on the port.
+    if ((await awaitListening(this.#running, port, () => !this.#closed)) === 'exited') {
       throw new Error(`it ended at once: ${await readLogTail(this.#log, LOG_LINES)}`)
     }
   }

@@ -28,21 +28,21 @@ export interface LocalProgram {
   discardCached(): Promise<void>
 }
 
-/** Resolves when it listens, when it has ended, when `isWanted` says no, or when it has taken too long for a start. */
+/** Resolves when the program listens, has exited, is not wanted any more, or has taken too long. */
 export async function awaitListening(
   program: ChildProgram,
   port: number,
   isWanted: () => boolean,
-): Promise<'listening' | 'ended' | 'silent'> {
+): Promise<'listening' | 'exited' | 'silent'> {
   const deadlineMs = performance.now() + LISTEN_LIMIT_MS
   while (performance.now() < deadlineMs && isWanted()) {
-    if (program.ending !== undefined) {
-      return 'ended'
+    if (program.exit !== undefined) {
+      return 'exited'
     }
     if (await canConnect('127.0.0.1', port)) {
       return 'listening'
     }
-    await Promise.race([program.ended, new Promise((resolve) => setTimeout(resolve, POLL_MS))])
+    await Promise.race([program.exited, new Promise((resolve) => setTimeout(resolve, POLL_MS))])
   }
   return 'silent'
 }

@@ -28,7 +28,7 @@ export async function runToEnd(file: string, args: readonly string[], place: Pro
     ...(account && { account }),
     ...(input !== undefined && { input }),
   })
-  const { code, signal } = await program.whenEnded()
+  const { code, signal } = await program.awaitExit()
   if (code !== 0) {
     throw new Error(`${basename(file)} ended with ${signal ?? `code ${code}`}: ${await readLogTail(log, LOG_LINES)}`)
   }

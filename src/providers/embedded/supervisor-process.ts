@@ -1,63 +1,46 @@
-// A separate process that starts the servers, and ends them when the process that has forked it exits: their connection
-// closes then, whatever the reason. Argument: the folder in which to create this run's folder.
+// A separate process that starts the servers, and ends them when the connection to the process that forked it closes: that
+// process has exited then, for whatever reason. Argument: the folder in which to create this run's folder.
 import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { SupervisorMessage, SupervisorRequest } from './supervisor-protocol.ts'
+import { type Answer, answerRequest } from '../../internal/requests.ts'
 import { ChildPrograms } from './child-programs.ts'
 import { Lifeline } from './lifeline.ts'
 import { PortReservations } from './port-reservations.ts'
 import { createRunFolder } from './run-folder.ts'
+import type { ExitNotice, SupervisorMethods } from './supervisor-protocol.ts'
 
-/** Ten seconds of them. */
+/** Ten seconds in all. */
 const REMOVALS = 50
 const REMOVAL_PAUSE_MS = 200
 
 const reservations = new PortReservations()
-/** Awaited before this process exits, since the folder would stay otherwise. */
+/** Awaited before this process exits: otherwise its folder would stay. */
 const opening = openFolder(process.argv[2] ?? '')
+// The request `open` reports a failure.
+opening.catch(() => {})
 let ending: Promise<void> | undefined
 
-process.on('message', ({ id, request }: { id: number; request: SupervisorRequest }) => {
-  serve(request).then(
-    (value) => say({ type: 'answer', id, value }),
-    (error: Error) => say({ type: 'refusal', id, message: error.message }),
-  )
-})
+const methods: SupervisorMethods = {
+  open: async () => (await opening).folder,
+  reserve: (count) => reservations.reserve(count),
+  start: async (program) => (await opening).programs.start(program),
+  interrupt: async (pid) => (await opening).programs.interrupt(pid),
+  freeze: async (pid) => (await opening).programs.freeze(pid),
+  thaw: async (pid) => (await opening).programs.thaw(pid),
+  end: async (pid) => (await opening).programs.end(pid),
+}
+
+process.on('message', (message: object) => void answerRequest(methods, message).then(send))
 for (const event of ['disconnect', 'SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.on(event, () => {
     ending ??= end()
   })
 }
-try {
-  const { folder } = await opening
-  say({ type: 'ready', folder })
-} catch (error) {
-  say({ type: 'failed', message: (error as Error).message })
-}
 
 async function openFolder(parent: string) {
   const folder = await createRunFolder(parent)
-  return { folder, programs: new ChildPrograms(new Lifeline(folder), (ended) => say({ type: 'ended', ...ended })) }
-}
-
-async function serve(request: SupervisorRequest): Promise<unknown> {
-  const { programs } = await opening
-  switch (request.verb) {
-    case 'reserve':
-      return reservations.reserve(request.count)
-    case 'start':
-      return programs.start(request.program)
-    case 'interrupt':
-      return programs.interrupt(request.pid)
-    case 'freeze':
-      return programs.freeze(request.pid)
-    case 'thaw':
-      return programs.thaw(request.pid)
-    case 'end':
-      return programs.end(request.pid)
-    default:
-      return request satisfies never
-  }
+  const programs = new ChildPrograms(new Lifeline(folder), (pid, exit) => send({ exited: pid, ...exit }))
+  return { folder, programs }
 }
 
 async function end(): Promise<void> {
@@ -70,7 +53,7 @@ async function end(): Promise<void> {
   process.exit()
 }
 
-/** What a server has started may outlive it for a moment, and write where everything is being removed. */
+/** Processes that a server has started may outlive it for a moment, and write to files that are being removed. */
 async function removeFolder(folder: string): Promise<void> {
   for (let tries = 1; tries <= REMOVALS; tries += 1) {
     const isGone = await rm(folder, { recursive: true, force: true }).then(
@@ -84,7 +67,7 @@ async function removeFolder(folder: string): Promise<void> {
   }
 }
 
-function say(message: SupervisorMessage): void {
+function send(message: Answer | ExitNotice): void {
   if (process.connected) {
     process.send?.(message, () => {})
   }

@@ -1,4 +1,4 @@
-/** A user that a program runs as. */
+/** A user account that a program runs as. */
 export interface Account {
   readonly uid: number
   readonly gid: number
@@ -9,33 +9,41 @@ export interface Program {
   readonly file: string
   readonly args: readonly string[]
   readonly environment: Readonly<Record<string, string>>
+  /** Its working directory. */
   readonly folder: string
-  /** The file that takes what it prints. */
+  /** The file that its output is appended to. */
   readonly log: string
-  /** What it reads, if anything. */
+  /** The text of its standard input, if any. */
   readonly input?: string
-  /** None: the account of this process. */
+  /** @default the account of this process */
   readonly account?: Account
-  /** What makes it end at once, its own children too, where its data is not wanted any more. */
+  /** The signal that ends it and its own children at once, without regard to its data. */
   readonly endSignal: 'SIGQUIT' | 'SIGKILL'
 }
 
-/** How a program ended. */
-export interface Ending {
+export interface ProgramExit {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
 }
 
-export type SupervisorRequest =
-  | { readonly verb: 'reserve'; readonly count: number }
-  | { readonly verb: 'start'; readonly program: Program }
-  | { readonly verb: 'interrupt' | 'freeze' | 'thaw'; readonly pid: number }
-  | { readonly verb: 'end'; readonly pid: number }
+/** The requests that a supervisor answers. Programs are identified by their process id. */
+export interface SupervisorMethods {
+  /** Resolves to the supervisor's own folder, once it exists. */
+  open(): Promise<string>
+  /** Ports of 127.0.0.1 that no other supervisor takes while this one is running. */
+  reserve(count: number): Promise<readonly number[]>
+  /** Resolves to the process id. */
+  start(program: Program): Promise<number>
+  /** Asks a program to exit, as its operator would. */
+  interrupt(pid: number): Promise<void>
+  /** Freezes a program with all its processes. */
+  freeze(pid: number): Promise<void>
+  thaw(pid: number): Promise<void>
+  /** Resolves when the program has exited, even if it had before. */
+  end(pid: number): Promise<void>
+}
 
-/** An event of a supervisor, or its answer to the request of that number. */
-export type SupervisorMessage =
-  | { readonly type: 'ready'; readonly folder: string }
-  | { readonly type: 'failed'; readonly message: string }
-  | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
-  | { readonly type: 'refusal'; readonly id: number; readonly message: string }
-  | ({ readonly type: 'ended'; readonly pid: number } & Ending)
+/** Sent unasked when a program has exited. */
+export interface ExitNotice extends ProgramExit {
+  readonly exited: number
+}

@@ -1,166 +1,185 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { type Answer, type Link, type Request, RequestClient } from '../../internal/requests.ts'
 import { forkBeside } from '../fork-beside.ts'
-import type { Ending, SupervisorMessage, SupervisorRequest, Program } from './supervisor-protocol.ts'
+import type { ExitNotice, Program, ProgramExit, SupervisorMethods } from './supervisor-protocol.ts'
 
 const ENTRY = 'providers/embedded/supervisor-process'
 
-const GONE: Ending = { code: null, signal: null }
+/** The exit of programs whose supervisor has exited before them. */
+const UNKNOWN_EXIT: ProgramExit = { code: null, signal: null }
 
 /** A program that a supervisor has started. */
 export interface ChildProgram {
   readonly pid: number
   /** Undefined while it runs. */
-  readonly ending: Ending | undefined
-  /** Resolves when it has ended, without keeping this process alive until then. */
-  readonly ended: Promise<Ending>
-  /** Resolves when it has ended, and keeps this process alive until then. */
-  whenEnded(): Promise<Ending>
-  /** Asks it to end as its operator would. */
+  readonly exit: ProgramExit | undefined
+  /** Resolves when it has exited. Does not keep this process alive until then. */
+  readonly exited: Promise<ProgramExit>
+  /** The same, but keeps this process alive. */
+  awaitExit(): Promise<ProgramExit>
+  /** Asks it to exit, as its operator would. */
   interrupt(): Promise<void>
   /** Freezes it, with all its processes. */
   freeze(): Promise<void>
   thaw(): Promise<void>
-  /** Resolves when it has ended, too. */
+  /** Resolves when it has exited. */
   end(): Promise<void>
 }
 
-/**
- * Starts programs in a separate process, which ends them and removes its folder when this process exits.
- */
+/** Starts programs in a separate process, which ends them and removes its folder when this process exits. */
 export class Supervisor {
-  /** A folder of its own, which goes with it. */
+  /** A folder of its own, which is removed when it exits. */
   readonly folder: string
   readonly #process: ChildProcess
-  readonly #asked = new Map<number, PromiseWithResolvers<unknown>>()
-  readonly #endings = new Map<number, PromiseWithResolvers<Ending>>()
-  #requests = 0
-  #waiting = 0
-  #isDetached = false
+  readonly #link: ProcessLink
+  readonly #requests: RequestClient<SupervisorMethods>
+  readonly #exits = new Map<number, PromiseWithResolvers<ProgramExit>>()
 
-  private constructor(child: ChildProcess, folder: string) {
-    this.#process = child
+  private constructor(link: ProcessLink, requests: RequestClient<SupervisorMethods>, folder: string) {
     this.folder = folder
-    child.on('error', () => {}).on('message', (message: SupervisorMessage) => this.#hear(message))
-    child.once('disconnect', () => this.#giveUp())
+    this.#process = link.child
+    this.#link = link
+    this.#requests = requests
+    const { child } = link
+    child.on('message', (message: Answer | ExitNotice) => {
+      if ('exited' in message) {
+        this.#exitOf(message.exited).resolve({ code: message.code, signal: message.signal })
+      }
+    })
+    child.once('disconnect', () => {
+      requests.close()
+      this.#exits.forEach(({ resolve }) => resolve(UNKNOWN_EXIT))
+    })
     child.unref()
-    child.channel?.unref()
   }
 
-  /** @param parent the folder in which it makes its own */
+  /** @param parent the folder in which it creates its own */
   static async open(parent: string, environment: Readonly<Record<string, string>>): Promise<Supervisor> {
     const child = forkBeside(ENTRY, [parent], { environment })
-    const [message] = (await Promise.race([once(child, 'message'), failed(child)])) as [SupervisorMessage]
-    if (message.type !== 'ready') {
-      child.disconnect()
-      throw new Error(message.type === 'failed' ? message.message : 'its supervisor says what nobody expects')
+    const link = new ProcessLink(child)
+    const requests = new RequestClient<SupervisorMethods>(link)
+    child.on('message', (message: Answer | ExitNotice) => 'id' in message && requests.receive(message))
+    try {
+      const folder = await Promise.race([requests.remote.open(), failed(child)])
+      return new Supervisor(link, requests, folder)
+    } catch (error) {
+      if (child.connected) {
+        child.disconnect()
+      }
+      throw error
     }
-    return new Supervisor(child, message.folder)
   }
 
-  /** Ports of 127.0.0.1 that no other supervisor takes while this one is there. */
+  /** Ports of 127.0.0.1 that no other supervisor takes while this one is running. */
   async reservePorts(count: number): Promise<readonly number[]> {
-    return count === 0 ? [] : ((await this.#ask({ verb: 'reserve', count })) as readonly number[])
+    return count === 0 ? [] : this.#requests.remote.reserve(count)
   }
 
   async start(program: Program): Promise<ChildProgram> {
-    const pid = (await this.#ask({ verb: 'start', program })) as number
-    const { promise: ended } = this.#endingOf(pid)
-    let ending: Ending | undefined
-    void ended
-      .then((known) => (ending = known))
-      // Its number may be given to another one.
-      .then(() => this.#endings.delete(pid))
+    const { remote } = this.#requests
+    const pid = await remote.start(program)
+    const { promise: exited } = this.#exitOf(pid)
+    let exit: ProgramExit | undefined
+    void exited
+      .then((known) => (exit = known))
+      // The system may give its process id to another program.
+      .then(() => this.#exits.delete(pid))
     return {
       pid,
-      ended,
-      whenEnded: () => this.#waitFor(ended),
-      get ending() {
-        return ending
+      exited,
+      awaitExit: () => this.#requests.hold(exited),
+      get exit() {
+        return exit
       },
-      interrupt: async () => void (await this.#ask({ verb: 'interrupt', pid })),
-      freeze: async () => void (await this.#ask({ verb: 'freeze', pid })),
-      thaw: async () => void (await this.#ask({ verb: 'thaw', pid })),
-      end: async () => void (this.#process.connected && (await this.#ask({ verb: 'end', pid }))),
+      interrupt: () => remote.interrupt(pid),
+      freeze: () => remote.freeze(pid),
+      thaw: () => remote.thaw(pid),
+      end: async () => {
+        await (this.#process.connected ? remote.end(pid) : undefined)
+      },
     }
   }
 
-  /** Resolves when all that it started has ended, and its folder is gone. */
+  /** Resolves when all its programs have exited, and its folder is removed. */
   async close(): Promise<void> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
-      if (!this.#isDetached) {
+      if (!this.#link.isDetached) {
         this.#process.ref()
       }
-      const over = once(this.#process, 'exit')
+      const exited = once(this.#process, 'exit')
       if (this.#process.connected) {
         this.#process.disconnect()
       }
-      await over
+      await exited
     }
   }
 
-  /** From now on nothing that it is asked keeps this process alive: it ends what it started once this process is gone. */
+  /** From now on no request keeps this process alive. The supervisor ends its programs once this process has exited. */
   detach(): void {
-    this.#isDetached = true
+    this.#link.isDetached = true
     this.#process.unref()
     this.#process.channel?.unref()
   }
 
-  async #ask(request: SupervisorRequest): Promise<unknown> {
-    const answer = Promise.withResolvers<unknown>()
-    const id = (this.#requests += 1)
-    this.#asked.set(id, answer)
-    if (this.#process.connected) {
-      this.#process.send({ id, request })
-    } else {
-      this.#giveUp()
-    }
-    return this.#waitFor(answer.promise)
-  }
-
-  #hear(message: SupervisorMessage): void {
-    switch (message.type) {
-      case 'answer':
-        this.#asked.get(message.id)?.resolve(message.value)
-        this.#asked.delete(message.id)
-        break
-      case 'refusal':
-        this.#asked.get(message.id)?.reject(new Error(message.message))
-        this.#asked.delete(message.id)
-        break
-      case 'ended':
-        this.#endingOf(message.pid).resolve({ code: message.code, signal: message.signal })
-        break
-    }
-  }
-
-  /** The connection keeps this process alive while an answer is awaited, and only then. */
-  async #waitFor<T>(outcome: Promise<T>): Promise<T> {
-    this.#waiting += 1
-    if (!this.#isDetached) {
-      this.#process.channel?.ref()
-    }
-    try {
-      return await outcome
-    } finally {
-      this.#waiting -= 1
-      if (this.#waiting === 0) {
-        this.#process.channel?.unref()
-      }
-    }
-  }
-
-  #giveUp(): void {
-    this.#asked.forEach(({ reject }) => reject(new Error('the process that keeps the servers has ended')))
-    this.#asked.clear()
-    this.#endings.forEach(({ resolve }) => resolve(GONE))
-  }
-
-  /** A program may end before it is known that it has started. */
-  #endingOf(pid: number): PromiseWithResolvers<Ending> {
-    const known = this.#endings.get(pid) ?? Promise.withResolvers<Ending>()
-    this.#endings.set(pid, known)
+  /** A program may exit before the answer to its start arrives. */
+  #exitOf(pid: number): PromiseWithResolvers<ProgramExit> {
+    const known = this.#exits.get(pid) ?? Promise.withResolvers<ProgramExit>()
+    this.#exits.set(pid, known)
     return known
+  }
+}
+
+class ProcessLink implements Link {
+  readonly child: ChildProcess
+  readonly closed = { message: 'the process that keeps the servers has ended' }
+  isDetached = false
+
+  constructor(child: ChildProcess) {
+    this.child = child
+    child.on('error', () => {})
+  }
+
+  send(request: Request): boolean {
+    return this.child.connected && (this.child.send(request), true)
+  }
+
+  hold(isAwaited: boolean): void {
+    if (!isAwaited) {
+      this.child.channel?.unref()
+    } else if (!this.isDetached) {
+      this.child.channel?.ref()
+    }
+  }
+}
+
+/** One supervisor for all services of a run: opened for the first service, closed after the last. */
+export class SharedSupervisor {
+  readonly #open: () => Promise<Supervisor>
+  #supervisor: Promise<Supervisor> | undefined
+  #users = 0
+
+  constructor(parent: string, environment: Readonly<Record<string, string>>) {
+    this.#open = () => Supervisor.open(parent, environment)
+  }
+
+  /** Each caller releases it, also if acquiring it failed. */
+  acquire(): Promise<Supervisor> {
+    this.#users += 1
+    this.#supervisor ??= this.#open()
+    return this.#supervisor
+  }
+
+  async release(): Promise<void> {
+    this.#users -= 1
+    if (this.#users === 0) {
+      const supervisor = this.#supervisor
+      this.#supervisor = undefined
+      await supervisor?.then(
+        (open) => open.close(),
+        () => {},
+      )
+    }
   }
 }
 

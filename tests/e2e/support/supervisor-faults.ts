@@ -7,8 +7,8 @@ const SUPERVISOR = 'node_modules/vitest-infra/dist/providers/embedded/supervisor
 const NOTES = 'supervisor-requests'
 
 /**
- * Stands before the module of the process that starts local servers. What that process is asked and what it says at its
- * start are its requests, as is the end of the connection to it. `armed`, `notes` and `delayMs` are defined before it.
+ * Loaded before the module of the process that starts local servers. It counts the requests to that process, and the end
+ * of the connection to it. `armed`, `notes` and `delayMs` are defined before it.
  */
 const PRELUDE = `
 import { appendFileSync } from 'node:fs'
@@ -32,30 +32,15 @@ process.emit = (event, ...values) => {
   if (event !== 'message' && event !== 'disconnect') {
     return emit(event, ...values)
   }
-  const fault = strike(event === 'message' ? values[0].request.verb : event)
+  const fault = strike(event === 'message' ? values[0].method : event)
   if (fault === 'cut') {
     cut()
   } else if (fault === 'refuse' && event === 'message') {
-    process.send({ type: 'refusal', id: values[0].id, message: 'refused by the test' })
+    process.send({ id: values[0].id, error: { message: 'refused by the test' } })
   } else if (fault === 'delay') {
     void sleep(delayMs).then(() => emit(event, ...values))
   } else {
     emit(event, ...values)
-  }
-  return true
-}
-
-const send = process.send.bind(process)
-process.send = (message, ...rest) => {
-  const fault = message.type === 'ready' ? strike('ready') : undefined
-  if (fault === 'cut') {
-    cut()
-  } else if (fault === 'refuse') {
-    send({ type: 'failed', message: 'refused by the test' }, ...rest)
-  } else if (fault === 'delay') {
-    void sleep(delayMs).then(() => send(message, ...rest))
-  } else {
-    send(message, ...rest)
   }
   return true
 }

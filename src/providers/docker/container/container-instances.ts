@@ -1,4 +1,3 @@
-import type { Duplex } from 'node:stream'
 import {
   type Address,
   type ServiceDefinition,
@@ -6,6 +5,7 @@ import {
   type ServerInstance,
   instancePortsOf,
 } from '../../../services/service.ts'
+import { RequestClient } from '../../../internal/requests.ts'
 import { onLines } from '../engine/demultiplex.ts'
 import type { EngineApi } from '../engine/engine-api.ts'
 import { INSTANCE_DATA } from './instance-data.ts'
@@ -13,31 +13,32 @@ import { INSTANCE_DATA } from './instance-data.ts'
 const PORT = '{port}'
 const FOLDER = '{folder}'
 
-/** Hundredths of a second that an orderly shutdown may take before the process is killed. */
-const STOP_TRIES = 300
+/** In hundredths of a second. A server that has not shut down by then is killed. */
+const STOP_TIMEOUT = 300
 
-/** Hundredths of a second that the instances of the run before may take to exit. */
-const EXIT_TRIES = 1_000
+/** The same for the instances of a run before this one. */
+const LEAVE_TIMEOUT = 1_000
 
 /**
- * Runs one server for each port. It reads commands from standard input, each a line with a verb and a port, and answers
- * each with a line: an empty one, or the error. When its input ends, it ends all servers.
- * POSIX sh and busybox applets only: it runs inside the container.
+ * Runs one server for each port. A request is a line of standard input: its number, a verb, the port and further words. The
+ * answer is a line of standard output: the number, and the failure if there is one. The end of input ends all servers.
+ * POSIX sh and busybox's applets only: it runs inside the container.
  *
- * Each process leads its own process group, and so do PostgreSQL's children. Children must not be killed before their
- * parent: they would become children of process 1, and a PostgreSQL there restarts when it finds a killed child.
+ * Each server leads a process group of its own, and PostgreSQL's children lead further ones. Children must not be killed
+ * without their parent: they would become children of the container's first process, and a PostgreSQL that finds a killed
+ * child restarts itself.
  *
  * The image's entrypoint starts each server, as it started the container's own: it may add arguments, set variables and
- * change the account. That account needs access to the server's folder and must own its contents.
+ * change the account. That account must have access to the server's folder and own the files in it.
  *
- * Arguments: a folder for the data, a script that fills $base, a script that fills $folder, the signal that ends a server,
- * and its command line.
+ * Arguments: a folder for the data, a script that fills $base, one that fills $folder, the signal that ends a server, its
+ * command line.
  */
 const SUPERVISOR = `
 workplace=$PWD folder_mark='${FOLDER}'
-# pg_basebackup passes over such a name, should the folder be that of the data (up to PostgreSQL 17).
-# Those of the run before may still be at their end, on the same ports.
-tries=${EXIT_TRIES}
+# pg_basebackup skips folders of this name. That matters if $1 is the folder of the data (up to PostgreSQL 17).
+# Servers of the run before may still be exiting, on the same ports.
+tries=${LEAVE_TIMEOUT}
 while [ "$tries" -gt 0 ] && [ -n "$(ls -d "$1"/pgsql_tmp.*/ 2>/dev/null)" ]; do
   sleep 0.01
   tries=$((tries - 1))
@@ -47,7 +48,7 @@ root=$(mktemp -d -p "$1" pgsql_tmp.XXXXXX) base_script=$2 folder_script=$3 end_s
 base="$root/base"
 chmod 755 "$root"
 shift 4
-# One that was just launched may not lead its group yet.
+# A server that was just launched may not lead its group yet.
 signal() { [ -z "$pid" ] || kill "-$1" -- "-$pid" 2>/dev/null || kill "-$1" "$pid" 2>/dev/null; }
 signal_children() {
   [ -n "$pid" ] || return
@@ -67,7 +68,7 @@ await_end() {
   done
 }
 end() {
-  # Again, since one that was just launched ignores signals.
+  # Repeated: a server that was just launched ignores signals.
   while runs; do
     signal "$end_signal"
     resume
@@ -80,7 +81,7 @@ end() {
 stop() {
   signal INT
   resume
-  await_end ${STOP_TRIES}
+  await_end ${STOP_TIMEOUT}
   end
 }
 launch() {
@@ -89,15 +90,15 @@ launch() {
     case $word in '${PORT}') word=$port ;; *"$folder_mark") word=\${word%"$folder_mark"}$folder ;; esac
     set -- "$@" "$word"
   done
-  # An entrypoint may give all that is in its working directory to its account; folders of other servers come and go.
+  # Some entrypoints change the owner of all files in the working directory; folders of other servers may vanish meanwhile.
   case $folder/ in "$PWD"/*) cd "$folder" ;; esac
   setsid "$@" </dev/null >/dev/null 2>&1 &
   cd "$workplace"
   eval "pid_$port=$!"
 }
-try() { output=$( (eval "$1") </dev/null 2>&1) || said="\${output:-it failed without a word}"; }
-while read -r verb port words; do
-  folder="$root/$port" said=
+try() { output=$( (eval "$1") </dev/null 2>&1) || failure="\${output:-it failed without a word}"; }
+while read -r request verb port words; do
+  folder="$root/$port" failure=
   eval "pid=\\\${pid_$port:-}"
   case $verb in
     base) try "$base_script" ;;
@@ -116,7 +117,7 @@ while read -r verb port words; do
     pause) pause ;;
     resume) resume ;;
   esac
-  printf '%s' "$said" | tr '\\n' ' '
+  printf '%s %s' "$request" "$failure" | tr '\\n' ' '
   echo
 done
 for port in $ports; do
@@ -128,20 +129,27 @@ rm -rf "\${root:?}"
 
 export interface ContainerInstancesOptions {
   readonly api: EngineApi
-  /** The container's. */
+  /** Of the container. */
   readonly id: string
-  /** A folder inside the container that is kept in memory; their data goes there. */
+  /** A folder in the container's memory, for the data of the instances. */
   readonly folder: string
   /** The entrypoint of the service's image. */
   readonly entrypoint: readonly string[]
 }
 
-/** The instances of a service in its container, started by one exec that ends with this process. */
+/** Each resolves when it is done. Until then the process that was there before may answer on the port. */
+type SupervisorMethods = Record<
+  InstanceAction | 'base' | 'renew' | 'end',
+  (port: number, ...words: readonly string[]) => Promise<void>
+>
+
+const ANSWER = /^(\d+) (.*)$/
+
+/** The instances of a service inside its container. One exec, which lasts as long as this process, starts them. */
 export class ContainerInstances {
   readonly #definition: ServiceDefinition
   readonly #options: ContainerInstancesOptions
-  readonly #told: PromiseWithResolvers<void>[] = []
-  #supervisor: Promise<Duplex> | undefined
+  #supervisor: Promise<SupervisorMethods> | undefined
   readonly #closed = new AbortController()
 
   constructor(definition: ServiceDefinition, options: ContainerInstancesOptions) {
@@ -152,56 +160,22 @@ export class ContainerInstances {
   servers(addressOf: (port: number) => Address): readonly ServerInstance[] {
     return instancePortsOf(this.#definition).map((port) => ({
       address: addressOf(port),
-      restart: (words: readonly string[] = []) => this.#tell('renew', port, words),
-      end: () => this.#tell('end', port),
-      control: (action: InstanceAction) => this.#tell(action, port),
+      restart: async (words: readonly string[] = []) => (await this.#open()).renew(port, ...words),
+      end: async () => (await this.#open()).end(port),
+      control: async (action: InstanceAction) => (await this.#open())[action](port),
     }))
   }
 
   /** Copies the server's current data, from which instances start. */
-  takeBase(): Promise<void> {
-    return this.#tell('base', 0)
+  async takeBase(): Promise<void> {
+    await (await this.#open()).base(0)
   }
 
   close(): void {
     this.#closed.abort()
-    void this.#supervisor?.then(
-      (stream) => stream.destroy(),
-      () => {},
-    )
   }
 
-  /** Resolves when the command is done. */
-  async #tell(
-    verb: InstanceAction | 'base' | 'renew' | 'end',
-    port: number,
-    words: readonly string[] = [],
-  ): Promise<void> {
-    const supervisor = await this.#open()
-    const done = Promise.withResolvers<void>()
-    this.#told.push(done)
-    if (supervisor.destroyed) {
-      this.#giveUp()
-    } else {
-      supervisor.write(`${[verb, port, ...words].join(' ')}\n`)
-    }
-    return done.promise
-  }
-
-  #settle(failure: string): void {
-    const told = this.#told.shift()
-    if (failure === '') {
-      told?.resolve()
-    } else {
-      told?.reject(new Error(failure.trim()))
-    }
-  }
-
-  #giveUp(): void {
-    this.#told.splice(0).forEach(({ reject }) => reject(new Error('its container has ended')))
-  }
-
-  #open(): Promise<Duplex> {
+  #open(): Promise<SupervisorMethods> {
     this.#supervisor ??= this.#start().catch((error: unknown) => {
       // The engine may accept the next time.
       this.#supervisor = undefined
@@ -210,23 +184,44 @@ export class ContainerInstances {
     return this.#supervisor
   }
 
-  async #start(): Promise<Duplex> {
+  async #start(): Promise<SupervisorMethods> {
     const { instances, service } = this.#definition
     const data = INSTANCE_DATA[service.name]
     const { api, id, folder, entrypoint } = this.#options
     const variables = data ? ['env', `${data.folderVariable}=${FOLDER}`] : []
     const scripts = [data?.takeBase ?? '', data?.prepare ?? '']
     const command = [...variables, ...entrypoint, ...(instances?.command(PORT, FOLDER) ?? [])]
+    const { signal } = this.#closed
     const stream = await api.exec(id, {
       command: ['sh', '-c', SUPERVISOR, 'sh', folder, ...scripts, instances?.endSignal ?? 'KILL', ...command],
       user: data?.user,
-      signal: this.#closed.signal,
+      signal,
     })
-    stream.on('error', () => {}).on('close', () => this.#giveUp())
-    onLines(stream, (failure) => this.#settle(failure))
-    if (this.#closed.signal.aborted) {
+    /** The last line that is not an answer: why the exec failed, if it did. */
+    let unexpected: readonly string[] = []
+    const requests = new RequestClient<SupervisorMethods>({
+      send(request) {
+        return !stream.destroyed && (stream.write(`${[request.id, request.method, ...request.args].join(' ')}\n`), true)
+      },
+      get closed() {
+        return { message: ['its container has ended', ...unexpected].join(': ') }
+      },
+    })
+    stream.on('error', () => {}).on('close', () => requests.close())
+    onLines(stream, (line) => {
+      const answer = ANSWER.exec(line)
+      if (answer) {
+        const [, number, failure = ''] = answer
+        const message = failure.trim()
+        requests.receive({ id: Number(number), ...(message !== '' && { error: { message } }) })
+      } else {
+        unexpected = [line.trim()]
+      }
+    })
+    signal.addEventListener('abort', () => stream.destroy())
+    if (signal.aborted) {
       stream.destroy()
     }
-    return stream
+    return requests.remote
   }
 }
