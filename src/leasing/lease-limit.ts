@@ -1,45 +1,48 @@
-/** How many leases of a service there may be at once, and why not more. */
+/** The number of leases of a service at the same time. */
 export interface LeaseLimit {
   readonly count: number
-  /** For people: what is short, in figures. */
+  /** Why there are not more, in figures; for messages. */
   readonly reason: string
-  /** What to do about it. */
+  /** How the user can raise the limit. */
   readonly remedy: string
 }
 
-/** As many as a pool of pg opens by default. */
+/** The default size of a pool of pg. */
 const CONNECTIONS_PER_LEASE = 10
-/** What this process itself may need at once, and superusers keep for themselves. */
-const CONNECTIONS_APART = 15
-/** A clone grows with what tests write; and those that are made ahead or not dropped yet take room as well. */
-const ROOM_PER_CLONE = 4
+/** Connections of this process, and those that PostgreSQL reserves for superusers. */
+const CONNECTIONS_RESERVED = 15
+/** Tests add data to a clone; clones that are prepared or not dropped yet take space, too. */
+const SPACE_FACTOR = 4
 const MEGABYTE = 1024 * 1024
-/** On a server that others use too: three to make, drop and look, one for the claim, one to build a template. */
+/** On a server that others use, too: three to create, drop and inspect, one for the claim, one to build a template. */
 const CONNECTIONS_OF_RUN = 5
 
-interface SharedRoom extends Pick<DatabaseRoom, 'maxConnections' | 'workers'> {
-  /** How many of its connections the run may use. */
+interface SharedCapacity extends Pick<DatabaseCapacity, 'maxConnections' | 'workers'> {
+  /** How many of the server's connections the run may use. */
   readonly available: number
 }
 
-export interface DatabaseRoom {
-  /** The server's own setting. */
+export interface DatabaseCapacity {
+  /** The setting of the server. */
   readonly maxConnections: number
-  /** Size of the template that clones are made of. */
+  /** The size of the template. */
   readonly templateBytes: number
-  /** Free space where the server keeps its data; undefined where that cannot be known. */
+  /** Free space where the data is; undefined if it is unknown. */
   readonly freeBytes: number | undefined
-  /** How many workers the run may have at once. */
+  /** The maximum number of workers of the run. */
   readonly workers: number
 }
 
 /**
- * The budget of databases: what the server's connections and the memory that its data is in allow. Connections always
- * allow every worker one for its file and one more, since hardly any of them opens all that its pool could.
+ * The limit of databases, by the server's connections and the space for its data. As few clients open all connections of
+ * their pool, the connections always allow two databases for each worker: that of its file, and one for a test.
  */
-export function limitDatabases({ maxConnections, templateBytes, freeBytes, workers }: DatabaseRoom): LeaseLimit {
-  const byConnections = Math.max(workers * 2, Math.floor((maxConnections - CONNECTIONS_APART) / CONNECTIONS_PER_LEASE))
-  const byBytes = Math.max(1, Math.floor((freeBytes ?? Infinity) / (templateBytes * ROOM_PER_CLONE)))
+export function limitDatabases({ maxConnections, templateBytes, freeBytes, workers }: DatabaseCapacity): LeaseLimit {
+  const byConnections = Math.max(
+    workers * 2,
+    Math.floor((maxConnections - CONNECTIONS_RESERVED) / CONNECTIONS_PER_LEASE),
+  )
+  const byBytes = Math.max(1, Math.floor((freeBytes ?? Infinity) / (templateBytes * SPACE_FACTOR)))
   if (freeBytes === undefined || byConnections <= byBytes) {
     return {
       count: byConnections,
@@ -49,19 +52,19 @@ export function limitDatabases({ maxConnections, templateBytes, freeBytes, worke
   }
   return {
     count: byBytes,
-    reason: `${megabytes(freeBytes)} are free for data, and a clone of ${megabytes(templateBytes)} is reckoned with ${megabytes(templateBytes * ROOM_PER_CLONE)}`,
+    reason: `${megabytes(freeBytes)} are free for data, and a clone of ${megabytes(templateBytes)} is reckoned with ${megabytes(templateBytes * SPACE_FACTOR)}`,
     remedy:
       'Give the container engine, or the folder of the data, more room, make the template smaller, or lower maxConcurrency or maxWorkers',
   }
 }
 
-/** How many connections a run on a server that others use too reckons with: its own, and one for each lease of its workers. */
+/** The connections that a run needs on a server that others use, too: its own, and one for each lease of its workers. */
 export function connectionsOfRun(workers: number): number {
   return CONNECTIONS_OF_RUN + workers * 2
 }
 
-/** The budget of databases on a server that others use too; half of what they leave, since others may come. */
-export function limitSharedDatabases({ maxConnections, available, workers }: SharedRoom): LeaseLimit {
+/** The same on a server that others use, too: half of the connections that they leave, since more users may come. */
+export function limitSharedDatabases({ maxConnections, available, workers }: SharedCapacity): LeaseLimit {
   return {
     count: Math.max(workers * 2, Math.floor((available - CONNECTIONS_OF_RUN) / 2 / CONNECTIONS_PER_LEASE)),
     reason: `max_connections is ${maxConnections}, others leave ${available}, and a lease is reckoned with ${CONNECTIONS_PER_LEASE} of half of them`,
@@ -69,7 +72,7 @@ export function limitSharedDatabases({ maxConnections, available, workers }: Sha
   }
 }
 
-/** The budget of Redises. */
+/** The limit of Redis servers or logical databases. */
 export function limitRedises(count: number, isolation: 'server' | 'database'): LeaseLimit {
   return {
     count,

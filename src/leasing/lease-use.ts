@@ -3,40 +3,40 @@ import type { Clock } from '../internal/clock.ts'
 import { redact } from '../internal/redact.ts'
 import type { Counts, LeasedService, Use } from './lease-source.ts'
 
-/** Longer than a busy server takes; one that does not answer says nothing about its use. */
+/** A busy server takes less. If a server does not answer by then, its use is unknown. */
 const ANSWER_TIMEOUT_MS = 10_000
 
-/** Asks how something was used so far. */
+/** Asks a server how much it was used so far. */
 export type Look = () => Promise<Use>
 
 export interface LeasedFile {
   readonly project: string
   readonly owner: string
-  /** For each service of which it has leased something, if it can be asked. */
+  /** For each leased service whose use can be counted. */
   readonly looks: Partial<Record<LeasedService, Look>>
-  /** Whether it has leased nothing, but uses what is common, as its project wants it. */
+  /** Whether the file leases nothing, and uses the main servers. */
   readonly isSharing: boolean
-  /** Whether what it has leased is given back as it is, for the next one. */
+  /** Whether the next file gets the leased items as this one left them. */
   readonly reuse: boolean
 }
 
-/** What a run should know about the use of its leases. */
+/** What is reported about the use of leases when the tests have run. */
 export interface UseFindings {
-  /** Files that never connected to what they leased while there was use of what all share. */
+  /** Files that never connected to what they leased, while the main servers were in use. */
   readonly strayed: readonly {
     readonly service: LeasedService
     readonly owners: readonly string[]
     readonly common: readonly string[]
   }[]
-  /** Services without a connection. */
+  /** Services to which no file has connected. */
   readonly unused: readonly LeasedService[]
-  /** The variables that files have changed before their tests ran. */
+  /** Variables that the code of files has changed before their tests ran. */
   readonly changed: readonly FilesVariable[]
-  /** Projects whose files use the main database, in a run of several projects. */
+  /** Projects whose files use the main database, if there are several projects. */
   readonly sharing: readonly string[]
 }
 
-/** A variable that was changed, in these files. */
+/** A changed variable, and the files that changed it. */
 export interface FilesVariable extends ChangedVariable {
   readonly owners: readonly string[]
 }
@@ -47,27 +47,27 @@ interface OpenFile {
   readonly used: Set<ServiceUse>
 }
 
-/** What was counted when a file began. */
+/** The counts when a file began. */
 interface Window {
   readonly look: Look
   readonly before: number
   readonly common: Promise<Counts>
 }
 
-/** Notices files that connect to something else than what they leased, by what servers count. */
+/** Finds files that connect to other servers or databases than they have leased. It compares counters of the servers. */
 export class LeaseUse {
   readonly #services = new Map<LeasedService, ServiceUse>()
   readonly #files = new Map<number, OpenFile>()
   readonly #ending = new Set<Promise<void>>()
   readonly #projects = new Set<string>()
   readonly #sharing = new Set<string>()
-  /** By name, with the value that was seen first. */
+  /** By name, with the first changed value. */
   readonly #changed = new Map<string, ChangedVariable & { readonly owners: Set<string> }>()
   readonly #clock: Clock
   #begun: Promise<void> | undefined
   #isDisturbed = false
 
-  /** `common` asks for the use of what all files share; a service without it is not watched. */
+  /** @param common asks for the use of what all files share; a service that is missing here is not watched */
   constructor(common: Partial<Record<LeasedService, Look>>, clock: Clock) {
     this.#clock = clock
     for (const [name, look] of Object.entries(common) as [LeasedService, Look][]) {
@@ -75,17 +75,17 @@ export class LeaseUse {
     }
   }
 
-  /** The counters before the user's code connected. */
+  /** To be called before the user's code connects. */
   async open(): Promise<void> {
     await this.#each((service) => service.open())
   }
 
-  /** To be awaited before the first file has its lease: what global setups did is not the files'. */
+  /** To be awaited before the first lease is granted: the use by global setups does not count for files. */
   begin(): Promise<void> {
     return (this.#begun ??= this.#each((service) => service.refresh()))
   }
 
-  /** Its lease has no connection yet. */
+  /** To be called before the file can connect to what it has leased. */
   add(lease: number, file: LeasedFile): void {
     this.#projects.add(file.project)
     if (file.isSharing) {
@@ -95,7 +95,7 @@ export class LeaseUse {
     this.#files.set(lease, { file, watched, used: new Set() })
   }
 
-  /** Says that a file has used a service in a way that is not seen from its own lease. */
+  /** Notes that a file has used a service in a way that its own lease does not show. */
   markUsed(lease: number, name: LeasedService): void {
     const service = this.#services.get(name)
     if (service) {
@@ -103,7 +103,10 @@ export class LeaseUse {
     }
   }
 
-  /** Looks at what a file that is over has used. Returns what to await before that is gone; never rejects. */
+  /**
+   * To be called when a file has ended. If it returns a promise, the leased items must stay until that has resolved. It never
+   * rejects.
+   */
   end(lease: number): Promise<void> | undefined {
     const open = this.#files.get(lease)
     this.#files.delete(lease)
@@ -111,7 +114,7 @@ export class LeaseUse {
     return open?.file.reuse ? undefined : looking
   }
 
-  /** Looks at it and lets the next file of its worker have the lease, which `reset` makes new. */
+  /** Ends the use by one file, calls `reset`, and begins the use by the next file of the same worker. */
   async hand(
     lease: number,
     { owner, reset }: { readonly owner: string; readonly reset: () => Promise<void> },
@@ -126,7 +129,7 @@ export class LeaseUse {
     }
   }
 
-  /** The code of a file has changed variables of its lease. */
+  /** Notes that the code of a file has changed variables of its lease. */
   noteChanged(owner: string, variables: readonly ChangedVariable[]): void {
     for (const variable of variables) {
       const known = this.#changed.get(variable.name) ?? { ...withoutPassword(variable), owners: new Set() }
@@ -135,27 +138,27 @@ export class LeaseUse {
     }
   }
 
-  /** What is counted from now on is not the tests': they have run. */
+  /** To be called when the tests have run. Later use is not theirs, and is ignored. */
   freeze(): Promise<void> {
     return this.#each((service) => service.freeze())
   }
 
-  /** The tests run again. */
+  /** To be called before the tests run again. */
   thaw(): void {
     this.#services.forEach((service) => service.thaw())
   }
 
-  /** A server was lost, and with it what it had counted. */
+  /** To be called when a server was lost, and its counters with it. */
   disturb(): void {
     this.#isDisturbed = true
   }
 
-  /** Looks at the files that are not over yet, too. */
+  /** Includes the files that have not ended yet. */
   async finish(): Promise<UseFindings> {
     await (this.#begun && this.freeze())
     ;[...this.#files.keys()].forEach((lease) => void this.end(lease))
     await Promise.all(this.#ending)
-    // Where a project shares what is common on purpose, its use says nothing of the others.
+    // If a project uses the main servers on purpose, their use says nothing about other projects.
     const isTelling = this.#begun && !this.#isDisturbed && this.#sharing.size === 0
     const services = isTelling ? [...this.#services] : []
     return {
@@ -223,7 +226,7 @@ class ServiceUse {
     return this.#stray.size > 0 ? [{ owners: [...this.#stray.keys()].toSorted(), common: [...common].toSorted() }] : []
   }
 
-  /** Whether it certainly had no use, from before global setups on. */
+  /** Whether the service was certainly not used, not even by global setups. */
   get isUnused(): boolean {
     const opened = this.#opened
     const isCommonUsed = !opened || [...this.#latest].some(([name, count]) => count > (opened.get(name) ?? 0))
@@ -254,11 +257,11 @@ class ServiceUse {
 
   begin(look: Look, before: number): Window {
     this.#files += 1
-    // A worker of a vm pool gives back what its last file had, and begins the next one at once.
+    // A worker of a vm pool releases a lease and begins its next file at once, while the count of the last file still runs.
     return { look, before, common: this.#looking.then(() => this.#latest) }
   }
 
-  /** On what others, such as a reset, have connected to before; nothing where that cannot be counted. */
+  /** For items that had connections before, for example from a reset. Empty if these cannot be counted. */
   async beginUsed(look: Look): Promise<{ service: ServiceUse; window: Window }[]> {
     let window: Window | undefined
     await this.#try(async () => {
@@ -272,7 +275,7 @@ class ServiceUse {
   async end(window: Window, { owner, isUsed }: { owner: string; isUsed: boolean }): Promise<void> {
     this.#isUsed ||= isUsed
     if (isUsed) {
-      // A test may have stopped its server, too.
+      // Its server may be stopped, and could not be asked.
       return
     }
     this.#looking = this.#try(async () => {
@@ -296,7 +299,7 @@ class ServiceUse {
     }
   }
 
-  /** Nothing is reported of what is not known. */
+  /** After a failure the use is unknown, so the service is not reported as unused. */
   async #try(work: () => Promise<void>): Promise<void> {
     try {
       await work()
@@ -310,7 +313,7 @@ function withoutPassword(variable: ChangedVariable): ChangedVariable {
   return { ...variable, value: redact(variable.value, { user: undefined, password: undefined }) }
 }
 
-/** What has grown; what was not there before was made by the tests themselves. */
+/** The counts that have grown. A count without an earlier value belongs to something that tests have created. */
 function growth(before: Counts, after: Counts): Counts {
   return new Map([...after].filter(([name, count]) => count > (before.get(name) ?? Infinity)))
 }
