@@ -33,7 +33,7 @@ export async function awaitConnections(
       throw connectionsExhausted(budget)
     }
     if (!isReported) {
-      report({ type: 'room-waiting', service: 'postgres', reason: describeBudget(budget) })
+      report({ type: 'capacity-waiting', service: 'postgres', reason: describeBudget(budget) })
     }
     await clock.sleep(POLL_MS, signal)
   }
@@ -58,7 +58,7 @@ export async function holdWhenPossible(
 }
 
 function describeBudget({ maxConnections, available }: ConnectionBudget): string {
-  return `of ${maxConnections} connections, others and runs that came before leave ${Math.max(0, available)}`
+  return `of ${maxConnections} connections, other clients and earlier runs leave only ${Math.max(0, available)}`
 }
 
 function connectionsExhausted(budget: ConnectionBudget): InfraError {

@@ -24,7 +24,7 @@ export async function openDatabaseTenancy(
     refusal: () =>
       roleRefused(address, {
         what: 'databases',
-        remedy: `Have an administrator run: ALTER ROLE ${quote(user)} CREATEDB; or set postgres.isolation to 'schema', which needs schemas alone`,
+        remedy: `Have an administrator run: ALTER ROLE ${quote(user)} CREATEDB; or set postgres.isolation to 'schema', which only needs schemas`,
       }),
     createTemplates: (plans) => new Templates({ admin, plans, serverVersion, runId, report, clock, hold }),
     reset: (name, template, use) => resetter.reset(name, template, use),

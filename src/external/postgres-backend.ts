@@ -18,7 +18,7 @@ import { openSchemaTenancy } from './schema-tenancy.ts'
 
 const SESSIONS_POLL_MS = 250
 
-/** What a run holds on an external server once that is prepared. */
+/** The run's resources on a prepared external server. */
 interface Prepared {
   readonly tenancy: Tenancy
   readonly databases: Databases
@@ -60,7 +60,7 @@ export class ExternalPostgresBackend {
     return this.#prepared?.limit
   }
 
-  /** Replaces the main database: the one that the URL names is left alone. */
+  /** Used instead of the database that the URL names, which is not touched. */
   get main(): PostgresPlace | undefined {
     return this.#prepared?.main
   }
@@ -68,12 +68,12 @@ export class ExternalPostgresBackend {
   async refresh(): Promise<void> {
     if (this.#prepared) {
       const { databases, tenancy } = this.#prepared
-      await databases.useTemplates(this.#planAnew(tenancy))
+      await databases.useTemplates(this.#replan(tenancy))
     }
   }
 
   /** If a file is missing, requests for a database fail with that reason until the file is back. */
-  #planAnew(tenancy: Tenancy): TemplateSource {
+  #replan(tenancy: Tenancy): TemplateSource {
     try {
       this.#plans = planTemplates(this.#spec.templates, this.#context.root)
       return tenancy.createTemplates(this.#plans)
@@ -116,7 +116,7 @@ export class ExternalPostgresBackend {
     } catch (error) {
       throw cleanupFailed('postgres', 'databases', error)
     } finally {
-      // The claim goes last: without it, another run would consider this one dead and drop its databases.
+      // The claim is released last: without it, another run would consider this one dead and drop its databases.
       await admin.close()
       await claim.close()
     }

@@ -46,7 +46,7 @@ export class ExternalRedisBackend {
     return this.#claims && limitRedises(this.#claims.count - 1, 'database')
   }
 
-  /** Replaces database 0, which may hold data of others. */
+  /** Used instead of database 0, which may contain data of others. */
   get main(): number | undefined {
     return this.#leases?.main.database
   }
@@ -86,7 +86,7 @@ export class ExternalRedisBackend {
       seed,
       clock,
       late: new LateCommands(report),
-      onWaiting: (reason) => report({ type: 'room-waiting', service: 'redis', reason }),
+      onWaiting: (reason) => report({ type: 'capacity-waiting', service: 'redis', reason }),
       onClientsLeft: (owner) => report({ type: 'clients-left', owner }),
       signal: this.#closing.signal,
     })
@@ -100,7 +100,7 @@ export class ExternalRedisBackend {
 function mayNotClaim({ host, port, user }: RedisAddress, error: unknown): InfraError {
   return new InfraError('INFRA_ROLE_REFUSED', {
     problem: `Cannot claim databases of the Redis on ${host}:${port}: ${messageOf(error)}`,
-    remedy: `Let user "${user ?? 'default'}" run EVAL, SELECT, FLUSHDB and all that tests run, on all keys, on a server that is no cluster`,
+    remedy: `Let user "${user ?? 'default'}" run EVAL, SELECT, FLUSHDB and the commands of your tests on all keys; a cluster is not supported`,
     service: 'redis',
     provider: 'external',
     cause: error,

@@ -10,23 +10,24 @@ const RECONNECT_TIMEOUT_MS = 10_000
 
 export interface RunClaimOptions {
   readonly runId: string
-  /** How many connections the run reckons with. */
+  /** How many connections the run needs. */
   readonly connections: number
   readonly clock: Clock
 }
 
 /**
- * What a run claims on a PostgreSQL that others use too: a session that holds advisory locks, one on the run's id and one
- * on each template that it uses. They end with the run, however it ends, so that a lock that is free is proof of death.
+ * The claims of a run on a PostgreSQL that others use too: a session with advisory locks, one on the run's id and one
+ * on each template that it uses. The server releases them however the run ends, so a free lock proves that the run has
+ * ended.
  */
 export class RunClaim {
   readonly #address: PostgresAddress
   readonly #clock: Clock
-  /** By key, with the function that takes it. */
+  /** The function that acquires each lock, by key. */
   readonly #locks = new Map<string, 'pg_advisory_lock' | 'pg_advisory_lock_shared'>()
   readonly #closing = new AbortController()
   readonly #connections: number
-  /** When the run came, by the clock of the server. */
+  /** Start time of the run by the server's clock, in microseconds. */
   #ticket: string | undefined
   #session: Promise<Client>
 
@@ -37,7 +38,9 @@ export class RunClaim {
     this.#session = this.#open()
   }
 
-  /** Claims the id of a run; `address` names the database for administration, since locks are seen within one only. */
+  /**
+   * Claims the id of a run. All runs must use the same database in `address`, as advisory locks apply to one database.
+   */
   static async hold(address: PostgresAddress, options: RunClaimOptions): Promise<RunClaim> {
     const { runId } = options
     const claim = new RunClaim(address, options)
@@ -53,27 +56,27 @@ export class RunClaim {
     }
   }
 
-  /** Keeps a template from being swept for as long as the run lives. */
+  /** Prevents other runs from dropping a template while this run lasts. */
   async holdTemplate(database: string): Promise<void> {
     const key = templateKey(database)
     if (!this.#locks.has(key)) {
       await lock(await this.#session, key, 'pg_advisory_lock_shared')
-      // Not before it is held: a second caller would take it for that.
+      // Recorded only once it is held, or a second caller would rely on it too early.
       this.#locks.set(key, 'pg_advisory_lock_shared')
     }
   }
 
-  /** Runs `work` if a run is over, and keeps other runs from doing the same meanwhile. */
+  /** Runs `work` if the run has ended, and keeps other runs from doing the same at the same time. */
   ifOver(runId: string, work: () => Promise<void>): Promise<void> {
     return this.#ifFree(runKey(runId), work)
   }
 
-  /** Runs `work` if no run uses a template, and keeps all from beginning to meanwhile. */
+  /** Runs `work` if no run uses the template, and prevents its use meanwhile. */
   ifUnused(database: string, work: () => Promise<void>): Promise<void> {
     return this.#ifFree(templateKey(database), work)
   }
 
-  /** Asks the server something in the session that holds the claims. */
+  /** Runs a query in the session that holds the claims. */
   async query<Row extends QueryResultRow>(text: string, values?: readonly unknown[]): Promise<readonly Row[]> {
     const { rows } = await (await this.#session).query<Row>(text, values as unknown[] | undefined)
     return rows
@@ -92,7 +95,7 @@ export class RunClaim {
   }
 
   async #ifFree(key: string, work: () => Promise<void>): Promise<void> {
-    // A lock of our own session would be given to it a second time.
+    // A session could acquire its own lock a second time.
     if (this.#locks.has(key) || !(await this.#tryLock(key))) {
       return
     }
@@ -113,7 +116,7 @@ export class RunClaim {
   async #open(): Promise<Client> {
     const session = await openPostgres({ ...this.#address, keepAlive: true })
     this.#ticket ??= await readTime(session)
-    // Other runs read in its name when this one came and what it needs.
+    // Other runs read this run's start time and needs in the session's name.
     await session.query(
       "SELECT set_config('application_name', $1, false), set_config('idle_session_timeout', '0', false)",
       [nameOfRun({ ticket: this.#ticket, connections: this.#connections })],
@@ -124,14 +127,14 @@ export class RunClaim {
     session.once('end', () => {
       if (!this.#closing.signal.aborted) {
         this.#session = this.#reopen()
-        // The next query rejects with the reason.
+        // The next query rejects with the same reason.
         this.#session.catch(() => {})
       }
     })
     return session
   }
 
-  /** A server that restarts, or a connection that breaks, ends the locks, but not the run. */
+  /** A server restart or a broken connection releases the locks, but the run continues, so they are acquired again. */
   async #reopen(): Promise<Client> {
     const deadlineMs = this.#clock.now() + RECONNECT_TIMEOUT_MS
     for (;;) {
@@ -168,8 +171,8 @@ function templateKey(database: string): string {
 
 function idTaken(runId: string): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
-    problem: `Cannot claim databases for run ${runId}: another run on the server has this id`,
-    remedy: 'Run the tests again; ids are drawn by lot',
+    problem: `Cannot claim databases for run ${runId}: another run on the server has the same id`,
+    remedy: 'Run the tests again; ids are random',
     service: 'postgres',
     provider: 'external',
   })

@@ -42,7 +42,7 @@ export type InfraEvent =
       readonly reason: string
     }
   /** A run waits before its tests, as other clients leave too little capacity on a server. */
-  | { readonly type: 'room-waiting'; readonly service: string; readonly reason: string }
+  | { readonly type: 'capacity-waiting'; readonly service: string; readonly reason: string }
   /** The server's log lines for a failed test; `more` is the number of omitted lines. */
   | { readonly type: 'test-log'; readonly owner: string; readonly lines: readonly string[]; readonly more: number }
   /** A retained database, and the command to inspect it. */

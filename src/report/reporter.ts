@@ -70,7 +70,7 @@ export function renderEvent(event: InfraEvent): string {
       return `${count(event.count, 'lease')}, waited ${renderWaits(event)}`
     case 'lease-waiting':
       return `${event.owner} waits for ${event.service}: all ${event.count} that can be leased at once are in use (${event.reason})`
-    case 'room-waiting':
+    case 'capacity-waiting':
       return `waiting for capacity on ${event.service}: ${event.reason}`
     case 'test-log':
       return renderLog(event)

@@ -18,8 +18,8 @@ test.for(['postgres', 'redis'] as const)('a run whose %s is gone at its end says
     code: 'INFRA_STOP_FAILED',
     message: expect.stringMatching(
       new RegExp(
-        `^Cannot give back the (?:logical )?databases of this run to service "${service}": .*\\n` +
-          'See to it that the server runs; the next run on it removes what this one has left$',
+        `^Cannot release the (?:logical )?databases of this run on service "${service}": .*\\n` +
+          'Make sure that the server is running; the next run on it removes the leftovers of this run$',
       ),
     ),
   })

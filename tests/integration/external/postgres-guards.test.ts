@@ -49,7 +49,7 @@ test('a role that may not create databases is refused, with the command that let
     code: 'INFRA_ROLE_REFUSED',
     message:
       `Cannot use role "visitor" of the PostgreSQL on localhost:${servers.postgres.port}: it may not create databases\n` +
-      `Have an administrator run: ALTER ROLE "visitor" CREATEDB; or set postgres.isolation to 'schema', which needs schemas alone`,
+      `Have an administrator run: ALTER ROLE "visitor" CREATEDB; or set postgres.isolation to 'schema', which only needs schemas`,
   })
   await infra.stop()
   expect(await servers.look()).toEqual({ ...UNTOUCHED, roles: ['clerk', 'postgres', 'visitor'] })

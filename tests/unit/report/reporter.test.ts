@@ -264,9 +264,9 @@ const LINES: { readonly [Type in InfraEvent['type']]: readonly Line<Type>[] } = 
       'redis of a worker was restarted between two files, as it could not be reset: NOAUTH Authentication required.',
     ],
   ],
-  'room-waiting': [
+  'capacity-waiting': [
     [
-      { type: 'room-waiting', service: 'postgres', reason: 'others leave 3 of 100 connections' },
+      { type: 'capacity-waiting', service: 'postgres', reason: 'others leave 3 of 100 connections' },
       'waiting for capacity on postgres: others leave 3 of 100 connections',
     ],
   ],
