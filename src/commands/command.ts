@@ -33,7 +33,7 @@ export interface Host {
 }
 
 export interface Command {
-  /** One line for the list of commands. */
+  /** Summary of the command in one line. */
   readonly summary: string
   /** Synopsis of the arguments. */
   readonly usage: string

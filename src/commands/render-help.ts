@@ -7,7 +7,7 @@ const EXIT_CODES = `Exit codes:
 A command that runs another program exits with its code, or with 127 if it was not found.
 `
 
-/** What `vitest-infra help` prints. */
+/** Renders the output of `vitest-infra help`. */
 export function renderHelp(commands: Readonly<Record<string, Command>>): string {
   const list = Object.entries(commands).map(([name, { summary }]) => [name, summary] as const)
   return `Usage: vitest-infra <command>
@@ -22,7 +22,7 @@ ${renderTable([
 ${EXIT_CODES}`
 }
 
-/** What `vitest-infra help <command>` prints. */
+/** Renders the output of `vitest-infra help <command>`. */
 export function renderCommandHelp(name: string, { usage, summary, options = {}, examples }: Command): string {
   const list = Object.entries(options).map(([option, about]) => [nameOf(option, about), about.description] as const)
   return `Usage: ${['vitest-infra', name, usage].filter(Boolean).join(' ')}

@@ -28,7 +28,7 @@ export type DatabaseReset = (database: string, template: string, use: LastUse) =
 export interface DatabasesOptions {
   readonly admin: DatabaseAdmin
   readonly templates: TemplateSource
-  /** Identifies the run in the names of its databases. */
+  /** Part of the names of the run's databases. */
   readonly runId: string
   /** How many clones of a template to keep ready. */
   readonly target: number

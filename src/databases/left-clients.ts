@@ -23,7 +23,7 @@ export async function countLeft({ count, clock }: Look, { isUserGone }: ReleaseI
   return left
 }
 
-/** Resolves when no client is connected. There is no timeout. */
+/** Resolves when no client is connected, however long that takes, or when `signal` aborts. */
 async function untilNoneIsLeft({ count, clock }: Look, signal: AbortSignal): Promise<void> {
   while (!signal.aborted && (await count())) {
     await clock.sleep(LONGEST_POLL_MS, signal).catch(() => {})

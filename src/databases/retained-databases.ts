@@ -6,7 +6,7 @@ const MAX_RETAINED = 5
 /** Databases of the latest failed tests, which are not dropped when their lease ends. */
 export class RetainedDatabases {
   readonly #drop: (database: string) => void
-  /** In order of retention. */
+  /** By name, the oldest first. */
   readonly #retained = new Map<string, RetainedDatabase>()
   /** Retained databases whose lease has ended. */
   readonly #released = new Set<string>()

@@ -38,7 +38,7 @@ export interface RedisFacts {
   readonly version: string
 }
 
-/** One service of the stack. */
+/** Address and state of a service. */
 export interface ServiceFacts {
   readonly host: string
   readonly port: number

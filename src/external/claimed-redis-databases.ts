@@ -24,7 +24,7 @@ export interface ClaimedRedisDatabasesOptions {
   /** Called once for each lease whose clients stay connected after it has ended. */
   readonly onClientsLeft: (owner: string) => void
   readonly late: LateCommands
-  /** Aborts all waiting. */
+  /** Aborts all waits for a database. */
   readonly signal: AbortSignal
 }
 

@@ -162,7 +162,7 @@ function renderUnusedService({ service, others, isListed, changed }: EventOf<'se
   return `${service}: no client connected; if no test needs it, remove it with services: ${isListed ? list : `{ ${service}: false }`}`
 }
 
-/** `project "a"`, `projects "a", "b"` */
+/** Renders `project "a"`, or `projects "a", "b"`. */
 function countNamed(names: readonly string[], noun: string): string {
   return `${noun}${names.length === 1 ? '' : 's'} ${names.map((name) => `"${name}"`).join(', ')}`
 }
@@ -181,13 +181,13 @@ function renderLoss({ message, label, lines }: EventOf<'service-lost'>): string 
   return [...message.split('\n'), title, ...log].join(`\n${INDENT}`)
 }
 
-/** `table a, table b, table c and 3 more` */
+/** Renders `table a, table b, table c and 3 more`. */
 export function listSome(names: readonly string[], most: number): string {
   const more = names.length - most
   return `${names.slice(0, most).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
-/** `"api" (3), "worker" (1)` */
+/** Renders `"api" (3), "worker" (1)`. */
 function countEqual(names: readonly string[]): string {
   const counts = Map.groupBy(names, (name) => name)
   return [...counts]

@@ -32,7 +32,7 @@ const ASPECTS: readonly (readonly [RegExp, string])[] = [
 /** Catalogs whose rows only follow from other changes. */
 const CONSEQUENCES = ['pg_depend', 'pg_shdepend']
 
-/** Names each object once, with what was altered of it: `table public.users (comment, privileges)`. */
+/** Lists each altered object once, with the altered aspects: `table public.users (comment, privileges)`. */
 export async function describeAlterations(
   client: Client,
   pristine: PristineCopy,

@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 
-/** The table with a foreign key and the one that it references, both qualified and quoted. */
+/** A table with a foreign key, and the table that it references; both qualified and quoted. */
 export interface ForeignKey {
   readonly from: string
   readonly to: string

@@ -34,7 +34,7 @@ export interface WantedSchema {
   readonly state: CatalogState
   /** Rows written after this point were written by the user. */
   readonly since: Since
-  /** The file that has used the database. */
+  /** Path of the test file that used the database. */
   readonly file: string
 }
 

@@ -11,7 +11,7 @@ interface PostgresFailure {
   readonly detail?: string
   readonly hint?: string
   readonly where?: string
-  /** 1-based, in characters of the statement. */
+  /** Position in the statement, in characters counted from 1. */
   readonly position?: string
 }
 

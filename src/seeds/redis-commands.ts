@@ -3,7 +3,7 @@ import { createSeedError } from './seed-error.ts'
 /** One command of a file. An argument with `\xHH` is a Buffer, as its bytes may not be valid text. */
 export interface RedisCommand {
   readonly args: readonly (string | Buffer)[]
-  /** 1-based. */
+  /** Line in the file, counted from 1. */
   readonly line: number
 }
 

@@ -6,7 +6,7 @@ import type { ReleaseInfo } from '../leasing/lease-source.ts'
 import { countLeft } from '../databases/left-clients.ts'
 import type { Lock, ServerSlot } from './server-slot.ts'
 
-/** Longer than Redis clients and their queues wait between two attempts to connect. */
+/** Longer than the pause of Redis clients and queues between two connection attempts. */
 const QUIET_MS = 30_000
 const POLL_MS = 250
 
@@ -25,7 +25,7 @@ export interface Guard {
 export interface OldClientsOptions {
   readonly guard: Guard
   readonly clock: Clock
-  /** Ends the polling. */
+  /** Aborts the polling. */
   readonly signal: AbortSignal
   /** Called with each server to which clients of an earlier lease no longer connect. */
   readonly onQuiet: (slot: ServerSlot) => void
@@ -99,7 +99,7 @@ export class OldClients {
     this.#watch(slot)
   }
 
-  /** Undefined if the server is down or asks for a password. */
+  /** Counts connected clients; undefined if the server is down or requires a password. */
   async #countConnected(slot: ServerSlot): Promise<number | undefined> {
     if (slot.lock) {
       return slot.lock.proxy.clients

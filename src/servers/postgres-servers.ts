@@ -73,7 +73,7 @@ export class PostgresServers implements DatabaseSource {
     this.#base = this.#options.takeBase()
     // Servers that start from now on wait for the copy.
     this.#pool.discard()
-    // The next request for a server reports a failure.
+    // The next request for a server reports the failure.
     await this.#base.catch(() => {})
   }
 

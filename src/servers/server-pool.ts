@@ -185,7 +185,7 @@ export class ServerPool {
   /** Stops a server, and with it everything that its last user started in it. */
   #retire(slot: ServerSlot): void {
     this.#idle.push(slot)
-    // A failure is reported when it is started again.
+    // A failure is reported when the server is started again.
     void slot.instance.end().catch(() => {})
   }
 
