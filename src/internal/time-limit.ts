@@ -2,7 +2,7 @@ import { abortable } from './abortable.ts'
 
 const SECOND_MS = 1_000
 
-/** Something exceeded its timeout. */
+/** Thrown when work exceeds its timeout. */
 export class TimeLimitError extends Error {
   override readonly name = 'TimeLimitError'
 }

@@ -49,7 +49,7 @@ export function awaitExit(child: EventEmitter, { timeoutMs, host, kill }: ExitOp
   })
 }
 
-/** Passes on signals, as the terminal does not send them to a program in another process group. */
+/** Listens for this process's signals, as a terminal does not send them to a program in another process group. */
 function listen(host: Host, onSignal: (signal: string) => void, kill: ExitOptions['kill']): () => void {
   const onExit = () => kill('SIGKILL')
   SIGNALS.forEach((signal) => host.once(signal, onSignal))

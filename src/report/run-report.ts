@@ -8,7 +8,7 @@ export interface RunReportOptions {
   readonly isShort: boolean
 }
 
-/** Holds back events that are not urgent, until Vitest's own output does not interleave with them. */
+/** Holds back events that are not urgent, so that they do not interleave with Vitest's output. */
 export class RunReport {
   readonly #options: RunReportOptions
   #facts: InfraEvent[] = []

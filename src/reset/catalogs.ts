@@ -10,7 +10,7 @@ export interface CatalogColumn {
   readonly columnsOf: string | null
 }
 
-/** A system catalog, as far as it describes a database. */
+/** A system catalog, with the columns that describe a database. */
 export interface Catalog {
   readonly name: string
   readonly isShared: boolean

@@ -23,7 +23,7 @@ export class RowCopier {
   }
 
   async copy(to: Client, tables: readonly StoredRelation[]): Promise<void> {
-    // Looked up only here: another reset of the same template may cache a table while this one waits.
+    // Looked up only once: while this reset waits, another one of the same template may cache a table.
     const known = tables.map((table) => ({ table, rows: this.#cached.get(table.name) }))
     for (const { table, rows } of known) {
       await (rows && insertRows(to, table, rows))

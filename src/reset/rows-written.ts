@@ -1,7 +1,7 @@
 import type { Client } from 'pg'
 import { selectEach } from './reset-client.ts'
 
-/** Tells rows that a user wrote from the template's. Transaction ids are in the text form of `xmin`. */
+/** Distinguishes rows that a user wrote from rows of the template. Transaction ids are in the text form of `xmin`. */
 export interface Since {
   /** The first transaction after the database equalled its template. */
   readonly from: string
