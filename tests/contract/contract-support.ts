@@ -14,12 +14,12 @@ import { type ResolvedPostgres, type ResolvedRedis, resolveSpec } from '../../sr
 export const SERVICES = ['postgres', 'redis'] as const
 const ROOT = import.meta.dirname
 
-/** What a provider's own test file tells about it. */
+/** What a provider's test file defines for the contract tests. */
 export interface ProviderCase {
   readonly name: ProviderName
-  /** Whatever is left of what this process has started and ended. */
+  /** Lists the remains of everything that this process started and stopped. */
   readonly leftovers: () => Promise<readonly string[]>
-  /** Leads to servers that are there already; none: the provider starts its own. */
+  /** Returns addresses of existing servers; undefined if the provider starts its own. */
   readonly external?: () => ExternalOptions
 }
 
@@ -49,7 +49,7 @@ export async function openProvider(
   return { provider, definition: service === 'postgres' ? definePostgres(postgres) : defineRedis(redis, instances) }
 }
 
-/** A server that is stopped when the test has finished. */
+/** Starts a server, which is stopped after the test. */
 export async function start(provider: Provider, definition: ServiceDefinition): Promise<StartedService> {
   const started = await provider.start(definition, { report: () => {}, signal: idle() })
   onTestFinished(() => started.stop())

@@ -16,7 +16,7 @@ afterAll(() => servers.stop())
 
 describeProvider({ name: 'external', leftovers: differences, external: () => servers.external })
 
-/** What is there and was not, and what was there and is not. */
+/** Lists what was added to and removed from the servers. */
 async function differences(): Promise<readonly string[]> {
   const now = Object.values(withoutTemplates(await servers.look())).flat()
   const before = Object.values(UNTOUCHED).flat()

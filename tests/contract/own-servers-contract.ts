@@ -24,7 +24,7 @@ const BROKEN: InfraOptions = {
   redis: { args: ['--maxmemory', 'nope'] },
 }
 
-/** What a provider does that starts servers and ends them. */
+/** Tests for providers that start and stop servers. */
 export function describeOwnServers({ name, leftovers }: ProviderCase): void {
   const open: Open = (service, options = {}, instances = 0) => openProvider(name, { service, options, instances })
 

@@ -4,7 +4,7 @@ import { admit, openProvider, type ProviderCase, type ServiceName, SERVICES, sta
 import { describeOwnServers } from './own-servers-contract.ts'
 import { describeStackContract } from './stack-contract.ts'
 
-/** What every provider does, with real servers. */
+/** Tests for every provider, with real servers. */
 export function describeProvider(provider: ProviderCase): void {
   const { name, leftovers, external } = provider
   const open = (service: ServiceName) =>
@@ -39,7 +39,7 @@ export function describeProvider(provider: ProviderCase): void {
       const abort = new AbortController()
       const starting = provider.start(definition, { report: () => {}, signal: abort.signal })
       setTimeout(() => abort.abort(new Error('the run has ended')), delayMs)
-      // One that came up all the same is whoever asked for it to stop, as the stack does.
+      // If the server starts all the same, the caller must stop it, as the stack does.
       await starting.then(
         (started) => started.stop(),
         (error: unknown) => expect(error).toEqual(new Error('the run has ended')),

@@ -13,7 +13,7 @@ import { resolveSpec } from '../../src/config/resolve-spec.ts'
 import { type StartingInfra, startInfra } from '../../src/stack/start-infra.ts'
 import type { ProviderCase } from './contract-support.ts'
 
-/** A whole stack on a provider: templates, leases, a Redis for each. */
+/** Tests of a whole stack on a provider: templates, leases, and a Redis for each lease. */
 export function describeStackContract({ name: provider, leftovers, external }: ProviderCase): void {
   const start = (options: InfraOptions = {}) =>
     startStack(provider, { ...options, ...(external && { external: external() }) })
@@ -54,7 +54,7 @@ export function describeStackContract({ name: provider, leftovers, external }: P
   })
 }
 
-/** What a stack can do beside that whose provider starts servers. */
+/** Further tests for providers that start servers. */
 export function describeOwnServersStack({ name, leftovers }: ProviderCase): void {
   describe(`${name}: a stack with servers for its leases`, () => {
     test('leases PostgreSQL servers, each for one file, which are frozen, stopped and started again', async () => {
@@ -102,7 +102,7 @@ async function startStack(
     report: (event) => void events.push(event),
     clock: systemClock,
   })
-  // A test that fails before it waits for it shall fail with its own reason.
+  // If the test fails before it awaits this promise, the test's own error must be reported.
   infra.up.catch(() => {})
   onTestFinished(async () => {
     await infra.stop()
@@ -116,10 +116,10 @@ function acquire(client: LeaseClient, owner: string): Promise<Lease> {
   return client.acquire({ project: '', owner, span: 'file', wants, template: 'default', reuse: false })
 }
 
-/** What `useWorld` finds where nobody was before. */
+/** The result of `useWorld` for an unused lease. */
 const UNUSED = { before: 0, count: 1 }
 
-/** Counts those who have used a database and a Redis, itself included in the latter. */
+/** Counts the earlier uses of a leased database and Redis, and uses both. */
 async function useWorld({ facts: { postgres, redis } }: Lease): Promise<object> {
   const { rows } = await withPostgres(postgres, (client) =>
     client.query('INSERT INTO notes VALUES ($1) RETURNING (SELECT count(*)::int FROM notes) AS before', ['x']),

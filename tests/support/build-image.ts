@@ -9,7 +9,7 @@ import { engine } from './snapshot-runs.ts'
 const execute = promisify(execFile)
 const MODULE = join(import.meta.dirname, 'redis-module/greeter.c')
 
-/** An image that a test has made. */
+/** An image that a test built. */
 export interface BuiltImage {
   readonly name: string
   remove(): Promise<void>
@@ -17,14 +17,14 @@ export interface BuiltImage {
 
 export interface ImageRecipe {
   readonly from: string
-  /** A POSIX shell script that starts what it is given. */
+  /** A POSIX shell script that starts its arguments. */
   readonly entrypoint: string
   readonly command: readonly string[]
-  /** Whether it has a module of Redis with the command `GREETER.HELLO` in `/opt/greeter.so`. */
+  /** Whether the image contains a Redis module with the command `GREETER.HELLO`, in `/opt/greeter.so`. */
   readonly hasModule?: boolean
 }
 
-/** Builds an image with an entrypoint of its own; a compiler has to be there for one with a module. */
+/** Builds an image with a custom entrypoint; a module needs a compiler. */
 export async function buildImage({ from, entrypoint, command, hasModule }: ImageRecipe): Promise<BuiltImage> {
   const { dockerode } = await engine()
   const folder = await mkdtemp(join(tmpdir(), 'image-'))

@@ -8,7 +8,7 @@ import { Project } from './snapshot-runs.ts'
 
 const CLI = join(import.meta.dirname, '../../dist/cli.js')
 
-/** The variables of this process that the command line gets; those of this file's own servers stay here. */
+/** The variables of this process that the command line inherits; those of this file's servers are not passed on. */
 const INHERITED = /^(PATH|HOME|TMPDIR|LANG|XDG_RUNTIME_DIR|DOCKER_\w+)$/
 
 export interface CliResult {
@@ -17,7 +17,7 @@ export interface CliResult {
   readonly stderr: string
 }
 
-/** A project in a folder of its own, on which the built command line is run; its containers go with the test. */
+/** A project in its own folder, on which the built command line runs. Its containers are removed after the test. */
 export class CliProject {
   readonly project: Project
 
@@ -25,13 +25,13 @@ export class CliProject {
     this.project = project
   }
 
-  /** With the options of `infra.config.mjs`, as source. */
+  /** Creates a project; `options` are the source of the options in `infra.config.mjs`. */
   static async create(options = '', files: Readonly<Record<string, string>> = {}): Promise<CliProject> {
     const config = `export default { snapshot: false, ${options} }`
     return new CliProject(await Project.create({ 'infra.config.mjs': config, ...files }))
   }
 
-  /** Its servers are up, for a minute without a use. */
+  /** Starts its servers, which stop after a minute without use. */
   async up(): Promise<void> {
     const { exitCode, stderr } = await this.run(['up', '--ttl', '1m'])
     if (exitCode !== 0) {
@@ -39,14 +39,14 @@ export class CliProject {
     }
   }
 
-  /** Both outputs are one there, and lines end as in a terminal. */
+  /** Runs in a terminal, which combines both outputs and changes line ends. */
   async runInTerminal(args: readonly string[], { input = '', env = {} }: RunOptions = {}): Promise<CliResult> {
     return collect(this.startInTerminal(args, env), input)
   }
 
-  /** What is written to its input arrives as from a keyboard. */
+  /** Starts in a terminal; input arrives as from a keyboard. */
   startInTerminal(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcessWithoutNullStreams {
-    // Some shells would end by the signals of the keyboard themselves.
+    // Some shells would exit on the signals of the keyboard themselves.
     const command = `exec ${[process.execPath, CLI, ...args].map(shellWord).join(' ')}`
     return this.#spawn('script', ['-qefc', command, '/dev/null'], { TERM: 'xterm', ...env })
   }

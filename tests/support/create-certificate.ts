@@ -1,9 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 
-/** Whether certificates can be made here. */
+/** Whether openssl is installed. */
 export const hasOpenssl = spawnSync('openssl', ['version']).status === 0
 
-/** Writes `cert.pem`, a certificate for localhost that vouches for itself, and its `key.pem`. */
+/** Writes `cert.pem`, a self-signed certificate for localhost, and its `key.pem`. */
 export function createCertificate(folder: string): void {
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-days', '2']
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', 'key.pem']

@@ -1,5 +1,5 @@
-// A process that brings up a stack of local processes as a run does, tells of it in one line of JSON, and waits to be
-// ended. Arguments: the options.
+// A process that starts a stack of local processes as a run does, prints its facts as one line of JSON, and waits to be
+// stopped. Arguments: the options.
 import { systemClock } from '../../src/internal/clock.ts'
 import type { InfraOptions } from '../../src/config/infra-options.ts'
 import { resolveSpec } from '../../src/config/resolve-spec.ts'

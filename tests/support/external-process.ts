@@ -1,5 +1,5 @@
-// A run on servers that are there already, in a process of its own: leases, uses what it got, gives it back. Tells of each
-// lease in a line of JSON; then says "done" and ends, or waits to be killed. Arguments: the task.
+// A run on existing servers, in a separate process: leases, uses and releases. Prints each lease as a line of JSON;
+// then prints "done" and exits, or waits to be killed. Arguments: the task.
 import { systemClock } from '../../src/internal/clock.ts'
 import { openLeaseClient } from '../../src/leasing/lease-client.ts'
 import { withPostgres } from '../../src/services/postgres.ts'

@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** The containers that a process has started and that are there, running or not. */
+/** Lists the existing containers that a process started, running or not. */
 export async function leftContainers(owner: number): Promise<readonly string[]> {
   const filter = ['--filter', `label=vitest-infra.owner=${owner}`]
   const { stdout } = await run('docker', ['ps', '--all', ...filter, '--format', '{{.Names}} {{.Status}}'])

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 
 const RUN_FOLDER = /vitest-infra-\d+-(\d+)-\w+/
 
-/** A process of this machine, as far as it can be looked into. */
+/** A local process, with the data that the system permits to read. */
 export interface MachineProcess {
   readonly pid: number
   readonly parent: number
@@ -11,7 +11,7 @@ export interface MachineProcess {
   readonly folder: string
 }
 
-/** What supervisors have left that have ended, and those that a process has started and that have not. */
+/** Lists what exited supervisors left, and the running supervisors that a process started. */
 export async function leftOfSupervisors(owner: number): Promise<readonly string[]> {
   const processes = await listProcesses()
   const folders = (await Promise.all(['/dev/shm', tmpdir()].map((path) => readdir(path)))).flat()
@@ -40,7 +40,7 @@ async function readProcess(pid: number): Promise<MachineProcess> {
     read('cmdline'),
     readlink(`/proc/${pid}/cwd`).catch(() => ''),
   ])
-  // The name of the program, in parentheses, may have spaces.
+  // The program's name, in parentheses, may contain spaces.
   const [, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return { pid, parent: Number(parent), command: command.replaceAll('\0', ' ').trim(), folder }
 }

@@ -5,7 +5,7 @@ import type { InfraOptions } from '../../src/config/infra-options.ts'
 import { resolveSpec } from '../../src/config/resolve-spec.ts'
 import { startInfra } from '../../src/stack/start-infra.ts'
 
-/** A stack for one test that wants other options than the suite's; it is taken down when the test has finished. */
+/** Starts a stack with other options than the suite's for one test; it is stopped after the test. */
 export async function startOwnStack(options: InfraOptions, root: string = import.meta.dirname): Promise<StackFacts> {
   const spec = resolveSpec({ snapshot: false, ...options }, { root, source: 'the test', environment: { process: {} } })
   const starting = startInfra(spec, {

@@ -13,7 +13,7 @@ interface Certificate {
   readonly key: Buffer
 }
 
-/** Puts TLS before servers, with a certificate that stands in `folder` afterwards; resolves to what leads there. */
+/** Starts TLS proxies in front of servers, and writes their certificate to `folder`; resolves to their addresses. */
 export async function putBehindTls({ postgres, redis }: SomebodysServers, folder: string) {
   createCertificate(folder)
   const [cert, key] = await Promise.all(['cert.pem', 'key.pem'].map((name) => readFile(join(folder, name))))
@@ -28,7 +28,7 @@ export async function putBehindTls({ postgres, redis }: SomebodysServers, folder
   }
 }
 
-/** `greet` says what comes in the clear before it. */
+/** @param greet handles the unencrypted messages before the TLS handshake */
 async function startTls(port: number, certificate: Certificate, greet: (socket: Socket) => Promise<void>) {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
@@ -51,7 +51,7 @@ function handOn(secure: TLSSocket, port: number): void {
   secure.pipe(plain).pipe(secure)
 }
 
-/** A client of PostgreSQL asks first whether it may. */
+/** A PostgreSQL client first asks whether the server supports TLS. */
 async function agreeToTls(socket: Socket): Promise<void> {
   await once(socket, 'readable')
   socket.read(8)

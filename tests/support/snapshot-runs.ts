@@ -38,7 +38,7 @@ async function find(): Promise<FoundEngine> {
   return { found, dockerode: (await connectTestcontainers(found, environment)).container.dockerode }
 }
 
-/** A run that is up. */
+/** A run whose services have started. */
 export interface Run {
   readonly postgres: PostgresFacts
   readonly facts: StackFacts
@@ -52,7 +52,7 @@ export interface Run {
   stop(): Promise<void>
 }
 
-/** A project in a folder of its own, whose runs start and stop; its snapshots go with the test. */
+/** A project in its own folder, whose runs start and stop. Its snapshots are removed after the test. */
 export class Project {
   readonly root: string
   readonly images: SnapshotImages
@@ -112,7 +112,7 @@ export class Project {
     }
   }
 
-  /** A whole run that leaves a snapshot; resolves to the name of its image. */
+  /** Completes a run that takes a snapshot; resolves to the name of its image. */
   async take(options: InfraOptions = {}): Promise<string> {
     const before = await this.snapshots()
     const run = await this.start(options)
@@ -126,7 +126,7 @@ export class Project {
     return name ?? ''
   }
 
-  /** The names of the images that the project's snapshots are in; one counts when it has its name. */
+  /** Names of the images with the project's snapshots; an image counts once it has its name. */
   async snapshots(): Promise<string[]> {
     const label = `vitest-infra.snapshot.project=${createHash('sha256').update(this.root).digest('hex').slice(0, 32)}`
     const images = await this.#dockerode.listImages({ filters: { label: [label] } })
@@ -152,7 +152,7 @@ export class Project {
     )
   }
 
-  /** Puts an image in a snapshot's place in which a script was run. */
+  /** Replaces a snapshot by an image in which a script was run. */
   async damage(snapshot: string, script: string): Promise<void> {
     const container = await this.#dockerode.createContainer({ Image: snapshot, Entrypoint: ['sh', '-c', script] })
     try {

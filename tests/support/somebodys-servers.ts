@@ -10,20 +10,20 @@ import { defineRedis, withRedis } from '../../src/services/redis.ts'
 import type { ExternalOptions } from '../../src/config/infra-options.ts'
 import { type ResolvedPostgres, type ResolvedRedis, resolveSpec } from '../../src/config/resolve-spec.ts'
 
-/** Long, so that it is a secret wherever it appears. */
+/** Long enough to be redacted wherever it appears. */
 export const PASSWORD = 'not-for-anybodys-eyes'
 
 const TABLE = 'CREATE TABLE accounts (name text); INSERT INTO accounts VALUES ($$ada$$)'
 
-/** Servers that were there before any run, with somebody's data on them. */
+/** Servers that exist before any run, with other users' data. */
 export interface SomebodysServers {
   readonly postgres: PostgresAddress
   readonly redis: RedisAddress
-  /** What leads a run to them. */
+  /** Options with the servers' addresses. */
   readonly external: ExternalOptions
-  /** All that is there, somebody's and ours. */
+  /** Lists everything on the servers, other users' data and ours. */
   look(): Promise<Inventory>
-  /** Fails if what is there is not what was there before, but for templates, which stay for the next run. */
+  /** Fails if the content has changed, except for templates, which stay for the next run. */
   assertUntouched(): Promise<void>
   stop(): Promise<void>
 }
@@ -41,7 +41,7 @@ export interface SomebodysServersOptions {
   readonly redisDatabases?: number
 }
 
-/** What a look finds where no run is and none was. */
+/** The content of the servers before any run. */
 export const UNTOUCHED: Inventory = {
   databases: ['app', 'postgres', 'vitest_infra_backup', 'vitest_infra_t_backup'],
   roles: ['clerk', 'postgres'],
@@ -63,7 +63,7 @@ export async function startSomebodysServers(options: SomebodysServersOptions = {
   const redisSpec = spec.redis as ResolvedRedis
   const definitions = [
     definePostgres(spec.postgres as ResolvedPostgres),
-    // No option: a Redis of ours asks for no password.
+    // Not an option: our own Redis has no password.
     defineRedis({
       ...redisSpec,
       args: [...redisSpec.args, '--requirepass', password],
@@ -95,7 +95,7 @@ export async function startSomebodysServers(options: SomebodysServersOptions = {
   }
 }
 
-/** Some of it has names that are nearly ours. */
+/** Creates other users' data, some of it with names similar to ours. */
 async function plant(postgres: PostgresAddress, redis: RedisAddress): Promise<void> {
   await withPostgres(postgres, async (client) => {
     await client.query(TABLE)
@@ -140,7 +140,7 @@ async function look(postgres: PostgresAddress, redis: RedisAddress, redisDatabas
   }
 }
 
-/** All but templates, which stay for the next run. */
+/** Removes templates from an inventory, as they stay for the next run. */
 export function withoutTemplates(inventory: Inventory): Inventory {
   return { ...inventory, databases: inventory.databases.filter((name) => !/^vitest_infra_t_[0-9a-f]{24}$/.test(name)) }
 }

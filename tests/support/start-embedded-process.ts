@@ -14,7 +14,7 @@ export interface EmbeddedProcessOptions {
   readonly account?: { readonly uid: number; readonly gid: number }
 }
 
-/** A process with a stack of local processes, which is ended when the test has finished. */
+/** A process with a stack of local processes, which is stopped after the test. */
 export class EmbeddedProcess {
   readonly child: ChildProcess
   output = ''
@@ -35,7 +35,7 @@ export class EmbeddedProcess {
     return this.child.pid as number
   }
 
-  /** The facts of its stack; rejects with what it says instead. */
+  /** Resolves to the facts of its stack; rejects with any other output. */
   async up(): Promise<StackFacts> {
     while (!this.output.includes('\n')) {
       if (this.#isOver()) {
@@ -46,7 +46,7 @@ export class EmbeddedProcess {
     return JSON.parse(this.output) as StackFacts
   }
 
-  /** Ends it in the way that lets it stop its stack. */
+  /** Stops the process so that it can stop its stack. */
   async end(): Promise<void> {
     if (!this.#isOver()) {
       const over = once(this.child, 'exit')

@@ -7,18 +7,18 @@ import type { InfraOptions } from '../../src/config/infra-options.ts'
 const FILE = fileURLToPath(new URL('external-process.ts', import.meta.url))
 
 export interface ExternalTask {
-  /** What it writes wherever it gets to. */
+  /** The mark that the process writes into each lease. */
   readonly name: string
   readonly options: InfraOptions
   readonly root: string
-  /** How many leases it takes, one after the other. */
+  /** Number of consecutive leases. */
   readonly rounds: number
-  /** Whether it keeps them and waits to be killed. */
+  /** Whether the process keeps its leases and waits to be killed. */
   readonly holds?: boolean
   readonly environment?: Readonly<Record<string, string>>
 }
 
-/** What a process found where it was. */
+/** The content that a process found in a lease. */
 export interface Visit {
   readonly name: string
   readonly database: string

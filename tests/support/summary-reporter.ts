@@ -1,7 +1,10 @@
 import { appendFileSync } from 'node:fs'
 import type { Reporter, TestModule } from 'vitest/node'
 
-/** Ends a run with one plain line of counts, and appends it to the file `TEST_SUMMARIES`; in CI a skipped test is a failure, because it proves nothing. */
+/**
+ * Prints one line of counts at the end of a run, and appends it to the file `TEST_SUMMARIES`. In CI a skipped test is a
+ * failure, as it proves nothing.
+ */
 export class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const counts = { passed: 0, failed: 0, skipped: 0 }

@@ -1,4 +1,5 @@
-// A process that uses a server as a run does: builds a template, takes databases, tells its parent of each step.
+// A process that uses a server as a run does: builds a template, creates databases, and reports each step to its
+// parent.
 import pg from 'pg'
 import { systemClock } from '../../src/internal/clock.ts'
 import { Databases } from '../../src/databases/databases.ts'
@@ -10,11 +11,11 @@ import { PostgresAdmin } from '../../src/services/postgres-admin.ts'
 export interface ProcessTask {
   readonly address: PostgresAddress
   readonly runId: string
-  /** What the template is made of, in its name. */
+  /** Inputs of the template, part of its name. */
   readonly inputs: string
   /** How long its build takes. */
   readonly buildMs: number
-  /** How many databases to take, write into and give back. */
+  /** How many databases to create, write to and drop. */
   readonly databases: number
 }
 

@@ -11,7 +11,7 @@ const PATIENCE_MS = 5_000
 
 let connecting: Promise<Dockerode> | undefined
 
-/** The engine that the consumers' runs find, too. */
+/** The engine that the consumers' runs use too. */
 export function engine(): Promise<Dockerode> {
   connecting ??= connect()
   return connecting
@@ -34,13 +34,13 @@ export async function containersOf(project: string): Promise<ContainerDetails[]>
   return Promise.all(containers.map(({ Id }) => docker.getContainer(Id).inspect()))
 }
 
-/** That of a service; whatever is done to one that is not there fails. */
+/** The container of a service; operations on a missing container fail. */
 export async function containerOf(project: string, service: string) {
   const found = (await containersOf(project)).find(({ Name }) => Name.endsWith(`-${service}`))
   return (await engine()).getContainer(found?.Id ?? 'gone')
 }
 
-/** What is left of a project's containers once there was time to remove them. */
+/** Returns what remains of a project's containers after a time for their removal. */
 export async function leftoversOf(project: string, patienceMs = PATIENCE_MS): Promise<string[]> {
   const docker = await engine()
   for (let waitedMs = 0; ; waitedMs += 100) {
@@ -58,7 +58,7 @@ export async function removeContainersOf(project: string): Promise<void> {
   await Promise.all(left.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })))
 }
 
-/** Writes down the services whose containers are created for a project, from now on. */
+/** Records the services for which containers of a project are created from now on. */
 export async function watchCreations(project: string): Promise<{ created: string[]; end: () => void }> {
   const docker = await engine()
   const created: string[] = []
@@ -72,7 +72,7 @@ export async function watchCreations(project: string): Promise<{ created: string
   return { created, end: () => (stream as unknown as { destroy(): void }).destroy() }
 }
 
-/** The tokens of the processes that hold a container's life. */
+/** The tokens of the processes that hold a container's lifeline. */
 export async function holdersOf(id: string): Promise<string[]> {
   const docker = await engine()
   const { Processes } = (await docker.getContainer(id).top({ ps_args: '-eo pid,args' })) as { Processes: string[][] }

@@ -8,7 +8,7 @@ import { buffer } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { engineTarget, type Target } from './engine-proxy.ts'
 
-/** What can be done to a request: answer it with an error, end its connection, or let it wait. */
+/** A fault of a request: answer it with an error, close its connection, or delay it. */
 export type Fault = 'refuse' | 'cut' | 'delay'
 
 /** Longer than Vitest waits for a run to close. */
@@ -29,7 +29,7 @@ export interface SlowRequests {
   readonly delayMs: number
 }
 
-/** A proxy in front of the engine, which knows one request from another and does something to one of them. */
+/** A proxy in front of the engine that injects a fault into one request. */
 export class FaultyEngine {
   /** For `DOCKER_HOST`. */
   readonly host: string
@@ -62,7 +62,7 @@ export class FaultyEngine {
     return engine
   }
 
-  /** Begins to count anew, with something to be done to one request, and others that take their time. */
+  /** Restarts the count of requests, with a fault for one request, and with slow requests. */
   arm(fault?: ArmedFault, slow?: SlowRequests): void {
     this.#counts.clear()
     this.#armed = fault
@@ -70,12 +70,12 @@ export class FaultyEngine {
     this.#struck = false
   }
 
-  /** Whether the request came that something was to be done to. */
+  /** Whether the request with the fault has arrived. */
   get struck(): boolean {
     return this.#struck
   }
 
-  /** The requests since it was armed. */
+  /** The requests since the last call of {@link arm}. */
   get requests(): readonly RequestName[] {
     return [...this.#counts].flatMap(([name, total]) =>
       Array.from({ length: total }, (_, index) => ({ name, count: index + 1 })),
@@ -110,17 +110,17 @@ export class FaultyEngine {
       response.on('error', () => incoming.socket.destroy())
       response.pipe(answer)
     })
-    // As an engine sees it, whoever has asked hears no answer any more.
+    // To the engine, it looks as if the client had disconnected.
     answer.on('close', () => sent.destroy())
     if (method === 'PUT') {
       incoming.pipe(sent)
     } else {
-      // In one piece, as it came: an engine may answer before it has read a body, and close.
+      // The body is sent at once: an engine may answer and close before it has read a body.
       const body = await buffer(incoming).catch(() => undefined)
       if (body) {
         sent.end(body)
       } else {
-        // It was cut off by who sent it.
+        // The client closed the connection.
         sent.destroy()
       }
     }
@@ -141,7 +141,7 @@ export class FaultyEngine {
     this.#sockets.add(upstream)
     upstream.on('error', () => {}).on('close', () => socket.destroy())
     socket.on('close', () => upstream.destroy())
-    // The body of a request that asks for an upgrade is not read by Node, but stands in front of what follows it.
+    // Node does not read the body of an upgrade request; it precedes the upgraded stream.
     upstream.write(headOf(incoming))
     upstream.write(head)
     socket.pipe(upstream).pipe(socket)
@@ -165,7 +165,7 @@ export class FaultyEngine {
   }
 }
 
-/** Without what differs from run to run. */
+/** Replaces parts of a path that differ between runs. */
 function plainPath(url: string): string {
   const { pathname } = new URL(url, 'http://engine')
   return pathname

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { engine } from './containers.ts'
 
-/** A socket that leads to the real engine, until the test ends; what passes through it can be stopped. */
+/** A proxy socket in front of the real engine until the end of the test; its connections can be paused and closed. */
 export class EngineProxy {
   /** For `DOCKER_HOST`. */
   readonly host: string
@@ -35,12 +35,12 @@ export class EngineProxy {
     return proxy
   }
 
-  /** How many connections there were. */
+  /** Number of connections so far. */
   get served(): number {
     return this.#served
   }
 
-  /** Lets the engine fall silent. */
+  /** Stops forwarding, as if the engine did not answer. */
   freeze(): void {
     this.#frozen = new Promise((resolve) => (this.#thaw = resolve))
     this.#sockets.forEach((socket) => socket.pause())
@@ -52,13 +52,13 @@ export class EngineProxy {
     this.#thaw()
   }
 
-  /** Ends every conversation that is under way. */
+  /** Closes all open connections. */
   cut(): void {
     this.#sockets.forEach((socket) => socket.destroy())
     this.#sockets.clear()
   }
 
-  /** Ends every conversation, and begins no more. */
+  /** Closes all open connections, and accepts no new ones. */
   async shut(): Promise<void> {
     this.#thaw()
     const closed = new Promise((resolve) => this.#server.close(resolve))
@@ -81,7 +81,7 @@ export class EngineProxy {
 
 export type Target = { socketPath: string } | { host: string; port: number }
 
-/** Where the real engine listens. */
+/** The address of the real engine. */
 export async function engineTarget(): Promise<Target> {
   const { socketPath, host, port } = (await engine()).modem as { socketPath?: string; host?: string; port?: string }
   return socketPath ? { socketPath } : { host: host ?? '', port: Number(port) }

@@ -1,13 +1,13 @@
 import { stripVTControlCharacters } from 'node:util'
 
-/** Folders whose paths differ from run to run. */
+/** Folders whose paths differ between runs. */
 export interface Places {
   /** The run's copy of the project. */
   readonly folder: string
   readonly consumer: string
 }
 
-/** A run's output without what differs from run to run, machine to machine and release to release. */
+/** Removes from a run's output what differs between runs, machines and releases. */
 export function plain(output: string, { folder, consumer }: Places): string {
   return (
     stripVTControlCharacters(output)
@@ -15,12 +15,12 @@ export function plain(output: string, { folder, consumer }: Places): string {
       .replaceAll(`file://${folder}`, '<project>')
       .replaceAll(folder, '<project>')
       .replaceAll(consumer, '<consumer>')
-      // Frames of a stack, which tell of Vitest's insides.
+      // Stack frames, which contain Vitest's internals.
       .replace(/^ ❯ .*:\d+:\d+\n/gm, '')
-      // Times, and the advice that Vitest gives on a busy machine.
+      // Times, and Vitest's advice on a busy machine.
       .replace(/^ *Start at .*\n/gm, '')
       .replace(/^ *Duration .*\n(?:\n?(?: {2,}|Environment ).*\n)*/gm, '')
-      // What Vitest 5.1.2 and later say where no test was run.
+      // Output of Vitest 5.1.2 and later if no test ran.
       .replace(/^ *Test Files +no tests\n +Tests +no tests\n +Errors +1 error\n/gm, '')
       .replace(/^( (?:RUN|DEV) ) v[\d.]+/gm, '$1 v<version>')
       .replace(/Docker Engine .+ at .+ \(.+\)/g, 'Docker Engine <version> at <host> (<source>)')
@@ -39,12 +39,12 @@ export function plain(output: string, { folder, consumer }: Places): string {
   )
 }
 
-/** Lines in the order of the alphabet, for output of things that run side by side. */
+/** Sorts lines, for output of things that run in parallel. */
 export function sortedLines(text: string): string {
   return text.split('\n').filter(Boolean).toSorted().join('\n')
 }
 
-/** The message of the error that ended a run, out of all that Vitest prints around it. */
+/** Extracts the message of the error that ended a run from Vitest's output. */
 export function errorMessage(stderr: string): string {
   return /⎯ Unhandled Error ⎯+\n(?:InfraError: )?([^]*?)\n+⎯{10}/.exec(stderr)?.[1] ?? `no error in:\n${stderr}`
 }

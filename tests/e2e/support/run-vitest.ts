@@ -9,15 +9,18 @@ import type { Consumer } from '../consumers.ts'
 import { leftoversOf, removeContainersOf, watchCreations } from './containers.ts'
 import { type Places, plain } from './plain.ts'
 
-/** The variables of this process that a consumer's Vitest gets; those of the outer Vitest and its servers stay here. */
+/**
+ * The variables of this process that a consumer's Vitest inherits; those of the outer Vitest and its servers are not
+ * passed on.
+ */
 const INHERITED = /^(PATH|HOME|TMPDIR|LANG|XDG_RUNTIME_DIR|DOCKER_\w+|TESTCONTAINERS_\w+)$/
 
 const PATIENCE_MS = 120_000
 
-/** Servers that are processes of this machine, which start sooner than containers. */
+/** Uses local processes, which start faster than containers. */
 export const LOCAL = { VITEST_INFRA_PROVIDER: 'embedded' }
 
-/** Tests that take long on a busy machine would be listed one by one. */
+/** Prevents slow tests from being listed on a busy machine. */
 const STABLE_OUTPUT = '--slowTestThreshold=60000'
 
 export interface RunOptions {
@@ -27,15 +30,15 @@ export interface RunOptions {
   /** A program of the project, with its arguments, in place of Vitest's command. */
   readonly program?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
-  /** Files that this run has instead of, or beside, those of the fixture project. */
+  /** Files that replace or extend those of the fixture project. */
   readonly files?: Readonly<Record<string, string>>
-  /** In a terminal: what is typed arrives as from a keyboard, and both outputs are one. */
+  /** Runs in a terminal: input arrives as from a keyboard, and both outputs are combined. */
   readonly terminal?: boolean
-  /** Takes the folder of a run that is over, with all that it wrote there, in place of a fresh copy. */
+  /** Uses the folder of an ended run, with everything it wrote, instead of a fresh copy. */
   readonly after?: VitestRun
 }
 
-/** How a run ended, in text that is the same every time. */
+/** The result of a run, as text that is the same every time. */
 export interface EndedRun {
   readonly exitCode: number | null
   readonly signal: NodeJS.Signals | null
@@ -54,15 +57,15 @@ export function anyServers({ vitestMajor }: Consumer): Readonly<Record<string, s
   return vitestMajor === 5 ? LOCAL : {}
 }
 
-/** Runs a fixture project to its end. */
+/** Runs a fixture project until it exits. */
 export async function runVitest(project: string, options: RunOptions): Promise<EndedRun> {
   const run = await startVitest(project, options)
   return run.ended
 }
 
 /**
- * Starts the real Vitest in a fresh copy of a fixture project. When the test ends, so does the run, and the test fails
- * if a container or a temporary file of ours is left.
+ * Starts the real Vitest in a fresh copy of a fixture project. The run is stopped after the test, and the test fails if
+ * it leaves a container or a temporary file.
  */
 export async function startVitest(project: string, options: RunOptions): Promise<VitestRun> {
   const { consumer, after, files = {} } = options
@@ -112,7 +115,7 @@ export class VitestRun {
       cwd: folder,
       env: { ...cleanEnvironment(), TMPDIR: join(folder, 'tmp'), ...env },
       stdio: 'pipe',
-      // A process group of its own, so that nothing of it can be missed.
+      // A separate process group, so that all processes of the run can be found.
       detached: true,
     })
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text))
@@ -129,7 +132,7 @@ export class VitestRun {
     return this.#child.pid as number
   }
 
-  /** Resolves when a text stands in the output, `times` times. */
+  /** Resolves once the output contains a text `times` times. */
   async said(text: string, times = 1): Promise<void> {
     for (let waitedMs = 0; this.#count(text) < times; waitedMs += 10) {
       if (this.#over || waitedMs > PATIENCE_MS) {
@@ -144,7 +147,7 @@ export class VitestRun {
     this.#child.kill(signal)
   }
 
-  /** Reads nothing more of what it prints, as `head` does. */
+  /** Closes the output, as `head` does. */
   closeOutput(): void {
     this.#child.stdout?.destroy()
     this.#child.stderr?.destroy()
@@ -165,19 +168,19 @@ export class VitestRun {
     await rm(join(this.folder, path))
   }
 
-  /** A process that was killed cannot remove its files, which lie in the folder for temporary ones. */
+  /** Removes the temporary files that a killed process could not remove. */
   async forgetFiles(): Promise<void> {
     await rm(join(this.folder, 'tmp'), { recursive: true })
     await mkdir(join(this.folder, 'tmp'))
   }
 
-  /** What is ours in the folder for temporary files, which a run has to itself. */
+  /** Lists our files in the folder for temporary files, which only this run uses. */
   async leftFiles(): Promise<string[]> {
     const files = await readdir(join(this.folder, 'tmp'))
     return files.filter((file) => file.startsWith('vitest-infra'))
   }
 
-  /** Ends the run, if it has not ended, in the way that lets it clean up; and the workers that Vitest may have left. */
+  /** Stops the run, if it has not exited, so that it can clean up; also stops workers that Vitest left. */
   async kill(): Promise<void> {
     if (!this.#over) {
       this.signal('SIGTERM')
@@ -186,7 +189,7 @@ export class VitestRun {
     try {
       process.kill(-this.pid, 'SIGKILL')
     } catch {
-      // The usual case: nothing of its process group is left.
+      // The usual case: no process of the group remains.
     }
   }
 
@@ -194,7 +197,7 @@ export class VitestRun {
     const beginMs = performance.now()
     const [exitCode, signal] = (await once(this.#child, 'exit')) as [number | null, NodeJS.Signals | null]
     const elapsedMs = performance.now() - beginMs
-    // A worker that Vitest left behind may keep the pipes open for ever.
+    // A worker that Vitest left may keep the pipes open forever.
     await Promise.race([once(this.#child, 'close'), sleep(500)])
     this.#over = true
     return {
@@ -214,7 +217,7 @@ export class VitestRun {
 
 export function cleanEnvironment(): Record<string, string | undefined> {
   const inherited = Object.entries(process.env).filter(([name]) => INHERITED.test(name))
-  // Each run has a folder of its own, so that none could use what another has kept.
+  // Each run has its own folder, so that no run can use another one's cache.
   return Object.fromEntries([...inherited, ['NO_COLOR', '1'], ['VITEST_INFRA_SNAPSHOT', 'off']])
 }
 

@@ -1,6 +1,6 @@
 import { InfraError } from '../../../src/errors.ts'
 
-/** The `InfraError` that `work` ends with; fails if it ends with anything else, or well. */
+/** Returns the `InfraError` that `work` throws; fails if it throws anything else, or nothing. */
 export async function catchInfraError(work: () => unknown): Promise<InfraError> {
   try {
     await work()

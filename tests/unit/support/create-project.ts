@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
-/** A folder with `files`, by path, that is removed after the test. */
+/** Creates a folder with `files`, keyed by path; it is removed after the test. */
 export function createProject(files: Readonly<Record<string, string>>): string {
   const root = mkdtempSync(join(realpathSync(tmpdir()), 'vitest-infra-project-'))
   onTestFinished(() => rmSync(root, { recursive: true }))

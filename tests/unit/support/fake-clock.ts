@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../../../src/internal/clock.ts'
 
-/** Time that passes only where somebody waits, or where the test says so. */
+/** A clock that only advances when code waits, or when the test advances it. */
 export class FakeClock implements Clock {
   #nowMs = 0
 
@@ -16,7 +16,7 @@ export class FakeClock implements Clock {
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
     this.advance(ms)
-    // Whatever needs no time is done before time has passed.
+    // Work that needs no time completes before time advances.
     await setImmediate()
     signal?.throwIfAborted()
   }

@@ -2,7 +2,7 @@ import type { Provider } from '../../../src/providers/provider.ts'
 import type { ServiceDefinition, StartedService } from '../../../src/services/service.ts'
 import { DEFAULT_SERVICES } from '../../../src/config/infra-service.ts'
 
-/** A server that is well, but for what the test says. */
+/** A healthy server, except for what the test overrides. */
 export function createStartedService(given: Partial<StartedService> = {}): StartedService {
   return {
     address: { host: 'localhost', port: 49_153 },
@@ -19,12 +19,12 @@ export function createStartedService(given: Partial<StartedService> = {}): Start
   }
 }
 
-/** A provider with a `start()` of the test's own. */
+/** A provider whose `start()` the test defines. */
 export function createProvider(start: Provider['start']): Provider {
   return { name: 'docker', description: 'a provider of the test', start, sweep: async () => {} }
 }
 
-/** A built-in service whose query is answered, but for what the test says. */
+/** A built-in service whose query succeeds, except for what the test overrides. */
 export function createDefinition(
   name: 'postgres' | 'redis',
   given: Partial<ServiceDefinition> = {},

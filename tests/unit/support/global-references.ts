@@ -3,13 +3,13 @@ import { isNode, placeOf, type SourceFile, type SyntaxNode } from './source.ts'
 export interface GlobalReference {
   /** `console`, `process`, … */
   readonly name: string
-  /** What is asked of it: `env` of `process.env`; `undefined` where it is used as a whole. */
+  /** The accessed property: `env` for `process.env`; `undefined` if the global is used as a whole. */
   readonly property: string | undefined
-  /** Such as `plugin.ts:12`. */
+  /** Location, such as `plugin.ts:12`. */
   readonly place: string
 }
 
-/** Where a file uses one of the names as a value; a property or key of that name is none. */
+/** Finds the uses of global names as values in a file; properties and keys of the same name do not count. */
 export function findGlobalReferences(file: SourceFile, names: readonly string[]): GlobalReference[] {
   const labels = new Set(file.nodes.flatMap(labelsOf))
   const owners = new Map(

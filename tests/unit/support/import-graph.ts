@@ -57,14 +57,14 @@ function targetOf({ source }: SyntaxNode, from: string): string {
   return specifier.startsWith('.') ? posix.join(posix.dirname(from), specifier) : specifier
 }
 
-/** How an entry leads to each module that it reaches, in the fewest steps: `entry → … → module`. */
+/** Returns the shortest import path from an entry to each module that it reaches: `entry → … → module`. */
 export function findReach(
   imports: readonly Import[],
   entry: string,
   kinds: readonly ImportKind[],
 ): ReadonlyMap<string, string> {
   const reach = new Map([[entry, entry]])
-  // A Map shows what is added to it while it is gone through.
+  // Iterating a Map includes entries that are added meanwhile.
   for (const [module, way] of reach) {
     for (const { from, to, kind } of imports) {
       if (from === module && kinds.includes(kind) && !reach.has(to)) {
@@ -75,7 +75,7 @@ export function findReach(
   return reach
 }
 
-/** The circles in which files import each other, as `a → b → a`: for each file in one, its shortest. */
+/** Returns import cycles as `a → b → a`: the shortest one for each file in a cycle. */
 export function findCycles(imports: readonly Import[], kinds: readonly ImportKind[]): string[] {
   const circles = new Map<string, string>()
   for (const { from, to, kind } of imports) {

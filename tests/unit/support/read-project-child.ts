@@ -1,5 +1,5 @@
-// Runs in plain Node, started by read-project-in-node.ts: says that it is there, and answers each message with what
-// readProject() ends with.
+// Runs in plain Node, started by read-project-in-node.ts: reports that it is ready, and answers each message with the
+// outcome of readProject().
 import { InfraError } from '../../../src/errors.ts'
 import { readProject, type ReadProjectOptions } from '../../../src/read-project.ts'
 import type { ProjectOutcome } from './read-project-in-node.ts'

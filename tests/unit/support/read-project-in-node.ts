@@ -9,7 +9,7 @@ import type { ResolvedSpec } from '../../../src/config/resolve-spec.ts'
 
 const CHILD = fileURLToPath(new URL('./read-project-child.ts', import.meta.url))
 
-/** What `readProject()` ends with, as plain data. */
+/** The outcome of `readProject()`, as plain data. */
 export interface ProjectOutcome {
   readonly spec?: ResolvedSpec
   readonly error?: {
@@ -21,7 +21,7 @@ export interface ProjectOutcome {
   }
 }
 
-/** Calls `readProject()` in a process of its own. */
+/** Calls `readProject()` in a separate process. */
 export interface ProjectReader {
   read(options: Partial<ReadProjectOptions> & Pick<ReadProjectOptions, 'directory'>): Promise<ProjectOutcome>
   close(): void

@@ -3,7 +3,7 @@ import { isNode, partsOf, type SourceFile, type SyntaxNode } from './source.ts'
 /** Stands for what is only known while the code runs. */
 const HOLE = '…'
 
-/** The texts that an expression of a file can have, as far as its source tells. */
+/** The possible values of a string expression, as far as its source shows. */
 export function staticTexts(expression: unknown, file: SourceFile): string[] {
   if (!isNode(expression)) {
     return [HOLE]
@@ -40,7 +40,7 @@ function textOfQuasi({ value }: SyntaxNode): string {
   return (value as { cooked: string }).cooked
 }
 
-/** What `const name = …` holds, if exactly one stands in the file. */
+/** The initialiser of `const name = …`, if the file has exactly one. */
 function findConstant(name: string, { nodes }: SourceFile): unknown {
   const [declarator, another] = nodes.filter(
     ({ type, id }) => type === 'VariableDeclarator' && isNode(id, 'Identifier') && id.name === name,
