@@ -45,7 +45,7 @@ export function createGlobalSetup(options: InfraOptions = {}): (project: TestPro
   return (project) => setUp(project, canonicalOptions(project, place, options))
 }
 
-/** Share of `teardownTimeout` that the end of a run may use; after all of it Vitest reports "close timed out". */
+/** Share of `teardownTimeout` that the end of a run may use; beyond the whole, Vitest reports "close timed out". */
 const CLOSE_SHARE = 0.75
 
 /** The same as the plugin, for `globalSetup: ['vitest-infra/global-setup']`; configured by `infra.config.ts`. */

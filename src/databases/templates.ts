@@ -108,9 +108,9 @@ export class Templates implements TemplateSource {
 
   async #ensure(plan: TemplatePlan): Promise<string> {
     const from = plan.from === undefined ? undefined : this.#planOf(plan.from)
-    const askedMs = this.#clock.now()
+    const requestedMs = this.#clock.now()
     const source = from && (await this.ensure(from.name))
-    const beganMs = from?.isBeginning ? askedMs : this.#clock.now()
+    const beganMs = from?.isBeginning ? requestedMs : this.#clock.now()
     const database = this.databaseOf(plan.name)
     await this.#hold?.(database)
     const isNew = await this.#build(plan, database, source)

@@ -13,7 +13,7 @@ const LOCK_NOT_AVAILABLE = '55P03'
 const OUT_OF_LOCKS = '53200'
 /** Lock timeout of a drop without force. A session that uses the schema for longer may need it for long. */
 const UNFORCED_TIMEOUT_MS = 100
-/** Longer than a query usually takes that a test does not await. */
+/** Longer than most queries that tests do not await. */
 const RESET_TIMEOUT_MS = 5_000
 const FORCED_TIMEOUT_MS = 1_000
 const FORCED_ATTEMPTS = 5

@@ -22,7 +22,7 @@ export interface TransactionWait {
 export async function awaitTransactions(client: Client, { database, clock, waitMs }: TransactionWait): Promise<string> {
   const deadlineMs = clock.now() + waitMs
   for (;;) {
-    // One statement: its snapshot is taken before it lists the sessions, so all earlier transactions are complete.
+    // The snapshot is taken before the sessions are listed: without a writer, every earlier transaction is complete.
     const { rows } = await client.query<{ from: string; writers: number; prepared: string[] }>(
       `SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text AS "from",
          ARRAY(SELECT gid FROM pg_prepared_xact() WHERE dbid = ${thisDatabase()}) AS prepared,
