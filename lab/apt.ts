@@ -14,8 +14,8 @@ const LISTS_MEMORY_MS = 60 * 60_000
 const MACHINE_KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
 /**
- * One Debian suite, read through the machine's apt with directories of its own: nothing is
- * installed, the machine's own lists stay as they are, and apt checks every signature as always.
+ * Reads one Debian suite with the machine's apt, in separate folders: nothing is installed, the machine's own lists do
+ * not change, and apt verifies every signature.
  */
 export interface Apt {
   /**
@@ -29,7 +29,7 @@ export interface Apt {
 
 export interface PackageSelection {
   readonly packages: readonly string[]
-  /** Takes what the packages depend on as well, if this says so. */
+  /** Whether to include a dependency of the packages; without it, none is included. */
   readonly dependencies?: (name: string) => boolean
 }
 
@@ -119,7 +119,7 @@ export function versionOf(debs: readonly Deb[], name: string): string {
   return deb.version
 }
 
-/** apt says first what it tries and last what went wrong. */
+/** The last line of apt's output, which has the reason of a failure. */
 function lastLine(text: string): string {
   return (
     text
@@ -129,7 +129,7 @@ function lastLine(text: string): string {
   )
 }
 
-/** What a set was downloaded for: another selection makes another download. */
+/** Renders the request of a download; another selection is downloaded again. */
 function renderRequest({ packages, dependencies }: PackageSelection): string {
   return JSON.stringify([packages, String(dependencies)])
 }
@@ -159,13 +159,13 @@ function upstreamVersion(version: string): string {
     .replace(/[+~](dfsg|ds).*$/, '')
 }
 
-/** Options given on the command line, because they must win over whatever the machine's apt.conf says. */
+/** Options on the command line, as they must override the machine's apt.conf. */
 function aptOptions(home: string, sources: 'own' | 'of the machine' = 'own'): string[] {
   const settings: Record<string, string> = {
     'Dir::State': join(home, 'state'),
     'Dir::State::status': join(home, 'state', 'status'),
     'Dir::Cache': join(home, 'cache'),
-    // Container images switch these off; without them each call reads all of Debian's lists anew.
+    // Container images disable these caches; without them each call parses all of Debian's lists again.
     'Dir::Cache::pkgcache': 'pkgcache.bin',
     'Dir::Cache::srcpkgcache': 'srcpkgcache.bin',
     'Acquire::Languages': 'none',
@@ -196,7 +196,7 @@ function ownSources(home: string): Record<string, string> {
 async function prepareHome(home: string): Promise<void> {
   await mkdir(join(home, 'state', 'lists', 'partial'), { recursive: true })
   await mkdir(join(home, 'cache', 'archives', 'partial'), { recursive: true })
-  // An empty status file: what this machine has installed says nothing about what is needed.
+  // An empty status file, so that packages installed on this machine do not count.
   await writeFile(join(home, 'state', 'status'), '')
 }
 
@@ -213,7 +213,7 @@ function machineMirror(): string {
   return STANDARD_MIRROR
 }
 
-/** Debian's keys: the machine's, or on Ubuntu those in Ubuntu's own package, which Ubuntu's keys vouch for. */
+/** Debian's keys: the machine's, or on Ubuntu those of Ubuntu's package, which is signed with Ubuntu's keys. */
 async function ensureKeyring(lab: Lab): Promise<string> {
   if (existsSync(MACHINE_KEYRING)) return MACHINE_KEYRING
   const home = join(lab.layout.apt, 'keyring')

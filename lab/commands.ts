@@ -63,7 +63,7 @@ export async function exec(lab: Lab, { unlessStopped, program, args }: ExecOptio
   return runCommand(program, args, { ...environment, ...(await pathWithRedis({ ...lab, environment })) })
 }
 
-/** What the program gets: nothing where the user has chosen an engine, or the machine's own serves. */
+/** The variables for the program: none if the user chose an engine, or if the machine's own is used. */
 async function resolveEngineVariables(lab: Lab, unlessStopped: boolean): Promise<Partial<NodeJS.ProcessEnv>> {
   const { LAB, VITEST_INFRA_PROVIDER } = lab.environment
   // Local processes need no engine; the machine may lack a Redis.
@@ -75,12 +75,12 @@ async function resolveEngineVariables(lab: Lab, unlessStopped: boolean): Promise
   if (await hasOtherHost(lab)) return {}
   const serving: Serving = await ensureLab(lab)
   if (serving.kind !== 'own') return {}
-  await tellStandIns(lab, apiOf(serving.record))
+  await reportStandIns(lab, apiOf(serving.record))
   return engineEnvironment(lab, serving.record)
 }
 
-/** Whoever reads the program's output should know that these are not the official images. */
-async function tellStandIns({ report }: Lab, api: DockerApi): Promise<void> {
+/** Reports that these are not the official images. */
+async function reportStandIns({ report }: Lab, api: DockerApi): Promise<void> {
   const standIns = (await readImages(api)).filter(({ state }) => state === 'stand-in')
   for (const { image, labels } of standIns) {
     const told = ['vitest-infra.stand-in', 'org.opencontainers.image.version'].map((name) => `${name}=${labels[name]}`)

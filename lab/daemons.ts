@@ -13,7 +13,7 @@ export type DaemonName = 'dockerd' | 'containerd'
 
 const START_LIMIT_MS = 60_000
 
-/** Starts a daemon that outlives the lab; what it says goes to its log. */
+/** Starts a daemon that outlives the lab; its output is written to its log. */
 export async function startDaemon(
   lab: Lab,
   files: EngineFiles,
@@ -74,8 +74,8 @@ function logOf(lab: Lab, name: string): string {
 }
 
 /**
- * In a container with cgroup v2, all processes stand in the root of what is visible, and the kernel
- * gives no controllers to the children of a group that has processes itself. So they move one down.
+ * In a container with cgroup v2, all processes are in the visible root group. The kernel does not delegate controllers
+ * from a group with processes, so they are moved to a child group.
  */
 export async function prepareCgroups(): Promise<void> {
   const root = '/sys/fs/cgroup'

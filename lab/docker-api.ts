@@ -21,7 +21,7 @@ export interface ImageFacts {
   readonly Config?: { readonly Labels?: Readonly<Record<string, string>> | null } | null
 }
 
-/** An answer of the engine that says no. */
+/** An error response of the engine. */
 class DockerApiError extends Error {
   readonly status: number
 
@@ -40,7 +40,7 @@ export interface BuildOptions {
   readonly signal: AbortSignal
 }
 
-/** A line of a long answer. A failure comes as one, after the status said that all is well. */
+/** A line of a streamed response. A failure is such a line, after a status that reports success. */
 interface Message {
   readonly status?: string
   readonly error?: string
@@ -53,7 +53,7 @@ interface Call {
   readonly signal?: AbortSignal
 }
 
-/** The few calls the lab makes, straight to the engine's socket: no docker command need be there. */
+/** The engine calls that the lab needs, directly to the engine's socket; no docker command is needed. */
 export class DockerApi {
   readonly endpoint: Endpoint
 
@@ -83,7 +83,7 @@ export class DockerApi {
     }
   }
 
-  /** Pulls an image. Each message of the engine is handed on as it comes. */
+  /** Pulls an image. Calls `onMessage` for each message of the engine. */
   async pullImage(image: string, signal: AbortSignal, onMessage: () => void): Promise<void> {
     const [repository = '', tag = ''] = image.split(':')
     const query = new URLSearchParams({ fromImage: repository, tag })

@@ -7,9 +7,9 @@ import type { LabNetwork } from './network.ts'
 import { LabError } from './report.ts'
 
 /**
- * Makes the folder for sockets, which nobody else may look into.
+ * Creates the folder for sockets, which other users cannot read.
  *
- * @throws LabError when someone else has made it: below /tmp everybody can.
+ * @throws LabError when another user created it, which is possible in /tmp.
  */
 export async function createRunFolder({ layout }: Lab): Promise<void> {
   await mkdir(layout.run, { recursive: true, mode: 0o700 })
@@ -32,7 +32,7 @@ export async function writeEngineConfig(lab: Lab, files: EngineFiles, network: L
   await mkdir(data, { recursive: true, mode: 0o711 })
   const containerdSocket = join(lab.layout.run, 'containerd.sock')
   const containerd = join(lab.layout.run, 'containerd.toml')
-  // A containerd of its own: dockerd would otherwise join the system's, where another engine keeps its containers.
+  // A separate containerd: dockerd would otherwise use the system's, in which another engine keeps its containers.
   await writeFile(
     containerd,
     [

@@ -157,7 +157,7 @@ export async function writeTools(lab: Lab, files: EngineFiles, socket: string): 
 }
 
 async function writeProgram(path: string, lines: readonly string[]): Promise<void> {
-  // Written beside and renamed: the old one may be running.
+  // Written to another file and renamed, as the old one may be running.
   await writeFile(
     `${path}.part`,
     ['#!/bin/sh', '# Written by the lab (lab/engine-packages.ts); changes are lost.', ...lines, ''].join('\n'),

@@ -34,7 +34,7 @@ export async function findRunningEngine(lab: Lab): Promise<EngineRecord | undefi
   }
 }
 
-/** Whether this clone has had an engine of its own with the images, be it stopped by now. */
+/** Whether this clone's own engine was set up with the images, even if it is stopped now. */
 export function wasSetUp(lab: Lab): boolean {
   return existsSync(lab.layout.setUpMark)
 }
@@ -44,9 +44,10 @@ export function apiOf({ socket }: Pick<EngineRecord, 'socket'>): DockerApi {
 }
 
 /**
- * Starts this clone's engine, downloading it first if need be. It goes on after the lab has ended.
+ * Starts this clone's engine, and downloads it first if necessary. The engine outlives the lab.
  *
- * @throws LabError when it does not answer in time, with the end of its log; nothing of it is left running then.
+ * @throws LabError when it does not answer before the timeout, with the end of its log; no part of it keeps running
+ * then.
  */
 export async function startEngine(lab: Lab, variant: EngineVariant): Promise<EngineRecord> {
   const files = await ensureEngineFiles(lab, variant)
@@ -77,7 +78,7 @@ async function launch(lab: Lab, files: EngineFiles): Promise<EngineRecord> {
   return record
 }
 
-/** Stops the engine with all that runs in it, and gives back what it took of the machine. Says what it did. */
+/** Stops the engine with all its containers, and releases the machine's resources. Reports what it did. */
 export async function stopEngine(lab: Lab): Promise<void> {
   const record = await findRunningEngine(lab)
   const did: string[] = []

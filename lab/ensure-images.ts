@@ -10,7 +10,7 @@ import { STAND_INS, type StandIn } from './stand-ins.ts'
 /** How long a registry may be silent before it counts as unreachable. A closed network often drops packets without a word. */
 const REGISTRY_LIMIT_MS = 4_000
 const REGISTRY_MEMORY_MS = 15 * 60_000
-/** What a registry says itself when it refuses. Everything else comes from the network before it. */
+/** Matches a refusal by the registry itself. Every other failure is one of the network. */
 const REFUSAL = /toomanyrequests|unauthorized|denied: |manifest unknown|manifest for .* not found|no matching manifest/i
 
 export interface ImageState {
@@ -25,7 +25,7 @@ export async function readImages(api: DockerApi): Promise<readonly ImageState[]>
   return Promise.all(STAND_INS.map((standIn) => readImage(api, standIn)))
 }
 
-/** In an engine that is not this clone's own, a stand-in that another version of the lab built is left alone. */
+/** Whether to keep stand-ins that another version of the lab built, as in an engine that is not this clone's own. */
 export type StandInAge = 'any' | 'current'
 
 export async function hasImages(api: DockerApi, age: StandInAge): Promise<boolean> {
@@ -34,8 +34,8 @@ export async function hasImages(api: DockerApi, age: StandInAge): Promise<boolea
 }
 
 /**
- * Makes sure that the engine has the images: those that are there stay, missing ones are pulled,
- * and where no registry answers, stand-ins are built.
+ * Makes sure that the engine has the images: existing ones are kept, missing ones are pulled, and if no registry
+ * answers, stand-ins are built.
  */
 export async function ensureImages(lab: Lab, api: DockerApi, age: StandInAge): Promise<void> {
   const states = await readImages(api)
@@ -60,7 +60,7 @@ async function readImage(api: DockerApi, standIn: StandIn): Promise<ImageState> 
   }
 }
 
-/** Pulls in turn, and gives up on all at the first one that no registry answers for. */
+/** Pulls the images one after the other, and stops at the first one for which no registry answers. */
 async function pullFromRegistry(lab: Lab, api: DockerApi, wanted: readonly StandIn[]): Promise<readonly StandIn[]> {
   if (wanted.length === 0 || (await wasSilent(lab, api))) return []
   for (const [index, standIn] of wanted.entries()) {
@@ -73,7 +73,7 @@ async function pullFromRegistry(lab: Lab, api: DockerApi, wanted: readonly Stand
   return wanted
 }
 
-/** Whether a registry answered. The engine asks it; the lab itself talks to no registry. */
+/** Pulls an image; returns whether a registry answered. Only the engine talks to registries. */
 async function pull(lab: Lab, api: DockerApi, image: string): Promise<boolean> {
   const silence = new AbortController()
   const timer = setTimeout(() => silence.abort(), REGISTRY_LIMIT_MS)

@@ -9,7 +9,10 @@ import { LabError, reasonOf } from './report.ts'
 
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** What a command needs to reach this clone's engine. The `docker` in front has compose, whatever the machine's own can do. */
+/**
+ * The variables with which a command reaches this clone's engine. The first `docker` in the PATH has compose, even if
+ * the machine's own lacks it.
+ */
 export function engineEnvironment(
   { environment, layout }: Lab,
   { socket }: EngineRecord,
@@ -42,7 +45,7 @@ export async function runCommand(
   }
 }
 
-/** With the code that a shell has for a command it cannot find, or not run. */
+/** The error for a command that was not found or cannot run, with a shell's exit code. */
 function commandError(command: string, cause: Error): LabError {
   const isMissing = 'code' in cause && cause.code === 'ENOENT'
   const reason = isMissing ? 'there is no such program in PATH' : reasonOf(cause)
@@ -56,7 +59,10 @@ function commandError(command: string, cause: Error): LabError {
   )
 }
 
-/** A terminal sends Ctrl-C and its own end to the whole foreground group. Sent on, they would arrive twice, which many tools take for "at once". */
+/**
+ * Whether a terminal sends the signal to the whole foreground group. If forwarded, it would arrive twice, which many
+ * tools treat as "immediately".
+ */
 function reachesChildAnyway(signal: NodeJS.Signals): boolean {
   if (signal === 'SIGTERM') return false
   try {

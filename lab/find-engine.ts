@@ -21,9 +21,9 @@ export type Search =
   | { readonly kind: 'none'; readonly tried: readonly string[] }
 
 /**
- * Looks for an engine where the docker command would: DOCKER_HOST, the chosen context, the usual sockets.
+ * Searches for an engine like the docker command: DOCKER_HOST, the chosen context, the usual sockets.
  *
- * @throws LabError when one was chosen on purpose and does not answer. Another one would not be what was asked for.
+ * @throws LabError when the user chose an engine that does not answer; no other engine is used instead.
  */
 export async function findEngine({ environment }: Lab): Promise<Search> {
   const chosen = (await readDockerHost(environment)) ?? (await readContext(environment))

@@ -22,11 +22,7 @@ export function downloadStandIns(lab: Lab, standIns: readonly StandIn[]): Promis
   )
 }
 
-/**
- * Builds a stand-in, reusing its file system if an earlier run left it.
- *
- * @throws LabError with the engine's own reason.
- */
+/** Builds a stand-in; reuses the file system of an earlier run.\n\n@throws LabError with the engine's reason. */
 export async function buildStandIn(lab: Lab, api: DockerApi, standIn: StandIn): Promise<void> {
   const recipe = await recipeOf(standIn)
   const rootfs = await ensureRootfs(lab, standIn, recipe)
@@ -62,7 +58,7 @@ async function assemble(
   })
 }
 
-/** Whether the image is a stand-in that this version of the lab would build in another way. */
+/** Whether the image is a stand-in that this version of the lab would build differently. */
 export async function isOutdated(standIn: StandIn, labels: Readonly<Record<string, string>>): Promise<boolean> {
   return labels[STAND_IN_LABEL] === 'true' && labels[RECIPE_LABEL] !== (await recipeOf(standIn))
 }

@@ -1,7 +1,7 @@
 import type { Layout } from './layout.ts'
 import type { Report } from './report.ts'
 
-/** What every part of the lab is handed: where things stand, how to say something, and when to give up. */
+/** The context of all functions of the lab: its paths, its reporter, and the signal that aborts it. */
 export interface Lab {
   readonly layout: Layout
   readonly report: Report

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { dirname, join } from 'node:path'
 
-/** A socket's path has 107 bytes at most; the engine puts up to 37 behind the folder's. */
+/** A socket's path may have 107 bytes; the engine appends up to 37 to the folder's path. */
 const RUN_FOLDER_LIMIT = 68
 
-/** Where everything of one clone's lab stands: below its `.lab/`, except sockets whose paths would be too long there. */
+/** The paths of one clone's lab: in its `.lab/`, except sockets whose paths would be too long there. */
 export interface Layout {
   /** The clone. */
   readonly root: string

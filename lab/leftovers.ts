@@ -53,7 +53,7 @@ async function unmountBelow(lab: Lab, folders: readonly string[]): Promise<numbe
   return points.length
 }
 
-/** Shims keep their sockets outside of the folder they are given, and a killed one leaves it there. */
+/** Removes the sockets of shims: they are outside the configured folder, and a killed shim leaves its socket. */
 async function removeShimSockets(runFolder: string): Promise<void> {
   const tasks = join(runFolder, 'containerd/io.containerd.runtime.v2.task/moby')
   for (const task of await readdir(tasks).catch(() => [])) {

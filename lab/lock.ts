@@ -4,10 +4,10 @@ import { connect, createServer, type Socket } from 'node:net'
 import type { Lab } from './lab.ts'
 
 /**
- * Runs the work while no other lab of this clone sets up or takes down.
+ * Runs `work` while no other lab of this clone is set up or taken down.
  *
- * The lock is a socket in Linux' abstract namespace: the kernel gives it to one process at a time
- * and takes it back when that process ends in whatever way, so no lock is ever left behind.
+ * The lock is a socket in Linux' abstract namespace. The kernel gives it to one process at a time and releases it
+ * however that process exits, so no stale lock can remain.
  */
 export async function withLock<T>(lab: Lab, work: () => Promise<T>): Promise<T> {
   // Elsewhere the lab sets nothing up that two could disturb.
@@ -56,7 +56,7 @@ async function tryListen(name: string): Promise<Lock | undefined> {
   return {
     release() {
       server.close()
-      // Whoever waits is told by the end of its connection.
+      // The waiting processes notice the end of their connections.
       for (const socket of waiting) socket.destroy()
     },
   }

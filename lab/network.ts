@@ -36,7 +36,7 @@ interface Span {
 
 const RANGE_BITS = 19
 const RANGE_SIZE = 2 ** (32 - RANGE_BITS)
-/** The private blocks, in the order in which they are tried: where clashes are rarest comes first. */
+/** The private address blocks in the order of attempts; conflicts are rarest in the first. */
 const BLOCKS = ['10.128.0.0/9', '172.16.0.0/12', '192.168.0.0/16']
 
 /** Brings the bridge and the rules up, in a range that nothing else on this machine uses now. */
@@ -48,7 +48,7 @@ export async function createNetwork(lab: Lab, tools: Tools): Promise<LabNetwork>
   return network
 }
 
-/** Removes the bridge, those that the engine left, and the rules. Says whether there was anything. */
+/** Removes the bridge, the bridges that the engine left, and the rules. Returns whether there were any. */
 export async function dropNetwork(lab: Lab, tools: Tools): Promise<boolean> {
   const network = await readNetwork(lab)
   if (network === undefined) return false

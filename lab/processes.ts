@@ -22,7 +22,7 @@ export function isRunning({ pid, startedAt }: ProcessMark): boolean {
   return markProcess(pid)?.startedAt === startedAt
 }
 
-/** Processes whose program stands below the folder (also when that is gone by now) and whose arguments name the word. */
+/** Finds processes whose program is in the folder (even if it was deleted) and whose arguments contain the word. */
 export function findByProgram(folder: string, names: readonly string[], word: string): readonly ProcessMark[] {
   return listProcesses().filter(({ pid }) => {
     const program = readProgram(pid)

@@ -7,7 +7,7 @@ import { quote } from './engine-packages.ts'
 import type { Lab } from './lab.ts'
 import { withLock } from './lock.ts'
 
-/** Of Debian's testing suite, like that of the image; all that it loads comes along, the dynamic linker too. */
+/** From Debian's testing suite, like that of the image, with all libraries and the dynamic linker. */
 const PACKAGES = ['redis-server']
 const BASE = /^(?:lib|redis|zlib)/
 

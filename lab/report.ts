@@ -11,10 +11,10 @@ export class LabError extends Error {
   }
 }
 
-/** Progress for a person. It goes to stderr: stdout belongs to what a shell evaluates. */
+/** Prints progress. To stderr, as a shell evaluates stdout. */
 export interface Report {
   line(text: string): void
-  /** Announces a step, runs it, and says how long it took where that was long enough to wonder. */
+  /** Announces and runs a step, and prints its duration if that was long. */
   step<T>(text: string, work: () => Promise<T>): Promise<T>
 }
 

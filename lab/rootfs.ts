@@ -7,16 +7,15 @@ import { LabError } from './report.ts'
 import { run } from './run.ts'
 
 /**
- * A stand-in's root file system: Debian packages unpacked, not configured. No maintainer script
- * runs, so nothing needs a chroot or a mount; what the scripts would have set up (accounts, links)
- * is written here.
+ * The root file system of a stand-in: unpacked Debian packages. No maintainer script runs, so no chroot or mount is
+ * needed; the recipe has what the scripts would set up (accounts, links).
  */
 export interface RootfsRecipe {
-  /** Packages whose libraries come along. Several sets, so that images can share a download. */
+  /** Packages, whose libraries are included. Several sets, so that images can share a download. */
   readonly packages: Readonly<Record<string, readonly string[]>>
   /** Programs of the packages that stay; busybox has the rest, or the official image lacks them. */
   readonly programs: readonly string[]
-  /** Names in `PATH` (below `/usr/local/bin`) for programs that stand elsewhere. */
+  /** Links in `PATH` (in `/usr/local/bin`) to programs in other folders. */
   readonly links: Readonly<Record<string, string>>
   readonly account: Account
   /** Folders, with their modes. Those of the account belong to it in the image. */
@@ -41,7 +40,7 @@ interface Folder {
 
 export const SCRIPTS = join(import.meta.dirname, 'image')
 
-/** Applets that Alpine's busybox lacks or has in a lesser form: a script must not come to rely on them. */
+/** Applets that Alpine's busybox lacks, or has with fewer features: no script may rely on them. */
 const HIDDEN_APPLETS = new Set(
   `ar ascii blkdiscard cttyhack dpkg dpkg-deb fsfreeze ftpget ftpput getfattr httpd i2cdetect i2cdump i2cget i2cset
   i2ctransfer last linuxrc lsblk lsscsi mim nbd-client nuke resume rpm rpm2cpio run-init setpriv ssl_server
@@ -101,7 +100,7 @@ async function readPackages(lab: Lab, { packages }: RootfsRecipe): Promise<reado
   const debs: Deb[] = []
   for (const [set, names] of Object.entries(packages))
     debs.push(...(await apt.fetch(set, { packages: names, dependencies: isLibrary })))
-  // base-files has the links from /bin to /usr/bin, which must stand before anything is put below them.
+  // base-files has the links from /bin to /usr/bin, which must exist before files are put there.
   return debs.toSorted((a, b) => Number(b.name === 'base-files') - Number(a.name === 'base-files'))
 }
 
@@ -165,7 +164,7 @@ async function makeFolders(root: string, folders: readonly Folder[]): Promise<vo
   await symlink('/run', join(root, 'var/run'))
   for (const { path, mode } of [...folders, { path: 'tmp', mode: 0o1777 }, { path: 'root', mode: 0o700 }]) {
     await mkdir(join(root, path), { recursive: true })
-    // mkdir's own mode goes through the umask.
+    // The umask restricts the mode of mkdir.
     await chmod(join(root, path), mode)
   }
 }
@@ -176,7 +175,7 @@ async function installScript(root: string, path: string, source: string): Promis
   await chmod(join(root, path), 0o755)
 }
 
-/** A package left out by mistake would otherwise show up as a server that does not start. */
+/** Checks for missing libraries: otherwise a forgotten package only shows as a server that does not start. */
 async function assertLibraries(lab: Lab, root: string): Promise<void> {
   const loader = await findLoader(root)
   const programs = await findPrograms(root)
@@ -218,7 +217,7 @@ async function pack(lab: Lab, root: string, { account, folders }: RootfsRecipe, 
   const owned = folders.filter((folder) => folder.owned).map((folder) => `./${folder.path}`)
   const common = ['--numeric-owner', '-C', root, '-f', part]
   const log = logged(lab)
-  // Owners are given here, so that the files need not be root's on this machine.
+  // tar sets the owners, so that the files need not belong to root on this machine.
   await run('tar', ['-c', '--owner=0', '--group=0', ...owned.map((path) => `--exclude=${path}`), ...common, '.'], log)
   if (owned.length > 0)
     await run('tar', ['-r', `--owner=${account.uid}`, `--group=${account.gid}`, ...common, ...owned], log)

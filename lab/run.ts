@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 import { LabError, reasonOf } from './report.ts'
 
 export interface RunOptions {
-  /** Gets the command line and everything the command says, so that the terminal need not. */
+  /** The file that receives the command line and all output, instead of the terminal. */
   readonly log: string
   readonly signal?: AbortSignal | undefined
   readonly cwd?: string

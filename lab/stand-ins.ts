@@ -3,11 +3,11 @@ import { join } from 'node:path'
 
 import type { RootfsRecipe } from './rootfs.ts'
 
-/** An image that the project's tests use, and how to make one like it of Debian packages. */
+/** An image that the project's tests use, and how to build a similar one from Debian packages. */
 export interface StandIn {
   readonly image: string
   readonly title: string
-  /** The package whose version is the server's. */
+  /** The package whose version is that of the server. */
   readonly server: string
   readonly rootfs: RootfsRecipe
   /** The rest of the image, in `lab/image/`. */
@@ -81,8 +81,8 @@ async function finishPostgres(root: string): Promise<void> {
   for (const program of await readdir(join(root, POSTGRES_PROGRAMS)))
     await symlink(join(POSTGRES_PROGRAMS, program), join(root, 'usr/local/bin', program))
   await listenEverywhere(join(root, 'usr/share/postgresql/18/postgresql.conf.sample'))
-  // musl takes any locale's name and sorts by code point. glibc does the same with its C.utf8, so
-  // that is what en_US.utf8 means here: an ORDER BY gives what it gives on Alpine.
+  // musl accepts any locale's name and sorts by code point, as glibc does with C.utf8. With this link, en_US.utf8 gives
+  // the same ORDER BY as on Alpine.
   await symlink('C.utf8', join(root, 'usr/lib/locale/en_US.utf8'))
   const triplet = (await readdir(join(root, 'usr/lib'))).find((name) => name.endsWith('-linux-gnu')) ?? ''
   await symlink(join('/usr/lib', triplet, 'libnss_wrapper.so'), join(root, 'usr/lib/libnss_wrapper.so'))
