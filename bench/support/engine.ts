@@ -1,4 +1,7 @@
 import { getContainerRuntimeClient } from 'testcontainers'
+import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
+import { searchHere } from '../../src/providers/docker/engine/engine-places.ts'
+import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
 import { SnapshotImages } from '../../src/providers/docker/snapshot/snapshot-images.ts'
 import type { Session } from './session.ts'
 
@@ -49,7 +52,8 @@ export async function sweep(session: Session): Promise<number> {
 
 /** Removes the snapshots that runs in a folder have left. */
 export async function removeSnapshots(folder: string): Promise<void> {
-  await new SnapshotImages(await connect()).removeAll(folder)
+  const engine = await findEngine(searchHere(process.env))
+  await new SnapshotImages(new EngineApi(engine)).removeAll(folder)
 }
 
 interface MemoryStats {

@@ -1,9 +1,9 @@
-import { removeRunning } from '../providers/docker/reuse/remove-running.ts'
+import { removeRunningServices } from '../providers/docker/reuse/running-services.ts'
 import { readProject } from '../read-project.ts'
 import { count } from '../report/reporter.ts'
 
 /** Stops the servers that runs of this project and `up` left running; returns a message with their number. */
 export async function down(environment: Record<string, string | undefined>, directory: string): Promise<string> {
   const { root } = await readProject({ directory, environment })
-  return `${count(await removeRunning(environment, root), 'server')} ended`
+  return `${count(await removeRunningServices(environment, root), 'server')} ended`
 }

@@ -1,8 +1,16 @@
-import { removeSnapshots } from '../providers/remove-snapshots.ts'
+import { EngineApi } from '../providers/docker/engine/engine-api.ts'
+import { searchHere } from '../providers/docker/engine/engine-places.ts'
+import { findEngine } from '../providers/docker/engine/find-engine.ts'
+import { SnapshotImages } from '../providers/docker/snapshot/snapshot-images.ts'
 
-/** Removes the snapshots of all projects; returns a message with their number. */
+/**
+ * Removes the snapshots of all projects from the engine that a run would find; resolves to a line with their number.
+ *
+ * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
+ */
 export async function gc(environment: Record<string, string | undefined>): Promise<string> {
-  const { removed, inUse } = await removeSnapshots(environment)
+  const engine = await findEngine(searchHere(environment))
+  const { removed, inUse } = await new SnapshotImages(new EngineApi(engine)).removeAll()
   const left = inUse > 0 ? `; ${count(inUse)} not removed, because in use` : ''
   return `${count(removed)} removed${left}`
 }

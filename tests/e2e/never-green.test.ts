@@ -4,8 +4,7 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import type { InfraOptions } from '../../src/config/infra-options.ts'
-import { containerOf, containersOf, engine, removeContainersOf } from './support/containers.ts'
-import { SnapshotImages } from '../../src/providers/docker/snapshot/snapshot-images.ts'
+import { containerOf, containersOf, removeContainersOf, removeSnapshotsOf } from './support/containers.ts'
 import { FaultyEngine } from './support/engine-faults.ts'
 import { errorMessage } from './support/plain.ts'
 import { type RunOptions, startVitest, type VitestRun } from './support/run-vitest.ts'
@@ -93,7 +92,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
           SELECT string_agg(md5(random()::text), '') AS noise FROM generate_series(1, 1_500_000) AS row GROUP BY row % 3000`,
     }
     const run = await start({ services: ['postgres'], snapshot: true }, { consumer, files })
-    onTestFinished(async () => void (await new SnapshotImages(await engine()).removeAll(run.folder)))
+    onTestFinished(() => removeSnapshotsOf(run.folder))
     const { exitCode, stdout, stderr } = await run.ended
     expect(stdout).toContain('Tests  1 passed (1)')
     expect(stderr).toContain('postgres <version> healthy after')

@@ -3,8 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, inject, onTestFinished, test } from 'vitest'
-import { SnapshotImages } from '../../src/providers/docker/snapshot/snapshot-images.ts'
-import { containersOf, engine } from './support/containers.ts'
+import { containersOf, engine, removeSnapshotsOf } from './support/containers.ts'
 import { startVitest } from './support/run-vitest.ts'
 
 const consumer = inject('consumer')
@@ -51,7 +50,7 @@ async function toldOfSnapshots(folder: string): Promise<string[]> {
 test('a password is in no output, report, label, name, command line or image', { timeout: 120_000 }, async () => {
   const env = { POSTGRES_PASSWORD: SECRET, VITEST_INFRA_SNAPSHOT: 'on' }
   const run = await startVitest('secrets', { consumer, env })
-  onTestFinished(async () => void (await new SnapshotImages(await engine()).removeAll(run.folder)))
+  onTestFinished(() => removeSnapshotsOf(run.folder))
   await expect.poll(async () => (await containersOf(run.project)).length, PATIENCE).toBe(2)
   await expect.poll(() => toldOfSnapshots(run.folder), PATIENCE).toHaveLength(1)
   const seen = [commandLines(), await toldOfContainers(run.project), ...(await toldOfSnapshots(run.folder))]

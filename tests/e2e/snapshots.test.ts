@@ -1,6 +1,5 @@
 import { expect, inject, onTestFinished, test } from 'vitest'
-import { SnapshotImages } from '../../src/providers/docker/snapshot/snapshot-images.ts'
-import { engine } from './support/containers.ts'
+import { removeSnapshotsOf } from './support/containers.ts'
 import { startVitest } from './support/run-vitest.ts'
 
 const consumer = inject('consumer')
@@ -14,7 +13,7 @@ test('the next run starts from the snapshot that an earlier one left, however sh
   const env = { VITEST_INFRA_SNAPSHOT: 'on' }
   let run = await startVitest('seeds', { consumer, env })
   const { folder } = run
-  onTestFinished(async () => void (await new SnapshotImages(await engine()).removeAll(folder)))
+  onTestFinished(() => removeSnapshotsOf(folder))
   let ended = await run.ended
   for (let count = 1; !ended.stderr.includes(TAKEN) && count < MOST_RUNS; count += 1) {
     run = await startVitest('seeds', { consumer, env, after: run })

@@ -1,4 +1,6 @@
 import { describe, expect, inject, test } from 'vitest'
+import { searchHere } from '../../src/providers/docker/engine/engine-places.ts'
+import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
 import { engine } from '../e2e/support/containers.ts'
 import { startVitest } from '../e2e/support/run-vitest.ts'
 import { reachesRegistry, startRegistry } from '../integration/image-registry.ts'
@@ -7,7 +9,7 @@ import { expectNothingLeft } from './support/left-of-run.ts'
 const consumer = inject('consumer')
 const docker = await engine()
 const { Arch: architecture } = await docker.version()
-const isHere = await reachesRegistry(docker)
+const isHere = await reachesRegistry(await findEngine(searchHere(process.env)))
 
 describe.skipIf(!isHere)('with a registry on this machine', () => {
   test.for(['SIGKILL', 'SIGINT'] as const)('%s in the middle of a pull leaves nothing', async (signal) => {

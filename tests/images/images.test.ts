@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CLAIMS } from './claims.ts'
 import { type Docker, openDocker } from './docker-command.ts'
 
@@ -11,4 +11,6 @@ beforeAll(async () => {
 })
 afterAll(() => docker.close())
 
-test.for(CLAIMS)('$title', (claim) => claim.check(docker))
+test.for(CLAIMS)('$title', async (claim) => {
+  await expect(claim.check(docker)).resolves.toBeUndefined()
+})

@@ -5,7 +5,6 @@ import { ContainerCheck } from '../../src/providers/docker/container/container-c
 import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
 import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
-import { removeContainer } from '../../src/providers/docker/container/remove-container.ts'
 
 const { platform, env: environment } = process
 const engine = await findEngine({ platform, environment, homeDirectory: homedir(), userId: userInfo().uid })
@@ -17,7 +16,7 @@ async function startRedis() {
     Image: 'redis:8-alpine',
     HostConfig: { AutoRemove: true, Tmpfs: { '/data': 'rw,size=4m' } },
   })
-  onTestFinished(() => removeContainer(engine, container.id))
+  onTestFinished(() => api.removeContainer(container.id))
   await container.start()
   return container
 }
@@ -72,7 +71,7 @@ test('the room for data is that of its folder; where there is no such folder, no
 test('a container that has ended fails its check, and says so', async () => {
   const { check, container } = await openCheck('true')
   await check.freeBytes()
-  await removeContainer(engine, container.id)
+  await api.removeContainer(container.id)
   expect(await check.run()).toMatchObject({ passed: false })
   expect(await check.run()).toEqual({ passed: false, output: expect.stringMatching(/^HTTP 404: .*No such container/s) })
 })

@@ -7,7 +7,6 @@ import { ContainerInstances } from '../../src/providers/docker/container/contain
 import { onLines } from '../../src/providers/docker/engine/demultiplex.ts'
 import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
-import { removeContainer } from '../../src/providers/docker/container/remove-container.ts'
 import { defineRedis } from '../../src/services/redis.ts'
 import { resolveSpec } from '../../src/config/resolve-spec.ts'
 import { FaultyEngine } from '../e2e/support/engine-faults.ts'
@@ -32,7 +31,7 @@ async function startContainer(...words: readonly string[]): Promise<string> {
     Cmd: ['sh', '-c', 'echo one; exec tail -f /dev/null', ...words],
     HostConfig: { AutoRemove: true, Tmpfs: { '/data': 'rw,exec,size=4m' } },
   })
-  onTestFinished(() => removeContainer(engine, container.id))
+  onTestFinished(() => new EngineApi(engine).removeContainer(container.id))
   await container.start()
   return container.id
 }

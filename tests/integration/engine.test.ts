@@ -4,6 +4,7 @@ import { homedir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
+import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { type Engine, findEngine } from '../../src/providers/docker/engine/find-engine.ts'
 import { ensureImage } from '../../src/providers/docker/image/pull-image.ts'
 import { contextFile, contextMeta, createHome } from '../unit/providers/docker/support/temporary-home.ts'
@@ -78,10 +79,9 @@ test('connectTestcontainers() refuses a second engine in one process', async () 
 })
 
 test("ensureImage() fails with the engine's own reason", async () => {
-  const client = await connectTestcontainers(engine, process.env)
   const image = 'localhost:1/vitest-infra/absent:1'
   const { signal } = new AbortController()
-  await expect(ensureImage({ client, image, signal, report: () => {} })).rejects.toMatchObject({
+  await expect(ensureImage({ api: new EngineApi(engine), image, signal, report: () => {} })).rejects.toMatchObject({
     code: 'INFRA_IMAGE_PULL',
     message: expect.stringMatching(
       /^Cannot pull image "localhost:1\/vitest-infra\/absent:1": .*refused\nCheck the network and the proxy of the engine$/,

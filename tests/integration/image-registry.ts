@@ -5,13 +5,13 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { onTestFinished } from 'vitest'
-import type { Dockerode } from '../../src/providers/docker/engine/dockerode-types.ts'
+import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
+import type { Engine } from '../../src/providers/docker/engine/find-engine.ts'
 
 /** Whether an engine sees the registry, which listens on this machine's 127.0.0.1. */
-export async function reachesRegistry(docker: Dockerode): Promise<boolean> {
-  const { socketPath } = docker.modem as { socketPath?: string }
-  const { OperatingSystem } = (await docker.info()) as { OperatingSystem: string }
-  return process.platform === 'linux' && socketPath !== undefined && OperatingSystem !== 'Docker Desktop'
+export async function reachesRegistry(engine: Engine): Promise<boolean> {
+  const { OperatingSystem } = await new EngineApi(engine).info()
+  return process.platform === 'linux' && engine.host.startsWith('unix:') && OperatingSystem !== 'Docker Desktop'
 }
 
 export interface RegistryOptions {
@@ -21,6 +21,8 @@ export interface RegistryOptions {
   readonly sendLayer?: (response: ServerResponse, layer: Buffer) => unknown
   /** The refusal with which every request for the image is answered. */
   readonly refusal?: { readonly status: number; readonly code: string; readonly message: string }
+  /** The `user:password` that every request must carry. */
+  readonly credentials?: string
 }
 
 interface Blob {
@@ -36,7 +38,9 @@ export async function startRegistry(options: RegistryOptions): Promise<{ image: 
   const { blobs, layer } = createImage(options.architecture)
   const server = createServer((request, response) => {
     const blob = blobs.get(request.url?.split('/').at(-1) ?? '')
-    if (blob && options.refusal) {
+    if (!isAllowed(request.headers.authorization, options)) {
+      response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="private"' }).end('{}')
+    } else if (blob && options.refusal) {
       const { status, ...error } = options.refusal
       response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify({ errors: [error] }))
     } else if (blob?.bytes === layer && options.sendLayer) {
@@ -53,6 +57,10 @@ export async function startRegistry(options: RegistryOptions): Promise<{ image: 
   })
   const { port } = server.address() as AddressInfo
   return { image: `127.0.0.1:${port}/vitest-infra/pulled:1`, layerBytes: layer.length }
+}
+
+function isAllowed(authorization: string | undefined, { credentials }: RegistryOptions): boolean {
+  return credentials === undefined || authorization === `Basic ${Buffer.from(credentials).toString('base64')}`
 }
 
 /** Sends a layer in twenty pieces, one every 50 ms. */

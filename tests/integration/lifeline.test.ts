@@ -3,18 +3,18 @@ import type { Duplex } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
 import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
 import { ContainerExit } from '../../src/providers/docker/container/container-exit.ts'
-import type { Container } from '../../src/providers/docker/engine/dockerode-types.ts'
 import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
 import { tiedEntrypoint } from '../../src/providers/docker/container/lifeline-script.ts'
 import { ownerLabels } from '../../src/providers/docker/container/owner.ts'
-import { removeContainer } from '../../src/providers/docker/container/remove-container.ts'
 import { sweep } from '../../src/providers/docker/container/sweep.ts'
 import { type Tied, tie } from '../../src/providers/docker/container/tie.ts'
+import type { Container } from '../support/dockerode.ts'
 
 const { platform, env: environment } = process
 const engine = await findEngine({ platform, environment, homeDirectory: homedir(), userId: userInfo().uid })
 const { dockerode } = (await connectTestcontainers(engine, environment)).container
+const api = new EngineApi(engine)
 
 const HOLD = { run: 'run' }
 const ENTRYPOINT = 'docker-entrypoint.sh'
@@ -30,24 +30,27 @@ async function create(server: typeof POSTGRES, labels: Record<string, string> = 
     StdinOnce: true,
     HostConfig: { AutoRemove: true, Tmpfs: { '/var/lib/postgresql': 'rw', '/data': 'rw' } },
   })
-  onTestFinished(() => removeContainer(engine, container.id))
+  onTestFinished(() => api.removeContainer(container.id))
   return container
 }
 
 /** A server that runs, tied to this process, once it has printed a text. */
 async function startTied(server: typeof POSTGRES, printed: string): Promise<Tied> {
   const container = await create(server)
-  const tied = await tie(dockerode, { api: new EngineApi(engine), id: container.id, hold: HOLD })
+  const tied = await tie({ api, id: container.id, hold: HOLD })
   await container.start()
   await expect.poll(() => tied.output.tail(50), { timeout: 20_000 }).toContain(printed)
   return tied
 }
 
-async function exists(container: Container): Promise<boolean> {
-  return container.inspect().then(
-    () => true,
-    () => false,
-  )
+async function exists(id: string): Promise<boolean> {
+  return dockerode
+    .getContainer(id)
+    .inspect()
+    .then(
+      () => true,
+      () => false,
+    )
 }
 
 test.for([
@@ -55,10 +58,10 @@ test.for([
   ['postgres that is being initialised', POSTGRES, 'selecting default "max_connections"'],
   ['redis', REDIS, 'Ready to accept connections'],
 ] as const)('a farewell ends %s and removes its container', async ([, server, printed]) => {
-  const { lifeline, container, ending } = await startTied({ ...server, Cmd: [...server.Cmd] }, printed)
+  const { lifeline, id, exit } = await startTied({ ...server, Cmd: [...server.Cmd] }, printed)
   lifeline.end()
-  expect(await ending.status()).toMatchObject({ running: false, outOfMemory: false })
-  await expect.poll(() => exists(container), { timeout: 5_000 }).toBe(false)
+  expect(await exit.status()).toMatchObject({ running: false, outOfMemory: false })
+  await expect.poll(() => exists(id), { timeout: 5_000 }).toBe(false)
 })
 
 // Nobody owns these containers, so that no other run on this machine sweeps them.
@@ -67,13 +70,13 @@ test.for([
   ['redis', REDIS],
 ] as const)('%s ends by itself when its input ends without a farewell', { timeout: 30_000 }, async ([, server]) => {
   const container = await create({ ...server, Cmd: [...server.Cmd], Env: [...server.Env] })
-  const ending = await ContainerExit.watch(dockerode, container.id)
+  const exit = await ContainerExit.watch(api, container.id)
   const input = await container.attach({ hijack: true, stream: true, stdin: true })
   await container.start()
   ;(input as Duplex).destroy()
-  await expect.poll(() => exists(container), { timeout: 20_000 }).toBe(false)
+  await expect.poll(() => exists(container.id), { timeout: 20_000 }).toBe(false)
   // 137 is the code of a server that the engine had to kill.
-  expect(await ending.status()).not.toMatchObject({ exitCode: 137 })
+  expect(await exit.status()).not.toMatchObject({ exitCode: 137 })
 })
 
 test('sweep() removes what a run on this machine left, and nothing else', async () => {
@@ -86,9 +89,9 @@ test('sweep() removes what a run on this machine left, and nothing else', async 
     'of another machine': await create(REDIS, elsewhere),
     'that nobody is said to own': await create(REDIS, { 'vitest-infra.service': 'redis' }),
   }
-  await sweep(engine)
+  await sweep(api)
   const left = await Promise.all(
-    Object.entries(containers).map(async ([name, container]) => ((await exists(container)) ? [name] : [])),
+    Object.entries(containers).map(async ([name, container]) => ((await exists(container.id)) ? [name] : [])),
   )
   expect(left.flat()).toEqual(['of a process that lives', 'of another machine', 'that nobody is said to own'])
 })

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { homedir, userInfo } from 'node:os'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
+import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
 import { ensureImage } from '../../src/providers/docker/image/pull-image.ts'
 import type { InfraEvent } from '../../src/report/events.ts'
@@ -11,9 +12,10 @@ import { reachesRegistry, type RegistryOptions, sendSlowly, startRegistry } from
 const { platform, env: environment } = process
 const engine = await findEngine({ platform, environment, homeDirectory: homedir(), userId: userInfo().uid })
 const client = await connectTestcontainers(engine, environment)
+const api = new EngineApi(engine)
 const { Arch: architecture } = await client.container.dockerode.version()
 
-const isHere = await reachesRegistry(client.container.dockerode)
+const isHere = await reachesRegistry(engine)
 
 async function pull(options: Partial<RegistryOptions>, controller = new AbortController()) {
   const { image, layerBytes } = await startRegistry({ architecture, ...options })
@@ -24,7 +26,7 @@ async function pull(options: Partial<RegistryOptions>, controller = new AbortCon
       .catch(() => {}),
   )
   const events: InfraEvent[] = []
-  const ensure = () => ensureImage({ client, image, signal: controller.signal, report: (event) => events.push(event) })
+  const ensure = () => ensureImage({ api, image, signal: controller.signal, report: (event) => events.push(event) })
   return { image, layerBytes, events, ensure, result: ensure() }
 }
 

@@ -3,6 +3,7 @@ import { expect, test, vi } from 'vitest'
 import { InfraError } from '../../src/errors.ts'
 import { DockerSnapshot } from '../../src/providers/docker/snapshot/docker-snapshot.ts'
 import { SnapshotImages } from '../../src/providers/docker/snapshot/snapshot-images.ts'
+import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { StartGuard } from '../../src/providers/docker/container/start-guard.ts'
 import type { InfraOptions, SeedContext } from '../../src/config/infra-options.ts'
 import { ask, engine, Project, type Run, runCli } from '../support/snapshot-runs.ts'
@@ -240,8 +241,7 @@ test('a snapshot that another run removes before a container is made of it is do
   const { dockerode, found } = await engine()
   const { Id } = await dockerode.getImage('postgres:18-alpine').inspect()
   const snapshot = new DockerSnapshot({
-    dockerode,
-    engine: found,
+    api: new EngineApi(found),
     guard: new StartGuard({ engine: found, runId: 'none', environment: process.env }),
     definition: { key: '', restore: '' },
     image: { id: Id, entrypoint: [], command: [], volumes: [] },

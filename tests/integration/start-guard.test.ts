@@ -6,11 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
-import type { Container } from '../../src/providers/docker/engine/dockerode-types.ts'
 import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
 import { RUN_LABEL } from '../../src/providers/docker/reuse/reuse-labels.ts'
-import { removeContainer } from '../../src/providers/docker/container/remove-container.ts'
+import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { StartGuard } from '../../src/providers/docker/container/start-guard.ts'
+import type { Container } from '../support/dockerode.ts'
 
 const PROCESS = fileURLToPath(new URL('../../src/providers/docker/container/start-guard-process.ts', import.meta.url))
 
@@ -25,7 +25,7 @@ async function create(runId: string): Promise<Container> {
     Cmd: ['sleep', '60'],
     Labels: { [RUN_LABEL]: runId },
   })
-  onTestFinished(() => removeContainer(engine, container.id))
+  onTestFinished(() => new EngineApi(engine).removeContainer(container.id))
   return container
 }
 

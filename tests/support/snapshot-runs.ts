@@ -8,7 +8,7 @@ import { expect, onTestFinished } from 'vitest'
 import type { PostgresFacts, StackFacts } from '../../src/environment/infra-facts.ts'
 import { systemClock } from '../../src/internal/clock.ts'
 import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
-import type { Dockerode } from '../../src/providers/docker/engine/dockerode-types.ts'
+import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { type Engine, findEngine } from '../../src/providers/docker/engine/find-engine.ts'
 import { SnapshotImages } from '../../src/providers/docker/snapshot/snapshot-images.ts'
 import type { InfraEvent } from '../../src/report/events.ts'
@@ -16,6 +16,7 @@ import type { InfraOptions } from '../../src/config/infra-options.ts'
 import { resolveSpec } from '../../src/config/resolve-spec.ts'
 import { describeEnvironment } from '../../src/stack/stack-facts.ts'
 import { startInfra } from '../../src/stack/start-infra.ts'
+import type { Dockerode } from './dockerode.ts'
 
 const PATIENCE = { timeout: 30_000, interval: 20 }
 
@@ -58,14 +59,14 @@ export class Project {
   readonly images: SnapshotImages
   readonly #dockerode: Dockerode
 
-  private constructor(root: string, dockerode: Dockerode) {
+  private constructor(root: string, { found, dockerode }: FoundEngine) {
     this.root = root
     this.#dockerode = dockerode
-    this.images = new SnapshotImages(dockerode)
+    this.images = new SnapshotImages(new EngineApi(found))
   }
 
   static async create(files: Readonly<Record<string, string>> = {}): Promise<Project> {
-    const project = new Project(await mkdtemp(join(tmpdir(), 'snapshots-')), (await engine()).dockerode)
+    const project = new Project(await mkdtemp(join(tmpdir(), 'snapshots-')), await engine())
     for (const [path, text] of Object.entries(files)) {
       await project.write(path, text)
     }

@@ -129,6 +129,11 @@ test('testcontainers and child processes stay in providers, but for programs of 
   expect(outside.map(show)).toEqual([])
 })
 
+test('the client of Testcontainers is only asked which engine it has found', () => {
+  const users = sources.filter(({ text }) => text.includes('.dockerode')).map(({ path }) => path)
+  expect(users).toEqual(['providers/docker/engine/connect-testcontainers.ts'])
+})
+
 // Type-only imports aside; test.ts opens the connections that its fixtures hand out.
 test('database clients stay in services, what leases are made of, and test.ts', () => {
   const outside = imports.filter(

@@ -1,4 +1,4 @@
-import { removeRunning } from '../../../src/providers/docker/reuse/remove-running.ts'
+import { removeRunningServices } from '../../../src/providers/docker/reuse/running-services.ts'
 import type { InfraOptions } from '../../../src/config/infra-options.ts'
 import { removeSnapshots } from '../../support/engine.ts'
 import type { StartVariant } from './variant.ts'
@@ -19,7 +19,7 @@ export const leftUp = infra(
   {},
   {
     env: { VITEST_INFRA_KEEP_ALIVE: '10m' },
-    cleanup: async (_session, folder) => void (await removeRunning(process.env, folder)),
+    cleanup: async (_session, folder) => void (await removeRunningServices(process.env, folder)),
   },
 )
 

@@ -4,6 +4,7 @@ import { withTimeLimit } from '../../internal/time-limit.ts'
 import type { ServiceDefinition } from '../../services/service.ts'
 import type { Provider } from '../provider.ts'
 import { attachService } from './reuse/attach.ts'
+import { EngineApi } from './engine/engine-api.ts'
 import type { Engine } from './engine/find-engine.ts'
 import type { DockerProviderOptions } from './container/start-container.ts'
 import { StartGuard } from './container/start-guard.ts'
@@ -19,12 +20,13 @@ function engineFailed({ service }: ServiceDefinition, error: unknown, { product,
   })
 }
 
-/** Obtains services as containers: those that an earlier run left up, or new ones through Testcontainers. */
+/** Provides services as containers: running ones of an earlier run, or new ones through Testcontainers. */
 export function createDockerProvider(options: DockerProviderOptions): Provider {
   const { engine, environment, startupTimeoutMs } = options
+  const api = new EngineApi(engine)
   const guard = new StartGuard(options)
   let client: Promise<ContainerRuntimeClient> | undefined
-  // Testcontainers is loaded for the first container that has to be started.
+  // Imported only for a new container: it takes longer than a whole attach.
   const connect = async () => {
     const { connectTestcontainers } = await import('./engine/connect-testcontainers.ts')
     return connectTestcontainers(engine, environment)
@@ -34,7 +36,7 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
     description: `${engine.product} at ${engine.host} (${engine.source})`,
     async start(definition, context) {
       try {
-        const attached = await attachService(definition, { ...options, ...context })
+        const attached = await attachService(definition, { ...options, ...context, api })
         if (attached) {
           return attached
         }
@@ -43,7 +45,7 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
           throw error
         })
         const [{ startContainer }, connected] = await Promise.all([import('./container/start-container.ts'), client])
-        return await startContainer(definition, { ...options, ...context, guard, client: connected })
+        return await startContainer(definition, { ...options, ...context, api, guard, client: connected })
       } catch (error) {
         context.signal.throwIfAborted()
         throw error instanceof InfraError ? error : engineFailed(definition, error, engine)
@@ -53,7 +55,7 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
       // A run that started no container attached to all of them, to be short.
       if (await client) {
         const { sweep } = await import('./container/sweep.ts')
-        await sweep(engine, signal)
+        await sweep(api, signal)
       }
     },
   }

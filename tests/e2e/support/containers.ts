@@ -1,11 +1,12 @@
-import { homedir, userInfo } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ContainerRuntimeClient } from 'testcontainers'
 import { connectTestcontainers } from '../../../src/providers/docker/engine/connect-testcontainers.ts'
+import { EngineApi } from '../../../src/providers/docker/engine/engine-api.ts'
+import { searchHere } from '../../../src/providers/docker/engine/engine-places.ts'
 import { findEngine } from '../../../src/providers/docker/engine/find-engine.ts'
+import { SnapshotImages } from '../../../src/providers/docker/snapshot/snapshot-images.ts'
+import type { Container, Dockerode } from '../../support/dockerode.ts'
 
-type Dockerode = ContainerRuntimeClient['container']['dockerode']
-export type ContainerDetails = Awaited<ReturnType<ReturnType<Dockerode['getContainer']>['inspect']>>
+export type ContainerDetails = Awaited<ReturnType<Container['inspect']>>
 
 const PATIENCE_MS = 5_000
 
@@ -18,13 +19,14 @@ export function engine(): Promise<Dockerode> {
 }
 
 async function connect(): Promise<Dockerode> {
-  const found = await findEngine({
-    environment: process.env,
-    platform: process.platform,
-    homeDirectory: homedir(),
-    userId: userInfo().uid,
-  })
+  const found = await findEngine(searchHere(process.env))
   return (await connectTestcontainers(found, process.env)).container.dockerode
+}
+
+/** Removes the snapshots of the project in a folder. */
+export async function removeSnapshotsOf(folder: string): Promise<void> {
+  const found = await findEngine(searchHere(process.env))
+  await new SnapshotImages(new EngineApi(found)).removeAll(folder)
 }
 
 /** The containers of a project, in any state; other runs on the same engine have other projects. */

@@ -2,13 +2,12 @@ import type { Duplex } from 'node:stream'
 import { messageOf } from '../../../errors.ts'
 import { onLines } from '../engine/demultiplex.ts'
 import type { EngineApi } from '../engine/engine-api.ts'
-import { freeBytesOf } from './free-bytes.ts'
 import type { HealthcheckResult } from '../../../services/service.ts'
 
 /**
- * Says how much room there is, waits for a word, then asks the healthcheck and says how that ended. An engine takes
- * 50 ms and more to start a program in a container, which is about as long as the server itself: it is started meanwhile.
- * POSIX sh and busybox's applets only: it runs inside the container.
+ * Prints the free space, waits for a line, then runs the healthcheck and prints its exit code. An engine takes 50 ms and
+ * more to start a program in a container, about as long as the server needs to start, so this waits in parallel with it.
+ * It runs inside the container: POSIX sh and busybox's applets only.
  *
  * Arguments: the healthcheck's command, the folder of data.
  */
@@ -19,24 +18,29 @@ sh -c "$1" </dev/null 2>&1
 printf '\\n%s\\n' "$?"
 `
 
+/** The free space in a line of `df -P -k`; undefined if it is another line. */
+export function freeBytesOf(line: string): number | undefined {
+  return Number(line.trim().split(/\s+/)[3]) * 1024 || undefined
+}
+
 export interface ContainerCheckOptions {
   readonly api: EngineApi
-  /** The container's. */
+  /** Id of the container. */
   readonly id: string
   /** The healthcheck's command. */
   readonly command: string
-  /** Where the server keeps its data. */
+  /** The server's data folder. */
   readonly folder: string
 }
 
-/** The healthcheck of a container, asked from inside, as the engine does. */
+/** Runs a container's healthcheck inside it, as the engine does. */
 export class ContainerCheck {
   readonly #options: ContainerCheckOptions
   readonly #freeBytes: Promise<number | undefined>
   readonly #closed = new AbortController()
   #next: Promise<ArmedCheck> | undefined
 
-  /** For a container that runs. */
+  /** The container must be running. */
   constructor(options: ContainerCheckOptions) {
     this.#options = options
     const first = this.#arm()
@@ -47,7 +51,7 @@ export class ContainerCheck {
     )
   }
 
-  /** Room for data when the container had just started, in bytes; undefined where that cannot be known. */
+  /** Free space for data after the container's start, in bytes; undefined if unknown. */
   freeBytes(): Promise<number | undefined> {
     return this.#freeBytes
   }
@@ -57,15 +61,15 @@ export class ContainerCheck {
     this.#next = undefined
     const result = await this.#ask(armed).catch((error: unknown) => ({ passed: false, output: messageOf(error) }))
     if (!result.passed) {
-      // It is going to be asked again.
+      // A failed check is repeated.
       this.#next = this.#arm()
     }
     return result
   }
 
-  /** To be called after the last check. */
+  /** Call it after the last check. */
   close(): void {
-    // The engine may take longer to begin with it than this process stays.
+    // The engine may not have started the next check yet.
     this.#closed.abort()
     void this.#next?.then(
       (check) => check.close(),
@@ -82,13 +86,13 @@ export class ContainerCheck {
     const { api, id, command, folder } = this.#options
     const stream = api.exec(id, { command: ['sh', '-c', CHECK, 'sh', command, folder], signal: this.#closed.signal })
     const arming = stream.then((opened) => new ArmedCheck(opened))
-    // The next check rejects with the reason.
+    // A failure is reported by the next check.
     arming.catch(() => {})
     return arming
   }
 }
 
-/** A program in the container that waits for the word. */
+/** A check that is started in the container and waits for its line. */
 class ArmedCheck {
   readonly #stream: Duplex
   readonly #lines: string[] = []
@@ -97,7 +101,7 @@ class ArmedCheck {
 
   constructor(stream: Duplex) {
     this.#stream = stream
-    stream.on('error', () => {}).on('close', () => this.#end())
+    stream.on('close', () => this.#end())
     onLines(stream, (line) => {
       this.#lines.push(line)
       this.#freeBytes.resolve(freeBytesOf(line))

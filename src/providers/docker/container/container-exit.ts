@@ -1,52 +1,56 @@
 import type { IncomingMessage } from 'node:http'
-import { createInterface } from 'node:readline'
-import type { Dockerode } from '../engine/dockerode-types.ts'
 import type { ServerExit } from '../../../services/service.ts'
+import type { EngineApi } from '../engine/engine-api.ts'
+import { readJsonLines } from '../engine/json-lines.ts'
 
-const PATIENCE_MS = 2_000
+const EVENT_TIMEOUT_MS = 2_000
 
 interface EngineEvent {
   readonly Action?: string
   readonly Actor?: { readonly Attributes?: { readonly exitCode?: string } }
 }
 
-/** How a container exited, from the engine's events: the container is removed on exit and cannot be inspected any more. */
+/** How a container exits, from the engine's events: it is removed on exit, so it cannot be inspected afterwards. */
 export class ContainerExit {
   readonly #events: IncomingMessage
-  readonly #ended = Promise.withResolvers<ServerExit>()
+  readonly #exited = Promise.withResolvers<ServerExit>()
   #outOfMemory = false
 
   private constructor(events: IncomingMessage) {
     this.#events = events
     events.socket.unref()
-    // A connection that breaks is an error of both.
-    events.on('error', () => {})
-    createInterface(events)
-      .on('error', () => {})
-      .on('line', (line) => this.#note(readEvent(line)))
+    void this.#follow()
   }
 
-  /** For a container that was not started yet. */
-  static async watch(dockerode: Dockerode, id: string): Promise<ContainerExit> {
-    const filters = { container: [id], event: ['die', 'oom'] }
-    return new ContainerExit((await dockerode.getEvents({ filters })) as IncomingMessage)
+  /** To be called before the container is started. */
+  static async watch(api: EngineApi, id: string): Promise<ContainerExit> {
+    return new ContainerExit(await api.watchEvents(id, ['die', 'oom']))
   }
 
-  /** Resolves when it has exited, if the engine reported it. */
-  get ended(): Promise<ServerExit> {
-    return this.#ended.promise
+  /** Resolves when the container has exited; never, if the connection to the engine breaks before. */
+  get exited(): Promise<ServerExit> {
+    return this.#exited.promise
   }
 
-  /** How it ended; to be asked of a container that does not run. */
+  /** How it exited, for a container that does not run; without details if the engine does not report them in time. */
   async status(): Promise<ServerExit> {
     const timeout = Promise.withResolvers<ServerExit>()
     const unknown: ServerExit = { running: false, exitCode: undefined, outOfMemory: false }
-    const timer = setTimeout(() => timeout.resolve(unknown), PATIENCE_MS)
-    return Promise.race([this.#ended.promise, timeout.promise]).finally(() => clearTimeout(timer))
+    const timer = setTimeout(() => timeout.resolve(unknown), EVENT_TIMEOUT_MS)
+    return Promise.race([this.#exited.promise, timeout.promise]).finally(() => clearTimeout(timer))
   }
 
   close(): void {
     this.#events.destroy()
+  }
+
+  /** Ends without a report if the connection breaks: the lifeline notices the loss of the container as well. */
+  async #follow(): Promise<void> {
+    try {
+      for await (const event of readJsonLines<EngineEvent>(this.#events)) {
+        this.#note(event)
+      }
+    } catch {}
   }
 
   #note({ Action, Actor }: EngineEvent): void {
@@ -54,16 +58,7 @@ export class ContainerExit {
       this.#outOfMemory = true
     } else if (Action !== undefined) {
       const exitCode = Number(Actor?.Attributes?.exitCode)
-      this.#ended.resolve({ running: false, exitCode, outOfMemory: this.#outOfMemory })
+      this.#exited.resolve({ running: false, exitCode, outOfMemory: this.#outOfMemory })
     }
-  }
-}
-
-/** A connection that breaks may break in the middle of an event. */
-function readEvent(line: string): EngineEvent {
-  try {
-    return JSON.parse(line) as EngineEvent
-  } catch {
-    return {}
   }
 }

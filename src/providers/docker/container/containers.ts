@@ -3,7 +3,6 @@ import { RedisContainer } from '@testcontainers/redis'
 import { GenericContainer, PullPolicy, type WaitStrategy } from 'testcontainers'
 import { parseDurationMs } from '../../../internal/duration.ts'
 import { type ServiceDefinition, instancePortsOf } from '../../../services/service.ts'
-import type { HostConfig } from '../engine/dockerode-types.ts'
 import { type Hold, tiedEntrypoint } from './lifeline-script.ts'
 import type { ContainerSource } from '../snapshot/docker-snapshot.ts'
 import { OPEN_INPUT } from './tie.ts'
@@ -12,16 +11,16 @@ export interface ContainerPlacement {
   readonly labels: Readonly<Record<string, string>>
   /** The address on the engine's machine that the port is published on. */
   readonly bindAddress: string
-  /** Folders inside the container that are kept in memory. */
+  /** Folders of the container that are in memory. */
   readonly memoryFolders: readonly string[]
-  /** What it is made from: the service's image, or a snapshot of it. */
+  /** The service's image, or a snapshot. */
   readonly source: ContainerSource
   readonly hold: Hold
   /** Called before the container is started. */
   readonly onCreated: (id: string) => Promise<void>
 }
 
-/** The container of a service, described but not yet created. */
+/** A service's container for Testcontainers, not yet created. */
 export function describeContainer(definition: ServiceDefinition, placement: ContainerPlacement): GenericContainer {
   const { service, hostPort, command, sharedMemoryBytes } = definition
   const container = (CONTAINERS[definition.service.name] ?? createGeneric)(definition, placement)
@@ -33,7 +32,7 @@ export function describeContainer(definition: ServiceDefinition, placement: Cont
     .withTmpFs(Object.fromEntries(placement.memoryFolders.map((folder) => [folder, 'rw'])))
     .withPullPolicy(PullPolicy.neverPull())
     .withWaitStrategy(startedIsEnough())
-    // No Ryuk for ours; other users of Testcontainers in this process keep theirs.
+    // No Ryuk for our containers; other users of Testcontainers in this process still get it.
     .withAutoCleanup(false)
   if (hostPort !== undefined) {
     container.withExposedPorts({ container: service.defaultPort, host: hostPort })
@@ -67,8 +66,8 @@ function createGeneric({ service, environment }: ServiceDefinition, placement: C
     .withEnvironment({ ...environment })
 }
 
-/** One of Testcontainers' containers, with an input that is held open from here. */
-// oxlint-disable-next-line typescript/no-explicit-any -- TypeScript wants it so of what a mixin extends
+/** Extends one of Testcontainers' containers with an input that this process holds open. */
+// oxlint-disable-next-line typescript/no-explicit-any -- TypeScript requires it of a mixin's base class
 function tied<Base extends new (...args: any[]) => GenericContainer>(
   Container: Base,
   { bindAddress, onCreated }: ContainerPlacement,
@@ -76,22 +75,19 @@ function tied<Base extends new (...args: any[]) => GenericContainer>(
   return class extends Container {
     protected override async beforeContainerCreated(): Promise<void> {
       Object.assign(this.createOpts, OPEN_INPUT)
-      settleHost(this.hostConfig, bindAddress)
+      const host = this.hostConfig
+      // The engine removes the container when its server exits, for whatever reason.
+      host.AutoRemove = true
+      // Testcontainers publishes ports on every address of the machine.
+      const bindings: Record<string, { HostIp?: string }[]> = host.PortBindings ?? {}
+      for (const binding of Object.values(bindings).flat()) {
+        binding.HostIp = bindAddress
+      }
     }
 
     protected override containerCreated(id: string): Promise<void> {
       return onCreated(id)
     }
-  }
-}
-
-function settleHost(host: HostConfig, bindAddress: string): void {
-  // The container is removed when its server exits, whatever the reason.
-  host.AutoRemove = true
-  // Testcontainers publishes on every address of the machine; a test database belongs on one.
-  const bindings: Record<string, { HostIp?: string }[]> = host.PortBindings ?? {}
-  for (const binding of Object.values(bindings).flat()) {
-    binding.HostIp = bindAddress
   }
 }
 
@@ -104,7 +100,7 @@ function healthcheckOf({ service: { healthcheck, name } }: ServiceDefinition) {
   }
 }
 
-/** Readiness is the health gate's question, the same for every provider, so Testcontainers waits for nothing. */
+/** The health gate decides on readiness for every provider, so Testcontainers waits for nothing. */
 function startedIsEnough(): WaitStrategy {
   const strategy: WaitStrategy = {
     waitUntilReady: async () => {},

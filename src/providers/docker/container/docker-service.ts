@@ -12,27 +12,16 @@ import type {
 } from '../../../services/service.ts'
 import { ContainerCheck } from './container-check.ts'
 import { ContainerInstances } from './container-instances.ts'
-import { demultiplex } from '../engine/demultiplex.ts'
-import type { ContainerExit } from './container-exit.ts'
-import type { ContainerOutput } from './container-output.ts'
-import type { Container } from '../engine/dockerode-types.ts'
 import { type EngineApi, plainName } from '../engine/engine-api.ts'
-import type { Engine } from '../engine/find-engine.ts'
-import type { Lifeline } from './lifeline.ts'
-import { isGone, removeContainer } from './remove-container.ts'
+import type { Tied } from './tie.ts'
 
-export interface DockerServiceOptions {
+export interface DockerServiceOptions extends Tied {
   readonly started: StartedTestContainer
   /** The host of its published ports. */
   readonly host: string
-  readonly engine: Engine
   readonly api: EngineApi
-  readonly container: Container
-  readonly output: ContainerOutput
-  readonly lifeline: Lifeline
-  readonly ending: ContainerExit
   readonly definition: ServiceDefinition
-  /** A folder inside the container that is kept in memory. */
+  /** A folder of the container that is in memory. */
   readonly memoryFolder: string
   /** The entrypoint of the service's image. */
   readonly entrypoint: readonly string[]
@@ -50,33 +39,24 @@ export class DockerService implements StartedService {
   readonly snapshot: SnapshotUse
   readonly reuse: ServerReuse | undefined
   readonly exited: Promise<ServerExit>
+  readonly #options: DockerServiceOptions
   readonly #instances: ContainerInstances
-  readonly #engine: Engine
-  readonly #container: Container
-  readonly #output: ContainerOutput
-  readonly #lifeline: Lifeline
-  readonly #ending: ContainerExit
   readonly #check: ContainerCheck
   #stopping: Promise<void> | undefined
 
   constructor(options: DockerServiceOptions) {
-    const { api, container, started, host, definition, memoryFolder: folder, entrypoint } = options
+    const { api, id, started, host, definition, memoryFolder: folder, entrypoint, lifeline, exit } = options
     const { service } = definition
+    this.#options = options
     this.snapshot = options.snapshot
-    this.#engine = options.engine
-    this.#container = container
-    this.#output = options.output
-    this.#lifeline = options.lifeline
     const { keepAliveMs: idleTimeoutMs } = options
     this.reuse =
       idleTimeoutMs === undefined
         ? undefined
-        : { idleTimeoutMs, note: (text) => this.#lifeline.note(text), detach: () => this.#detach() }
-    this.#ending = options.ending
+        : { idleTimeoutMs, note: (text) => lifeline.note(text), detach: () => this.#detach() }
     // The lifeline notices an exit even if the connection for the engine's events is broken.
-    this.exited = Promise.race([this.#ending.ended, this.#lifeline.gone.then(() => this.#ending.status())])
+    this.exited = Promise.race([exit.exited, lifeline.gone.then(() => exit.status())])
     this.address = { host, port: started.getMappedPort(service.defaultPort) }
-    const { id } = container
     this.#check = new ContainerCheck({ api, id, command: service.healthcheck.cmd, folder })
     this.#instances = new ContainerInstances(definition, { api, id, folder, entrypoint })
     this.instances = this.#instances.servers((port) => ({ host, port: started.getMappedPort(port) }))
@@ -96,25 +76,26 @@ export class DockerService implements StartedService {
   }
 
   async status(): Promise<ServerStatus> {
-    try {
-      const { State } = await this.#container.inspect()
-      return State.Running ? { running: true } : await this.#ending.status()
-    } catch (error) {
-      // The engine may answer the next time.
-      return isGone(error) ? this.#ending.status() : { running: true }
-    }
+    const { api, id, exit } = this.#options
+    const isRunning = await api.inspectContainer(id).then(
+      (details) => details?.State.Running ?? false,
+      // A failed request says nothing about the container; the next one may succeed.
+      () => true,
+    )
+    return isRunning ? { running: true } : exit.status()
   }
 
   async logTail(count: number, sinceMs?: number): Promise<string> {
-    return sinceMs === undefined ? this.#output.tail(count) : this.#readLog(count, sinceMs)
+    const { api, id, output } = this.#options
+    // Whole seconds, which every engine understands.
+    return sinceMs === undefined ? output.tail(count) : api.readLog(id, { count, since: Math.floor(sinceMs / 1000) })
   }
 
   stop(letGo?: AbortSignal): Promise<void> {
-    this.#check.close()
-    this.#instances.close()
-    this.#ending.close()
-    this.#lifeline.end()
-    this.#stopping ??= removeContainer(this.#engine, this.#container.id, letGo).catch((error: unknown) => {
+    const { api, id, lifeline } = this.#options
+    this.#close()
+    lifeline.end()
+    this.#stopping ??= api.removeContainer(id, letGo).catch((error: unknown) => {
       this.#stopping = undefined
       throw error
     })
@@ -122,15 +103,13 @@ export class DockerService implements StartedService {
   }
 
   async #detach(): Promise<void> {
-    this.#check.close()
-    this.#instances.close()
-    this.#ending.close()
-    await this.#lifeline.detach()
+    this.#close()
+    await this.#options.lifeline.detach()
   }
 
-  async #readLog(count: number, sinceMs: number): Promise<string> {
-    // Not every engine accepts fractions of a second.
-    const since = Math.floor(sinceMs / 1000)
-    return demultiplex(await this.#container.logs({ stdout: true, stderr: true, follow: false, tail: count, since }))
+  #close(): void {
+    this.#check.close()
+    this.#instances.close()
+    this.#options.exit.close()
   }
 }

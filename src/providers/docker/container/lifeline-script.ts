@@ -7,7 +7,7 @@ const RECONNECT_SECONDS = 10
 /** A holder's confirmation that the run has detached. */
 export const DETACHED = 'vitest-infra: detached'
 
-/** Marks a tied entrypoint, in place of the shell's own name. */
+/** Marks a tied entrypoint: the shell's `$0` in it. */
 const TIED = 'vitest-infra-lifeline'
 
 /**
@@ -63,7 +63,7 @@ end
 /**
  * Starts the first holder on the container's own input.
  *
- * Arguments: the script of the holder, its run, token and grace period, the command line that the container would have had.
+ * Arguments: the holder's script, run, token and grace period, then the container's original command line.
  */
 const START_HOLDER = `
 hold=$1 run=$2 token=$3 grace=$4

@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { withTimeLimit } from '../../../internal/time-limit.ts'
 import { onLines } from '../engine/demultiplex.ts'
 import type { EngineApi } from '../engine/engine-api.ts'
-import { freeBytesOf } from './free-bytes.ts'
+import { isGone } from '../engine/engine-errors.ts'
+import { freeBytesOf } from './container-check.ts'
 import { type Hold, holderCommand, DETACHED, WORDS } from './lifeline-script.ts'
-import { isGone } from './remove-container.ts'
 
 const RETRY_MS = 500
 
@@ -17,7 +17,7 @@ const DETACH_TIMEOUT_MS = 100
 
 export interface LifelineOptions {
   readonly api: EngineApi
-  /** The container's. */
+  /** Id of the container. */
   readonly id: string
   readonly hold: Hold
 }
@@ -102,7 +102,7 @@ export class Lifeline {
     if ('unref' in stream && typeof stream.unref === 'function') {
       stream.unref()
     }
-    stream.on('error', () => {}).on('close', () => void this.#takeOver())
+    stream.on('close', () => void this.#takeOver())
     stream.resume()
     if (this.#options.hold.graceMs !== undefined) {
       onLines(stream, (line) => line === DETACHED && this.#detached.resolve())
@@ -123,7 +123,7 @@ export class Lifeline {
         this.#hold(await api.exec(id, { command: holderCommand(`${hold.run}${this.#holders}`, hold), signal }))
         return
       } catch (error) {
-        if (isGone(error) && !(await this.#isThere())) {
+        if (isGone(error) && !(await this.#isRunning())) {
           this.#gone.resolve()
           return
         }
@@ -133,7 +133,7 @@ export class Lifeline {
   }
 
   /** A paused container starts no program either, but it will be resumed. */
-  async #isThere(): Promise<boolean> {
+  async #isRunning(): Promise<boolean> {
     const { api, id } = this.#options
     return api.inspectContainer(id).then(
       (details) => details?.State.Running ?? false,
@@ -146,7 +146,7 @@ export class Lifeline {
 async function readAnswer(stream: Duplex): Promise<readonly [string, string] | undefined> {
   const lines: string[] = []
   const answered = Promise.withResolvers<void>()
-  onLines(stream.on('error', answered.resolve).on('close', answered.resolve), (line) => {
+  onLines(stream.on('close', answered.resolve), (line) => {
     lines.push(line)
     if (lines.length === 2) {
       answered.resolve()

@@ -3,17 +3,17 @@ import { userInfo } from 'node:os'
 import { readProcessStart } from '../../../internal/process-start.ts'
 
 /**
- * Where the owner's process can be looked for: a boot of a machine, a namespace of process ids in it, and an account,
- * since the processes of others may be hidden.
+ * Identifies the processes that can see the owner's process: the boot of a machine, a namespace of process ids, and an
+ * account, since a process may not see those of other accounts.
  */
 export const PLACE_LABEL = 'vitest-infra.owner.place'
-/** The same, of a container that outlives its owner, once it runs. */
+/** The same for a container that may outlive its owner. */
 export const OUTLIVED_PLACE_LABEL = 'vitest-infra.outlived-owner.place'
 const PID_LABEL = 'vitest-infra.owner'
-/** When it started, as the kernel counts it: ids are given again. */
+/** The kernel's start time of the process, because process ids are reused. */
 const STARTED_LABEL = 'vitest-infra.owner.started'
 
-/** Labels that name this process; without place and start on systems that report neither, so that no run removes it. */
+/** Labels that identify this process. On a system without place and start time, no run removes the container. */
 export async function ownerLabels({ isOutlived = false } = {}): Promise<Record<string, string>> {
   const [place, started] = await Promise.all([findPlace(), readProcessStart(process.pid)])
   const isKnown = place !== undefined && started !== undefined
@@ -24,8 +24,8 @@ export async function ownerLabels({ isOutlived = false } = {}): Promise<Record<s
 }
 
 /**
- * Where this process runs, so that owners of the same place can be asked for. Known on Linux only: a host's name is no
- * proof that two processes are on one machine, and so see each other's ids.
+ * The place of this process. Undefined except on Linux: an equal host name does not prove that two processes are on one
+ * machine and see each other's ids.
  */
 export async function findPlace(): Promise<string | undefined> {
   try {
@@ -36,7 +36,7 @@ export async function findPlace(): Promise<string | undefined> {
   }
 }
 
-/** Whether the owner that labels name has ended. The labels must be of this {@link findPlace | place}. */
+/** Whether the owner in these labels has exited. The labels must be of this {@link findPlace | place}. */
 export async function isOwnerGone(labels: Readonly<Record<string, string>>): Promise<boolean> {
   const started = labels[STARTED_LABEL]
   return started !== undefined && (await readProcessStart(Number(labels[PID_LABEL]))) !== started

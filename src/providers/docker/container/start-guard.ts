@@ -2,10 +2,10 @@ import type { ChildProcess } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { parse } from 'node:path'
 import { forkBeside } from '../../fork-beside.ts'
-import type { EngineAccess } from '../engine/find-engine.ts'
+import type { EngineAccess } from '../engine/engine-address.ts'
 
 const ENTRY = 'providers/docker/container/start-guard-process'
-/** The only message to it. If this process dies, the connection ends without it. */
+/** The only message to the child. If this process dies, the connection closes without one. */
 const STARTED = 'started'
 
 export interface StartGuardOptions {
@@ -15,9 +15,8 @@ export interface StartGuardOptions {
 }
 
 /**
- * Sees to it that a container goes with this process even where it was created and not started yet: nothing runs in it
- * that could notice, and an engine keeps it for ever. While containers are being started, a process of our own that
- * nobody kills with this one waits for its end.
+ * Removes containers that were created but not yet started when this process dies: no lifeline runs in them, and the
+ * engine would keep them for ever. While containers are being started, a detached child waits for this process to exit.
  */
 export class StartGuard {
   readonly #options: StartGuardOptions
@@ -48,10 +47,10 @@ export class StartGuard {
     const keys = engine.tlsDirectory === undefined ? [] : [engine.tlsDirectory]
     const child = forkBeside(ENTRY, [runId, engine.host, ...keys], {
       environment: { ...environment, NODE_OPTIONS: '' },
-      // A folder that always exists, whatever TMPDIR says.
+      // Always exists, unlike the folder in TMPDIR.
       cwd: parse(tmpdir()).root,
     })
-    // Without it, such a container stays until the next run; that is no reason to fail.
+    // Without the child, such a container stays until the next run: no reason to fail.
     child.on('error', () => {}).unref()
     child.channel?.unref()
     return child

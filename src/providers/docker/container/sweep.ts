@@ -1,19 +1,16 @@
-import { EngineApi } from '../engine/engine-api.ts'
-import type { Engine } from '../engine/find-engine.ts'
+import type { EngineApi } from '../engine/engine-api.ts'
 import { findPlace, isOwnerGone, OUTLIVED_PLACE_LABEL, PLACE_LABEL } from './owner.ts'
-import { removeContainer } from './remove-container.ts'
 
 /**
- * Removes the containers of runs that have ended without them, such as those that were created and not yet started when
- * their run was killed. Only of runs on this machine, since only their processes can be asked whether they live; and not
- * those that are to outlive their run, if they ever ran.
+ * Removes containers that runs left when they died, such as those that were created and not yet started. Only those of
+ * runs on this machine, because only there we can tell whether a run's process is alive. Of containers that may outlive
+ * their run, only those that never ran.
  */
-export async function sweep(engine: Engine, signal?: AbortSignal): Promise<void> {
+export async function sweep(api: EngineApi, signal?: AbortSignal): Promise<void> {
   const place = await findPlace()
   if (place === undefined) {
     return
   }
-  const api = new EngineApi(engine)
   const [own, outlived] = await Promise.all([
     api.listContainers({ [PLACE_LABEL]: place }, signal),
     api.listContainers({ [OUTLIVED_PLACE_LABEL]: place }, signal),
@@ -22,7 +19,7 @@ export async function sweep(engine: Engine, signal?: AbortSignal): Promise<void>
   await Promise.all(
     [...own, ...neverRan].map(async ({ Id, Labels }) => {
       if (await isOwnerGone(Labels)) {
-        await removeContainer(engine, Id, signal)
+        await api.removeContainer(Id, signal)
       }
     }),
   )

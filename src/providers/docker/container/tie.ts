@@ -1,38 +1,38 @@
-import type { Duplex } from 'node:stream'
+import type { Readable } from 'node:stream'
+import { onChunks } from '../engine/demultiplex.ts'
 import { ContainerExit } from './container-exit.ts'
-import { ContainerOutput } from './container-output.ts'
-import type { Container, Dockerode } from '../engine/dockerode-types.ts'
 import { Lifeline, type LifelineOptions } from './lifeline.ts'
 import type { StartedService } from '../../../services/service.ts'
 
-/** A container with this process's connections to it. */
+const RETAINED_BYTES = 256 * 1024
+
+/** A container, and everything that connects this process with it. */
 export interface Tied {
-  readonly container: Container
-  /** What it prints. */
+  readonly id: string
   readonly output: ContainerOutput
   readonly lifeline: Lifeline
-  readonly ending: ContainerExit
+  readonly exit: ContainerExit
 }
 
-/** The engine closes the input of a container when the one connection that holds it open ends. */
+/** The engine closes a container's input when the first connection that holds it open ends. */
 export const OPEN_INPUT = { OpenStdin: true, StdinOnce: true, AttachStdin: true }
 
-/** Ties a container with a tied entrypoint to this process before it is started, so that it never runs untied. */
-export async function tie(dockerode: Dockerode, options: LifelineOptions): Promise<Tied> {
-  const container = dockerode.getContainer(options.id)
-  const attaching = attach(container)
-  const watching = ContainerExit.watch(dockerode, options.id)
-  const [stream, ending] = await Promise.all([attaching, watching]).catch((error: unknown) => {
-    // The connection of the other one would hold this process.
+/** Ties a container with a tied entrypoint to this process. Call it before the start, so that it never runs untied. */
+export async function tie(options: LifelineOptions): Promise<Tied> {
+  const { api, id } = options
+  const attaching = api.attach(id)
+  const watching = ContainerExit.watch(api, id)
+  const [stream, exit] = await Promise.all([attaching, watching]).catch((error: unknown) => {
+    // The other connection would keep this process alive.
     void attaching.then((open) => open.destroy()).catch(() => {})
     void watching.then((open) => open.close()).catch(() => {})
     throw error
   })
-  return { container, output: new ContainerOutput(stream), lifeline: new Lifeline(stream, options), ending }
+  return { id, output: new ContainerOutput(stream), lifeline: new Lifeline(stream, options), exit }
 }
 
-/** A service whose container exited and was removed before it could be inspected. Only its output is left. */
-export function endedService(label: string, host: string, { output, ending }: Tied): StartedService {
+/** A service whose container was removed before it could be inspected; only its output is left. */
+export function exitedService(label: string, host: string, { output, exit }: Tied): StartedService {
   return {
     address: { host, port: 0 },
     label,
@@ -42,15 +42,32 @@ export function endedService(label: string, host: string, { output, ending }: Ti
     freeBytes: async () => undefined,
     takeBase: async () => {},
     runHealthcheck: async () => ({ passed: false, output: 'its container is gone' }),
-    status: () => ending.status(),
+    status: () => exit.status(),
     logTail: async (count) => output.tail(count),
-    stop: async () => ending.close(),
+    stop: async () => exit.close(),
   }
 }
 
-/** Holds the input of a container open; what it prints comes along. */
-export async function attach(container: Container, abortSignal?: AbortSignal): Promise<Duplex> {
-  const streams = { stream: true, stdin: true, stdout: true, stderr: true }
-  const stream = await container.attach({ hijack: true, ...streams, ...(abortSignal && { abortSignal }) })
-  return stream as Duplex
+/** The last output of a container. It is stored here because the engine deletes the log when the container exits. */
+class ContainerOutput {
+  readonly #chunks: Buffer[] = []
+  #bytes = 0
+
+  constructor(stream: Readable) {
+    onChunks(stream, (chunk) => this.#keep(chunk))
+  }
+
+  /** The last `count` lines. */
+  tail(count: number): string {
+    const lines = Buffer.concat(this.#chunks).toString('utf8').trimEnd().split('\n')
+    return lines.slice(-count).join('\n')
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#chunks.push(chunk)
+    this.#bytes += chunk.length
+    while (this.#bytes - (this.#chunks[0]?.length ?? 0) >= RETAINED_BYTES) {
+      this.#bytes -= this.#chunks.shift()?.length ?? 0
+    }
+  }
 }

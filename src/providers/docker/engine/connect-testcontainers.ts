@@ -1,28 +1,23 @@
 import type { ContainerRuntimeClient } from 'testcontainers'
 import { InfraError, messageOf } from '../../../errors.ts'
-import { parseEngineAddress } from './engine-address.ts'
+import { EngineApi, type EngineInfo } from './engine-api.ts'
 import { type Engine, engineEnvironment } from './find-engine.ts'
-import { askEngine } from './probe-engine.ts'
 
-/** What a Testcontainers user of the process reads: `process.env`. */
+/** The environment that Testcontainers reads: `process.env`. */
 export type MutableEnvironment = Record<string, string | undefined>
 
-/** Where dockerode's modem connects to; its own types leave that out. */
+/** The address of Testcontainers' own client; its types leave that out. */
 interface ModemAddress {
   readonly socketPath?: string
   readonly host?: string
   readonly port?: string
 }
 
-interface EngineInfo {
-  readonly ID?: string
-}
-
 /**
- * Makes Testcontainers' client, of which there is one per process, for the engine that was found. Testcontainers looks
- * for an engine of its own in `environment`, which therefore has to be `process.env`; it is the same again afterwards.
+ * Connects Testcontainers to the engine that was found; it has one client per process. It searches for an engine in
+ * `process.env`, so `environment` must be that; the variables are restored afterwards.
  *
- * @throws {InfraError} `INFRA_ENGINE_UNREACHABLE` when Testcontainers finds none, or is connected to another one already
+ * @throws {InfraError} `INFRA_ENGINE_UNREACHABLE` if Testcontainers finds none, or is already connected to another one
  */
 export async function connectTestcontainers(
   engine: Engine,
@@ -41,15 +36,15 @@ export async function connectTestcontainers(
   }
 }
 
-/** An empty value, unlike a missing one, wins over `~/.testcontainers.properties`. */
+/** An empty value takes precedence over `~/.testcontainers.properties`; a missing one does not. */
 function variablesFor(engine: Engine): MutableEnvironment {
   const variables = { DOCKER_TLS_VERIFY: '', DOCKER_CERT_PATH: '', ...engineEnvironment(engine) }
   return survivesAsUrl(engine) ? variables : { ...variables, DOCKER_HOST: '' }
 }
 
 /**
- * Testcontainers takes the path out of a URL, which escapes a space and loses the dot of `//./pipe/docker_engine`. Such
- * an engine is left to its own search, which knows the usual sockets and that pipe.
+ * Testcontainers parses the host as a URL, which escapes a space and loses the dot of `//./pipe/docker_engine`. For such
+ * a host we set no `DOCKER_HOST`: its own search knows the usual sockets and that pipe.
  */
 function survivesAsUrl({ host }: Engine): boolean {
   return host.startsWith('tcp:') || host.endsWith(`://${new URL(host).pathname}`)
@@ -59,7 +54,7 @@ function setVariables(environment: MutableEnvironment, variables: MutableEnviron
   const before = Object.keys(variables).map((name) => [name, environment[name]] as const)
   Object.assign(environment, variables)
   return () => {
-    // Only if it is still our value: other code may have set it meanwhile.
+    // Other code may have set a value meanwhile, which stays.
     for (const [name, value] of before) {
       if (environment[name] === variables[name]) {
         assign(environment, name, value)
@@ -94,13 +89,11 @@ function connectedHost(client: ContainerRuntimeClient): string {
   return host ? `tcp://${host}:${port}` : `${scheme}://${socketPath}`
 }
 
-/** Two doors may belong to one engine: `/var/run/docker.sock` is often a link to the socket of a context. */
+/** One engine may have two addresses: `/var/run/docker.sock` is often a link to the socket of a context. */
 async function hasSameId(client: ContainerRuntimeClient, engine: Engine): Promise<boolean> {
-  const address = parseEngineAddress(engine.host, { tls: engine.tlsDirectory !== undefined })
-  const answer = await askEngine(address, '/info', engine).catch(() => '{}')
-  const own: EngineInfo = JSON.parse(answer)
+  const own = await new EngineApi(engine).info().catch(() => undefined)
   const theirs: EngineInfo = await client.container.dockerode.info()
-  return own.ID !== undefined && own.ID === theirs.ID
+  return own?.ID !== undefined && own.ID === theirs.ID
 }
 
 function notConnected(engine: Engine, error: unknown): InfraError {

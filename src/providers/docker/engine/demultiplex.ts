@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 const HEADER_BYTES = 8
 const STDERR = 2
 
-/** Where a program wrote. */
+/** The stream that a program wrote to. */
 export type Output = 'stdout' | 'stderr'
 
 /** The text of a container's log. */
@@ -36,10 +36,7 @@ interface Frame {
   readonly output: Output
 }
 
-/**
- * Every chunk of output has a header that says in byte 0 whose it is, and its length in bytes 4 to 7; the last one may not
- * be there as a whole yet.
- */
+/** Each frame has a header with the stream in byte 0 and the length in bytes 4 to 7. The last frame may be incomplete. */
 function takeFrames(data: Buffer): { frames: Frame[]; rest: Buffer } {
   const frames: Frame[] = []
   let rest = data

@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import { messageOf } from '../../../errors.ts'
 import { digest } from '../../../internal/digest.ts'
 
-/** What the docker command reads to know which engine it talks to. */
+/** The sources from which the docker command chooses an engine. */
 export interface DockerSettings {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly homeDirectory: string
 }
 
-/** The context that the docker command would use while `DOCKER_HOST` is not set. */
+/** The context that the docker command uses if `DOCKER_HOST` is not set. */
 export type DockerContext =
   | { readonly kind: 'default'; readonly note: string }
   | {
@@ -18,7 +18,7 @@ export type DockerContext =
       readonly host: string
       readonly skipTlsVerify: boolean
       readonly tlsDirectory?: string
-      /** What named it: `DOCKER_CONTEXT` or the path of config.json. */
+      /** Where it is chosen: `DOCKER_CONTEXT` or the path of config.json. */
       readonly origin: string
     }
   | { readonly kind: 'missing'; readonly name: string; readonly reason: string; readonly origin: string }
@@ -27,7 +27,7 @@ export function dockerConfigDirectory({ environment, homeDirectory }: DockerSett
   return environment['DOCKER_CONFIG'] || join(homeDirectory, '.docker')
 }
 
-/** Reads `DOCKER_CONTEXT`, else `currentContext` of config.json, and what the context's own files say; never rejects. */
+/** Reads `DOCKER_CONTEXT`, else `currentContext` of config.json, and the context's own files; never rejects. */
 export async function readDockerContext(settings: DockerSettings): Promise<DockerContext> {
   const directory = dockerConfigDirectory(settings)
   const configFile = join(directory, 'config.json')

@@ -1,6 +1,14 @@
-import { ProbeError } from './probe-error.ts'
+import { ProbeError } from './engine-errors.ts'
 
-/** An address that an engine may listen at; `host` is the complete value for `DOCKER_HOST`. */
+/** What a client needs to reach an engine. */
+export interface EngineAccess {
+  /** A complete value for `DOCKER_HOST`. */
+  readonly host: string
+  /** Holds `ca.pem`, `cert.pem` and `key.pem`; absent for an engine without TLS. */
+  readonly tlsDirectory?: string | undefined
+}
+
+/** An address where an engine may listen; `host` is a complete value for `DOCKER_HOST`. */
 export type EngineAddress =
   | { readonly kind: 'socket'; readonly host: string; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly hostname: string; readonly port: number }
@@ -8,7 +16,7 @@ export type EngineAddress =
 /**
  * Reads a host as the docker command does: a missing scheme means `tcp`, a missing port 2375 (2376 with TLS).
  *
- * @throws {ProbeError} `SSH` or `UNREADABLE` for what Testcontainers could not use
+ * @throws {ProbeError} `SSH` or `UNREADABLE` for an address that Testcontainers cannot use
  */
 export function parseEngineAddress(text: string, options: { tls: boolean }): EngineAddress {
   const [, scheme = 'tcp', rest = ''] = /^(?:([a-z]+):\/\/)?(.*)$/s.exec(text) ?? []
@@ -28,7 +36,7 @@ export function parseEngineAddress(text: string, options: { tls: boolean }): Eng
   }
 }
 
-/** A host as it may be printed. */
+/** A host without its password, to be printed. */
 export function withoutPassword(host: string): string {
   return host.replace(/(\/\/[^/:]*):[^/]*@/, '$1@')
 }

@@ -1,29 +1,40 @@
 import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { unlessLetGo } from '../../../internal/abortable.ts'
 import { demultiplex } from './demultiplex.ts'
-import { parseEngineAddress } from './engine-address.ts'
-import { type EngineRequest, refused, requestEngine, upgradeEngine } from './engine-request.ts'
-import type { EngineAccess } from './find-engine.ts'
+import type { EngineAccess } from './engine-address.ts'
+import { EngineRefusal, isGone } from './engine-errors.ts'
+import { type EngineRequest, requestEngine, upgradeEngine } from './engine-request.ts'
 
-/** It grows while a program runs. */
+/** Doubles while a program runs. */
 const EXIT_POLL_MS = 20
 const LONGEST_EXIT_POLL_MS = 500
 
-interface ExecutionDetails {
-  readonly Running: boolean
-  readonly ExitCode: number | null
+/** Longer than a busy engine takes to remove a container. */
+const REMOVAL_TIMEOUT_MS = 10_000
+
+/** For answers that may take as long as an image is large, and for streams that may be silent for hours. */
+const UNLIMITED = { timeoutMs: 0 }
+
+export interface EngineInfo {
+  readonly ID?: string
+  readonly OperatingSystem?: string
+  /** The registry of images whose names have none. */
+  readonly IndexServerAddress?: string
 }
 
 export interface ContainerSummary {
   readonly Id: string
+  readonly Names: readonly string[]
   /** `created`, `running`, `paused`, `exited`, … */
   readonly State: string
   readonly Labels: Readonly<Record<string, string>>
+  readonly Ports: readonly { readonly PublicPort?: number }[] | null
 }
 
-/** What the engine's own healthchecks came to. */
+/** Results of the healthchecks that the engine runs. */
 export interface EngineHealth {
   readonly Status: string
   readonly FailingStreak: number
@@ -31,11 +42,6 @@ export interface EngineHealth {
   readonly Log:
     | readonly { readonly Start: string; readonly End: string; readonly ExitCode: number; readonly Output: string }[]
     | null
-}
-
-export interface ImageDetails {
-  readonly Id: string
-  readonly Config?: { readonly Entrypoint?: string | readonly string[] | null }
 }
 
 export interface ContainerDetails {
@@ -57,26 +63,59 @@ export interface ContainerDetails {
   }
 }
 
+export interface ImageSummary {
+  readonly Id: string
+  readonly RepoTags: readonly string[] | null
+  readonly Labels: Readonly<Record<string, string>> | null
+}
+
+export interface ImageDetails {
+  readonly Id: string
+  readonly Config?: {
+    readonly Entrypoint?: string | readonly string[] | null
+    readonly Cmd?: string | readonly string[] | null
+    readonly Volumes?: Readonly<Record<string, unknown>> | null
+  }
+}
+
+/** What a container is created from, as the engine's API spells it. */
+export interface ContainerSpec {
+  readonly Image: string
+  readonly Entrypoint: readonly string[]
+  readonly Cmd: readonly string[]
+  readonly Labels: Readonly<Record<string, string>>
+  readonly OpenStdin: boolean
+  readonly StdinOnce: boolean
+  readonly AttachStdin: boolean
+  readonly HostConfig: { readonly AutoRemove: boolean; readonly Tmpfs: Readonly<Record<string, string>> }
+}
+
 export interface ExecOptions {
   readonly command: readonly string[]
   readonly user?: string | undefined
-  /** Variables in addition to those of the container; no list of processes shows them. */
+  /** Added to the container's variables; no list of processes shows them. */
   readonly environment?: Readonly<Record<string, string>>
-  /** Whether it has a terminal of its own: its output is then not multiplexed. */
+  /** Whether the program gets a terminal; its output is then not multiplexed. */
   readonly isTerminal?: boolean
+  /** Cancels the start. Once the program runs, destroying the stream ends its input. */
   readonly signal?: AbortSignal
-  /** Called when everything is said, and the engine has some work before it. */
+  /** Called once the request is sent: this process is idle until the engine answers. */
   readonly onWaiting?: (() => void) | undefined
 }
 
 /** A program that runs in a container. */
 export interface Execution {
-  /** Its input and, multiplexed, its output. */
+  /** The program's input and its multiplexed output. */
   readonly stream: Duplex
-  /** Of its terminal. */
+  /** Sets the size of its terminal. */
   readonly resize: (columns: number, rows: number) => Promise<void>
-  /** Resolves when it has ended. */
+  /** Resolves when it has exited. */
   readonly exitCode: () => Promise<number>
+}
+
+interface ExecutionDetails {
+  readonly Running: boolean
+  readonly ExitCode: number | null
 }
 
 /** The engine puts a slash in front of a container's name. */
@@ -85,8 +124,10 @@ export function plainName(name: string): string {
 }
 
 /**
- * The few calls of the engine's API that a run on servers which are up already gets by with: loading Testcontainers takes
- * longer than all of them.
+ * Our client of the engine. Testcontainers creates and starts the containers of services; everything else is asked here,
+ * because loading Testcontainers takes longer than a whole attach to running servers.
+ *
+ * Calls reject with an {@link EngineRefusal} if the engine refuses, and with the connection's error if it breaks.
  */
 export class EngineApi {
   readonly #engine: EngineAccess
@@ -95,25 +136,51 @@ export class EngineApi {
     this.#engine = engine
   }
 
+  async info(): Promise<EngineInfo> {
+    return JSON.parse(await this.#ask({ path: '/info' })) as EngineInfo
+  }
+
   /** The containers that have all these labels, running or not. */
   async listContainers(labels: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<ContainerSummary[]> {
     const label = Object.entries(labels).map(([name, value]) => `${name}=${value}`)
-    const filters = encodeURIComponent(JSON.stringify({ label }))
-    return (await this.#read<ContainerSummary[]>(`/containers/json?all=1&filters=${filters}`, signal)) ?? []
+    const query = { all: true, filters: JSON.stringify({ label }) }
+    return JSON.parse(await this.#ask({ path: '/containers/json', query, signal })) as ContainerSummary[]
   }
 
-  /** Undefined where there is none. */
+  /** Undefined if there is no such container. */
   inspectContainer(id: string, signal?: AbortSignal): Promise<ContainerDetails | undefined> {
-    return this.#read(`/containers/${id}/json`, signal)
+    return this.#find(`/containers/${id}/json`, signal)
   }
 
-  /** Undefined where there is none of that name. */
-  findImage(name: string, signal?: AbortSignal): Promise<ImageDetails | undefined> {
-    return this.#read(`/images/${encodeURI(name)}/json`, signal)
+  /** Resolves to the new container's id. */
+  async createContainer(name: string, spec: ContainerSpec, signal?: AbortSignal): Promise<string> {
+    const request = { path: '/containers/create', query: { name }, body: spec, signal, ...UNLIMITED }
+    return idIn(await this.#ask({ method: 'POST', ...request }))
+  }
+
+  async startContainer(id: string, signal?: AbortSignal): Promise<void> {
+    await this.#ask({ method: 'POST', path: `/containers/${id}/start`, signal })
   }
 
   async unpause(id: string, signal?: AbortSignal): Promise<void> {
-    await this.#ask({ method: 'POST', path: `/containers/${id}/unpause`, ...(signal && { signal }) })
+    await this.#ask({ method: 'POST', path: `/containers/${id}/unpause`, signal })
+  }
+
+  /** Opens a container's input and its multiplexed output, which may be done before it is started. */
+  attach(id: string, signal?: AbortSignal): Promise<Duplex> {
+    const query = { stream: true, stdin: true, stdout: true, stderr: true }
+    return upgradeEngine(this.#engine, { method: 'POST', path: `/containers/${id}/attach`, query, signal })
+  }
+
+  /**
+   * Removes a container, running or not, in one request: its data is in memory, so a clean shutdown would save nothing. If
+   * the engine is removing it already because its server has exited, waits until its name and its port are free.
+   *
+   * Keeps this process alive until then, or until `letGo` aborts: then it resolves at once, and the engine continues.
+   */
+  async removeContainer(idOrName: string, letGo?: AbortSignal): Promise<void> {
+    const removed = this.#remove(idOrName, letGo)
+    await (letGo ? unlessLetGo(removed, letGo) : removed)
   }
 
   /** The last `count` lines of a container's log, none older than `since`, in seconds. */
@@ -121,18 +188,71 @@ export class EngineApi {
     id: string,
     { count, since = 0 }: { readonly count: number | 'all'; readonly since?: number },
   ): Promise<string> {
-    const path = `/containers/${id}/logs?stdout=1&stderr=1&tail=${count}&since=${since}`
-    return demultiplex(await buffer(await this.#open({ path })))
+    const query = { stdout: true, stderr: true, tail: count, since }
+    return demultiplex(await buffer(await requestEngine(this.#engine, { path: `/containers/${id}/logs`, query })))
   }
 
-  /** A container's whole log, multiplexed, and what it will log until the signal. */
+  /** A container's whole log, multiplexed, and what it logs until the signal aborts. */
   async followLog(id: string, signal?: AbortSignal): Promise<IncomingMessage> {
-    const path = `/containers/${id}/logs?stdout=1&stderr=1&follow=1`
-    // It may be silent for hours.
-    return this.#open({ path, signal, timeoutMs: 0 })
+    const query = { stdout: true, stderr: true, follow: true }
+    return requestEngine(this.#engine, { path: `/containers/${id}/logs`, query, signal, ...UNLIMITED })
   }
 
-  /** Starts a program in a container; it has the stream for its input and, multiplexed, its output. */
+  /** Events of these kinds of a container, as lines of JSON, from now on. */
+  watchEvents(id: string, kinds: readonly string[], signal?: AbortSignal): Promise<IncomingMessage> {
+    const query = { filters: JSON.stringify({ container: [id], event: kinds }) }
+    return requestEngine(this.#engine, { path: '/events', query, signal, ...UNLIMITED })
+  }
+
+  /** A folder of a container as a tar archive. */
+  readArchive(id: string, path: string, signal?: AbortSignal): Promise<IncomingMessage> {
+    return requestEngine(this.#engine, { path: `/containers/${id}/archive`, query: { path }, signal, ...UNLIMITED })
+  }
+
+  /** Unpacks a tar archive into a folder of a container. */
+  async writeArchive(id: string, path: string, archive: Readable, signal?: AbortSignal): Promise<void> {
+    const request = { path: `/containers/${id}/archive`, query: { path }, archive, signal, ...UNLIMITED }
+    await this.#ask({ method: 'PUT', ...request })
+  }
+
+  /** Makes a nameless image of a container's files; resolves to the image's id. */
+  async commit(id: string, labels: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<string> {
+    const query = { container: id, pause: false }
+    const request = { path: '/commit', query, body: { Labels: labels }, signal, ...UNLIMITED }
+    return idIn(await this.#ask({ method: 'POST', ...request }))
+  }
+
+  /** Undefined if there is no image of that name or id. */
+  findImage(name: string, signal?: AbortSignal): Promise<ImageDetails | undefined> {
+    return this.#find(`/images/${encodeURI(name)}/json`, signal)
+  }
+
+  /** The images with a label: its name, or its name and value with `=` between them. */
+  async listImages(label: string, signal?: AbortSignal): Promise<ImageSummary[]> {
+    const query = { filters: JSON.stringify({ label: [label] }) }
+    return JSON.parse(await this.#ask({ path: '/images/json', query, signal })) as ImageSummary[]
+  }
+
+  async tagImage(id: string, name: string, signal?: AbortSignal): Promise<void> {
+    const { repository: repo, tag } = splitTag(name)
+    await this.#ask({ method: 'POST', path: `/images/${id}/tag`, query: { repo, tag }, signal })
+  }
+
+  async removeImage(name: string, options: { readonly force: boolean; readonly signal?: AbortSignal | undefined }) {
+    const { force, signal } = options
+    await this.#ask({ method: 'DELETE', path: `/images/${encodeURI(name)}`, query: { force }, signal, ...UNLIMITED })
+  }
+
+  /** Starts a pull; resolves to its progress as lines of JSON. The pull ends with them. */
+  pullImage(name: string, options: { readonly credentials: object | undefined; readonly signal: AbortSignal }) {
+    const { credentials, signal } = options
+    const { repository: fromImage, tag } = splitTag(name)
+    const headers: Record<string, string> = credentials ? { 'x-registry-auth': encodeCredentials(credentials) } : {}
+    const request = { path: '/images/create', query: { fromImage, tag }, headers, signal, ...UNLIMITED }
+    return requestEngine(this.#engine, { method: 'POST', ...request })
+  }
+
+  /** Starts a program in a container; resolves to its input and its multiplexed output. */
   async exec(id: string, options: ExecOptions): Promise<Duplex> {
     return (await this.execute(id, options)).stream
   }
@@ -140,7 +260,6 @@ export class EngineApi {
   /** As `exec`, with the exit code. */
   async execute(id: string, options: ExecOptions): Promise<Execution> {
     const { command, user, signal, onWaiting, environment = {}, isTerminal = false } = options
-    const abort = signal && { signal }
     const created = await this.#ask({
       method: 'POST',
       path: `/containers/${id}/exec`,
@@ -153,27 +272,26 @@ export class EngineApi {
         AttachStdout: true,
         AttachStderr: true,
       },
-      ...abort,
+      signal,
     })
-    const { Id } = JSON.parse(created) as { Id: string }
-    const start = { method: 'POST', path: `/exec/${Id}/start`, body: { Detach: false, Tty: isTerminal } } as const
-    const { tlsDirectory } = this.#engine
-    const upgraded = upgradeEngine(this.#address, { ...start, tlsDirectory, ...abort })
+    const execution = `/exec/${idIn(created)}`
+    const body = { Detach: false, Tty: isTerminal }
+    const upgraded = upgradeEngine(this.#engine, { method: 'POST', path: `${execution}/start`, body, signal })
     if (onWaiting) {
       setImmediate(onWaiting)
     }
     return {
       stream: await upgraded,
-      resize: async (columns, rows) => {
-        await this.#ask({ method: 'POST', path: `/exec/${Id}/resize?w=${columns}&h=${rows}` })
+      resize: async (w, h) => {
+        await this.#ask({ method: 'POST', path: `${execution}/resize`, query: { w, h } })
       },
-      exitCode: () => this.#exitCodeOf(Id),
+      exitCode: () => this.#exitCodeOf(execution),
     }
   }
 
   async #exitCodeOf(execution: string): Promise<number> {
     for (let pauseMs = EXIT_POLL_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_EXIT_POLL_MS)) {
-      const answer = JSON.parse(await this.#ask({ path: `/exec/${execution}/json` })) as ExecutionDetails
+      const answer = JSON.parse(await this.#ask({ path: `${execution}/json` })) as ExecutionDetails
       if (!answer.Running) {
         return answer.ExitCode ?? 1
       }
@@ -181,32 +299,48 @@ export class EngineApi {
     }
   }
 
-  async #read<T>(path: string, signal: AbortSignal | undefined): Promise<T | undefined> {
+  async #remove(idOrName: string, letGo: AbortSignal | undefined): Promise<void> {
+    const path = `/containers/${encodeURIComponent(idOrName)}`
     try {
-      return JSON.parse(await this.#ask({ path, ...(signal && { signal }) })) as T
+      await this.#ask({ method: 'DELETE', path, query: { force: true, v: true }, letGo })
     } catch (error) {
-      if ((error as { statusCode?: number }).statusCode === 404) {
+      if (!isGone(error)) {
+        throw error
+      }
+      if ((error as EngineRefusal).statusCode === 409) {
+        const wait = { path: `${path}/wait`, query: { condition: 'removed' }, letGo, timeoutMs: REMOVAL_TIMEOUT_MS }
+        await this.#ask({ method: 'POST', ...wait }).catch(() => {})
+      }
+    }
+  }
+
+  async #find<T>(path: string, signal: AbortSignal | undefined): Promise<T | undefined> {
+    try {
+      return JSON.parse(await this.#ask({ path, signal })) as T
+    } catch (error) {
+      if (error instanceof EngineRefusal && error.statusCode === 404) {
         return undefined
       }
       throw error
     }
   }
 
-  async #ask(request: Omit<EngineRequest, 'tlsDirectory'>): Promise<string> {
-    return text(await this.#open(request))
+  async #ask(request: EngineRequest): Promise<string> {
+    return text(await requestEngine(this.#engine, request))
   }
+}
 
-  /** Rejects what the engine refuses. */
-  async #open(request: Omit<EngineRequest, 'tlsDirectory'>): Promise<IncomingMessage> {
-    const response = await requestEngine(this.#address, { ...request, tlsDirectory: this.#engine.tlsDirectory })
-    if ((response.statusCode ?? 0) >= 300) {
-      throw refused(response, await text(response))
-    }
-    return response
-  }
+function idIn(answer: string): string {
+  return (JSON.parse(answer) as { Id: string }).Id
+}
 
-  get #address() {
-    const { host, tlsDirectory } = this.#engine
-    return parseEngineAddress(host, { tls: tlsDirectory !== undefined })
-  }
+/** The tag, or the digest, of an image's name; a port in the registry's name is neither. */
+function splitTag(name: string): { repository: string; tag: string } {
+  const [, repository = name, digest, tag = 'latest'] = /^([^@]*?)(?:@(.*)|:([^:/]*))?$/s.exec(name) ?? []
+  return { repository, tag: digest ?? tag }
+}
+
+/** Base64 in the alphabet of URLs, with the padding that `base64url` of Node leaves out and engines require. */
+function encodeCredentials(credentials: object): string {
+  return Buffer.from(JSON.stringify(credentials)).toString('base64').replaceAll('+', '-').replaceAll('/', '_')
 }

@@ -7,16 +7,16 @@ import { readTestcontainersProperties, type TestcontainersProperties } from './t
 
 export interface EngineSearch extends DockerSettings {
   readonly platform: NodeJS.Platform
-  /** As `process.getuid()` says; undefined on Windows. */
+  /** From `process.getuid()`; undefined on Windows. */
   readonly userId: number | undefined
 }
 
-/** A search on this machine, in the environment of a process. */
+/** A search on this machine with the environment of this process. */
 export function searchHere(environment: EngineSearch['environment']): EngineSearch {
   return { environment, platform: process.platform, homeDirectory: homedir(), userId: process.getuid?.() }
 }
 
-/** A host that is passed over when it does not answer. */
+/** A host that is skipped if it does not answer. */
 export interface CandidatePlace {
   readonly kind: 'candidate'
   readonly source: string
@@ -24,7 +24,7 @@ export interface CandidatePlace {
   readonly tlsDirectory?: string | undefined
 }
 
-/** A host that was asked for by name: it answers, or the search ends in an error. */
+/** A host that the user has chosen: if it does not answer, the search fails. */
 export interface BindingPlace extends EngineClaim {
   readonly kind: 'binding'
 }
@@ -36,8 +36,8 @@ export type EnginePlace =
   | { readonly kind: 'broken'; readonly error: InfraError }
 
 /**
- * Where the docker command would look, and what Testcontainers was told on its own: a `tc.host` that answers wins there
- * over everything, so it must win here too. In order of preference; ends at the first place that binds.
+ * The places where the docker command would look, and those of Testcontainers' own settings: Testcontainers prefers a
+ * `tc.host` that answers, so we must as well. In order of preference; the list ends at the first chosen place.
  */
 export async function listEnginePlaces(search: EngineSearch): Promise<readonly EnginePlace[]> {
   const properties = await readTestcontainersProperties(search.homeDirectory)
@@ -110,7 +110,7 @@ function usualSockets({ environment, homeDirectory, userId }: EngineSearch): str
   return [...new Set(paths)]
 }
 
-/** The docker command verifies whenever `DOCKER_TLS_VERIFY` is not empty, whatever it says. */
+/** As the docker command: any `DOCKER_TLS_VERIFY` that is not empty turns verification on, even `0`. */
 function tlsDirectoryOf(search: EngineSearch, properties: TestcontainersProperties = {}): string | undefined {
   const { DOCKER_TLS_VERIFY: verify = properties.dockerTlsVerify, DOCKER_CERT_PATH: path } = search.environment
   return verify ? path || properties.dockerCertPath || dockerConfigDirectory(search) : undefined

@@ -3,76 +3,94 @@ import { type ClientRequest, request as requestHttp, type IncomingMessage, type 
 import { request as requestHttps } from 'node:https'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
+import { finished, type Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { timeLimitError } from '../../../internal/time-limit.ts'
-import type { EngineAddress } from './engine-address.ts'
-import { ProbeError } from './probe-error.ts'
+import { type EngineAccess, parseEngineAddress } from './engine-address.ts'
+import { EngineRefusal, ProbeError } from './engine-errors.ts'
 
 export interface EngineRequest {
   /** @default 'GET' */
-  readonly method?: 'GET' | 'POST' | 'DELETE'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
+  readonly query?: Readonly<Record<string, string | number | boolean>>
   /** Sent as JSON. */
   readonly body?: unknown
-  /** Holds `ca.pem`, `cert.pem` and `key.pem`; without it the request is plain HTTP. */
-  readonly tlsDirectory?: string | undefined
+  /** A tar archive, sent in place of a body. */
+  readonly archive?: Readable
+  readonly headers?: Readonly<Record<string, string>>
+  /** Cancels the request, and the answer while it is being read. An upgraded connection is ended by destroying it. */
   readonly signal?: AbortSignal | undefined
   /**
-   * Holds this process until the answer is there or this aborts. Then nobody may wait for the answer any more: this process
-   * may end before it comes, and the engine carries out the request all the same.
+   * Once it aborts, the request no longer keeps this process alive. The engine completes the request even if this process
+   * exits first, so the caller must not await the answer any more.
    */
   readonly letGo?: AbortSignal | undefined
   /**
-   * How long the engine may be silent.
+   * How long the engine may be silent; 0 for ever.
    *
    * @default 30 s
    */
   readonly timeoutMs?: number
 }
 
-/** Far longer than a busy engine takes for anything that a run asks of it; a run must not wait for ever. */
+/** Far longer than a busy engine takes to answer; without it, a run could hang. */
 const ANSWER_TIMEOUT_MS = 30_000
 
-/** Sends one request to the engine's API, over a connection of its own. */
-export async function requestEngine(address: EngineAddress, request: EngineRequest): Promise<IncomingMessage> {
+/**
+ * Sends one request over a connection of its own; resolves with the answer's body still to be read. Reading it fails if
+ * the connection breaks.
+ *
+ * @throws {EngineRefusal} if the engine answers with an error
+ */
+export async function requestEngine(engine: EngineAccess, request: EngineRequest): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-  const sent = await send(address, request)
+  const sent = await send(engine, request)
   sent.on('response', resolve).on('error', reject)
-  return promise
+  const response = await promise
+  if ((response.statusCode ?? 0) >= 300) {
+    throw await refusal(response)
+  }
+  return response
 }
 
-/** Sends one request after which the connection belongs to a program in a container: its input and its output. */
-export async function upgradeEngine(address: EngineAddress, request: EngineRequest): Promise<Socket> {
+/**
+ * Sends one request after which the connection carries the input and output of a program in a container. A broken
+ * connection closes the socket, with or without an error.
+ *
+ * @throws {EngineRefusal} if the engine answers with an error
+ */
+export async function upgradeEngine(engine: EngineAccess, request: EngineRequest): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>()
-  const sent = await send(address, request, { connection: 'Upgrade', upgrade: 'tcp' })
+  const sent = await send(engine, { ...request, headers: { connection: 'Upgrade', upgrade: 'tcp' } })
   sent.on('error', reject).on('upgrade', (_response, socket: Socket, head) => {
-    socket.setTimeout(0)
+    // Without a listener, an error before the caller adds its own would end the process.
+    socket.setTimeout(0).on('error', () => {})
     socket.unshift(head)
     resolve(socket)
   })
-  sent.on('response', (response) => void text(response).then((body) => reject(refused(response, body)), reject))
+  sent.on('response', (response) => void refusal(response).then(reject, reject))
   return promise
 }
 
-/** What the engine says where it does not do what it was asked for. */
-export function refused({ statusCode = 0 }: IncomingMessage, body: string): Error & { readonly statusCode: number } {
-  return Object.assign(new Error(`HTTP ${statusCode}: ${body.trim()}`), { statusCode })
+async function refusal(response: IncomingMessage): Promise<EngineRefusal> {
+  return new EngineRefusal(response.statusCode ?? 0, await text(response))
 }
 
-async function send(
-  address: EngineAddress,
-  { method = 'GET', path, body, tlsDirectory, signal, letGo, timeoutMs = ANSWER_TIMEOUT_MS }: EngineRequest,
-  headers: Readonly<Record<string, string>> = {},
-): Promise<ClientRequest> {
-  const tls = tlsDirectory === undefined ? undefined : await readTlsFiles(tlsDirectory)
+async function send(engine: EngineAccess, request: EngineRequest): Promise<ClientRequest> {
+  const { method = 'GET', path, body, archive, headers, signal, letGo, timeoutMs = ANSWER_TIMEOUT_MS } = request
+  const tls = engine.tlsDirectory === undefined ? undefined : await readTlsFiles(engine.tlsDirectory)
   const payload = body === undefined ? '' : JSON.stringify(body)
+  const content = archive
+    ? { 'content-type': 'application/x-tar' }
+    : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }
   const options: RequestOptions = {
     method,
-    path,
+    path: `${path}${queryString(request.query)}`,
     agent: false,
-    headers: { ...headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) },
+    headers: { ...headers, ...content },
     ...(signal && { signal }),
-    ...target(address),
+    ...target(engine),
     ...tls,
   }
   const sent = tls ? requestHttps(options) : requestHttp(options)
@@ -83,15 +101,37 @@ async function send(
     }
     letGo?.addEventListener('abort', () => socket.unref(), { once: true })
   })
-  sent.end(payload)
+  if (archive) {
+    upload(archive, sent)
+  } else {
+    sent.end(payload)
+  }
   return sent
 }
 
-function target(address: EngineAddress): RequestOptions {
+/** If the archive breaks off, so does the request: the engine would wait for the rest. */
+function upload(archive: Readable, sent: ClientRequest): void {
+  finished(archive, (error) => {
+    if (error) {
+      sent.destroy(error)
+    }
+  })
+  sent.on('close', () => archive.destroy())
+  archive.pipe(sent)
+}
+
+function queryString(query: EngineRequest['query'] = {}): string {
+  const parameters = new URLSearchParams()
+  Object.entries(query).forEach(([name, value]) => parameters.set(name, String(value)))
+  return parameters.size === 0 ? '' : `?${parameters.toString()}`
+}
+
+function target({ host, tlsDirectory }: EngineAccess): RequestOptions {
+  const address = parseEngineAddress(host, { tls: tlsDirectory !== undefined })
   return address.kind === 'socket' ? { socketPath: address.path } : { host: address.hostname, port: address.port }
 }
 
-/** Testcontainers reads all three files or none, and always verifies: what it cannot use is no engine for us. */
+/** As Testcontainers, which needs all three files and always verifies the engine's certificate. */
 async function readTlsFiles(directory: string): Promise<{ ca: Buffer; cert: Buffer; key: Buffer }> {
   try {
     const read = (name: string) => readFile(join(directory, name))

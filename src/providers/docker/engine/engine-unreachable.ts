@@ -1,10 +1,10 @@
 import { InfraError } from '../../../errors.ts'
 import { withoutPassword } from './engine-address.ts'
-import type { ProbeError } from './probe-error.ts'
+import type { ProbeError } from './engine-errors.ts'
 
 const JOIN_GROUP = 'Add yourself to the docker group ("sudo usermod -aG docker $USER", then log in again)'
 
-/** An engine that was named by the user. */
+/** An engine that the user has chosen. */
 export interface EngineClaim {
   readonly source: string
   readonly host: string
@@ -12,11 +12,11 @@ export interface EngineClaim {
   readonly skipTlsVerify?: boolean
   /** Why it was tried: `DOCKER_HOST is set`. */
   readonly claim: string
-  /** What takes the claim back, within an instruction. */
+  /** How to undo the choice; completes an instruction. */
   readonly withdrawal: string
 }
 
-/** No engine was named and none answered; each line describes one place that was tried. */
+/** For a search without a chosen engine in which none answered; each line describes one place that was tried. */
 export function noEngineAnswered(lines: readonly string[]): InfraError {
   return new InfraError('INFRA_ENGINE_UNREACHABLE', {
     problem: 'Cannot reach a container engine: none of the places where the docker command looks answered',
@@ -25,7 +25,7 @@ export function noEngineAnswered(lines: readonly string[]): InfraError {
   })
 }
 
-/** What lets an engine answer, as an instruction. */
+/** How to make an engine answer. */
 export function instructionToStart(lines: readonly string[]): string {
   return lines.some((line) => line.includes('(EACCES)')) ? JOIN_GROUP : 'Start Docker'
 }
@@ -67,7 +67,7 @@ function instructionFor(claim: EngineClaim, failure: ProbeError): string {
   }
 }
 
-/** Ports are published on the remote machine, so Testcontainers needs its name as well. */
+/** Ports are published on the remote machine, so Testcontainers needs that machine's name as well. */
 function forwardSocket(host: string): string {
   return (
     `Forward its socket with "ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock ${host}" and set ` +

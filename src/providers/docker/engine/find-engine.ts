@@ -1,4 +1,5 @@
-import { parseEngineAddress } from './engine-address.ts'
+import { type EngineAccess, parseEngineAddress } from './engine-address.ts'
+import { ProbeError } from './engine-errors.ts'
 import {
   type CandidatePlace,
   type BindingPlace,
@@ -8,15 +9,6 @@ import {
 } from './engine-places.ts'
 import { claimFailed, noEngineAnswered } from './engine-unreachable.ts'
 import { type EngineVersion, probeEngine } from './probe-engine.ts'
-import { ProbeError } from './probe-error.ts'
-
-/** All that it takes to reach an engine. */
-export interface EngineAccess {
-  /** A complete value of `DOCKER_HOST`. */
-  readonly host: string
-  /** Holds `ca.pem`, `cert.pem` and `key.pem`; absent for an engine without TLS. */
-  readonly tlsDirectory?: string | undefined
-}
 
 /** A container engine that has answered. */
 export interface Engine extends EngineVersion, EngineAccess {
@@ -24,7 +16,7 @@ export interface Engine extends EngineVersion, EngineAccess {
   readonly source: string
 }
 
-/** What a program has to find in its environment to reach the engine. */
+/** The variables with which Testcontainers and the docker command reach an engine. */
 export interface EngineEnvironment {
   readonly DOCKER_HOST: string
   readonly DOCKER_TLS_VERIFY?: '1'
@@ -33,9 +25,9 @@ export interface EngineEnvironment {
 
 /**
  * Finds the container engine that the `docker` command would use: `DOCKER_HOST`, else the current context, else the
- * usual sockets. What is named there must answer; it is never passed over. Takes less than 5 s, whatever is silent.
+ * usual sockets. A chosen engine must answer; there is no fallback. Takes less than 5 s, even if an address is silent.
  *
- * @throws {InfraError} `INFRA_ENGINE_UNREACHABLE` with every place that was tried and what it said
+ * @throws {InfraError} `INFRA_ENGINE_UNREACHABLE` with every place that was tried and how it failed
  */
 export async function findEngine(search: EngineSearch): Promise<Engine> {
   const found = await searchEngine(search)
@@ -46,16 +38,16 @@ export async function findEngine(search: EngineSearch): Promise<Engine> {
 }
 
 /**
- * The same for a caller that has another choice: if no engine was named and none answered, it resolves to one line for
+ * As `findEngine`, for a caller with a fallback: if no engine was chosen and none answered, it resolves to one line for
  * each place that was tried.
  *
- * @throws {InfraError} `INFRA_ENGINE_UNREACHABLE` where an engine that was asked for by name does not answer
+ * @throws {InfraError} `INFRA_ENGINE_UNREACHABLE` if a chosen engine does not answer
  */
 export async function searchEngine(search: EngineSearch): Promise<Engine | readonly string[]> {
   const places = await listEnginePlaces(search)
   const decided = new AbortController()
   const attempts = places.map((place) => tryPlace(place, decided.signal))
-  // An attempt that is not awaited any more may still fail.
+  // The attempts after the first success may still fail.
   void Promise.allSettled(attempts)
   try {
     return await firstEngine(attempts)
@@ -64,7 +56,6 @@ export async function searchEngine(search: EngineSearch): Promise<Engine | reado
   }
 }
 
-/** The variables by which Testcontainers and the docker command reach the engine that was found. */
 export function engineEnvironment({ host, tlsDirectory }: Engine): EngineEnvironment {
   const tls = tlsDirectory === undefined ? {} : ({ DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: tlsDirectory } as const)
   return { DOCKER_HOST: host, ...tls }
@@ -82,7 +73,7 @@ async function firstEngine(attempts: readonly Promise<Engine | string>[]): Promi
   return lines
 }
 
-/** The engine, or a line that says why there is none; rejects when the place binds. */
+/** Resolves to the engine, or to a line that says why there is none; rejects if the user has chosen this place. */
 async function tryPlace(place: EnginePlace, signal: AbortSignal): Promise<Engine | string> {
   if (place.kind === 'broken') {
     throw place.error
@@ -104,6 +95,6 @@ async function tryPlace(place: EnginePlace, signal: AbortSignal): Promise<Engine
 async function engineAt(place: CandidatePlace | BindingPlace, signal: AbortSignal): Promise<Engine> {
   const { source, tlsDirectory } = place
   const address = parseEngineAddress(place.host, { tls: tlsDirectory !== undefined })
-  const version = await probeEngine(address, { tlsDirectory, signal })
+  const version = await probeEngine({ host: address.host, tlsDirectory }, signal)
   return Object.freeze({ host: address.host, source, ...version, ...(tlsDirectory !== undefined && { tlsDirectory }) })
 }

@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** What Testcontainers Desktop and Cloud, or the user, wrote for every Testcontainers of this account. */
+/** Settings for every Testcontainers of this account, written by Testcontainers Desktop and Cloud or by the user. */
 export interface TestcontainersProperties {
-  /** `tc.host`: Testcontainers takes it before everything else, as long as it answers. */
+  /** `tc.host`: Testcontainers prefers it to everything else, if it answers. */
   readonly tcHost?: string
   readonly dockerHost?: string
   readonly dockerTlsVerify?: string
   readonly dockerCertPath?: string
 }
 
-/** Reads `~/.testcontainers.properties`; a file that is missing or cannot be read says nothing. */
+/** Reads `~/.testcontainers.properties`; a missing or unreadable file counts as empty. */
 export async function readTestcontainersProperties(homeDirectory: string): Promise<TestcontainersProperties> {
   const text = await readFile(join(homeDirectory, '.testcontainers.properties'), 'utf8').catch(() => '')
   const values = parseProperties(text)
@@ -22,7 +22,7 @@ export async function readTestcontainersProperties(homeDirectory: string): Promi
   }
 }
 
-/** Testcontainers for Node splits at `=` alone and unescapes nothing; so do we, to find what it finds. */
+/** As Testcontainers for Node: splits only at `=` and unescapes nothing. */
 function parseProperties(text: string): Map<string, string> {
   const pairs = text.matchAll(/^[ \t]*([\w.-]+)[ \t]*=[ \t]*(.*?)[ \t]*\r?$/gm)
   return new Map([...pairs].map(([, name = '', value = '']) => [name, value]))

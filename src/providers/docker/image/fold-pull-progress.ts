@@ -15,12 +15,12 @@ interface Layer {
   readonly bytesTotal: number
 }
 
-/** The layers of an image by their ids, as far as the engine has named them. */
+/** The layers of an image that the engine has named so far, by their ids. */
 export type PullState = ReadonlyMap<string, Layer>
 
 const UNKNOWN_LAYER: Layer = { done: false, bytesDone: 0, bytesTotal: 0 }
 
-/** The state after one more event; the same object when the event says nothing about a layer. */
+/** The state after one more event; the same object if the event is about no layer. */
 export function foldPullProgress(state: PullState, event: PullEvent): PullState {
   const { id, status = '' } = event
   const next = id === undefined ? undefined : nextLayer(state.get(id) ?? UNKNOWN_LAYER, status, event.progressDetail)
@@ -48,13 +48,13 @@ function nextLayer(layer: Layer, status: string, detail: PullEvent['progressDeta
     case 'Verifying Checksum':
     case 'Download complete':
     case 'Extracting':
-      // Extracting counts again from nothing, and may count seconds.
+      // Its numbers start again at 0, and may be seconds.
       return { ...layer, bytesDone: layer.bytesTotal }
     case 'Pull complete':
     case 'Already exists':
       return { ...layer, bytesDone: layer.bytesTotal, done: true }
     default:
-      // "Pulling from library/redis" carries the tag in the place of a layer's id.
+      // In "Pulling from library/redis", the id is the image's tag.
       return undefined
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../internal/clock.ts'
 import type { PullProgress } from '../../../report/events.ts'
+import { readJsonLines } from '../engine/json-lines.ts'
 import { foldPullProgress, type PullEvent, type PullState, totalPullProgress } from './fold-pull-progress.ts'
 
 const REPORT_INTERVAL_MS = 100
@@ -11,14 +12,16 @@ export interface FollowPullOptions {
 }
 
 /**
- * Reads a pull's stream to its end, which is also the end of the pull, and reports at most ten times a second how far it
- * has come. Dockerode's `followProgress()` takes an error in the stream, and a stream that breaks off, for success.
+ * Reads a pull's stream to its end, which is also the end of the pull, and reports the progress at most ten times a
+ * second.
+ *
+ * @throws for an error in the stream, and for a stream that breaks off
  */
 export async function followPull(stream: NodeJS.ReadableStream, options: FollowPullOptions): Promise<void> {
   const { image, onProgress, clock } = options
   let state: PullState = new Map()
   let dueAt = clock.now()
-  for await (const event of readEvents(stream)) {
+  for await (const event of readJsonLines<PullEvent>(stream)) {
     throwReason(event)
     state = foldPullProgress(state, event)
     if (state.size > 0 && clock.now() >= dueAt) {
@@ -27,20 +30,6 @@ export async function followPull(stream: NodeJS.ReadableStream, options: FollowP
     }
   }
   onProgress(totalPullProgress(image, state))
-}
-
-async function* readEvents(stream: NodeJS.ReadableStream): AsyncGenerator<PullEvent> {
-  let rest = ''
-  for await (const chunk of stream.setEncoding('utf8')) {
-    const lines = `${rest}${String(chunk)}`.split('\n')
-    rest = lines.pop() ?? ''
-    yield* lines.flatMap(parseLine)
-  }
-  yield* parseLine(rest)
-}
-
-function parseLine(line: string): PullEvent[] {
-  return line.trim() === '' ? [] : [JSON.parse(line)]
 }
 
 function throwReason({ error, errorDetail }: PullEvent): void {

@@ -1,15 +1,16 @@
 import type { ImageName } from 'testcontainers'
 import { InfraError, messageOf } from '../../../errors.ts'
+import { EngineRefusal } from '../engine/engine-errors.ts'
 
 type Remedy = (image: ImageName) => string
 
-/** The engine passes on what the registry said; failures differ only in their wording. */
+/** The engine passes on the registry's answer as text, so only its wording tells failures apart. */
 const REMEDIES: readonly (readonly [reason: RegExp, remedy: Remedy])[] = [
   [/toomanyrequests|rate limit|\b429\b/i, (image) => `Run "${login(image)}" for a higher limit${orMirror(image)}`],
   [/pull access denied/i, checkOrLogin],
   [/unauthorized|authentication required|no basic auth|denied/i, (image) => `Run "${login(image)}"${orMirror(image)}`],
   [/no matching manifest/i, () => "Choose an image that is built for the engine's platform"],
-  [/invalid reference|repository name|unescaped characters/i, (image) => `Correct the name "${image.string}"`],
+  [/invalid reference|repository name/i, (image) => `Correct the name "${image.string}"`],
   [/not found|manifest unknown/i, checkOrLogin],
   [/no space left/i, () => 'Free disk space where the engine runs, such as with "docker system prune"'],
   [/x509|certificate/i, (image) => `Make the engine trust the registry's certificate${orMirror(image)}`],
@@ -19,7 +20,7 @@ const REMEDIES: readonly (readonly [reason: RegExp, remedy: Remedy])[] = [
   ],
 ]
 
-/** The error for a pull that the engine or the registry refused; carries their own reason. */
+/** The error for a failed pull, with the reason that the engine or the registry gave. */
 export function pullFailure(image: ImageName, error: unknown, detail?: string): InfraError {
   const reason = reasonOf(error)
   const [, remedy] = REMEDIES.find(([pattern]) => pattern.test(reason)) ?? []
@@ -40,15 +41,12 @@ function login({ registry }: ImageName): string {
   return registry === undefined ? 'docker login' : `docker login ${registry}`
 }
 
-/** The prefix is put before names without a registry only. */
+/** Testcontainers adds the prefix only to names without a registry. */
 function orMirror({ registry }: ImageName): string {
   return registry === undefined ? ', or set TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX to a mirror of Docker Hub' : ''
 }
 
-/** Without dockerode's "(HTTP code 404) unexpected - " before it. */
 function reasonOf(error: unknown): string {
-  return messageOf(error)
-    .replace(/^\(HTTP code \d+\) [^-]*- /, '')
-    .trim()
-    .replace(/\.$/, '')
+  const reason = (error instanceof EngineRefusal && error.reason) || messageOf(error)
+  return reason.trim().replace(/\.$/, '')
 }

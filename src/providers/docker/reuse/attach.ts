@@ -12,7 +12,6 @@ import type {
 import type { StartContext } from '../../provider.ts'
 import { ContainerInstances } from '../container/container-instances.ts'
 import { type ContainerDetails, EngineApi, type ImageDetails, plainName } from '../engine/engine-api.ts'
-import type { Engine } from '../engine/find-engine.ts'
 import {
   addressIn,
   digestSpec,
@@ -24,9 +23,9 @@ import {
   wantedPorts,
 } from './reuse-labels.ts'
 import { type Attachment, Lifeline } from '../container/lifeline.ts'
-import { removeContainer } from '../container/remove-container.ts'
 
 export interface AttachOptions extends ReusePlace, StartContext {
+  readonly api: EngineApi
   readonly runId: string
   /** How long the server stays up unused after this run, at least; undefined if this run leaves nothing up itself. */
   readonly keepAliveMs: number | undefined
@@ -40,21 +39,20 @@ export async function attachService(
   definition: ServiceDefinition,
   options: AttachOptions,
 ): Promise<StartedService | undefined> {
-  const { engine, signal } = options
-  const api = new EngineApi(engine)
+  const { api, signal } = options
   const spec = digestSpec(definition, options)
   const answers = await Promise.all([
     api.listContainers({ [SPEC_LABEL]: spec }, signal),
     api.findImage(definition.service.image, signal),
-    // If the engine fails, starting a container reports it.
+    // If the engine fails, the start of a container reports it.
   ]).catch(() => undefined)
   signal.throwIfAborted()
   const [containers = [], image] = answers ?? []
   for (const { Id, Labels, State } of containers) {
     // The image's name may point to another image by now. Containers that never ran are being created by another run.
     if (image && Labels[IMAGE_LABEL] === image.Id && (State === 'running' || State === 'paused')) {
-      // A container that does not answer is left alone.
-      const attached = await attachTo(api, Id, { ...options, definition, image }).catch(() => undefined)
+      // A container that does not answer stays as it is.
+      const attached = await attachTo(Id, { ...options, definition, image }).catch(() => undefined)
       if (attached) {
         return attached
       }
@@ -70,9 +68,8 @@ interface AttachToOptions extends AttachOptions {
 }
 
 async function attachTo(
-  api: EngineApi,
   id: string,
-  { definition, image, engine, runId, keepAliveMs = 0, report, signal, onWaiting }: AttachToOptions,
+  { api, definition, image, runId, keepAliveMs = 0, report, signal, onWaiting }: AttachToOptions,
 ): Promise<StartedService | undefined> {
   const details = await api.inspectContainer(id, signal)
   if (!details?.State.Running || !publishes(details, wantedPorts(definition))) {
@@ -92,7 +89,7 @@ async function attachTo(
   const reason = findFault(details)
   if (reason !== undefined) {
     attachment.lifeline.end()
-    await removeContainer(engine, id)
+    await api.removeContainer(id)
     report({ type: 'service-replaced', service: definition.service.name, reason })
     return undefined
   }
@@ -101,7 +98,6 @@ async function attachTo(
     ...attachment,
     api,
     details,
-    engine,
     definition,
     folder,
     entrypoint,
@@ -120,7 +116,6 @@ function publishes({ NetworkSettings: { Ports } }: ContainerDetails, wanted: rea
 interface AttachedServiceOptions extends Attachment {
   readonly api: EngineApi
   readonly details: ContainerDetails
-  readonly engine: Engine
   readonly definition: ServiceDefinition
   /** How long it stays up unused. */
   readonly idleTimeoutMs: number
@@ -190,7 +185,7 @@ class AttachedService implements StartedService {
   stop(letGo?: AbortSignal): Promise<void> {
     this.#instances.close()
     this.#options.lifeline.end()
-    return removeContainer(this.#options.engine, this.#options.details.Id, letGo)
+    return this.#options.api.removeContainer(this.#options.details.Id, letGo)
   }
 
   async #detach(): Promise<void> {

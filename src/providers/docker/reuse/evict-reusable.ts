@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ContainerDetails, EngineApi } from '../engine/engine-api.ts'
+import type { ContainerDetails, EngineApi } from '../engine/engine-api.ts'
 import { type ReusePlace, labelOfRoot } from './reuse-labels.ts'
 import { Lifeline } from '../container/lifeline.ts'
-import { removeContainer } from '../container/remove-container.ts'
 
 const POLL_MS = 20
 const REMOVAL_TRIES = 250
@@ -10,9 +9,8 @@ const REMOVAL_TRIES = 250
 /** Removes unused containers of earlier runs of the project from a host port that this run needs. */
 export async function evictReusable(
   port: number,
-  { engine, root, runId }: ReusePlace & { readonly runId: string },
+  { api, root, runId }: Pick<ReusePlace, 'root'> & { readonly api: EngineApi; readonly runId: string },
 ): Promise<void> {
-  const api = new EngineApi(engine)
   for (const { Id } of await api.listContainers(labelOfRoot(root))) {
     const details = await api.inspectContainer(Id)
     if (details && isOn(details, port)) {
@@ -22,14 +20,14 @@ export async function evictReusable(
       )
       if (attachment) {
         attachment.lifeline.end()
-        await removeContainer(engine, Id)
+        await api.removeContainer(Id)
         await awaitRemoval(api, Id)
       }
     }
   }
 }
 
-/** If the container is being removed already, the engine answers at once, and the port is freed a little later. */
+/** If the container was being removed already, it holds the port a while longer. */
 async function awaitRemoval(api: EngineApi, id: string): Promise<void> {
   for (let tries = REMOVAL_TRIES; tries > 0 && (await api.inspectContainer(id)); tries -= 1) {
     await sleep(POLL_MS)

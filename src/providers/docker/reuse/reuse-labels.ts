@@ -40,7 +40,7 @@ export function labelOfRoot(root: string): Readonly<Record<string, string>> {
   return { [ROOT_LABEL]: digest(root) }
 }
 
-/** The labels of a container that outlives its run, if it does. */
+/** The labels of a container that may outlive its run; undefined if it stops with its run. */
 export function reuseLabels(
   definition: ServiceDefinition,
   container: ReusableContainer,
@@ -81,7 +81,7 @@ export function digestSpec(definition: ServiceDefinition, { engine, root }: Reus
   )
 }
 
-/** The ports that a container must publish to serve. */
+/** The ports that a service's container must publish. */
 export function wantedPorts(definition: ServiceDefinition): readonly string[] {
   return [definition.service.defaultPort, ...instancePortsOf(definition)].map((port) => `${port}/tcp`)
 }

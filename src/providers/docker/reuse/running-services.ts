@@ -37,6 +37,22 @@ export async function findRunningServices(
   return { api, services: [...byName].map(([name = '', details]) => describe(name, details)) }
 }
 
+/**
+ * Removes the running services of a project, even if a run uses them, from the engine that a run would find. Resolves to
+ * their number.
+ *
+ * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
+ */
+export async function removeRunningServices(
+  environment: Record<string, string | undefined>,
+  root: string,
+): Promise<number> {
+  const api = new EngineApi(await findEngine(searchHere(environment)))
+  const containers = await api.listContainers(labelOfRoot(root))
+  await Promise.all(containers.map(({ Id }) => api.removeContainer(Id)))
+  return containers.length
+}
+
 function describe(name: string, details: ContainerDetails): RunningService {
   return {
     name,

@@ -1,38 +1,35 @@
 import { InfraError, messageOf } from '../../../errors.ts'
 import type { Report } from '../../../report/events.ts'
 import type { KeepSnapshot, ServiceDefinition, SnapshotDefinition, SnapshotUse } from '../../../services/service.ts'
-import type { Container, Dockerode } from '../engine/dockerode-types.ts'
-import type { Engine } from '../engine/find-engine.ts'
+import type { EngineApi } from '../engine/engine-api.ts'
 import { COPY_FOLDER, keepSnapshot, SNAPSHOT_FOLDER } from './keep-snapshot.ts'
-import { removeContainer } from '../container/remove-container.ts'
 import { SnapshotImages } from './snapshot-images.ts'
 import type { StartGuard } from '../container/start-guard.ts'
 
-/** Puts the data of a snapshot in place, then becomes what the image's own entrypoint starts where it finds data. */
+/** Restores the data of a snapshot, then runs the image's own entrypoint, which finds that data. */
 const RESTORE_AND_START = `export snapshot=${SNAPSHOT_FOLDER}; sh -c "$1" || exit; shift; exec "$@"`
 
-/** What the engine knows of an image. */
+/** An image as the engine describes it. */
 export interface ImageFacts {
   readonly id: string
   readonly entrypoint: readonly string[]
   readonly command: readonly string[]
-  /** The folders that it declares as volumes: where its server keeps its data. */
+  /** The folders that it declares as volumes: its server's data is there. */
   readonly volumes: readonly string[]
 }
 
-/** What a container is made from. */
+/** What a container is created from. */
 export interface ContainerSource {
-  /** The container's name: of its own for each attempt, since the one that failed may take a while to be gone. */
+  /** The container's name, another one for each attempt: a failed container's name is free only once it is removed. */
   readonly name: string
   readonly image: string
   readonly entrypoint: readonly string[]
-  /** What it runs where nothing else is wanted. */
+  /** Its default command. */
   readonly command: readonly string[]
 }
 
 export interface DockerSnapshotOptions {
-  readonly dockerode: Dockerode
-  readonly engine: Engine
+  readonly api: EngineApi
   readonly guard: StartGuard
   readonly definition: SnapshotDefinition
   readonly image: ImageFacts
@@ -42,7 +39,7 @@ export interface DockerSnapshotOptions {
   readonly labels: Readonly<Record<string, string>>
 }
 
-/** The snapshot of a service: an image, if it was ever taken. */
+/** The snapshot of a service: an image, which exists once a run has taken the snapshot. */
 export class DockerSnapshot {
   readonly #options: DockerSnapshotOptions
   readonly #images: SnapshotImages
@@ -50,16 +47,16 @@ export class DockerSnapshot {
 
   constructor(options: DockerSnapshotOptions) {
     this.#options = options
-    this.#images = new SnapshotImages(options.dockerode)
+    this.#images = new SnapshotImages(options.api)
     this.#name = SnapshotImages.nameOf(this.#identity)
   }
 
-  /** Starts a server from it; nothing where there is none, or where the engine cannot make a container of it. */
+  /** Starts a server from it; undefined if there is none, or if the engine cannot start a container from it. */
   async start<T>(
     start: (source: ContainerSource) => Promise<T>,
     { service, report }: { readonly service: string; readonly report: Report },
   ): Promise<T | undefined> {
-    const { definition, image, engine } = this.#options
+    const { api, definition, image } = this.#options
     const name = `${this.#options.name}-restored`
     if (!(await this.#images.has(this.#name))) {
       return undefined
@@ -68,8 +65,8 @@ export class DockerSnapshot {
     try {
       return await start({ name, image: this.#name, entrypoint, command: image.command })
     } catch (error) {
-      await removeContainer(engine, name).catch(() => {})
-      // Another run may have removed it meanwhile, as an old one.
+      await api.removeContainer(name).catch(() => {})
+      // If another run has removed the image meanwhile, the snapshot was not at fault.
       if (await this.#images.has(this.#name)) {
         await this.#discard()
         report({ type: 'snapshot-discarded', service, reason: messageOf(error) })
@@ -78,22 +75,21 @@ export class DockerSnapshot {
     }
   }
 
-  /** What the data of a server has to do with it. */
-  useOf(container: Container, { isRestored }: { readonly isRestored: boolean }): SnapshotUse {
+  /** How the server in this container uses the snapshot. */
+  useOf(container: string, { isRestored }: { readonly isRestored: boolean }): SnapshotUse {
     return isRestored
       ? { kind: 'restored', discard: () => this.#discard() }
       : { kind: 'missing', folder: COPY_FOLDER, keep: (...signals) => this.#keep(container, ...signals) }
   }
 
-  async #keep(container: Container, ...signals: Parameters<KeepSnapshot>): Promise<void> {
-    const { dockerode, engine, guard, image, name, labels } = this.#options
-    const identity = this.#identity
+  async #keep(container: string, ...signals: Parameters<KeepSnapshot>): Promise<void> {
+    const { api, guard, image, name, labels } = this.#options
     const { volumes } = image
-    const options = { dockerode, engine, guard, container, identity, name: `${name}-snapshot`, labels, volumes }
+    const options = { api, guard, container, identity: this.#identity, name: `${name}-snapshot`, labels, volumes }
     await keepSnapshot(options, ...signals)
   }
 
-  /** Takes its name away at least: servers of other runs may be running from it. */
+  /** Removes its name at least: servers of other runs may still run from the image. */
   async #discard(): Promise<void> {
     try {
       await this.#images.remove(this.#name, { force: true })
@@ -113,7 +109,7 @@ export class DockerSnapshot {
   }
 }
 
-/** The snapshot that a service's data would be found in, if it is to be kept at all. */
+/** The snapshot of a service; undefined if it uses none. */
 export function openSnapshot(
   { snapshot: definition }: ServiceDefinition,
   options: Omit<DockerSnapshotOptions, 'definition'>,

@@ -1,44 +1,45 @@
 import { digest } from '../../../internal/digest.ts'
-import type { Dockerode } from '../engine/dockerode-types.ts'
+import type { EngineApi, ImageSummary } from '../engine/engine-api.ts'
+import { type EngineRefusal, isGone } from '../engine/engine-errors.ts'
 import { PLACE_LABEL } from '../container/owner.ts'
 
-/** A registry's name in front, so that no prefix for Docker Hub's images is put there. */
+/** With a registry, so that `TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX` does not change it. */
 const REPOSITORY = 'localhost/vitest-infra-snapshot'
 
 const KEY_LABEL = 'vitest-infra.snapshot'
 const PROJECT_LABEL = 'vitest-infra.snapshot.project'
 const CREATED_LABEL = 'vitest-infra.snapshot.created'
 
-/** How many are retained for a project: the current branch, and one or two others. */
-const KEPT = 3
+/** How many snapshots a project retains: one for the current branch, and two more. */
+const RETAINED = 3
 
-/** An image has no name for a moment before it gets one; another run may be at that. */
-const NAMING_LIMIT_MS = 60_000
+/** Another run may just have created a nameless image and be about to name it. */
+const NAMING_TIMEOUT_MS = 60_000
 
-/** How many snapshots were removed, and how many could not be, as a server runs from them. */
+/** How many snapshots were removed, and how many stay because a server runs from them. */
 export interface RemovedSnapshots {
   readonly removed: number
   readonly inUse: number
 }
 
-/** What a snapshot is good for. */
+/** The servers that a snapshot fits. */
 export interface SnapshotIdentity {
-  /** Id of the image that it adds to. */
+  /** Id of the service's image. */
   readonly image: string
   /** The project's folder. */
   readonly root: string
   readonly key: string
 }
 
-/** The images of the engine that hold snapshots, named and labelled so that nothing else needs to know of them. */
+/** The images in which an engine stores snapshots. Names and labels identify them; there is no other register. */
 export class SnapshotImages {
-  readonly #dockerode: Dockerode
+  readonly #api: EngineApi
 
-  constructor(dockerode: Dockerode) {
-    this.#dockerode = dockerode
+  constructor(api: EngineApi) {
+    this.#api = api
   }
 
-  /** The name under which a snapshot would be found. */
+  /** The name of a snapshot's image, which need not exist. */
   static nameOf({ image, root, key }: SnapshotIdentity): string {
     return `${REPOSITORY}:${shortDigest(JSON.stringify([image, root, key]))}`
   }
@@ -48,72 +49,67 @@ export class SnapshotImages {
       [KEY_LABEL]: shortDigest(identity.key),
       [PROJECT_LABEL]: shortDigest(identity.root),
       [CREATED_LABEL]: new Date().toISOString(),
-      // An image hands its labels on to containers: none may seem to be of the process that took the snapshot.
+      // Containers inherit the labels of their image: they must not seem to belong to the process that took the snapshot.
       [PLACE_LABEL]: '',
     }
   }
 
   async has(name: string): Promise<boolean> {
-    return this.#dockerode
-      .getImage(name)
-      .inspect()
-      .then(
-        () => true,
-        () => false,
-      )
+    return this.#api.findImage(name).then(
+      (image) => image !== undefined,
+      // A server can do without a snapshot.
+      () => false,
+    )
   }
 
-  /** Removes the oldest of a project's, and those whose name went to a newer one. */
+  /** Removes the oldest snapshots of a project, and those that lost their name to a newer one. */
   async removeOld(root: string, signal: AbortSignal): Promise<void> {
-    const images = await this.#list(`${PROJECT_LABEL}=${shortDigest(root)}`, signal)
+    const images = await this.#api.listImages(labelOf(root), signal)
     const newestFirst = images.filter(isNamed).toSorted((left, right) => createdAt(right) - createdAt(left))
-    const nameless = images.filter((image) => !isNamed(image) && Date.now() - createdAt(image) > NAMING_LIMIT_MS)
-    for (const { Id } of [...newestFirst.slice(KEPT), ...nameless]) {
+    const nameless = images.filter((image) => !isNamed(image) && Date.now() - createdAt(image) > NAMING_TIMEOUT_MS)
+    for (const { Id } of [...newestFirst.slice(RETAINED), ...nameless]) {
       await this.remove(Id, { signal })
     }
   }
 
-  /** Removes every snapshot of a project, or of all. */
+  /** Removes every snapshot of a project, or of all projects. */
   async removeAll(root?: string): Promise<RemovedSnapshots> {
-    const images = await this.#list(root === undefined ? KEY_LABEL : `${PROJECT_LABEL}=${shortDigest(root)}`)
+    const images = await this.#api.listImages(root === undefined ? KEY_LABEL : labelOf(root))
     const outcomes = await Promise.all(images.map(({ Id }) => this.remove(Id, { force: true })))
     const removed = outcomes.filter(Boolean).length
     return { removed, inUse: outcomes.length - removed }
   }
 
-  /** Returns whether it is gone; one that a container runs from stays. */
+  /** Resolves to whether the image is gone; it stays while a container runs from it. */
   async remove(
     name: string,
     { force = false, signal }: { readonly force?: boolean; readonly signal?: AbortSignal } = {},
   ): Promise<boolean> {
     try {
-      await this.#dockerode.getImage(name).remove({ force, ...(signal && { abortSignal: signal }) })
+      await this.#api.removeImage(name, { force, signal })
       return true
     } catch (error) {
-      const { statusCode } = error as { statusCode?: number }
-      if (statusCode !== 404 && statusCode !== 409) {
-        throw error
+      if (isGone(error)) {
+        return (error as EngineRefusal).statusCode === 404
       }
-      return statusCode === 404
+      throw error
     }
-  }
-
-  async #list(label: string, abortSignal?: AbortSignal): Promise<ImageInfo[]> {
-    return this.#dockerode.listImages({ filters: { label: [label] }, ...(abortSignal && { abortSignal }) })
   }
 }
 
-/** Half of it is enough to tell images of one engine apart. */
+function labelOf(root: string): string {
+  return `${PROJECT_LABEL}=${shortDigest(root)}`
+}
+
+/** Half a digest is enough to distinguish the images of one engine. */
 function shortDigest(text: string): string {
   return digest(text).slice(0, 32)
 }
 
-type ImageInfo = Awaited<ReturnType<Dockerode['listImages']>>[number]
-
-function isNamed({ RepoTags }: ImageInfo): boolean {
+function isNamed({ RepoTags }: ImageSummary): boolean {
   return (RepoTags ?? []).some((tag) => tag.startsWith(`${REPOSITORY}:`))
 }
 
-function createdAt({ Labels }: ImageInfo): number {
-  return Date.parse(Labels[CREATED_LABEL] ?? '')
+function createdAt({ Labels }: ImageSummary): number {
+  return Date.parse(Labels?.[CREATED_LABEL] ?? '')
 }

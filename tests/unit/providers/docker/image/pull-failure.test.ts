@@ -1,16 +1,20 @@
 import { ImageName } from 'testcontainers'
 import { expect, test } from 'vitest'
+import { EngineRefusal } from '../../../../../src/providers/docker/engine/engine-errors.ts'
 import { pullFailure } from '../../../../../src/providers/docker/image/pull-failure.ts'
 
 const hub = new ImageName(undefined, 'redis', '8')
 const own = new ImageName('ghcr.io', 'me/redis', '8')
 const MIRROR = 'or set TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX to a mirror of Docker Hub'
 
-test('pullFailure() carries the reason without what dockerode puts before it', () => {
-  const error = new Error(
-    "(HTTP code 404) unexpected - pull access denied for redis, repository does not exist or may require 'docker login' ",
-  )
-  expect(pullFailure(hub, error)).toMatchObject({ code: 'INFRA_IMAGE_PULL', provider: 'docker', cause: error })
+test('pullFailure() carries the reason without the status code', () => {
+  const reason = "pull access denied for redis, repository does not exist or may require 'docker login' "
+  const error = new EngineRefusal(404, JSON.stringify({ message: reason }))
+  expect(pullFailure(hub, error)).toMatchObject({
+    code: 'INFRA_IMAGE_PULL',
+    provider: 'docker',
+    cause: expect.objectContaining({ message: error.message }),
+  })
   expect(pullFailure(hub, error).message).toBe(
     'Cannot pull image "redis:8": ' +
       "pull access denied for redis, repository does not exist or may require 'docker login'\n" +

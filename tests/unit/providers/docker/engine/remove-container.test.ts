@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 
-const MODULE = new URL('../../../../../src/providers/docker/container/remove-container.ts', import.meta.url).href
+const MODULE = new URL('../../../../../src/providers/docker/engine/engine-api.ts', import.meta.url).href
 
 /** An engine that answers only when `answer` is called; `asked` resolves when it was asked. */
 async function openSlowEngine() {
@@ -25,8 +25,8 @@ async function openSlowEngine() {
 /** Runs a script in a process of its own; resolves to what it printed when it has ended. */
 function run(host: string, script: string): Promise<string> {
   const whole = `
-    import { removeContainer } from '${MODULE}'
-    const engine = { host: '${host}' }
+    import { EngineApi } from '${MODULE}'
+    const api = new EngineApi({ host: '${host}' })
     ${script}`
   return new Promise((resolve) => {
     execFile(process.execPath, ['--input-type=module', '--eval', whole], (error, stdout, stderr) => {
@@ -37,7 +37,7 @@ function run(host: string, script: string): Promise<string> {
 
 test('removeContainer() holds the process until the engine has answered', async () => {
   const { host, asked } = await openSlowEngine()
-  const ended = run(host, "void removeContainer(engine, 'some').then(() => console.log('removed'))")
+  const ended = run(host, "void api.removeContainer('some').then(() => console.log('removed'))")
   const answer = await asked
   setTimeout(answer, 200)
   expect(await ended).toBe('removed\n')
@@ -48,7 +48,7 @@ test('removeContainer() settles as soon as it is let go of, and then lets the pr
   const ended = run(
     host,
     `const letGo = new AbortController()
-    void removeContainer(engine, 'some', letGo.signal).then(() => console.log('let go'))
+    void api.removeContainer('some', letGo.signal).then(() => console.log('let go'))
     setTimeout(() => letGo.abort(), 200)`,
   )
   await asked
