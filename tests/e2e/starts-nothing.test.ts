@@ -68,7 +68,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       "export default { redis: { seeds: 'nowhere' } }",
       /^Cannot load redis\.seeds: .*\nCreate it, or/,
     ],
-    ['.env', 'POSTGRES_PASSWORD="secret\n', /^Cannot read POSTGRES_PASSWORD from \.env:1: .*\nClose it/],
+    ['.env', 'POSTGRES_PASSWORD="secret\n', /^Cannot read POSTGRES_PASSWORD from \.env:1: .*\nClose the quote/],
   ] as const)('a faulty %s starts nothing, and no test runs: %s', async ([name, text, message]) => {
     const run = await runVitest('plain', { consumer, files: { [name]: text } })
     expect(errorMessage(run.stderr)).toMatch(message)
