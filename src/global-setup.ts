@@ -243,7 +243,7 @@ function refreshTemplates(vitest: Vitest, run: InfraRun, up: UpInfra): void {
   if (!vitest.config.watch) {
     return
   }
-  // Handlers remain after a restart of Vitest, which closes their run.
+  // Vitest keeps its handlers when it restarts, but the restart closes this run.
   vitest.onTestsRerun(async () => {
     if (!run.closed) {
       up.beginRerun()

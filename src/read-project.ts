@@ -10,7 +10,7 @@ import { userFolder } from './internal/user-folder.ts'
 import type { InfraOptions } from './config/infra-options.ts'
 import { type ResolvedSpec, resolveSpec } from './config/resolve-spec.ts'
 
-/** Long enough to fetch a secret. A wait without any output needs an end. */
+/** Long enough for a config file to fetch a secret. Without a limit, a run could hang without any output. */
 const LOAD_TIMEOUT_MS = 30_000
 
 const CONFIG_FILES = ['infra.config.ts', 'infra.config.mts', 'infra.config.js', 'infra.config.mjs']

@@ -37,7 +37,7 @@ export async function run(host: Host, command: readonly string[]): Promise<numbe
 }
 
 interface RunningHost extends Host {
-  /** Called once signals are forwarded to the program, instead of ending this process. */
+  /** Called once signals are forwarded to the program. Until then, they end this process. */
   readonly onRunning: () => void
 }
 

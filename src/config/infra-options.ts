@@ -45,7 +45,7 @@ export interface CustomServiceOptions {
   readonly env?: (address: { readonly host: string; readonly port: number }) => Readonly<Record<string, string>>
   /** Environment of the server itself. */
   readonly environment?: Readonly<Record<string, string>>
-  /** What is run in place of the image's own command; its entrypoint stays. */
+  /** The command to run instead of the image's default command; the image's entrypoint is kept. */
   readonly command?: readonly string[]
   /**
    * The port on this machine: a free one (`'random'`), the value of `<NAME>_PORT` (`'env'`), or a number.
@@ -207,9 +207,9 @@ export interface ExternalOptions {
    */
   readonly services?: Readonly<Record<string, string>>
   /**
-   * Hosts, other than this machine, on which tests may create and drop databases, named as the addresses name them.
+   * Hosts besides this machine on which tests may create and drop databases, spelled as in the addresses.
    *
-   * @default `VITEST_INFRA_ALLOWED_HOSTS`, with commas between them, else none
+   * @default `VITEST_INFRA_ALLOWED_HOSTS`, a comma-separated list, else none
    */
   readonly allowedHosts?: readonly string[]
 }
@@ -273,8 +273,8 @@ export interface InfraOptions {
    */
   readonly startupTimeoutMs?: number
   /**
-   * Sets libpq's `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD` and `PGDATABASE` too, and removes `PGHOSTADDR` and `PGSERVICE`,
-   * so that a client that is given only a part of an address stays in its lease.
+   * Whether to set libpq's `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD` and `PGDATABASE` too, and to remove `PGHOSTADDR`
+   * and `PGSERVICE`. A client that is given only a part of an address then still connects to its lease.
    *
    * @default true
    */

@@ -75,7 +75,7 @@ export interface ResolvedTemplate {
 }
 
 export interface ResolvedRedis extends ResolvedService {
-  /** The external server, with the provider `'external'`. */
+  /** The external server; undefined unless the provider is `'external'`. */
   readonly server: ExternalRedis | undefined
   readonly args: readonly string[]
   /** The program to run with the provider `'embedded'`; undefined to search for one. */
@@ -118,7 +118,7 @@ export interface SpecContext {
 
 /**
  * Settles all options of a project in one pass: rejects unknown keys, merges, applies defaults, checks rules, and freezes.
- * Options win over the environment, that over `.env`, that over `.env.example`, that over the defaults.
+ * Precedence, highest first: options, environment, `.env`, `.env.example`, defaults.
  */
 export function resolveSpec(override: unknown, context: SpecContext): ResolvedSpec {
   const base = context.base ? assertOptions(context.base.options, context.base.source) : {}

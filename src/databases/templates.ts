@@ -37,7 +37,7 @@ export interface TemplatesOptions {
   readonly plans: readonly TemplatePlan[]
   /** Part of the fingerprint, as a template is valid for one server version only. */
   readonly serverVersion: string
-  /** Part of the names of templates that no other run can use. */
+  /** Included in the name of each template that only this run can use. */
   readonly runId: string
   readonly report: Report
   readonly clock: Clock

@@ -45,7 +45,7 @@ export interface ServiceFacts {
   readonly state: ServiceState
 }
 
-/** Facts about the stack for tests. Plain data, as it is sent to the worker. */
+/** Facts about the stack that tests can read. They are plain data, so that they can be sent to a worker. */
 export interface InfraFacts {
   readonly provider: ProviderName
   /** Undefined at run time if `services` does not contain `postgres`. */

@@ -34,7 +34,7 @@ export interface ClaimedRedisDatabasesOptions {
  * are claimed on demand and released when unused.
  */
 export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
-  /** Used instead of database 0, which belongs to others. */
+  /** The run's main database, used instead of database 0, which may hold other users' data. */
   readonly main: RedisAddress
   readonly #options: ClaimedRedisDatabasesOptions
   /** Claimed and unused databases, once they are empty. */
@@ -49,7 +49,7 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     this.#free = [Promise.resolve(free)]
   }
 
-  /** @throws InfraError `INFRA_LEASE_LIMIT` when no two databases are free within five minutes */
+  /** @throws InfraError `INFRA_LEASE_LIMIT` if no two databases become free within five minutes */
   static async open(options: ClaimedRedisDatabasesOptions): Promise<ClaimedRedisDatabases> {
     let isReported = false
     const [main = 0, free = 0] = await pollUntilFound(options, TIMEOUT_MS.run, async () => {

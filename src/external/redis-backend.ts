@@ -46,7 +46,7 @@ export class ExternalRedisBackend {
     return this.#claims && limitRedises(this.#claims.count - 1, 'database')
   }
 
-  /** Used instead of database 0, which may contain data of others. */
+  /** Number of the run's main database, used instead of database 0, which may hold other users' data. */
   get main(): number | undefined {
     return this.#leases?.main.database
   }

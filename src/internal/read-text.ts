@@ -8,7 +8,7 @@ import { InfraError, messageOf } from '../errors.ts'
  */
 export function readTextIfPresent(path: string): string | undefined {
   const text = existsSync(path) ? readText(path) : undefined
-  // The ">" of Windows PowerShell writes UTF-16, in which no variable would be found.
+  // In Windows PowerShell, `>` writes UTF-16. Read as UTF-8, it contains NUL, and no variable would be found in it.
   if (text?.includes('\0')) {
     throw new InfraError('INFRA_CONFIG_LOAD', {
       problem: `Cannot read ${path}: the file is not UTF-8 text`,

@@ -23,7 +23,7 @@ export interface LeaseBrokerOptions extends FileReportsOptions {
   readonly sources: LeaseSources
   /** How many leases of a service there may be at once; a service that is missing here has no limit. */
   readonly limits: Partial<Record<LeasedService, LeaseLimit>>
-  /** The variables of a project for a lease. */
+  /** Returns the environment variables that a project gets for a lease with these facts. */
   readonly environment: (project: string, facts: StackFacts) => Readonly<Record<string, string>>
   readonly clock: Clock
   /** Called with the time that a request waited. */
@@ -353,7 +353,7 @@ function leaseUnknown(lease: number): InfraError {
   })
 }
 
-/** For a service that is not part of the stack. */
+/** Returns a source for a service that is not part of the stack; it throws when a lease is requested. */
 export function noSource(service: string): LeaseSource<never> & DatabaseSource {
   return {
     acquire() {

@@ -18,7 +18,7 @@ export interface LeaseAccess {
    * keeps its lease, too, and resets it.
    */
   readonly lifetime: 'file' | 'worker'
-  /** The services of which each file of the project leases an item. */
+  /** The services from which each file of the project leases a database or server. */
   readonly wants: readonly LeasedService[]
   /** The template that the database of a file is a clone of. */
   readonly template: string

@@ -55,7 +55,7 @@ export type Counts = ReadonlyMap<string, number>
 export interface Use {
   /** How many clients have connected to the leased item. */
   readonly connections: number
-  /** The use of what all files share; empty where it was not asked for. */
+  /** The use of what all files share, such as the main database; empty if it was not counted. */
   readonly common: Counts
   /** Connections that may be those of users, but also our own. They show only that the service may be in use. */
   readonly others?: number

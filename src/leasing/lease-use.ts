@@ -54,7 +54,10 @@ interface Window {
   readonly common: Promise<Counts>
 }
 
-/** Finds files that connect to other servers or databases than they have leased. It compares counters of the servers. */
+/**
+ * Finds test files that connect to servers or databases other than those they leased, by comparing the servers' usage
+ * counters.
+ */
 export class LeaseUse {
   readonly #services = new Map<LeasedService, ServiceUse>()
   readonly #files = new Map<number, OpenFile>()
@@ -75,7 +78,7 @@ export class LeaseUse {
     }
   }
 
-  /** To be called before the user's code connects. */
+  /** Reads the counters for the first time. Call it before the user's code connects to a service. */
   async open(): Promise<void> {
     await this.#each((service) => service.open())
   }

@@ -6,7 +6,11 @@ import type { ToolOptions } from './tool-options.ts'
 
 /** Options of `knex()`. */
 export interface KnexOptions extends ToolOptions {
-  /** The folder of the migrations; overrides the knexfile.\n\n@default 'migrations' */
+  /**
+   * The folder of the migrations; overrides the knexfile.
+   *
+   * @default 'migrations'
+   */
   readonly folder?: string
   /** The knexfile, if Knex would not find it as `knexfile.*`. */
   readonly knexfile?: string

@@ -11,7 +11,11 @@ import { assertInstalled } from './user-package.ts'
 
 /** Options of `kysely()`. */
 export interface KyselyOptions extends NodeToolOptions {
-  /** The folder of the migrations, one file for each.\n\n@default 'migrations' */
+  /**
+   * The folder of the migrations, one file for each.
+   *
+   * @default 'migrations'
+   */
   readonly folder?: string
   /** Options of Kysely's `Migrator`, such as `{ migrationTableSchema: 'app', allowUnorderedMigrations: true }`. */
   readonly migrator?: Readonly<Record<string, string | boolean>>

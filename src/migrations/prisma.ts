@@ -5,7 +5,11 @@ import type { ToolOptions } from './tool-options.ts'
 
 /** Options of `prisma()`. */
 export interface PrismaOptions extends ToolOptions {
-  /** The folder with `migrations/`, and with the schema unless `schema` is set.\n\n@default 'prisma' */
+  /**
+   * The folder with `migrations/`, and with the schema unless `schema` is set.
+   *
+   * @default 'prisma'
+   */
   readonly folder?: string
   /** The schema file or folder (`--schema`), if Prisma would not find it by default. */
   readonly schema?: string

@@ -5,7 +5,11 @@ import type { ToolOptions } from './tool-options.ts'
 
 /** Options of `sequelize()`. */
 export interface SequelizeOptions extends ToolOptions {
-  /** The folder of the migrations; overrides `.sequelizerc`.\n\n@default 'migrations' */
+  /**
+   * The folder of the migrations; overrides `.sequelizerc`.
+   *
+   * @default 'migrations'
+   */
   readonly folder?: string
 }
 

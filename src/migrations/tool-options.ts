@@ -17,7 +17,11 @@ export type ToolEnvironment =
 
 /** Options of all tools that run in a separate process. */
 export interface ProcessOptions {
-  /** The working directory, from which relative paths start.\n\n@default the folder of `infra.config.ts` */
+  /**
+   * The working directory, from which relative paths start.
+   *
+   * @default the folder of `infra.config.ts`
+   */
   readonly cwd?: string
   /** Additional files and folders that the tool reads. If one changes, the template is rebuilt. */
   readonly files?: readonly string[]
@@ -28,7 +32,11 @@ export interface ProcessOptions {
    * @default {}
    */
   readonly env?: ToolEnvironment
-  /** Timeout for the tool in milliseconds.\n\n@default 120000 */
+  /**
+   * Timeout for the tool in milliseconds.
+   *
+   * @default 120000
+   */
   readonly timeoutMs?: number
 }
 

@@ -7,7 +7,7 @@ export interface ForkOptions {
   readonly cwd?: string
 }
 
-/** Starts an entry of ours as a process that talks to this one, and outlives what ends it. */
+/** Forks an entry file of this package, with an IPC channel. Signals that end this process do not reach the child. */
 export function forkBeside(entry: string, args: readonly string[], { environment, cwd }: ForkOptions): ChildProcess {
   return fork(entryFile(entry), args, {
     // A group of its own: neither Ctrl-C nor a kill of this one's group reaches it.

@@ -63,7 +63,7 @@ export type InfraEvent =
       readonly others: readonly string[]
       /** Whether the option `services` can be a list. */
       readonly isListed: boolean
-      /** Address variables of the service that files have changed. */
+      /** Variables with the service's address that test files overwrote; `owners` are these files. */
       readonly changed: readonly { readonly name: string; readonly value: string; readonly owners: readonly string[] }[]
     }
   /** Projects that use the main database, in a run of several projects. */

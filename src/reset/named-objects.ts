@@ -3,7 +3,7 @@ import type { NamedRow } from './definition-rows.ts'
 
 /** A database object that PostgreSQL can name. */
 export interface NamedObject extends NamedRow {
-  /** PostgreSQL's name of its kind: `table`, `table column`, `function`. */
+  /** What PostgreSQL calls this kind of object, such as `table`, `table column` or `function`. */
   readonly type: string
   /** Qualified and quoted in the syntax of its kind. */
   readonly identity: string

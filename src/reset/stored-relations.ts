@@ -21,8 +21,8 @@ export interface StoredRelation {
 export const WHOLE_ROW = 'record_out(t.*)::text'
 
 /**
- * Tells apart relations of the same name and definition: by oid, and by the number of columns they ever had. Both
- * change when two tables swap names, and the latter when a column is dropped and added again, which empties it.
+ * Distinguishes relations of the same name and definition: by oid, and by the number of columns they ever had. The oid
+ * changes when two tables swap names. The number grows when a column is dropped and added again, which empties it.
  */
 export interface Identities {
   /** In the order of the template's relations. */

@@ -66,7 +66,10 @@ export class OldClients {
     return slot
   }
 
-  /** Whether a client has connected to a server since it was prepared. If so, the server is watched from then on. */
+  /**
+   * Resolves to whether a prepared server must not be leased, because a client has connected to it since. Such a server
+   * is watched from then on.
+   */
   async refuse(slot: ServerSlot): Promise<boolean> {
     const isRefused = !slot.lock && (await this.#hasClients(slot))
     if (isRefused) {

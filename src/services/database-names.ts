@@ -4,7 +4,7 @@
 /** What all of them begin with. */
 export const MARK = 'vitest_infra_'
 
-/** Eight hexadecimal digits. */
+/** A run's id: eight hexadecimal digits. */
 const RUN = '[0-9a-f]{8}'
 const FINGERPRINT_DIGITS = 24
 

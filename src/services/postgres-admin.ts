@@ -71,7 +71,8 @@ export interface DatabaseUse {
 
 export interface PostgresAdminOptions {
   /**
-   * Whether others use the server, too: only databases with our mark are touched, and it is asked for little at once.
+   * Whether others use the server too. If so, only databases that this package named are created or dropped, and fewer
+   * connections are opened.
    *
    * @default false
    */
@@ -80,7 +81,7 @@ export interface PostgresAdminOptions {
 
 /** Creates, seals and drops databases, over connections of its own to the maintenance database. */
 export class PostgresAdmin {
-  /** The server, seen from its maintenance database. */
+  /** Address of the server's maintenance database. */
   readonly address: PostgresAddress
   /** For what takes its time, so that a request for a clone does not wait for a drop first. */
   readonly #working: Pool
@@ -198,8 +199,8 @@ export class PostgresAdmin {
   }
 
   /**
-   * Whether a database was used since it was made. The server's counters are exact for sessions that have ended. A crash
-   * resets them, which the time since when they count shows.
+   * Whether a database was used since it was created. The server's counters are exact for sessions that have ended; an
+   * open session alone is `'busy'`. A crash resets the counters, so a changed reset time counts as use.
    */
   async useOf(database: string): Promise<'none' | 'busy' | 'used'> {
     const since = await (this.#countedSince ??= this.#readCountedSince())
@@ -222,7 +223,7 @@ export class PostgresAdmin {
     }
   }
 
-  /** The rows of a statement on the maintenance database. */
+  /** Runs a statement on the maintenance database and returns its rows. */
   async query<T extends object>(statement: string): Promise<readonly T[]> {
     const { rows } = await this.#working.query<T>(statement)
     return rows

@@ -28,7 +28,7 @@ export function createLogParser(prefix: string): (log: string) => readonly LogEn
     for (const line of log.split('\n')) {
       const { text, database, time, zone } = pattern.exec(line)?.groups ?? {}
       if (line.startsWith('\t')) {
-        // The server indents what belongs to the line before.
+        // PostgreSQL indents the continuation lines of an entry with a tab.
         entries.at(-1)?.lines.push(line)
       } else if (line !== '') {
         entries.push({ database, atMs: parseTime(time, zone), lines: [text ?? line] })
@@ -44,7 +44,7 @@ function linePattern(prefix: string): RegExp {
     if (escape === undefined) {
       return `\\${whole}`
     }
-    // A group can be named once.
+    // A group name may occur only once in a pattern.
     const part = read.has(escape) ? '.*?' : (ESCAPES[escape] ?? '.*?')
     read.add(escape)
     return padding ? ` *${part} *` : part

@@ -24,7 +24,7 @@ export interface PostgresSurvey {
   readonly leftovers: readonly string[]
 }
 
-/** The first id of an object that initdb has not made. */
+/** The lowest OID of an object that initdb did not create. */
 const FIRST_ID = 16_384
 const BOOTSTRAP_ROLE = 10
 /** What initdb grants on template1, in the words of `aclexplode`; on others it leaves PostgreSQL's default. */

@@ -125,7 +125,7 @@ export interface ServiceDefinition {
   readonly hostPort: number | undefined
   /** Environment of the server process. */
   readonly environment: Readonly<Record<string, string>>
-  /** The server's command line; empty for the one of its image. */
+  /** The server's command line; empty to use the image's default command. */
   readonly command: readonly string[]
   /** Whether the user defined it. The signals that end its server are then unknown. */
   readonly isCustom?: boolean

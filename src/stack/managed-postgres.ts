@@ -33,7 +33,10 @@ export class ManagedPostgresBackend {
     return new ManagedPostgresBackend(spec, planTemplates(spec.templates, context.root), context)
   }
 
-  /** Looks again at what the templates are made from; those that changed, and those on top of them, are made anew. */
+  /**
+   * Reads the templates' inputs again. A template whose inputs have changed is rebuilt, and so is each template that
+   * extends it.
+   */
   async refresh(): Promise<void> {
     await this.#prepared?.refresh()
   }

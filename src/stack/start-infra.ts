@@ -45,7 +45,7 @@ export interface StartContext {
 export interface UpInfra {
   readonly facts: StackFacts
   readonly services: readonly HealthyService[]
-  /** Path of the socket on which workers lease. */
+  /** Path of the socket through which workers request leases. */
   readonly socket: string
   /** Call it before the tests run again. */
   beginRerun(): void

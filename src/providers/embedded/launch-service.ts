@@ -17,7 +17,7 @@ export interface LaunchContext {
   readonly supervisor: Supervisor
   readonly home: EmbeddedHome
   readonly signal: AbortSignal
-  /** Called once, when nothing of the service is left. */
+  /** Called once, when the service has stopped and its folder is removed. */
   readonly onStopped: () => Promise<void>
 }
 

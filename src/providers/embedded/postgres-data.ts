@@ -13,8 +13,8 @@ const FORMAT = 1
 const UNUSED_MS = 30 * 24 * 60 * 60_000
 
 /**
- * The image sorts by code points, as musl does, and keeps UTC: so do these, whatever this machine's locale and time zone.
- * Who chooses one chooses all.
+ * Arguments of initdb that make text sort by code points, as in the image (musl), whatever this machine's locale. None
+ * of them is used if the user passes any argument for the locale or the encoding.
  */
 const LOCALE = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
 const CHOOSES_LOCALE = /^(?:--(?:encoding|locale|lc-|no-locale|icu|builtin)|-E)/

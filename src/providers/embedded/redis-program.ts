@@ -3,7 +3,7 @@ import { createOwned, isReachable } from './account.ts'
 import type { Account } from './supervisor-protocol.ts'
 import type { LocalProgram } from './local-program.ts'
 
-/** Redis as a local process, on the loopback alone. */
+/** Describes Redis as a local process that listens on 127.0.0.1 only. */
 export async function describeRedis(file: string, account: Account | undefined): Promise<LocalProgram> {
   const common = ['--bind', '127.0.0.1', '--daemonize', 'no']
   // It does not refuse to run as root, so a program that only root reaches need not be copied.

@@ -101,7 +101,7 @@ export class Supervisor {
     }
   }
 
-  /** Resolves when all its programs have exited, and its folder is removed. */
+  /** Ends the supervisor and its programs; resolves when they have exited and its folder is removed. */
   async close(): Promise<void> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
       if (!this.#link.isDetached) {

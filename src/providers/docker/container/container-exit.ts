@@ -27,7 +27,7 @@ export class ContainerExit {
     return new ContainerExit(await api.watchEvents(id, ['die', 'oom']))
   }
 
-  /** Resolves when the container has exited; never, if the connection to the engine breaks before. */
+  /** Resolves when the container has exited; never resolves if the connection to the engine breaks first. */
   get exited(): Promise<ServerExit> {
     return this.#exited.promise
   }

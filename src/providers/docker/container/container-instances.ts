@@ -20,19 +20,20 @@ const STOP_TIMEOUT = 300
 const LEAVE_TIMEOUT = 1_000
 
 /**
- * Runs one server for each port. A request is a line of standard input: its number, a verb, the port and further words. The
- * answer is a line of standard output: the number, and the failure if there is one. The end of input ends all servers.
- * POSIX sh and busybox's applets only: it runs inside the container.
+ * A script that runs one server for each port. A request is a line of standard input: a number, a verb, the port and
+ * further words. The answer is a line of standard output: the same number, and an error message if the request failed.
+ * When its input ends, the script ends all servers. It runs inside the container, so it uses only POSIX sh and applets
+ * of busybox.
  *
- * Each server leads a process group of its own, and PostgreSQL's children lead further ones. Children must not be killed
- * without their parent: they would become children of the container's first process, and a PostgreSQL that finds a killed
+ * Each server leads a process group of its own, and so does each child of a PostgreSQL. Do not kill the children of a
+ * server: if the server dies first, they pass to the container's first process, and a PostgreSQL that finds a killed
  * child restarts itself.
  *
- * The image's entrypoint starts each server, as it started the container's own: it may add arguments, set variables and
- * change the account. That account must have access to the server's folder and own the files in it.
+ * Each server is started through the image's entrypoint, like the container's main server: it may add arguments, set
+ * variables and change the account. That account must have access to the server's folder and own the files in it.
  *
- * Arguments: a folder for the data, a script that fills $base, one that fills $folder, the signal that ends a server, its
- * command line.
+ * Arguments: the data folder, a script that fills $base, a script that fills $folder, the signal that ends a server,
+ * and the command line of a server.
  */
 const SUPERVISOR = `
 workplace=$PWD folder_mark='${FOLDER}'

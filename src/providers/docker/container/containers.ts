@@ -66,7 +66,7 @@ function createGeneric({ service, environment }: ServiceDefinition, placement: C
     .withEnvironment({ ...environment })
 }
 
-/** Extends one of Testcontainers' containers with an input that this process holds open. */
+/** Extends a Testcontainers class, so that this process can hold the container's standard input open. */
 // oxlint-disable-next-line typescript/no-explicit-any -- TypeScript requires it of a mixin's base class
 function tied<Base extends new (...args: any[]) => GenericContainer>(
   Container: Base,

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { EngineApi } from '../engine/engine-api.ts'
 import { RUN_LABEL } from '../reuse/reuse-labels.ts'
 
-/** The engine may still complete a request whose sender was killed. */
+/** How long to look once the parent is gone: the engine may still complete a request whose sender was killed. */
 const WATCH_MS = 8_000
 const POLL_MS = 250
 

@@ -166,7 +166,7 @@ export class EngineApi {
     await this.#ask({ method: 'POST', path: `/containers/${id}/unpause`, signal })
   }
 
-  /** Opens a container's input and its multiplexed output, which may be done before it is started. */
+  /** Opens a stream of a container's input and its multiplexed output. The container need not be started yet. */
   attach(id: string, signal?: AbortSignal): Promise<Duplex> {
     const query = { stream: true, stdin: true, stdout: true, stderr: true }
     return upgradeEngine(this.#engine, { method: 'POST', path: `/containers/${id}/attach`, query, signal })
@@ -215,7 +215,7 @@ export class EngineApi {
     await this.#ask({ method: 'PUT', ...request })
   }
 
-  /** Makes a nameless image of a container's files; resolves to the image's id. */
+  /** Creates an untagged image from a container's files; resolves to the image's id. */
   async commit(id: string, labels: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<string> {
     const query = { container: id, pause: false }
     const request = { path: '/commit', query, body: { Labels: labels }, signal, ...UNLIMITED }

@@ -27,7 +27,7 @@ export interface EngineRequest {
    */
   readonly letGo?: AbortSignal | undefined
   /**
-   * How long the engine may be silent; 0 for ever.
+   * How long the engine may be silent before the request fails; 0 for no limit.
    *
    * @default 30 s
    */

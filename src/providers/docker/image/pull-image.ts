@@ -59,8 +59,9 @@ async function pullImage(name: ImageName, options: EnsureImageOptions): Promise<
 }
 
 /**
- * The credentials that Testcontainers would use: from a credential helper, a credentials store or config.json. It does not
- * export that lookup, so we import the file. A failure is no error yet, because a public image needs no credentials.
+ * Reads the credentials as Testcontainers does: from a credential helper, a credentials store or config.json. It does
+ * not export the function, so its file is imported. A failure is returned, not thrown, as a public image needs no
+ * credentials.
  */
 async function readCredentials({ registry }: ImageName, api: EngineApi): Promise<RegistryCredentials> {
   try {

@@ -34,8 +34,9 @@ export interface DockerSnapshotOptions {
   readonly definition: SnapshotDefinition
   readonly image: ImageFacts
   readonly root: string
-  /** The name and the labels of the server's container. */
+  /** Name of the server's container; related containers add a suffix to it. */
   readonly name: string
+  /** Labels of the server's container. */
   readonly labels: Readonly<Record<string, string>>
 }
 
