@@ -35,11 +35,14 @@ export type InfraErrorCode =
   | 'INFRA_STOP_FAILED'
 
 export interface InfraErrorDetails {
-  /** What happened and why: "Cannot <verb> <thing>: <observed state>". Sentence case, without a full stop. */
+  /**
+   * The first line: what happened and why, as in "Cannot <verb> <thing>: <observed state>". Sentence case, without a
+   * full stop.
+   */
   readonly problem: string
   /** What to do, with the exact option, variable or command. */
   readonly remedy: string
-  /** Additional lines between the two, such as the end of a log. */
+  /** Additional lines between problem and remedy, such as the end of a log. */
   readonly detail?: string
   /** The service concerned. */
   readonly service?: string

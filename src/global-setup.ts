@@ -45,13 +45,19 @@ export function createGlobalSetup(options: InfraOptions = {}): (project: TestPro
   return (project) => setUp(project, canonicalOptions(project, place, options))
 }
 
-/** Share of `teardownTimeout` that the end of a run may use; beyond the whole, Vitest reports "close timed out". */
+/**
+ * Share of `teardownTimeout` that the end of a run may use. If it took the whole, Vitest would report "close timed
+ * out".
+ */
 const CLOSE_SHARE = 0.75
 
-/** The same as the plugin, for `globalSetup: ['vitest-infra/global-setup']`; configured by `infra.config.ts`. */
+/**
+ * The default global setup, for `globalSetup: ['vitest-infra/global-setup']`. It works like the plugin and is
+ * configured by `infra.config.ts`.
+ */
 export default createGlobalSetup()
 
-/** Throws an error for the user: an InfraError without stack frames, which would only distract from its message. */
+/** Throws an error for the user. An InfraError has no stack frames, which would distract from its message. */
 function throwForUser(error: unknown): never {
   if (error instanceof InfraError) {
     error.stack = `${error.name}: ${error.message}`
@@ -137,8 +143,8 @@ async function serve(project: TestProject, { served, options }: Serving): Promis
       process.exitCode = 1
       throwForUser(error)
     }
-    // In watch mode the tests fail instead of the setup: on a failed setup, Vitest would exit at a rerun, and would
-    // know no files to rerun after a first run.
+    // In watch mode the tests fail instead of the setup. After a failed setup, Vitest would exit at the next rerun, and
+    // after a failed first one, it would know no files to rerun.
     provideFailure(served, error)
   }
 }
@@ -257,7 +263,7 @@ function refreshTemplates(vitest: Vitest, run: InfraRun, up: UpInfra): void {
   })
 }
 
-/** Reports the remaining events at the end of each run; the end of Vitest reports them if there is only one run. */
+/** Reports the remaining events at the end of each run. If there is only one run, the end of Vitest reports them. */
 function reportRuns(vitest: Vitest, gathered: RunReport, up: UpInfra): void {
   onRunEnd(vitest, {
     before: (modules, isPassed) => {
@@ -277,7 +283,9 @@ function reportEarlyEnd(report: Report, awaited: string): void {
   report({ type: 'ended-early', awaited })
 }
 
-/** Returns a function that says what the run is waiting for; undefined once it has ended. */
+/**
+ * Returns a function that describes what the run is waiting for; the function returns undefined once the run has ended.
+ */
 function watchStage(vitest: Vitest, run: InfraRun, spec: ResolvedSpec): () => string | undefined {
   let awaited: (() => string) | undefined = () => run.awaits()
   onRunEnd(vitest, { before: () => {}, after: () => (awaited = undefined) })
@@ -288,7 +296,7 @@ function watchStage(vitest: Vitest, run: InfraRun, spec: ResolvedSpec): () => st
   return () => awaited?.()
 }
 
-/** Returns the run of this Vitest; a new one is stopped after Vitest's workers have exited. */
+/** Returns the run of this Vitest, or starts one. A new run is stopped after Vitest's workers have exited. */
 async function ensureRun(project: TestProject, spec: ResolvedSpec): Promise<InfraRun> {
   const { vitest } = project
   const { runs } = registry()
@@ -358,7 +366,7 @@ function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   const endTimeoutMs = CLOSE_SHARE * vitest.config.teardownTimeout
   const cleanUp = (endsWell: boolean) => {
     const early = awaited()
-    // In watch mode the user ends the process, which is not a failure.
+    // In watch mode the user ends the process, so this is not a failure.
     if (endsWell && !closing && early !== undefined && !vitest.config.watch) {
       process.exitCode = 1
       reportEarlyEnd(report, early)

@@ -1,4 +1,4 @@
-// Adds the types of the configureVitest hook.
+// Imported for the types of the configureVitest hook.
 import type {} from 'vitest/config'
 import type { Vite, VitestPluginContext } from 'vitest/node'
 import { entryFile } from './package-files.ts'
@@ -24,8 +24,8 @@ export function infra(options: InfraOptions = {}): Vite.Plugin {
     name: PLUGIN_NAME,
     // The global setup reads the options from here.
     api: options,
-    // The only hook that Vitest calls for a root config whose projects do not inherit its plugins. Vitest always runs
-    // the global setups of the root, which then serve those projects.
+    // This is the only hook that Vitest calls for a root config whose projects do not inherit its plugins. Vitest
+    // always runs the global setups of the root, which then serve those projects.
     config(config) {
       config.test = { ...config.test, globalSetup: withOwnFirst(config.test?.globalSetup) }
     },

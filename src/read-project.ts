@@ -20,7 +20,11 @@ export interface ReadProjectOptions {
   readonly directory: string
   /** The folder from which paths start if there is no `infra.config.*`. */
   readonly defaultRoot?: string
-  /** @default {} */
+  /**
+   * Options that override those of `infra.config.*`.
+   *
+   * @default {}
+   */
   readonly options?: InfraOptions
   readonly environment: Readonly<Record<string, string | undefined>>
 }
@@ -103,11 +107,12 @@ async function loadConfig(file: string): Promise<object> {
 }
 
 /**
- * Imports the file with Node itself, TypeScript included: no loader is needed, and every entry gets the same result.
+ * Imports the file with Node itself, TypeScript included. No loader is needed, and every entry point gets the same
+ * result.
  */
 async function importConfig(file: string): Promise<{ default?: unknown }> {
   try {
-    // The version avoids Node's module cache, as a watched file may change.
+    // The version bypasses Node's module cache, because a watched file may change.
     const version = statSync(file).mtimeMs
     const load = () => import(`${pathToFileURL(file).href}?${version}`) as Promise<{ default?: unknown }>
     return await withTimeLimit(LOAD_TIMEOUT_MS, load)

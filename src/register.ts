@@ -12,12 +12,12 @@ export interface Register {}
 /** The built-in services. */
 export type BuiltInServiceName = 'postgres' | 'redis'
 
-/** Names of templates: those of the registered configuration, else any string. */
+/** The names of templates in the registered configuration; any string if none is registered. */
 export type TemplateName = Register extends { config: { templates: infer Templates } }
   ? 'default' | Extract<keyof Templates, string>
   : string
 
-/** Names of services: those of the registered configuration, if it has the option `services`, else any string. */
+/** The names of services in the registered configuration; any string if it does not have the option `services`. */
 export type ServiceName = Register extends { config: { services: infer Services } } ? ServiceNamesIn<Services> : string
 
 /** The names in a value of the option `services`. */

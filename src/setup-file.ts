@@ -23,7 +23,7 @@ const unleased = inject('infra') as InfraFacts | undefined
 if (access) {
   await beginFile(access)
 } else if (before ?? unleased) {
-  // A project without services, or list mode, in which Vitest imports the file but does not run it.
+  // This is a project without services, or list mode, in which Vitest imports the file but does not run it.
   restore(before)
   Object.assign(process.env, unleased?.env)
 } else {
@@ -61,7 +61,7 @@ async function beginFile(lease: LeaseAccess): Promise<void> {
   // Vitest reads the names of the used fixtures from this pattern.
   // oxlint-disable-next-line no-empty-pattern
   aroundAll(async (runFile, {}, suite) => {
-    // The setup files and imports have run by now, and may have loaded an env file.
+    // At this point the setup files and imports have run, and may have loaded an env file.
     const changed = changedVariables(env, process.env)
     await (changed.length > 0 ? held?.client.changed(held.lease.lease, owner, changed) : undefined)
     await runFile()

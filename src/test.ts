@@ -24,7 +24,7 @@ export interface TestDatabase {
   readonly name: string
   /** `postgres://…` URL of this database. */
   readonly url: string
-  /** Opened at first use and closed after the test. */
+  /** A connection pool, opened at first use and closed after the test. */
   readonly pool: Pool
 }
 
@@ -148,7 +148,7 @@ function templateUndeclared(name: string, { access, lease }: Pick<CurrentLease, 
   })
 }
 
-/** Leases a Redis for one test, and releases it however the test ends. */
+/** Leases a Redis for one test and releases it, even if the test fails. */
 async function withTestRedis(
   { name, id }: Pick<RunnerTestCase, 'name' | 'id'>,
   work: (lease: Lease) => Promise<void>,

@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream'
 import type { EndingProcess } from '../internal/clean-up-before-exit.ts'
 
-/** An option of a command. Options are keyed by name, without dashes. */
+/** An option of a command. The keys of options are their names without dashes. */
 export interface CommandOption {
-  /** Placeholder of the value in the help; undefined for a flag. */
+  /** Placeholder for the value in the help; undefined for a flag. */
   readonly value?: string
-  /** The permitted values. */
+  /** The permitted values, if only certain values are permitted. */
   readonly choices?: readonly string[]
   /** Whether the value is a duration, such as `30m`. */
   readonly isDuration?: true
@@ -33,20 +33,20 @@ export interface Host {
 }
 
 export interface Command {
-  /** Summary of the command in one line. */
+  /** One-line summary of the command. */
   readonly summary: string
   /** Synopsis of the arguments. */
   readonly usage: string
   readonly options?: Readonly<Record<string, CommandOption>>
   /**
-   * Which arguments are accepted in addition to options. `'verbatim'` passes all arguments to another program;
-   * `'program'` does too, and the first one is the program's name.
+   * Arguments that are accepted in addition to options. `'verbatim'` passes all arguments to another program.
+   * `'program'` does the same, and the first argument is the name of the program.
    *
    * @default 'none'
    */
   readonly operands?: 'none' | 'one' | 'verbatim' | 'program'
-  /** Command lines to copy, and what each does. */
+  /** Command lines to copy, each with its purpose. */
   readonly examples: readonly (readonly [line: string, purpose: string])[]
-  /** Resolves to the exit code. */
+  /** Runs the command; resolves to its exit code. */
   run(call: Call, host: Host): Promise<number>
 }

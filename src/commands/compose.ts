@@ -10,9 +10,9 @@ import type { Host } from './command.ts'
 const FILE = 'compose.yaml'
 
 /**
- * Prints, writes or checks the `compose.yaml` of a project; resolves to the text to print.
+ * Renders, writes or checks the `compose.yaml` of a project. Resolves to the text to print.
  *
- * @throws InfraError `INFRA_MIRROR_DIFFERS`, with the first line that differs from the options
+ * @throws InfraError `INFRA_MIRROR_DIFFERS` with the first line that differs from the options
  */
 export async function compose({ environment, directory }: Host, action: 'print' | 'write' | 'check'): Promise<string> {
   const spec = await readProject({ directory, environment })

@@ -16,10 +16,10 @@ import type { ResolvedService } from '../config/resolve-service.ts'
 import { type ResolvedSpec, servicesOf } from '../config/resolve-spec.ts'
 import type { Host } from './command.ts'
 
-/** Enough for both images and some databases. */
+/** Disk space that both images and some databases need. */
 const NEEDED_BYTES = 1024 ** 3
 
-/** Checks everything that tests need, and prints a remedy for each fault; the exit code is 0 if tests can run. */
+/** Checks all requirements of tests, and prints a remedy for each fault. The exit code is 0 if tests can run. */
 export async function doctor(host: Host): Promise<number> {
   const findings = [examineNode(host), await examineDisk(tmpdir())]
   let spec: ResolvedSpec | undefined
@@ -37,7 +37,7 @@ export async function doctor(host: Host): Promise<number> {
   return canTestsRun(findings) ? 0 : 1
 }
 
-/** Runs one check. An InfraError has its own remedy. */
+/** Runs one check. If it throws an InfraError, the finding contains the remedy of that error. */
 async function examine(name: string, check: () => Promise<string>): Promise<Finding> {
   try {
     return { name, text: await check() }
@@ -60,7 +60,7 @@ function examineNode({ nodeVersion }: Host): Finding {
 
 function examineVitest({ root }: ResolvedSpec): Finding {
   const manifest = findManifest('vitest', root)
-  // Vitest is optional for `vitest-infra run` with other programs.
+  // Vitest is optional, as `vitest-infra run` also supports other programs.
   const text = manifest === undefined ? `not installed in ${root}` : `Vitest ${readManifest(manifest).version}`
   return { name: 'vitest', text }
 }

@@ -9,14 +9,14 @@ import { findService, findStack, type FoundStack } from './find-stack.ts'
 
 const PROBE_TIMEOUT_MS = 5_000
 
-/** Renders the variables of the running stack in a format for other programs. */
+/** Returns the variables of the running stack in a format for other programs. */
 export async function env(host: Host, format: VariableFormat): Promise<string> {
   const stack = await findStack(host)
   const services = await Promise.all(defineServices(stack.spec).map((definition) => probeService(stack, definition)))
   return renderVariables(describeEnvironment(stack.spec, describeStack(stack.spec, 'docker', services)), format)
 }
 
-/** Sends a real query to the server, so that only an address that answers is printed. */
+/** Sends a real query to the server, so that only an address that responds is printed. */
 async function probeService(stack: FoundStack, { service, probe }: ServiceDefinition): Promise<DescribedService> {
   const { addressOf, container } = findService(stack, service.name)
   const address = addressOf(service.defaultPort)

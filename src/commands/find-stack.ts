@@ -16,8 +16,8 @@ export interface FoundStack extends RunningServices {
 /**
  * Finds the stack that `up`, or a run with `keepAlive`, left running.
  *
- * @throws InfraError `INFRA_NOT_UP` if a service, or the one in `only`, is not running, or if the provider leaves none
- * running
+ * @throws InfraError `INFRA_NOT_UP` if a service is not running, or if the provider never leaves services running. With
+ * `only`, no other service is checked.
  */
 export async function findStack({ environment, directory }: Host, only?: string): Promise<FoundStack> {
   const spec = await readProject({ directory, environment })
@@ -35,7 +35,7 @@ export async function findStack({ environment, directory }: Host, only?: string)
   return { spec, api: running.api, services }
 }
 
-/** Why a provider leaves nothing running. */
+/** The reason why a provider leaves no services running, by provider. */
 const WHY_NOT = {
   embedded: 'local processes only run during a test run',
   external: 'on an external server, a run has databases only while it lasts',
@@ -51,7 +51,11 @@ function assertStaysUp({ provider }: ResolvedSpec): void {
   }
 }
 
-/** @throws InfraError `INFRA_NOT_UP` if the service is not running */
+/**
+ * Returns a running service by its name.
+ *
+ * @throws InfraError `INFRA_NOT_UP` if the service is not running
+ */
 export function findService({ services }: Pick<RunningServices, 'services'>, name: string): RunningService {
   const found = services.find((service) => service.name === name)
   if (!found) {

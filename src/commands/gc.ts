@@ -4,9 +4,9 @@ import { findEngine } from '../providers/docker/engine/find-engine.ts'
 import { SnapshotImages } from '../providers/docker/snapshot/snapshot-images.ts'
 
 /**
- * Removes the snapshots of all projects from the engine that a run would find; resolves to a line with their number.
+ * Removes the snapshots of all projects from the engine that a run would use. Resolves to a line with their number.
  *
- * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
+ * @throws InfraError `INFRA_ENGINE_UNREACHABLE` with every location that was tried and the reason why it failed
  */
 export async function gc(environment: Record<string, string | undefined>): Promise<string> {
   const engine = await findEngine(searchHere(environment))

@@ -6,13 +6,20 @@ import type { Host } from './command.ts'
 import { findStack, type FoundStack } from './find-stack.ts'
 
 export interface LogsOptions {
-  /** @default all services */
+  /**
+   * Name of the service whose log is printed.
+   *
+   * @default all services
+   */
   readonly service: string | undefined
   /** Whether to follow the log until the server exits. */
   readonly follow: boolean
 }
 
-/** Prints the logs of the running services without passwords; several services are prefixed with their names. */
+/**
+ * Prints the logs of the running services without passwords. If there are several services, each line begins with the
+ * service's name.
+ */
 export async function logs(host: Host, { service, follow }: LogsOptions): Promise<void> {
   const stack = await findStack(host, service)
   const width = Math.max(...stack.services.map(({ name }) => name.length))

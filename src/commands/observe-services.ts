@@ -14,13 +14,13 @@ import type { ServiceDefinition } from '../services/service.ts'
 import type { InfraService } from '../config/infra-service.ts'
 import { type ResolvedSpec, serverOf, servicesOf } from '../config/resolve-spec.ts'
 
-/** How many healthcheck results an engine keeps. */
+/** Number of healthcheck results that an engine keeps. */
 const RESULTS_KEPT = 5
 const PROVIDER: ProviderName = 'docker'
 
 const PROBE_TIMEOUT_MS = 2_000
 
-/** Returns the present status of every service of a project, without any effect on it. */
+/** Returns the current status of every service of a project, without any effect on the services. */
 export async function observeServices(
   environment: Record<string, string | undefined>,
   spec: ResolvedSpec,
@@ -32,7 +32,7 @@ export async function observeServices(
   return Promise.all(servicesOf(spec).map(({ service }) => observe(running, service)))
 }
 
-/** Probes an external server; its other properties are unknown. */
+/** Probes an external server. Its image, container and start time are unknown. */
 async function observeExternal({ service, probe }: ServiceDefinition, spec: ResolvedSpec): Promise<ServiceStatus> {
   const { name } = service
   const { host, port } = serverOf(spec, name) ?? { host: 'localhost', port: service.defaultPort }
@@ -71,12 +71,12 @@ async function stateOf(api: RunningServices['api'], service: RunningService): Pr
   const { State, Config } = service.details
   const retries = Config.Healthcheck?.Retries ?? 1
   if (State.Paused) {
-    // Paused: it answers nothing, and its healthcheck is suspended.
+    // A paused service answers nothing, and its healthcheck is suspended.
     return transition('healthy', { type: 'failed', streak: retries, retries })
   }
   const passes = checksOf(service).map(({ ExitCode }) => ExitCode === 0)
   if (passes.length === 0) {
-    // The engine runs its first healthcheck only after one interval.
+    // The engine runs the first healthcheck only after one interval, so it is run here.
     passes.push(await passesCheck(api, service))
   }
   const { Status = 'starting', FailingStreak = 0 } = State.Health ?? {}
@@ -92,7 +92,7 @@ function checksOf({ details }: RunningService) {
   return details.State.Health?.Log ?? []
 }
 
-/** Runs the container's own healthcheck command. */
+/** Runs the container's own healthcheck command; resolves to whether it passes. */
 async function passesCheck(api: RunningServices['api'], { details }: RunningService): Promise<boolean> {
   const [, command] = details.Config.Healthcheck?.Test ?? []
   if (command === undefined) {

@@ -13,7 +13,7 @@ export type CommandLine =
 
 type Commands = Readonly<Record<string, Command>>
 
-/** The options that can be used without a command. */
+/** The options that are valid without a command. */
 const OPTIONS = { help: { type: 'boolean', short: 'h' }, version: { type: 'boolean', short: 'v' } } as const
 
 /** Parses the arguments of the process. */
@@ -69,7 +69,10 @@ function readCall(name: string, command: Command, args: readonly string[]): Comm
   }
 }
 
-/** Reads the arguments for another program. Only `--help` is ours; the program may use -h itself. */
+/**
+ * Parses a command line that contains the arguments of another program. Only `--help` is parsed, as the program may
+ * have its own -h.
+ */
 function readOtherProgram(name: string, command: Command, args: readonly string[]): CommandLine {
   const help = renderCommandHelp(name, command)
   if (args[0] === '--help') {

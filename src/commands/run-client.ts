@@ -5,10 +5,10 @@ import type { Execution } from '../providers/docker/engine/engine-api.ts'
 import type { Host } from './command.ts'
 import { findStack } from './find-stack.ts'
 
-/** Time for the last output of a program to arrive. */
+/** Time without output in milliseconds after which a program's output counts as complete. */
 const QUIET_MS = 200
 
-/** Runs `psql` in the server's container with the user and database of tests; resolves to its exit code. */
+/** Runs `psql` in the server's container with the user and database of the tests. Resolves to its exit code. */
 export async function runPsql(host: Host, args: readonly string[]): Promise<number> {
   return runInContainer(host, 'postgres', ['psql', ...args])
 }
@@ -18,12 +18,12 @@ export async function runRedisCli(host: Host, args: readonly string[]): Promise<
   return runInContainer(host, 'redis', ['redis-cli', ...args])
 }
 
-/** Runs a command in the server's container, so that no client has to be installed locally. */
+/** Runs a command in the server's container, so that no local client is necessary. */
 async function runInContainer(host: Host, service: string, command: readonly string[]): Promise<number> {
   const { spec, api, services } = await findStack(host, service)
   const { user, password, database } = spec.postgres ?? {}
   const variables = {
-    // Not every image has a pager, and psql prints nothing without one.
+    // psql prints nothing if its pager is missing, and not every image has one.
     PSQL_PAGER: '',
     ...(service === 'postgres' && { PGUSER: user, PGPASSWORD: password, PGDATABASE: database }),
     TERM: host.environment['TERM'],
@@ -36,7 +36,7 @@ async function runInContainer(host: Host, service: string, command: readonly str
     await (isTerminal ? talkInTerminal(execution, host) : talk(execution, host))
     return await execution.exitCode()
   } finally {
-    // Otherwise the terminal's input would keep this process alive.
+    // The input is closed, as it would otherwise keep this process running.
     host.stdin.destroy()
     execution.stream.destroy()
   }
@@ -46,11 +46,12 @@ async function talk({ stream, exitCode }: Execution, { stdin, stdout, stderr }: 
   onChunks(stream, (chunk, output) => (output === 'stderr' ? stderr : stdout).write(chunk))
   const closed = untilClosed(stream)
   stdin.pipe(stream)
-  // If a program exits without reading all its input, the connection stays open.
+  // If a program exits without reading all its input, the connection stays open. Therefore the wait also ends when the
+  // program has exited.
   await Promise.race([closed, exitCode().then(() => untilQuiet(stream))])
 }
 
-/** Resolves when no data has arrived for a moment. */
+/** Resolves when no data has arrived for QUIET_MS. */
 async function untilQuiet(stream: Duplex): Promise<void> {
   let isQuiet = false
   stream.on('data', () => (isQuiet = false))
@@ -61,10 +62,11 @@ async function untilQuiet(stream: Duplex): Promise<void> {
 }
 
 /**
- * Connects this terminal to the program: keys, Ctrl-C included, are passed on unchanged, and the size is kept equal.
+ * Connects this terminal to the program. All keys, including Ctrl-C, are forwarded unchanged, and the terminal size is
+ * kept in sync.
  */
 async function talkInTerminal({ stream, resize }: Execution, { stdin, stdout }: Host): Promise<void> {
-  // A program that has just exited has no terminal, so its resize fails.
+  // Errors are ignored: a program that has just exited has no terminal, so its resize fails.
   const fit = () => void (stdout.columns > 0 && resize(stdout.columns, stdout.rows).catch(() => {}))
   fit()
   stdout.on('resize', fit)
@@ -79,7 +81,7 @@ async function talkInTerminal({ stream, resize }: Execution, { stdin, stdout }: 
   }
 }
 
-/** Ignores errors, as a program may exit before it has read all its input. */
+/** Resolves when the stream is closed. Ignores errors, as a program may exit before it has read all its input. */
 function untilClosed(stream: Duplex): Promise<void> {
   return new Promise((resolve) => stream.on('error', () => {}).on('close', resolve))
 }

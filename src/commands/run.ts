@@ -12,13 +12,13 @@ import type { Host } from './command.ts'
 
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 
-/** Exit code of shells for a program that was not found. */
+/** Exit code that shells return for a program that was not found. */
 const NOT_RUN = 127
 
 /**
- * Runs a program with the variables of a stack. If no stack is running, one is started for the program and stopped
- * after it. Resolves to the program's exit code: 127 if it cannot be started, and 128 plus the signal's number if a
- * signal killed it.
+ * Runs a program with the variables of a stack. If no stack is running, starts one for the program and stops it
+ * afterwards. Resolves to the program's exit code. The code is 127 if the program cannot be started, and 128 plus the
+ * signal's number if a signal killed it.
  */
 export async function run(host: Host, command: readonly string[]): Promise<number> {
   const { environment, directory } = host
@@ -37,7 +37,7 @@ export async function run(host: Host, command: readonly string[]): Promise<numbe
 }
 
 interface RunningHost extends Host {
-  /** Called once signals are forwarded to the program. Until then, they end this process. */
+  /** Called once signals are forwarded to the program. Before that, signals end this process. */
   readonly onRunning: () => void
 }
 
@@ -46,7 +46,7 @@ async function runWith(
   [program = '', ...args]: readonly string[],
   host: RunningHost,
 ): Promise<number> {
-  // cross-spawn can run npm, npx and other .cmd files on Windows.
+  // cross-spawn also runs npm, npx and other .cmd files on Windows.
   const { default: spawn } = await import('cross-spawn')
   const env = { ...host.environment }
   setVariables(env, variables)
@@ -65,7 +65,7 @@ async function runWith(
 
 function forwardSignals(child: ChildProcess, host: Host): () => void {
   const listeners = FORWARDED.map((signal) => {
-    // A terminal sends Ctrl-C and Ctrl-\ to the program too, and many programs abort on a second signal.
+    // A terminal also sends Ctrl-C and Ctrl-\ to the program itself, and many programs abort on a second signal.
     const isKey = host.stdin.isTTY === true && (signal === 'SIGINT' || signal === 'SIGQUIT')
     return [signal, () => void (isKey || child.kill(signal))] as const
   })

@@ -7,13 +7,13 @@ import { observeServices } from './observe-services.ts'
 const WATCH_INTERVAL_MS = 500
 
 export interface StatusOptions {
-  /** Whether to print JSON: a list, or with `watch` one list a line. */
+  /** Whether to print JSON: a list of services or, with `watch`, one such list per line. */
   readonly json: boolean
-  /** Whether to refresh until interrupted. */
+  /** Whether to refresh the output until the command is interrupted. */
   readonly watch: boolean
 }
 
-/** Prints the status of every service; the exit code is 0 if all are healthy. */
+/** Prints the status of every service. The exit code is 0 if all services are healthy. */
 export async function status(host: Host, options: StatusOptions): Promise<number> {
   const spec = await readProject(host)
   const observe = () => observeServices(host.environment, spec)
@@ -25,7 +25,7 @@ export async function status(host: Host, options: StatusOptions): Promise<number
   return statuses.every(({ state }) => state === 'healthy') ? 0 : 1
 }
 
-/** Redraws the table in a terminal; elsewhere prints another table after each change. */
+/** In a terminal, redraws the table at every interval. Elsewhere, prints another table or list after each change. */
 async function watch(host: Host, json: boolean, observe: () => Promise<readonly ServiceStatus[]>): Promise<never> {
   const { stdout } = host
   let before = ''

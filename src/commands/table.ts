@@ -4,7 +4,7 @@ import type { Command, Host } from './command.ts'
 const DEFAULT_TTL = '8h'
 const DEFAULT_TIMEOUT = '60s'
 
-/** All commands by name. The implementation is imported when a command runs. */
+/** All commands by name. The implementation of a command is imported only when the command runs. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   up: {
     summary: 'Start the stack of this project and leave it running for test runs',

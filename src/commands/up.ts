@@ -13,20 +13,23 @@ import type { HealthyService } from '../services/service.ts'
 export interface UpOptions {
   readonly environment: Record<string, string | undefined>
   readonly directory: string
-  /** How long the stack keeps running without use. */
+  /** Duration for which an unused stack keeps running, such as `30m`. */
   readonly ttl: string
   readonly report: Report
-  /** Called with a function that stops the stack during its start; returns a function to call after the start. */
+  /**
+   * Called when the start begins, with a function that stops the stack. Returns a function that is called after the
+   * start.
+   */
   readonly whileStarting: (stop: () => Promise<void>) => () => void
 }
 
-/** Why `up` does not support a provider. */
+/** The reason why `up` does not support a provider, by provider. */
 const WHY_NOT = {
   embedded: 'local processes exit with the process that started them',
   external: 'its servers are not started by vitest-infra',
 }
 
-/** Starts the stack of a project, unless it is running, and leaves it running; returns its addresses. */
+/** Starts the stack of a project unless it is running, and leaves it running. Returns its addresses. */
 export async function up({ environment, directory, ttl, report, whileStarting }: UpOptions): Promise<string> {
   const keepAliveMs = parseDurationMs(ttl, '--ttl')
   const spec = await readProject({ directory, environment })
@@ -63,7 +66,7 @@ function describe({ name, version, address }: HealthyService): string {
   return `${versioned(name, version)} on ${address.host}:${address.port}`
 }
 
-/** The command that opens a client for a service, if there is one. */
+/** Returns the command that opens a client for a service, if there is one. */
 function describeClient({ name, address, container = '' }: HealthyService, { postgres }: ResolvedSpec): string {
   if (name === 'postgres' && postgres) {
     return `: ${psqlCommand({ ...address, user: postgres.user, database: postgres.database }, container)}`

@@ -8,7 +8,7 @@ import { observeServices } from './observe-services.ts'
 const POLL_MS = 250
 
 /**
- * Waits until every service is healthy, however it was started.
+ * Waits until every service is healthy, regardless of how it was started.
  *
  * @throws InfraError `INFRA_SERVICE_UNHEALTHY` after the timeout, with the state of each service that is not healthy
  */

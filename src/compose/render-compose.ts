@@ -7,7 +7,7 @@ const HEADING = `# The stack for manual use: docker compose up -d --wait. Render
 # Separate servers in memory, on their own network: docker compose --profile test up -d --wait.
 `
 
-/** Name of the profile and network of the services for tests. */
+/** Name of the profile and the network of the test services. */
 const TEST = 'test'
 
 /** The images' data folders. Since PostgreSQL 18 the volume is the parent of the data directory. */
@@ -63,7 +63,10 @@ function describeService(composed: ComposedService): object {
   }
 }
 
-/** A service on a free port, with the same name within its own network. */
+/**
+ * Describes a service for tests, on a free port. Within the network of the test services, it has the service's normal
+ * name.
+ */
 function describeTestService(composed: ComposedService): object {
   const { service } = composed
   return {
@@ -109,7 +112,7 @@ function literal(labels: Readonly<Record<string, string>>): Record<string, strin
   return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, escapeDollars(value)]))
 }
 
-/** Compose would read a single dollar as the beginning of a variable. */
+/** Doubles dollars, because compose would read a single one as the beginning of a variable. */
 function escapeDollars(text: string): string {
   return text.replaceAll('$', '$$$$')
 }

@@ -3,18 +3,18 @@ import type { CustomServiceOptions, InfraOptions } from './infra-options.ts'
 import { HEALTHCHECK_TIMES, type InfraService, variablePrefix } from './infra-service.ts'
 import { type ResolvedService, resolveService, type Settle } from './resolve-service.ts'
 
-/** A service of the user's own. */
+/** A user-defined service, with variables and defaults applied. */
 export interface ResolvedCustom extends ResolvedService {
-  /** The server that is there already, with the provider `'external'`. */
+  /** The address of the external server; undefined unless the provider is `'external'`. */
   readonly server: { readonly host: string; readonly port: number } | undefined
-  /** Of the server itself. */
+  /** Environment of the server process. */
   readonly environment: Readonly<Record<string, string>>
-  /** What is run in place of the image's command; none: that. */
+  /** The command to run instead of the image's default command; empty to use the default. */
   readonly command: readonly string[]
   readonly env: CustomServiceOptions['env']
 }
 
-/** Those that the options describe; `false` leaves one out. */
+/** Returns the user-defined services in the options, without those set to `false`. */
 export function customServicesIn({
   services = {},
 }: InfraOptions): readonly (readonly [string, CustomServiceOptions])[] {

@@ -8,12 +8,15 @@ const SECRET = /(^|\.)password$|^external\.(?:postgres|redis)$/
 const PLAIN_KEY = /^[\w$-]+$/
 const LONGEST_EXCERPT = 100
 
-/** Everything that is wrong, in words. */
+/** Describes all validation issues in one line. */
 export function describeFaults(issues: readonly Issue[]): string {
   return issues.flatMap(innermost).map(describe).join('; ')
 }
 
-/** Of an input that fits no member of a union, the faults that lie deepest say what was meant. */
+/**
+ * Returns the issue itself or, if the input matches no member of a union, the nested issues: they show what the user
+ * meant.
+ */
 function innermost(issue: Issue): Issue[] {
   const deeper = (issue.issues ?? []).flatMap(innermost).filter(({ path }) => (path?.length ?? 0) > 0)
   const prefix = issue.path ?? []
@@ -40,7 +43,7 @@ function pathOf({ path }: Issue): string {
   return keys.map((key) => (PLAIN_KEY.test(key) ? key : JSON.stringify(key))).join('.') || 'the whole'
 }
 
-/** `("auto" | "docker")` → `"auto" or "docker"` */
+/** Turns `("auto" | "docker")` into `"auto" or "docker"`. */
 function inWords(expected: string | null): string {
   return (expected ?? 'something else')
     .replaceAll(/[()]/g, '')

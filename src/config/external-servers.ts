@@ -8,21 +8,21 @@ import { parsePort } from './rules.ts'
 
 const ALLOWED_HOSTS_VARIABLE = 'VITEST_INFRA_ALLOWED_HOSTS'
 
-/** Names and addresses that lead to this machine wherever they are read. */
+/** Host names and addresses that always refer to this machine. */
 const THIS_MACHINE = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/i
 
-/** Drivers prefer these parameters of a URL to what is before the `?`, so the address would be another one. */
+/** URL parameters that are rejected: drivers would use them instead of the values before the `?`. */
 const REDIRECTING = ['host', 'hostaddr', 'port', 'user', 'password', 'dbname', 'database', 'service', 'servicefile']
 
 /** The variables that hold the URLs of external servers, by service. */
 export const URL_VARIABLES: Readonly<Record<string, string>> = { postgres: 'DATABASE_URL', redis: 'REDIS_URL' }
 
-/** The names of services for messages. */
+/** Display names of the built-in services, for messages. */
 const TITLES: Readonly<Record<string, string>> = { postgres: 'PostgreSQL', redis: 'Redis' }
 
 const HOST_AND_PORT = /^(?:\[([^\]\s]+)\]|([^:\s/@]+)):(\d+)$/
 
-/** All by which a server that is there already is reached; `database` where one is named. */
+/** Address and credentials of an external server; `database` is undefined if none is configured. */
 export type ExternalPostgres = Omit<PostgresAddress, 'database' | 'schema'> & Partial<Pick<PostgresAddress, 'database'>>
 export type ExternalRedis = Omit<RedisAddress, 'database'>
 
@@ -32,10 +32,10 @@ interface Given {
 }
 
 /**
- * Where PostgreSQL is said to be.
+ * Resolves the address and credentials of the external PostgreSQL from the options, else from variables.
  *
- * @throws InfraError `INFRA_CONFIG_INVALID` where nothing says it, or not as a URL; `INFRA_HOST_REFUSED` for a machine that
- *   nobody has allowed
+ * @throws InfraError `INFRA_CONFIG_INVALID` if no address is configured or a URL is invalid; `INFRA_HOST_REFUSED` for a
+ * host that is neither this machine nor allowed
  */
 export function resolveExternalPostgres(given: Given): ExternalPostgres {
   const { options, lookup } = given
@@ -67,7 +67,7 @@ export function resolveExternalPostgres(given: Given): ExternalPostgres {
   }
 }
 
-/** Where Redis is said to be; throws as {@link resolveExternalPostgres} does. */
+/** Resolves the address and credentials of the external Redis; throws like {@link resolveExternalPostgres}. */
 export function resolveExternalRedis(given: Given): ExternalRedis {
   const { options, lookup } = given
   const [url, source] = options.redis
@@ -83,7 +83,7 @@ export function resolveExternalRedis(given: Given): ExternalRedis {
   return withCredentials({ host, port, ...(scheme === 'rediss' && { tls: true }) }, user, password)
 }
 
-/** Where a service of the user's own is said to be; throws as {@link resolveExternalPostgres} does. */
+/** Resolves the address of a user-defined external service; throws like {@link resolveExternalPostgres}. */
 export function resolveExternalCustom(service: InfraService, given: Given): { host: string; port: number } {
   const { name, envPortVar } = service
   const text = given.options.services?.[name]
@@ -111,7 +111,7 @@ function withCredentials(place: ExternalRedis, user: string | undefined, passwor
 
 interface HostVariables {
   readonly host: string
-  /** The first that is set counts. */
+  /** The names of the port's variables. The first one that is set is used. */
   readonly ports: readonly [string, ...string[]]
 }
 
@@ -161,7 +161,10 @@ function decodePart(text: string): string {
   return decoded
 }
 
-/** Checked before any connection: `DATABASE_URL` may point to a database with real data. */
+/**
+ * Throws unless the host is this machine or allowed. This is checked before any connection, because `DATABASE_URL` may
+ * point to a database with real data.
+ */
 function assertAllowed(
   host: string,
   { service, source }: { readonly service: string; readonly source: string },
@@ -191,7 +194,7 @@ function assertNotRedirected(parameters: string, source: string): void {
   }
 }
 
-/** The text itself is not shown: it may hold a password, and at any place. */
+/** The error for an invalid URL. It does not contain the URL, which may have a password anywhere. */
 function notAUrl(service: BuiltInServiceName, source: string): InfraError {
   return new InfraError('INFRA_CONFIG_INVALID', {
     problem: `Cannot use ${source}: it is no URL such as ${service}://user:password@localhost:${DEFAULT_SERVICES[service].defaultPort}`,

@@ -9,19 +9,18 @@ export interface ServiceOptions {
   readonly image?: string
   /**
    * The port on this machine: a free one that the engine picks (`'random'`), the value of the service's variable
-   * (`'env'`: `POSTGRES_PORT`, `REDIS_PORT`), or a number.
+   * `POSTGRES_PORT` or `REDIS_PORT` (`'env'`), or a number.
    *
    * @default 'random'
    */
   readonly port?: number | 'random' | 'env'
-  /** Parts of the healthcheck to replace. `interval` × `retries` may not be less than `startupTimeoutMs`. */
+  /** Fields of the healthcheck to override. `interval` × `retries` must not be less than `startupTimeoutMs`. */
   readonly healthcheck?: Partial<Healthcheck>
-  /** Labels for this service's container, in addition to the common ones. */
+  /** Labels for this service's container, in addition to the top-level `labels`. */
   readonly labels?: Readonly<Record<string, string>>
   /**
-   * Whether a server that ends during tests is started anew, up to three times in a run: the file that was under way
-   * fails with that cause, the next ones go on with templates that were rebuilt, at another address unless the port is
-   * pinned.
+   * Whether to restart the server if it exits during tests, up to three times in a run. The running test file fails
+   * with the reason. Later files use rebuilt templates, at another address unless the port is pinned.
    *
    * @default false
    */
@@ -30,20 +29,21 @@ export interface ServiceOptions {
 
 /** A service of your own: any server that listens on a port in a container. All test files share it. */
 export interface CustomServiceOptions {
-  /** The image to run; it has to have a shell, `sh`. */
+  /** The image to run. It must contain a shell, `sh`. */
   readonly image: string
   /** The port that the server listens on inside its container. */
   readonly port: number
-  /** How to ask it whether it is well; what is not given is as with the services that are built in. */
+  /** The healthcheck. Omitted fields have the same defaults as for built-in services. */
   readonly healthcheck: Pick<Healthcheck, 'cmd'> & Partial<Healthcheck>
   /**
-   * Variables with its address, in addition to `<NAME>_HOST` and `<NAME>_PORT`; only the common `env` overrides them.
+   * Returns additional variables for the service's address, besides `<NAME>_HOST` and `<NAME>_PORT`. Only the top-level
+   * option `env` overrides them.
    *
    * @example
    * env: ({ host, port }) => ({ SMTP_URL: `smtp://${host}:${port}` })
    */
   readonly env?: (address: { readonly host: string; readonly port: number }) => Readonly<Record<string, string>>
-  /** Environment of the server itself. */
+  /** Environment variables of the server process. */
   readonly environment?: Readonly<Record<string, string>>
   /** The command to run instead of the image's default command; the image's entrypoint is kept. */
   readonly command?: readonly string[]
@@ -53,62 +53,62 @@ export interface CustomServiceOptions {
    * @default 'random'
    */
   readonly hostPort?: number | 'random' | 'env'
-  /** Labels for this service's container, in addition to the common ones. */
+  /** Labels for this service's container, in addition to the top-level `labels`. */
   readonly labels?: Readonly<Record<string, string>>
   /**
-   * Whether a server that ends during tests is started anew, as with the services that are built in.
+   * Whether to restart the server if it exits during tests, as for built-in services.
    *
    * @default false
    */
   readonly restart?: boolean
 }
 
-/** Where a function that fills a database finds it. */
+/** The database that a seed function fills. */
 export interface SeedContext {
-  /** `postgres://…` of the database. */
+  /** `postgres://…` URL of the database. */
   readonly url: string
-  /** Opened for the function and closed after it. */
+  /** A connection pool, opened for this function and closed after it. */
   readonly pool: Pool
-  /** The variables that lead to the database, for a command that is started. */
+  /** Variables that point to the database, for child processes. */
   readonly env: Readonly<Record<string, string>>
-  /** The folder that relative paths start from. */
+  /** The folder from which relative paths start. */
   readonly root: string
 }
 
 /**
- * Fills a database. Nobody else can see what it depends on, so it runs once in each run; a {@link SeedStep} with a `key`
- * runs once for all of them.
+ * Fills a database. Its dependencies are unknown, so it runs once in each run. A {@link SeedStep} with a `key` runs
+ * once for all runs.
  */
 export type SeedFunction = (context: SeedContext) => unknown
 
 /** A function or a tool that fills a database. */
 export interface SeedStep {
-  /** What to call it in a message. */
+  /** The step's name in messages. */
   readonly name: string
   /**
-   * Names all that it depends on, apart from its own text and its files, such as `` `users ${count}` `` for a function that
-   * closes over `count`. Steps that agree in name, key, text and files make equal databases: later runs use what an
-   * earlier one has built.
+   * Identifies everything that the step depends on besides its source text and its files. For a function that uses
+   * `count` from its closure, this can be `` `users ${count}` ``. Steps with the same name, key, text and files make
+   * equal databases, so later runs reuse what an earlier run built.
    *
-   * @default none: it runs once in each run
+   * @default undefined: the step runs once in each run
    */
   readonly key?: string
   /**
-   * Files and folders that it reads: when one changes, the template is built anew. What is in `node_modules` is looked for
-   * as Node does, in the folders above, too.
+   * Files and folders that the step reads. If one changes, the template is rebuilt. Paths in `node_modules` are
+   * searched as in Node, including in the parent folders.
    */
   readonly files: readonly string[]
   readonly run: SeedFunction
 }
 
-/** A `.sql` file or a folder of them, or something that runs. */
+/** The path of a `.sql` file or of a folder of such files, or a function or step to run. */
 export type Seed = string | SeedFunction | SeedStep
 
 export interface TemplateOptions {
   /**
-   * The template that this one adds to.
+   * The template that this one extends.
    *
-   * @default 'default', which `postgres.extensions`, `postgres.migrations` and `postgres.seeds` make
+   * @default 'default', the template of `postgres.extensions`, `postgres.migrations` and `postgres.seeds`
    */
   readonly from?: string
   readonly extensions?: readonly string[]
@@ -118,29 +118,38 @@ export interface TemplateOptions {
 
 export interface PostgresOptions extends ServiceOptions {
   /**
-   * The role that tests connect as; a superuser.
+   * The role with which tests connect. It is a superuser.
    *
    * @default `POSTGRES_USER`, else `'postgres'`
    */
   readonly user?: string
   /**
-   * The password of that role.
+   * The password of the role `user`.
    *
-   * @default `POSTGRES_PASSWORD`, else a random one that only this user of this machine knows, the same in each run
+   * @default `POSTGRES_PASSWORD`, else a random one that only your account on this machine can read, the same in each
+   * run
    */
   readonly password?: string
-  /** @default `POSTGRES_DB`, else `'app'` */
+  /**
+   * The name of the main database.
+   *
+   * @default `POSTGRES_DB`, else `'app'`
+   */
   readonly database?: string
-  /** Server settings such as `{ wal_level: 'logical', timezone: 'Europe/Berlin' }`; they win over our own. */
+  /**
+   * Server settings such as `{ wal_level: 'logical', timezone: 'Europe/Berlin' }`. They override those of vitest-infra.
+   */
   readonly settings?: Readonly<Record<string, string | number | boolean>>
-  /** Further arguments for `initdb`. */
+  /** Additional arguments for `initdb`. */
   readonly initdbArgs?: string
   /**
-   * What a lease gets: `'database'`, a clone of the template on the common server, or `'server'`, a PostgreSQL server of
-   * its own with the clone on it, for tests of what belongs to the server: roles, replication slots, `ALTER SYSTEM`, and
-   * of how the application copes with a restart; or, with the provider `'external'` alone, `'schema'`: a schema of the
-   * database that the URL names, for a role that may not create databases. A schema cannot be cloned: migrations and
-   * seeds run again for each.
+   * What each lease gets:
+   *
+   * - `'database'`: a clone of the template on the common server.
+   * - `'server'`: a separate PostgreSQL server with that clone, for tests that change roles, replication slots or
+   *   `ALTER SYSTEM` settings, or restart the server.
+   * - `'schema'`: only with the provider `'external'`, a schema in the database that the URL names, for a role that may
+   *   not create databases. A schema cannot be cloned, so migrations and seeds run again for each one.
    *
    * @default 'database'
    */
@@ -148,13 +157,14 @@ export interface PostgresOptions extends ServiceOptions {
   /** Extensions to create in every database, such as `['vector']`. */
   readonly extensions?: readonly string[]
   /**
-   * What makes the schema: `.sql` files and folders of them in natural order of their names, functions, tools.
+   * The sources of the schema: `.sql` files, folders of such files, functions and tools. The files of a folder run in
+   * natural order of their names.
    *
    * @default 'fixtures/postgres/migrations', if it exists
    */
   readonly migrations?: Seed | readonly Seed[]
   /**
-   * What fills it, after the migrations.
+   * The sources of the data, of the same kinds. They run after the migrations.
    *
    * @default 'fixtures/postgres/seeds', if it exists
    */
@@ -163,45 +173,48 @@ export interface PostgresOptions extends ServiceOptions {
 
 export interface RedisOptions extends ServiceOptions {
   /**
-   * What a lease gets: `'server'`, a Redis process of its own, or `'database'`, a logical database of the common one,
-   * which does not separate `FLUSHALL`, `CONFIG`, channels, scripts or a database number in the application.
+   * What each lease gets: `'server'`, a separate Redis process, or `'database'`, a logical database of the common
+   * server. A logical database does not isolate `FLUSHALL`, `CONFIG`, channels or scripts, nor an application that
+   * selects a database number itself.
    *
    * @default 'server', but 'database' with the provider `'external'`
    */
   readonly isolation?: 'server' | 'database'
-  /** Further arguments for `redis-server`, such as `['--maxmemory', '64mb']`. */
+  /** Additional arguments for `redis-server`, such as `['--maxmemory', '64mb']`. */
   readonly args?: readonly string[]
   /**
-   * The program that the provider `'embedded'` runs, relative to the project's folder.
+   * The Redis program for the provider `'embedded'`, relative to the project's folder.
    *
-   * @default `VITEST_INFRA_REDIS_BINARY`, else `redis-server` or `valkey-server` on the `PATH`, else that of `redis-memory-server`
+   * @default `VITEST_INFRA_REDIS_BINARY`, else `redis-server` or `valkey-server` on the `PATH`, else that of
+   * `redis-memory-server`
    */
   readonly binary?: string
   /**
-   * `.redis` files and folders of them: one command a line, quoted as in `redis-cli`.
+   * `.redis` files and folders of such files, with one command per line, quoted as in `redis-cli`.
    *
    * @default 'fixtures/redis', if it exists
    */
   readonly seeds?: string | readonly string[]
 }
 
-/** Servers that are there already, for the provider `'external'`. */
+/** Existing servers, for the provider `'external'`. */
 export interface ExternalOptions {
   /**
-   * `postgres://user:password@host:port`. The database that it may name is left alone, and the role needs `CREATEDB`;
-   * with `postgres.isolation: 'schema'`, the role makes schemas in that database, for which it needs `CREATE` there.
+   * The URL of PostgreSQL, `postgres://user:password@host:port`. The role needs `CREATEDB`, and a database in the URL
+   * is not changed. With `postgres.isolation: 'schema'`, schemas are created in that database, on which the role needs
+   * `CREATE`.
    *
    * @default `DATABASE_URL`, else `DB_HOST`, `DB_PORT`, `DB_USER` and `DB_PASSWORD`, and for schemas `DB_NAME`
    */
   readonly postgres?: string
   /**
-   * `redis://user:password@host:port`, or `rediss://…`.
+   * The URL of Redis, `redis://user:password@host:port` or `rediss://…`.
    *
    * @default `REDIS_URL`, else `REDIS_HOST`, `REDIS_PORT`, `REDIS_USER` and `REDIS_PASSWORD`
    */
   readonly redis?: string
   /**
-   * Services of your own by name, each as `host:port`.
+   * The addresses of your own services by name, each as `host:port`.
    *
    * @default `<NAME>_HOST` and `<NAME>_PORT`
    */
@@ -214,26 +227,26 @@ export interface ExternalOptions {
   readonly allowedHosts?: readonly string[]
 }
 
-/** What can be said in `infra({ … })`, in `infra.config.ts`, and to `createGlobalSetup({ … })`. */
+/** The options of `infra({ … })`, `infra.config.ts` and `createGlobalSetup({ … })`. */
 export interface InfraOptions {
   /**
-   * How services are obtained: as containers (`'docker'`), as local processes (`'embedded'`), or on servers that are
-   * there already (`'external'`). `'auto'` takes Docker where an engine answers, else local processes where they can run,
-   * and never somebody's servers; what is named here is never replaced by another.
+   * Where the services run: in containers (`'docker'`), as local processes (`'embedded'`), or on existing servers
+   * (`'external'`). `'auto'` uses Docker if an engine answers, else local processes if they can run, and never existing
+   * servers. Any other value never falls back to another provider.
    *
    * @default `VITEST_INFRA_PROVIDER`, else `'auto'`
    */
   readonly provider?: 'auto' | ProviderName
   /**
-   * The services to start: a list of those that are built in; or an object that adds services of your own,
-   * and in which `false` leaves one out: `{ redis: false, mailpit: { image, port, healthcheck } }`.
+   * The services to start: a list of built-in services, or an object that adds services of your own. In an object,
+   * `false` disables a service: `{ redis: false, mailpit: { image, port, healthcheck } }`.
    *
    * @default ['postgres', 'redis']
    */
   readonly services?: readonly BuiltInServiceName[] | { readonly [name: string]: CustomServiceOptions | false }
   /**
-   * What the variables of a test file point to: databases of its own (`'file'`), those of its worker, which the
-   * worker's files share one after the other (`'worker'`), or the ones that all share (`'shared'`).
+   * The databases to which the variables of a test file point: its own (`'file'`), those of its worker, which the
+   * worker's files use in turn (`'worker'`), or the ones that all files share (`'shared'`).
    *
    * @default 'file'
    */
@@ -241,24 +254,24 @@ export interface InfraOptions {
   readonly postgres?: PostgresOptions
   readonly redis?: RedisOptions
   readonly external?: ExternalOptions
-  /** Further templates by name, which suites choose with `template`. */
+  /** Additional templates by name. The option `template` selects one for a project. */
   readonly templates?: Readonly<Record<string, TemplateOptions>>
   /**
-   * The template that the databases of this project are clones of.
+   * The template from which the databases of this project are cloned.
    *
    * @default 'default'
    */
   readonly template?: string
   /**
-   * Whether PostgreSQL, initialised and with its templates, is kept as an image of the engine, from which the next run
-   * with the same inputs starts. What a function fills that has no `key` is made anew each time.
+   * Whether to store the initialised PostgreSQL with its templates as an image in the engine. The next run with the
+   * same inputs starts from this image. Templates with a function that has no `key` are rebuilt in each run.
    *
-   * @default `VITEST_INFRA_SNAPSHOT` (`'on'` or `'off'`), else `true`, but `false` where `CI` is set
+   * @default `VITEST_INFRA_SNAPSHOT` (`'on'` or `'off'`), else `true`, but `false` if `CI` is set
    */
   readonly snapshot?: boolean
   /**
-   * How long the containers stay up when a run is over, such as `'30m'`: the next run with the same options uses them, and
-   * they end by themselves when none has for that long. Where `CI` is set, only the variable turns it on.
+   * How long the containers stay up after a run, such as `'30m'`. The next run with the same options reuses them. They
+   * stop by themselves after that time without a run. If `CI` is set, only the variable has an effect.
    *
    * @default `VITEST_INFRA_KEEP_ALIVE` (a duration or `'off'`), else `false`
    */
@@ -266,25 +279,25 @@ export interface InfraOptions {
   /** Labels for every container. */
   readonly labels?: Readonly<Record<string, string>>
   /**
-   * Time within which a service must become usable once its image is there, and a server of a lease once it is started,
-   * in milliseconds.
+   * Timeout for a service to become usable once its image is available, in milliseconds. It also applies to a leased
+   * server once that server is started.
    *
    * @default `VITEST_INFRA_STARTUP_TIMEOUT_MS`, else 60000
    */
   readonly startupTimeoutMs?: number
   /**
    * Whether to set libpq's `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD` and `PGDATABASE` too, and to remove `PGHOSTADDR`
-   * and `PGSERVICE`. A client that is given only a part of an address then still connects to its lease.
+   * and `PGSERVICE`. A client with an incomplete address then still connects to its lease.
    *
    * @default true
    */
   readonly libpqEnv?: boolean
-  /** Names of your own: what it returns is added to the variables, and wins over them. */
+  /** Returns additional variables, which override those of vitest-infra. */
   readonly env?: (facts: StackFacts) => Readonly<Record<string, string>>
 }
 
 /**
- * Types an `infra.config.ts`; returns its argument.
+ * Provides the types for an `infra.config.ts`. Returns its argument.
  *
  * @example
  * export default defineInfra({ postgres: { image: 'pgvector/pgvector:pg18' } })
@@ -293,7 +306,7 @@ export function defineInfra<const Options extends InfraOptions>(options: Options
   return options
 }
 
-/** Two sets of options as one; the second wins, service by service and key by key. */
+/** Merges two sets of options. Options in `override` win; nested objects such as `postgres` are merged key by key. */
 export function mergeOptions(base: InfraOptions, override: InfraOptions): InfraOptions {
   const given = definedOnly(override)
   const nested = (['postgres', 'redis', 'external', 'labels', 'templates', 'services'] as const).flatMap((key) => {
@@ -307,7 +320,7 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** An option that is set to `undefined` is one that was not given. */
+/** Returns the options without those set to `undefined`, which count as omitted. */
 function definedOnly<T extends object>(options: T): Partial<T> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>
 }

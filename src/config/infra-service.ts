@@ -1,24 +1,24 @@
 import type { ServiceState } from './service-state.ts'
 import type { BuiltInServiceName } from '../register.ts'
 
-/** How a service is asked whether it is well; the same words as in compose. */
+/** A service's healthcheck, with the semantics of compose. */
 export interface Healthcheck {
   /** Shell command, run inside the container; exit code 0 means healthy. */
   readonly cmd: string
-  /** Time between two checks, as compose writes it: `'5s'`. */
+  /** Time between two checks, in compose's notation, such as `'5s'`. */
   readonly interval: string
-  /** Time after which one check counts as failed. */
+  /** Time after which a check counts as failed, in the same notation. */
   readonly timeout: string
-  /** Failures in a row that make the service unhealthy. */
+  /** Number of consecutive failures after which the service is unhealthy. */
   readonly retries: number
 }
 
-/** What the names of a service's variables begin with: `MAIL_PIT` for `mail-pit`. */
+/** Returns the prefix of a service's variables: `MAIL_PIT` for `mail-pit`. */
 export function variablePrefix(name: string): string {
   return name.toUpperCase().replaceAll('-', '_')
 }
 
-/** A backing server that a suite needs. */
+/** A server that a test suite needs. */
 export interface InfraService {
   /** Name in `inject('infra').services`, labels, messages and compose. */
   readonly name: string
@@ -26,27 +26,27 @@ export interface InfraService {
   readonly healthcheck: Healthcheck
   /** The port that the server listens on inside its container. */
   readonly defaultPort: number
-  /** The variable that holds the port on this machine. */
+  /** The name of the variable with the port on this machine. */
   readonly envPortVar: string
-  /** Whether a stack that is started by hand keeps the data in `volume`. */
+  /** Whether a stack that is started manually with compose stores the data in `volume`. */
   readonly persistence: boolean
   readonly volume?: string
   readonly state: ServiceState
   readonly labels?: Readonly<Record<string, string>>
 }
 
-/** Time within which an image that is already there must become usable, in milliseconds. */
+/** Default timeout for a service to become usable once its image is available, in milliseconds. */
 export const DEFAULT_STARTUP_TIMEOUT_MS = 60_000
 
 export const HEALTHCHECK_TIMES = { interval: '5s', timeout: '5s', retries: 12 } as const
 
-/** What each built-in service is when nothing is configured. */
+/** The built-in services without any configuration. */
 export const DEFAULT_SERVICES: Readonly<Record<BuiltInServiceName, InfraService>> = {
   postgres: {
     name: 'postgres',
     image: 'postgres:18-alpine',
     healthcheck: {
-      // Over TCP: the image's first, temporary server answers on the Unix socket only and must not count.
+      // Checks over TCP: the image's first, temporary server only listens on the Unix socket and must not count.
       cmd: 'pg_isready --host 127.0.0.1 --port 5432 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB"',
       ...HEALTHCHECK_TIMES,
     },
@@ -59,7 +59,7 @@ export const DEFAULT_SERVICES: Readonly<Record<BuiltInServiceName, InfraService>
   redis: {
     name: 'redis',
     image: 'redis:8-alpine',
-    // redis-cli ends with 0 on an error reply too, such as -LOADING.
+    // redis-cli also exits with 0 after an error reply, such as -LOADING.
     healthcheck: { cmd: 'redis-cli ping | grep PONG', ...HEALTHCHECK_TIMES },
     defaultPort: 6379,
     envPortVar: 'REDIS_PORT',

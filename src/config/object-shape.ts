@@ -7,7 +7,7 @@ const PLAIN_OBJECT = refuse('must be a plain object')
 const NO_OPTION = refuse('is not an option')
 const NO_NAME = refuse('is not a name that can be given')
 
-/** An object that may have these keys, and has to have some; each key that is not one of them is named. */
+/** Returns a schema for an object with these keys, some of which are `required`. Any other key is reported by name. */
 export function shape(entries: Readonly<Record<string, Schema>>, required: readonly string[] = []): Schema {
   return eachKey((key) => {
     const schema = Object.hasOwn(entries, key) ? entries[key] : undefined
@@ -15,7 +15,7 @@ export function shape(entries: Readonly<Record<string, Schema>>, required: reado
   }, required)
 }
 
-/** An object of things that the user names. */
+/** Returns a schema for an object whose keys are names that the user chooses. */
 export function record(names: Schema, values: Schema): Schema {
   return eachKey((key) => {
     const fault = v.safeParse(names, key).issues?.[0].message
@@ -23,17 +23,20 @@ export function record(names: Schema, values: Schema): Schema {
   })
 }
 
-/** Whether it was written as `{ … }`: what a list, a promise or an instance of a class has is not read as options. */
+/** Whether a value is a plain object. The contents of a list, a promise or a class instance are not read as options. */
 export function isPlainObject(input: unknown): input is Readonly<Record<string, unknown>> {
   if (typeof input !== 'object' || input === null) {
     return false
   }
-  // Vitest may have made it in another realm, whose Object.prototype is not ours.
+  // Vitest may have created the value in another realm, which has its own Object.prototype.
   const prototype: unknown = Object.getPrototypeOf(input)
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-/** Valibot's own objects pass over `constructor` and `__proto__`, whatever they hold. */
+/**
+ * Returns a schema that checks each key of the input. Valibot's own object schemas skip the keys `constructor` and
+ * `__proto__`.
+ */
 function eachKey(schemaOf: (key: string) => Schema, required: readonly string[] = []): Schema {
   return v.lazy((input) => {
     if (!isPlainObject(input)) {

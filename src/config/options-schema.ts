@@ -7,7 +7,10 @@ import { record, shape } from './object-shape.ts'
 
 const EMPTY = 'must not be empty'
 
-/** Neither processes nor files nor servers take text any further than to a NUL, and URLs cannot hold half a character. */
+/**
+ * Text without NUL, at which processes, files and servers cut it off, and without lone surrogates, which URLs cannot
+ * contain.
+ */
 export const text = v.pipe(
   v.string(),
   v.check((given) => !given.includes('\0'), 'must not contain a NUL character'),
@@ -19,7 +22,7 @@ export const filled = v.pipe(
   v.check((given) => given.trim() !== '', EMPTY),
 )
 
-/** The image of PostgreSQL hands it to `initdb` as a line. */
+/** A single line, because PostgreSQL's image passes the password to `initdb` as a line. */
 const password = v.pipe(text, v.nonEmpty(EMPTY), v.regex(/^[^\r\n]*$/, 'must be a single line'))
 
 const name = v.pipe(
@@ -42,7 +45,10 @@ const IMAGE = new RegExp(
   String.raw`^(?:${REGISTRY}/)?${NAME_PART}(?:/${NAME_PART})*(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$`,
 )
 
-/** As the container engine's own grammar has it, which would refuse anything else when other services run already. */
+/**
+ * An image name in the container engine's grammar. Without this check, the engine would reject the name when other
+ * services are already running.
+ */
 const image = v.pipe(v.string(), v.regex(IMAGE, 'must be the name of an image, such as "postgres:18-alpine"'))
 
 export const positive = v.pipe(
@@ -61,7 +67,10 @@ const portNumber = v.pipe(
   v.maxValue(65_535, 'must be at most 65535'),
 )
 
-/** It becomes a part of names of containers, of services in compose, whose test profile appends "-test", and of variables. */
+/**
+ * The name of a user-defined service. It is part of the names of containers, variables and compose services; the test
+ * profile of compose appends "-test".
+ */
 const serviceName = v.pipe(
   v.string(),
   v.regex(/^[a-z](?:-?[a-z0-9])*$/, 'is not the name of a service: small letters, digits, and "-" between them'),
@@ -163,7 +172,7 @@ const schema = shape({
   env: v.function(),
 })
 
-/** Returns the options, or throws `INFRA_CONFIG_INVALID` with every fault in them. */
+/** Returns the options; throws `INFRA_CONFIG_INVALID` with all errors if they are invalid. */
 export function assertOptions(options: unknown, source: string): InfraOptions {
   assertShape(schema, options, {
     subject: `the options of ${source}`,
@@ -172,7 +181,7 @@ export function assertOptions(options: unknown, source: string): InfraOptions {
   return options as InfraOptions
 }
 
-/** The same for an option from a variable; `place` is its name and where it was set. */
+/** Checks an option that was read from a variable. `place` is the variable's name and the place where it is set. */
 export function assertVariable(options: InfraOptions, place: string): void {
   assertShape(schema, options, {
     subject: place,
@@ -180,7 +189,7 @@ export function assertVariable(options: InfraOptions, place: string): void {
   })
 }
 
-/** Throws `INFRA_CONFIG_INVALID` unless `input` is as `expected`. */
+/** Throws `INFRA_CONFIG_INVALID` unless `input` matches the schema `expected`. */
 export function assertShape(
   expected: v.GenericSchema,
   input: unknown,

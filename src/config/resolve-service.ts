@@ -5,16 +5,16 @@ import type { InfraOptions } from './infra-options.ts'
 import { type Healthcheck, type InfraService, variablePrefix } from './infra-service.ts'
 import { parsePort } from './rules.ts'
 
-/** A service with its place on this machine settled. */
+/** A service with defaults applied, and its port on this machine. */
 export interface ResolvedService {
   readonly service: InfraService
-  /** The port to publish on, or `undefined` for one that the engine picks. */
+  /** The port on this machine; undefined for a free one that the engine picks. */
   readonly hostPort: number | undefined
-  /** Whether its server is started anew if it ends during tests. */
+  /** Whether the server is restarted if it exits during tests. */
   readonly restart: boolean
 }
 
-/** What every part of the spec is settled from. */
+/** The inputs from which every part of the spec is resolved. */
 export interface Settle {
   readonly options: InfraOptions
   readonly lookup: VariableLookup
@@ -22,7 +22,7 @@ export interface Settle {
   readonly startupTimeoutMs: number
 }
 
-/** What a user says of a service, whichever it is. */
+/** The options that a user can set for any service. */
 export interface GivenService {
   readonly image?: string | undefined
   readonly port?: { readonly option: string; readonly value: number | 'random' | 'env' } | undefined
@@ -31,7 +31,7 @@ export interface GivenService {
   readonly restart?: boolean | undefined
 }
 
-/** A service as it is by default, with what the user says of it. */
+/** Resolves a service: the user's options override variables, which override the defaults. */
 export function resolveService(defaults: InfraService, given: GivenService, settle: Settle): ResolvedService {
   const { options, lookup, provider, startupTimeoutMs } = settle
   const service: InfraService = {
@@ -40,7 +40,7 @@ export function resolveService(defaults: InfraService, given: GivenService, sett
     healthcheck: resolveHealthcheck(defaults, given, startupTimeoutMs),
     labels: { ...options.labels, ...given.labels },
   }
-  // A server that is there already listens where it does.
+  // An external server already has its port.
   const hostPort = provider === 'external' ? undefined : resolveHostPort(service, given, lookup)
   return { service, hostPort, restart: given.restart ?? false }
 }
@@ -49,7 +49,10 @@ export function imageVariable(name: string): string {
   return `VITEST_INFRA_${variablePrefix(name)}_IMAGE`
 }
 
-/** Retries that were not given are as many as the start-up time needs, and never fewer than the default. */
+/**
+ * Applies the healthcheck's defaults. Unless set, `retries` is high enough for the startup timeout and at least the
+ * default.
+ */
 function resolveHealthcheck(defaults: InfraService, given: GivenService, startupTimeoutMs: number): Healthcheck {
   const healthcheck = { ...defaults.healthcheck, ...given.healthcheck }
   const intervalMs = parseDurationMs(healthcheck.interval, `${defaults.name}.healthcheck.interval`)

@@ -40,7 +40,7 @@ import {
   inOrderOfLayers,
 } from './rules.ts'
 
-/** The template that `postgres.extensions`, `postgres.migrations` and `postgres.seeds` make. */
+/** The name of the template that `postgres.extensions`, `postgres.migrations` and `postgres.seeds` define. */
 export const DEFAULT_TEMPLATE = 'default'
 
 /** The maintenance database, which every server has. */
@@ -51,7 +51,7 @@ const KEEP_ALIVE_VARIABLE = 'VITEST_INFRA_KEEP_ALIVE'
 const STARTUP_TIMEOUT_VARIABLE = 'VITEST_INFRA_STARTUP_TIMEOUT_MS'
 
 export interface ResolvedPostgres extends ResolvedService {
-  /** The external server, with the provider `'external'`. */
+  /** The external server; undefined unless the provider is `'external'`. */
   readonly server: Pick<ExternalPostgres, 'host' | 'port' | 'parameters'> | undefined
   readonly user: string
   readonly password: string
@@ -69,7 +69,7 @@ export interface ResolvedTemplate {
   /** The template that it extends; undefined for an empty database. */
   readonly from: string | undefined
   readonly extensions: readonly string[]
-  /** Configured sources, or `undefined` for the default folder, if it exists. */
+  /** Configured sources; undefined for the default folder, if it exists. */
   readonly migrations: readonly Seed[] | undefined
   readonly seeds: readonly Seed[] | undefined
 }
@@ -84,41 +84,45 @@ export interface ResolvedRedis extends ResolvedService {
   readonly seeds: readonly string[] | undefined
 }
 
-/** The settled options of a project. */
+/** The resolved options of a project. */
 export interface ResolvedSpec {
-  /** The folder that relative paths start from. */
+  /** The folder from which relative paths start. */
   readonly root: string
   readonly provider: 'auto' | ProviderName
   readonly startupTimeoutMs: number
   readonly isolation: 'file' | 'worker' | 'shared'
-  /** The template that this project's databases are clones of. */
+  /** The template from which this project's databases are cloned. */
   readonly template: string
   /** Whether snapshots are used and taken. */
   readonly snapshot: boolean
-  /** How long unused containers stay up, in milliseconds; undefined if they end with their run. */
+  /** How long unused containers stay up, in milliseconds; undefined if they stop with their run. */
   readonly keepAliveMs: number | undefined
   readonly libpqEnv: boolean
   readonly env: ((facts: StackFacts) => Readonly<Record<string, string>>) | undefined
   readonly postgres: ResolvedPostgres | undefined
   readonly redis: ResolvedRedis | undefined
-  /** The services of the user's own. */
+  /** The user-defined services. */
   readonly custom: readonly ResolvedCustom[]
 }
 
 export interface SpecContext {
   readonly root: string
-  /** The origin of the options, as errors name it. */
+  /** The origin of the options, for errors. */
   readonly source: string
-  /** Options that the given ones override, and their origin. */
+  /** Options with lower precedence, and their origin. */
   readonly base?: { readonly options: unknown; readonly source: string } | undefined
   readonly environment: EnvironmentLayers
-  /** The password of PostgreSQL if the user chose none. @default the one of the compose file */
+  /**
+   * Returns the password of PostgreSQL if the user has not set one.
+   *
+   * @default returns the password of the compose file
+   */
   readonly ownPassword?: () => string
 }
 
 /**
- * Settles all options of a project in one pass: rejects unknown keys, merges, applies defaults, checks rules, and freezes.
- * Precedence, highest first: options, environment, `.env`, `.env.example`, defaults.
+ * Resolves all options of a project: rejects unknown keys, merges, applies defaults, checks rules, and freezes the
+ * result. Precedence, highest first: options, environment, `.env`, `.env.example`, defaults.
  */
 export function resolveSpec(override: unknown, context: SpecContext): ResolvedSpec {
   const base = context.base ? assertOptions(context.base.options, context.base.source) : {}
@@ -153,18 +157,18 @@ export function resolveSpec(override: unknown, context: SpecContext): ResolvedSp
   return deepFreeze(spec)
 }
 
-/** The services of a spec, in the order in which they are reported. */
+/** Returns the services of a spec, in the order in which they are reported. */
 export function servicesOf(spec: ResolvedSpec): readonly ResolvedService[] {
   return [spec.postgres, spec.redis, ...spec.custom].filter((service) => service !== undefined)
 }
 
-/** The address of a service with the provider `'external'`. */
+/** Returns the external server of a service; undefined unless the provider is `'external'`. */
 export function serverOf({ postgres, redis, custom }: ResolvedSpec, name: string) {
   return [postgres, redis, ...custom].find((resolved) => resolved?.service.name === name)?.server
 }
 
 function builtInServices({ services = {} }: InfraOptions): readonly string[] {
-  // In an object of services, `false` leaves one out.
+  // In an object, the only value for a built-in service is `false`, which disables it.
   return Array.isArray(services) ? services : Object.keys(DEFAULT_SERVICES).filter((name) => !(name in services))
 }
 
@@ -198,7 +202,10 @@ function resolveManagedServer(
   }
 }
 
-/** The database in the URL is only used to create schemas in it; otherwise we connect to the maintenance database. */
+/**
+ * Resolves the external server. Only the isolation `'schema'` uses the database in the URL; otherwise we connect to the
+ * maintenance database.
+ */
 function resolveExternalServer({ options, lookup }: Settle) {
   const given = resolveExternalPostgres({ options: options.external ?? {}, lookup })
   const { user, password, database, ...server } = given
@@ -228,7 +235,7 @@ function resolveTemplate(name: string, from: string | undefined, given: Template
   return { name, from, extensions: [...extensions], migrations: toSeeds(migrations), seeds: toSeeds(seeds) }
 }
 
-/** Copies, so that freezing the spec leaves the user's own objects as they are. */
+/** Returns a copy, so that freezing the spec does not freeze the user's own objects. */
 function toSeeds(given: Seed | readonly Seed[] | undefined): readonly Seed[] | undefined {
   return toList(given)?.map((seed) => (typeof seed === 'object' ? { ...seed, files: [...seed.files] } : seed))
 }
@@ -321,7 +328,7 @@ function assertRules(spec: ResolvedSpec, { environment }: SpecContext): void {
 
 /** Values from the environment follow the same rules as options. */
 function assertVariables({ postgres, redis }: ResolvedSpec, { options, lookup }: Settle): void {
-  // The rules for accounts are those of our own servers.
+  // The rules for accounts apply only to servers that we start.
   const { user, password, database } = postgres?.server ? {} : (postgres ?? {})
   const given: readonly (readonly [string, unknown, InfraOptions])[] = [
     ['POSTGRES_USER', options.postgres?.user, { postgres: { user } }],

@@ -3,7 +3,7 @@ import { InfraError } from '../errors.ts'
 import { parseDurationMs } from '../internal/duration.ts'
 import type { InfraService } from './infra-service.ts'
 
-/** A port as a number; `where` names the variable or option it came from. */
+/** Parses a port. `where` is the name of its variable or option, for the error. */
 export function parsePort(value: string | number, where: string): number {
   const port = typeof value === 'number' ? value : /^\d+$/.test(value) ? Number(value) : Number.NaN
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
@@ -26,7 +26,7 @@ export function assertUniqueNames(names: readonly string[], what: 'services' | '
   }
 }
 
-/** Throws if a service that is built in is described as one of the user's own. */
+/** Throws if a user-defined service has the name of a built-in one. */
 export function assertNotBuiltIn(names: readonly string[], builtIn: readonly string[]): void {
   const known = names.find((name) => builtIn.includes(name))
   if (known !== undefined) {
@@ -38,7 +38,7 @@ export function assertNotBuiltIn(names: readonly string[], builtIn: readonly str
   }
 }
 
-/** Throws if two services want the same port of this machine. */
+/** Throws if two services are pinned to the same port of this machine. */
 export function assertDistinctPorts(
   services: readonly { readonly service: InfraService; readonly hostPort: number | undefined }[],
 ): void {
@@ -54,7 +54,7 @@ export function assertDistinctPorts(
   }
 }
 
-/** Throws unless the declared healthcheck keeps asking for as long as a cold start may take. */
+/** Throws unless the healthcheck's `interval` × `retries` cover the startup timeout. */
 export function assertHealthcheckWindow(service: InfraService, startupTimeoutMs: number): void {
   const { interval, retries, timeout } = service.healthcheck
   parseDurationMs(timeout, `${service.name}.healthcheck.timeout`)
@@ -70,7 +70,10 @@ export function assertHealthcheckWindow(service: InfraService, startupTimeoutMs:
   }
 }
 
-/** Throws if a server of its own is asked for where none can be started. */
+/**
+ * Throws if a service has the isolation `'server'`. Call it only for the provider `'external'`, which starts no
+ * servers.
+ */
 export function assertOwnServers(spec: {
   readonly postgres: { readonly isolation: string } | undefined
   readonly redis: { readonly isolation: string } | undefined
@@ -102,7 +105,10 @@ export function assertNoneRestarted(
   }
 }
 
-/** Throws if schemas are asked for where databases can be had, or with what belongs to no schema. */
+/**
+ * Throws if the isolation is `'schema'` and the provider is not `'external'`, or a template has extensions, which exist
+ * once per database.
+ */
 export function assertSchemasPossible(
   provider: string,
   {
@@ -135,7 +141,7 @@ export function assertSchemasPossible(
   }
 }
 
-/** For a role that has to create schemas, if no database is named. */
+/** The error for the isolation `'schema'` if no database is configured. */
 export function databaseNotSaid(): InfraError {
   return new InfraError('INFRA_CONFIG_INVALID', {
     problem: "Cannot use postgres.isolation 'schema': nothing names the database in which to make schemas",
@@ -158,7 +164,7 @@ export function assertPortVariables(services: readonly InfraService[], envExampl
   }
 }
 
-/** Throws unless a template of that name is there. */
+/** Throws unless a template with this name is defined. */
 export function assertTemplate(name: string, templates: readonly { readonly name: string }[]): void {
   if (!templates.some((template) => template.name === name)) {
     throw templateUnknown(
@@ -168,7 +174,7 @@ export function assertTemplate(name: string, templates: readonly { readonly name
   }
 }
 
-/** For a template that is not defined. */
+/** The error for a template that is not defined. */
 export function templateUnknown(name: string, known: readonly string[]): InfraError {
   return new InfraError('INFRA_TEMPLATE_UNKNOWN', {
     problem: `Cannot use template "${name}": there are only ${known.map((other) => `"${other}"`).join(', ')}`,
@@ -177,7 +183,7 @@ export function templateUnknown(name: string, known: readonly string[]): InfraEr
   })
 }
 
-/** Templates, each after the one that it adds to; throws if one adds to itself or to one that does not exist. */
+/** Sorts templates so that each follows the one that it extends. Throws for a cycle or an unknown template. */
 export function inOrderOfLayers<T extends { readonly name: string; readonly from: string | undefined }>(
   templates: readonly T[],
 ): readonly T[] {

@@ -1,12 +1,14 @@
 /**
  * The state of a service.
  *
- * `degraded`: running, but its healthcheck fails now and then. `unhealthy`: its healthcheck never succeeded within
- * its window, or has stopped succeeding.
+ * `degraded`: it is running, but its healthcheck fails now and then. `unhealthy`: its healthcheck did not succeed
+ * within the startup window, or no longer succeeds.
  */
 export type ServiceState = 'stopped' | 'starting' | 'healthy' | 'unhealthy' | 'degraded'
 
-/** Something that was seen of a service. `streak` counts equal results in a row, this one included. */
+/**
+ * An event that may change a service's state. `streak` is the number of consecutive equal results, including this one.
+ */
 export type Observation =
   | { readonly type: 'start' }
   | { readonly type: 'stop' }
@@ -15,10 +17,13 @@ export type Observation =
   | { readonly type: 'passed'; readonly streak: number }
   | { readonly type: 'failed'; readonly streak: number; readonly retries: number }
 
-/** Passes in a row after which a service that failed counts as healthy again. */
+/** Number of consecutive passes after which a failing service counts as healthy again. */
 export const RECOVERY_STREAK = 3
 
-/** The one place that decides a state. Throws a `RangeError` where the observation cannot follow the state. */
+/**
+ * Returns the state after an observation. All state changes are decided here. Throws a `RangeError` if the observation
+ * is impossible in this state.
+ */
 export function transition(state: ServiceState, observation: Observation): ServiceState {
   switch (observation.type) {
     case 'start':
@@ -66,21 +71,21 @@ function requireState(
   return next
 }
 
-/** What an engine's own healthchecks of a running server came to. */
+/** The history of an engine's own healthchecks of a running server. */
 export interface CheckHistory {
-  /** Those that are remembered, the oldest first: whether they passed. */
+  /** Whether each recorded check passed, oldest first. */
   readonly passes: readonly boolean[]
-  /** How many failed since the last that passed; more than are remembered, perhaps. */
+  /** Number of failures since the last pass. It can exceed the number of recorded checks. */
   readonly failingStreak: number
   readonly retries: number
-  /** Whether there were checks before those, of which one passed. */
+  /** Whether a check passed before the recorded ones. */
   readonly wasHealthy: boolean
 }
 
-/** The state to which a history of healthchecks has led. */
+/** Returns the state that results from a history of healthchecks. */
 export function stateAfter({ passes, failingStreak, retries, wasHealthy }: CheckHistory): ServiceState {
   let state: ServiceState = wasHealthy ? 'healthy' : transition('stopped', { type: 'start' })
-  // The failures at the end may have begun before what is remembered.
+  // If no recorded check passed, the failures may have begun before the recorded checks.
   const forgotten = passes.includes(true) ? 0 : failingStreak - passes.length
   let streak = Math.max(0, forgotten)
   passes.forEach((passed, index) => {

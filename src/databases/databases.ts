@@ -19,7 +19,7 @@ import type {
 import { ReusedItems } from '../leasing/reused-items.ts'
 import type { TemplateSource } from './templates.ts'
 
-/** Creates and drops the leased databases, which are schemas on some external servers. */
+/** Creates and drops the leased databases. On some external servers, each of them is a schema. */
 export type DatabaseAdmin = Pick<PostgresAdmin, 'createDatabase' | 'dropDatabase' | 'sessionsOf' | 'useOf'>
 
 /** Makes a database equal to a new clone of a template while clients stay connected. */
@@ -28,34 +28,35 @@ export type DatabaseReset = (database: string, template: string, use: LastUse) =
 export interface DatabasesOptions {
   readonly admin: DatabaseAdmin
   readonly templates: TemplateSource
-  /** Part of the names of the run's databases. */
+  /** Id of the run, which is part of the names of its databases. */
   readonly runId: string
-  /** How many clones of a template to keep ready. */
+  /** Number of clones of each template to keep ready. */
   readonly target: number
   readonly clock: Clock
   readonly reset: DatabaseReset
-  /** Reads the server's log for failed tests; without it, reports quote no log. */
+  /** Reads the server's log for failed tests. If undefined, reports quote no log. */
   readonly log?: FailureLog
-  /** The fields in which a lease's address differs from the main one; by default only the name. */
+  /** Returns the fields in which a lease's address differs from the main one. By default, only the name differs. */
   readonly addressOf?: (name: string) => PostgresPlace
-  /** Reads the server's usage counters; absent if other clients use the server too. */
+  /** Reads the server's usage counters; undefined if other clients use the server too. */
   readonly countUse?: (database?: string) => Promise<Use>
 }
 
-/** The server notices a closed connection a few milliseconds later. */
+/** The server registers a closed connection only after a few milliseconds. */
 const DISCONNECT_POLL_MS = 5
 const DISCONNECT_POLLS = 10
 
-/** Clones are created and dropped this long after a request, so that new connections are served first. */
+/** Delay between a request and the creation or drop of clones, so that the server accepts new connections first. */
 const PAUSE_MS = 20
 
 type DatabaseRequest = Pick<AcquireRequest, 'template' | 'reuse'>
 
 /**
- * Leases clones of templates, one for each lease. A released clone is dropped unless it is unused or kept for reuse.
+ * Leases clones of templates, one for each lease. A released clone is dropped, unless it is unused or was leased for
+ * reuse.
  */
 export class Databases implements DatabaseSource {
-  /** Undefined if other clients use the server too. */
+  /** Reads the server's usage counters; undefined if other clients use the server too. */
   readonly useOf?: (database?: string) => Promise<Use>
   readonly #options: DatabasesOptions
   readonly #pools = new Map<string, Promise<DatabasePool>>()
@@ -76,11 +77,11 @@ export class Databases implements DatabaseSource {
     this.#dropper = new DatabaseDropper(options)
   }
 
-  /** Clones from these templates from now on, and drops the unused clones of each template that has changed. */
+  /** Switches to these templates, and drops the unused clones of each template that has changed. */
   async useTemplates(templates: TemplateSource): Promise<void> {
     const before = this.#templates
     this.#templates = templates
-    // All at once: requests open new pools while the old ones close.
+    // Outdated pools are removed all at once, because requests open new pools while the old ones close.
     const outdated = [...this.#pools].filter(([name]) => before.databaseOf(name) !== templates.databaseOf(name))
     outdated.forEach(([name]) => this.#pools.delete(name))
     await Promise.all(outdated.map(([, pool]) => this.#closePool(pool)))
@@ -148,7 +149,7 @@ export class Databases implements DatabaseSource {
 
   async #reclaim(name: string, pool: DatabasePool | undefined, { isUserGone }: ReleaseInfo): Promise<void> {
     await this.#pause()
-    // A worker that lives on may still send queries.
+    // A worker that has not exited may still send queries to this database.
     const isReclaimed = isUserGone && pool && (await this.#isUntouched(name)) && pool.reclaim(name)
     if (!isReclaimed) {
       this.#dropper.drop(name)
@@ -182,7 +183,10 @@ export class Databases implements DatabaseSource {
     return pool
   }
 
-  /** A pool whose template could not be built has no databases; its requests report the failure. */
+  /**
+   * Closes a pool and drops its unused databases. A pool whose template could not be built has none; its requests
+   * report that failure.
+   */
   async #closePool(opening: Promise<DatabasePool>): Promise<void> {
     const pool = await opening.catch(() => undefined)
     const unused = (await pool?.close()) ?? []
@@ -198,22 +202,22 @@ export class Databases implements DatabaseSource {
   }
 }
 
-/** Each ready clone takes memory, and few machines run more workers than this at once. */
+/** Maximum number of ready clones. Each takes memory, and few machines run more workers at once. */
 const MAX_TARGET = 16
 
 export interface DatabasePoolOptions {
   readonly admin: Pick<PostgresAdmin, 'createDatabase'>
-  /** The sealed template that every database is a clone of. */
+  /** Name of the sealed template that is cloned. */
   readonly template: string
-  /** Prefix of the clones' names; no other run on the server may use the same one. */
+  /** Prefix of the clones' names. No other run on the server may use the same prefix. */
   readonly prefix: string
-  /** How many clones to keep ready. */
+  /** Number of clones to keep ready. */
   readonly target: number
   /** Awaited before a clone is created ahead of time. */
   readonly pause: () => Promise<void>
 }
 
-/** Clones of one template. Some are created ahead of time. */
+/** Manages the clones of one template. Some are created ahead of time. */
 export class DatabasePool {
   readonly #options: DatabasePoolOptions
   readonly #ready: string[] = []
@@ -234,17 +238,24 @@ export class DatabasePool {
     return this.#options.template
   }
 
-  /** @param reuse whether a used clone will do */
+  /**
+   * Returns the name of a clone.
+   *
+   * @param reuse whether to accept a used clone, and to reuse the acquired clone after its release
+   */
   acquire(reuse = false): Promise<string> {
     return this.#reused.acquire(reuse, () => this.#acquireNew())
   }
 
-  /** Releases a clone that was acquired for reuse; returns false if it was not, or once the pool is closed. */
+  /**
+   * Releases a clone that was acquired for reuse. Returns false if it was not acquired for reuse, or if the pool is
+   * closed.
+   */
   reuse(clone: string): boolean {
     return this.#reused.release(clone)
   }
 
-  /** Takes back a clone that is unchanged; returns false if the pool does not need it. */
+  /** Adds an unchanged clone to the ready ones; returns false if the pool does not need it. */
   reclaim(clone: string): boolean {
     const isWanted = !this.#closed && this.#ready.length < MAX_TARGET
     if (isWanted) {
@@ -269,14 +280,14 @@ export class DatabasePool {
     return [...this.#ready.splice(0), ...this.#reused.clear()]
   }
 
-  /** A ready clone at once, else the next one that is created. */
+  /** Resolves at once to a ready clone if there is one, otherwise to the next clone that is created. */
   #acquireNew(): Promise<string> {
     const taken = Promise.withResolvers<string>()
     const ready = this.#ready.shift()
     if (this.#closed) {
       taken.reject(poolClosed())
     } else if (ready === undefined) {
-      // This request has to wait, so more should be ready next time.
+      // This request has to wait, so the pool keeps one more clone ready from now on.
       this.#target = Math.min(this.#target + 1, MAX_TARGET)
       this.#waiting.push(taken)
       void this.fill()
@@ -297,10 +308,10 @@ export class DatabasePool {
         this.#hand(await this.#createClone())
       } while (this.#isShort())
     } catch (error) {
-      // Pending requests fail. The next request tries again.
+      // Pending requests fail with this error. The next request tries again.
       this.#waiting.splice(0).forEach(({ reject }) => reject(error))
     } finally {
-      // No await may be between the last check and this line: a request that came in between would never be served.
+      // There must be no await between the last check and this line: a request in between would never be served.
       this.#filling = undefined
     }
   }
@@ -331,7 +342,10 @@ function poolClosed(): InfraError {
   })
 }
 
-/** A worker that exits closes its connections within milliseconds. A worker that lives on may keep them open. */
+/**
+ * Interval between attempts to drop a database with open connections. A worker that exits closes its connections within
+ * milliseconds, but a running worker may keep them open.
+ */
 const RETRY_MS = 500
 
 interface DropperOptions {
@@ -340,8 +354,9 @@ interface DropperOptions {
 }
 
 /**
- * Drops released databases in the background, one after the other. A database that still has connections is dropped
- * later: dropping it by force would end idle clients of a worker that outlives its file, an uncaught error 57P01 there.
+ * Drops released databases in the background, one after the other. A database with open connections is dropped later. A
+ * forced drop would terminate idle clients of a worker that outlives its file, which causes an uncaught error 57P01
+ * there.
  */
 export class DatabaseDropper {
   readonly #options: DropperOptions
@@ -360,7 +375,9 @@ export class DatabaseDropper {
     this.#dropping ??= this.#dropQueue()
   }
 
-  /** Drops all remaining databases by force. Call it once the workers have exited, as it ends open sessions. */
+  /**
+   * Drops all remaining databases by force. Call it only after the workers have exited, as it terminates open sessions.
+   */
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#dropping
@@ -390,7 +407,7 @@ export class DatabaseDropper {
         void this.#retry()
       }
     } catch {
-      // The server may have stopped, and its databases with it. close() reports any other failure.
+      // The server, and thus its databases, may be gone already. close() reports any other failure.
       this.#inUse.add(name)
     }
   }

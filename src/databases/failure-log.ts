@@ -4,13 +4,13 @@ import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { LogEntry } from '../services/postgres-log.ts'
 import type { FailedTest, LogExcerpt } from '../leasing/lease-source.ts'
 
-/** Enough for a verbose server and a slow test file. Older lines are not read. */
+/** Maximum number of log lines to read: enough for a verbose server and a slow test file. Older lines are not read. */
 const MOST_LINES_READ = 5_000
 const MOST_LINES_SENT = 100
 const MOST_CHARACTERS = 1_000
 
 const POLL_MS = 10
-/** If a line has not appeared by then, the server logs elsewhere (`logging_collector`). */
+/** If the mark has not appeared by then, the server writes its log elsewhere (`logging_collector`). */
 const LOG_TIMEOUT_MS = 3_000
 
 export interface FailureLogOptions {
@@ -43,7 +43,8 @@ export class FailureLog {
   }
 
   /**
-   * Resolves to the milliseconds by which the server's clock is ahead of the local one; it may be on another machine.
+   * Writes a mark to the server's log. Resolves to the number of milliseconds by which the server's clock is ahead of
+   * the local one, as the server may be on another machine.
    */
   async #writeMark(mark: string): Promise<number> {
     const beganMs = Date.now()
@@ -52,7 +53,10 @@ export class FailureLog {
     return serverMs >= beganMs && serverMs <= endedMs ? 0 : serverMs - (beganMs + endedMs) / 2
   }
 
-  /** Log lines appear with a delay but in order: once the mark is readable, so is every earlier line. */
+  /**
+   * Reads the log until it contains the mark. Log lines appear with a delay but in order, so every earlier line is
+   * readable once the mark is.
+   */
   async #readUpTo(mark: string, sinceMs: number): Promise<readonly LogEntry[]> {
     const { clock, read, parse } = this.#options
     const deadlineMs = clock.now() + LOG_TIMEOUT_MS
@@ -79,7 +83,8 @@ interface TestWindow extends FailedTest {
 }
 
 function isOf({ database, atMs }: LogEntry, test: TestWindow): boolean {
-  // A database of a failed test is not leased again, but an earlier test may have used it.
+  // A failed test's own database is not leased again, so all its later lines belong to the test. Its earlier lines may
+  // belong to another test.
   const isOwn = database !== undefined && test.databases.includes(database)
   const isSince = atMs === undefined || atMs >= Math.floor(test.fromMs + test.aheadMs)
   const isUntil = atMs === undefined || atMs <= test.toMs + test.aheadMs

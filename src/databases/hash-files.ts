@@ -5,15 +5,16 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 const MODULES = `${sep}node_modules${sep}`
 
 /**
- * Returns a digest of the names and contents of files, and of all files in folders; a missing file counts as missing.
- * Synchronous, as that is ten times as fast for a thousand small files and nothing else can run before it.
+ * Returns a digest of the names and contents of files, and of all files in folders. A file that does not exist changes
+ * the digest too. Synchronous, as this is ten times as fast for a thousand small files, and no other work can start
+ * before it ends.
  */
 export function hashFiles(paths: readonly string[], root: string): string {
   const hash = createHash('sha256')
   for (const path of paths) {
     for (const file of listAll(locateFile(path, root))) {
       const content = readIfPresent(file)
-      // The length separates contents from the name of the next file.
+      // The length marks where the content ends and the name of the next file begins.
       hash.update(`${relative(root, file)}\n${content?.length ?? 'missing'}\n`)
       hash.update(content ?? '')
     }
@@ -22,8 +23,8 @@ export function hashFiles(paths: readonly string[], root: string): string {
 }
 
 /**
- * Returns the absolute path of a file. A path in `node_modules` is also searched for in the parent folders, as Node
- * does.
+ * Returns the absolute path of a file. A path in `node_modules` is also looked up in the parent folders, as in Node's
+ * module resolution.
  */
 export function locateFile(path: string, root: string): string {
   const absolute = resolve(root, path)
@@ -38,7 +39,10 @@ function ancestors(folder: string): string[] {
   return parent === folder ? [folder] : [folder, ...ancestors(parent)]
 }
 
-/** Follows links as the file readers do, but skips a link to one of its own parent folders. */
+/**
+ * Lists all files of a folder. Follows symbolic links, as the file readers do, but skips a link to one of its own
+ * parent folders.
+ */
 function listAll(path: string, above: readonly string[] = []): string[] {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
     return [path]

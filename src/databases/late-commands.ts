@@ -3,16 +3,16 @@ import { FirstSeen } from '../internal/first-seen.ts'
 import type { Report } from '../report/events.ts'
 import { RedisMonitor } from '../services/redis-monitor.ts'
 
-/** Longer than a worker needs from one file to the next. */
+/** Maximum duration of a recording; longer than a worker needs between two files. */
 const LISTEN_MS = 1_000
 
 /**
  * Reports clients that still use a Redis after their test file has ended, if the worker's next file gets the same
- * Redis. Examples: a timer, a loop, a process, or a client that waits for data, such as a queue's worker.
+ * Redis. Typical causes are a timer, a loop, a child process, or a client that waits for data, such as a queue worker.
  */
 export class LateCommands {
   readonly #report: Report
-  /** Undefined where the server does not permit MONITOR. */
+  /** The monitor of each Redis, by its key; undefined if the server does not permit MONITOR. */
   readonly #monitors = new Map<string, Promise<RedisMonitor | undefined>>()
   /** Keys of the Redis instances that more than one file has used. */
   readonly #shared = new Set<string>()
@@ -22,7 +22,7 @@ export class LateCommands {
     this.#report = report
   }
 
-  /** Call it when a file ends. Resolves once later commands are recorded; never rejects. */
+  /** Starts to record commands when a file ends. Resolves once commands are recorded; never rejects. */
   async listen(address: RedisAddress): Promise<void> {
     const key = keyOf(address)
     this.#stop(key)
@@ -31,23 +31,23 @@ export class LateCommands {
     await monitor
   }
 
-  /** Call it before the next file starts; `file` is the one that has ended. */
+  /** Reports the recorded commands. Call it before the next file starts; `file` is the file that has ended. */
   async report(address: RedisAddress, file: string): Promise<void> {
     const key = keyOf(address)
     const isFirst = !this.#shared.has(key)
     this.#shared.add(key)
     const monitor = await this.#monitors.get(key)
-    // If the server does not answer, the reset fails and reports it.
+    // An error is ignored: if the server does not answer, the reset fails and reports it.
     const late = monitor ? await findLate(address, monitor).catch(() => []) : []
     this.#stop(key)
-    // Arguments may differ each time, so only the command's name counts.
+    // Only the command's name counts, as its arguments may differ each time.
     const news = late.filter(({ session, query }) => this.#reported.is(`${key} ${session} ${query.split(' ', 1)[0]}`))
     if (news.length > 0) {
       this.#report({ type: 'statements-late', service: 'redis', file, isFirst, statements: news })
     }
   }
 
-  /** Call it when the lease ends. */
+  /** Stops the recording when the lease ends. */
   forget(address: RedisAddress): void {
     const key = keyOf(address)
     this.#stop(key)

@@ -1,18 +1,21 @@
 import type { Clock } from '../internal/clock.ts'
 import type { ReleaseInfo } from '../leasing/lease-source.ts'
 
-/** How long clients may take to disconnect after their lease has ended: if their process exits, and if it lives on. */
+/**
+ * Time in milliseconds that clients of an ended lease have to disconnect: `exiting` if their process exits, else
+ * `alive`.
+ */
 const SETTLE_MS = { exiting: 1_000, alive: 150 }
 const FIRST_POLL_MS = 4
 const LONGEST_POLL_MS = 250
 
 export interface Look {
-  /** Counts the connected clients; undefined if that cannot be known. */
+  /** Counts the connected clients; undefined if their number cannot be determined. */
   readonly count: () => Promise<number | undefined>
   readonly clock: Clock
 }
 
-/** Returns how many clients of an ended lease stay connected, after a time for the others to disconnect. */
+/** Gives the clients of an ended lease time to disconnect; returns the number of clients that are still connected. */
 export async function countLeft({ count, clock }: Look, { isUserGone }: ReleaseInfo): Promise<number | undefined> {
   const deadlineMs = clock.now() + (isUserGone ? SETTLE_MS.exiting : SETTLE_MS.alive)
   let left = await count()
@@ -23,7 +26,7 @@ export async function countLeft({ count, clock }: Look, { isUserGone }: ReleaseI
   return left
 }
 
-/** Resolves when no client is connected, however long that takes, or when `signal` aborts. */
+/** Resolves when no client is connected or when `signal` aborts. There is no timeout. */
 async function untilNoneIsLeft({ count, clock }: Look, signal: AbortSignal): Promise<void> {
   while (!signal.aborted && (await count())) {
     await clock.sleep(LONGEST_POLL_MS, signal).catch(() => {})
@@ -39,7 +42,8 @@ export interface ReleaseOptions {
 }
 
 /**
- * Calls `onQuiet` as soon as no client of the ended lease is connected; resolves once it is known whether clients stay.
+ * Calls `onQuiet` as soon as no client of the ended lease is connected. Resolves once it is known whether any client
+ * stays connected.
  */
 export async function releaseWithoutClients(look: Look, info: ReleaseInfo, options: ReleaseOptions): Promise<void> {
   if (await countLeft(look, info)) {
@@ -50,7 +54,7 @@ export async function releaseWithoutClients(look: Look, info: ReleaseInfo, optio
   }
 }
 
-/** Calls `onQuiet` when no client is connected. */
+/** Calls `onQuiet` when no client is connected, unless `signal` aborts first. */
 export async function watchClients(
   look: Look,
   { onQuiet, signal }: Omit<ReleaseOptions, 'onClientsLeft'>,

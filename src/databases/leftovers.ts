@@ -1,7 +1,7 @@
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { PostgresSurvey } from '../services/postgres-survey.ts'
 
-/** Each template takes memory; this many suffice for switching between branches. */
+/** Maximum number of templates. Each takes memory, and this many suffice for switching between branches. */
 const MAX_TEMPLATES = 8
 
 /** Drops leftover databases of earlier runs, and the oldest templates that are not `wanted`. */
@@ -11,7 +11,7 @@ export async function dropLeftovers(
   wanted: readonly string[],
 ): Promise<void> {
   for (const database of leftovers) {
-    // Not by force: a user may still be connected to it.
+    // The drop is not forced, as a user may still be connected to the database.
     await admin.dropDatabase(database, { force: false })
   }
   const others = templates.filter((template) => !wanted.includes(template))

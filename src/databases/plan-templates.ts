@@ -12,23 +12,23 @@ import type { ResolvedTemplate } from '../config/resolve-spec.ts'
 import { hashFiles, locateFile } from './hash-files.ts'
 import type { TemplatePlan } from './templates.ts'
 
-/** One step that fills a template, and its inputs. */
+/** One step that fills a template, with its inputs. */
 interface Step {
   readonly inputs: string
   readonly files: readonly string[]
-  /** Whether equal `inputs` give the same result in another process too. */
+  /** Whether equal `inputs` also produce the same result in another process. */
   readonly isRepeatable: boolean
   readonly run: (address: PostgresAddress) => Promise<void>
 }
 
 /**
- * Returns what each template consists of; reads the files but does not run them.
+ * Plans the steps of each template. Reads the files but does not run them.
  *
- * @throws InfraError `INFRA_SEED_MISSING` when a configured path does not exist
+ * @throws InfraError `INFRA_SEED_MISSING` if a configured path does not exist
  */
 export function planTemplates(templates: readonly ResolvedTemplate[], root: string): TemplatePlan[] {
   const plans = templates.flatMap((template) => planTemplate(template, root))
-  // Each plan follows the plan that it extends.
+  // Each plan comes after the plan that it extends.
   const repeatable = new Set<string | undefined>([undefined])
   return plans.map((plan) => {
     const isRepeatable = plan.isRepeatable && repeatable.has(plan.from)
@@ -39,7 +39,7 @@ export function planTemplates(templates: readonly ResolvedTemplate[], root: stri
   })
 }
 
-/** The steps before the first function without a key become a separate template, which runs share. */
+/** Plans one template. The steps before the first function without a key become a separate template that runs share. */
 function planTemplate(template: ResolvedTemplate, root: string): TemplatePlan[] {
   const { name, from, extensions } = template
   const sources = [...planSource('migrations', template, root), ...planSource('seeds', template, root)]
@@ -115,7 +115,7 @@ function planFiles(files: readonly string[], root: string): Step[] {
   return [
     {
       inputs: hashFiles(files, root),
-      // Folders are watched, so that a new file in one is noticed.
+      // The folder of each file is watched, so that a new file in it is noticed.
       files: [...new Set(files.map((file) => dirname(file)))],
       isRepeatable: true,
       run: async (address) => {

@@ -14,9 +14,9 @@ export interface RedisDatabasesOptions {
   readonly address: Address
   /** Number of logical databases of the server; database 0 is not leased. */
   readonly count: number
-  /** How many databases to prepare at the start. */
+  /** Number of databases to prepare at the start. */
   readonly target: number
-  /** Loads the seeds of a lease. */
+  /** Loads the seeds into a leased database. */
   readonly seed: (address: RedisAddress) => Promise<void>
   readonly clock: Clock
   /** Called once for each lease whose clients stay connected after it has ended. */
@@ -24,19 +24,22 @@ export interface RedisDatabasesOptions {
   readonly late: LateCommands
 }
 
-/** A free database; `ready` is the pending or finished reset, if one was started. */
+/** A free database. `ready` is its pending or finished reset; undefined if none was started. */
 interface Free {
   readonly database: number
   ready?: Promise<void>
 }
 
 /**
- * Leases the logical databases of one Redis. They separate keys and nothing else: `FLUSHALL`, settings, channels,
- * scripts and users concern the whole server.
+ * Leases the logical databases of one Redis. They separate only keys: `FLUSHALL`, settings, channels, scripts and users
+ * affect the whole server.
  */
 export class RedisDatabases implements LeaseSource<RedisAddress> {
   readonly #options: RedisDatabasesOptions
-  /** Released first, leased first: a forgotten client may still reconnect to a recently released database. */
+  /**
+   * The database that was released first is leased first, as a forgotten client may reconnect to a recently released
+   * one.
+   */
   readonly #free: Free[]
   readonly #reused = new ReusedItems<number>()
   readonly #waiting: PromiseWithResolvers<Free>[] = []
@@ -46,7 +49,7 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
   constructor(options: RedisDatabasesOptions) {
     this.#options = options
     this.#free = Array.from({ length: options.count - 1 }, (_, index) => ({ database: index + 1 }))
-    // The lease that acquires the database reports the failure.
+    // A failure is ignored here, as the lease that acquires the database reports it.
     this.#free.slice(0, options.target).forEach((free) => void this.#prepare(free).catch(() => {}))
   }
 
@@ -66,7 +69,7 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     }
   }
 
-  /** Resets and seeds the unleased databases again, since their seeds have changed. */
+  /** Resets and seeds the unleased databases again. Call it when the seeds have changed. */
   discard(): void {
     for (const free of this.#free) {
       if (free.ready) {
@@ -143,7 +146,7 @@ export class RedisDatabases implements LeaseSource<RedisAddress> {
     }
   }
 
-  /** Starts the reset, unless it was started before. */
+  /** Resolves when the database is reset; starts the reset unless it was started before. */
   #prepare(free: Free): Promise<void> {
     free.ready ??= this.#empty(this.#addressOf(free.database))
     return free.ready

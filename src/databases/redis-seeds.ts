@@ -5,14 +5,18 @@ import type { RedisCommandClient } from '../seeds/load-redis-files.ts'
 import { withRedis } from '../services/redis.ts'
 import type { ResolvedRedis } from '../config/resolve-spec.ts'
 
-/** The seed files of every leased Redis. */
+/** The seed files that are loaded into every leased Redis. */
 export class RedisSeeds {
   readonly #spec: ResolvedRedis
   readonly #root: string
   #files: readonly string[]
   #digest: string
 
-  /** @throws InfraError `INFRA_SEED_MISSING` if a configured file does not exist */
+  /**
+   * Finds the seed files.
+   *
+   * @throws InfraError `INFRA_SEED_MISSING` if a configured file does not exist
+   */
   constructor(spec: ResolvedRedis, root: string) {
     this.#spec = spec
     this.#root = root
@@ -33,7 +37,7 @@ export class RedisSeeds {
     return this.#digest !== before
   }
 
-  /** Loads the files through a client that `limit` may wrap. */
+  /** Loads the files into a Redis. `limit` may wrap the client that runs their commands. */
   async load(address: RedisAddress, limit = (client: RedisCommandClient) => client): Promise<void> {
     if (this.#files.length > 0) {
       const { loadRedisFiles } = await import('../seeds/load-redis-files.ts')

@@ -1,12 +1,12 @@
 import type { RetainedDatabase } from '../leasing/lease-source.ts'
 
-/** Each takes memory, and more are rarely inspected. */
+/** Maximum number of retained databases. Each takes memory, and more are rarely inspected. */
 const MAX_RETAINED = 5
 
 /** Databases of the latest failed tests, which are not dropped when their lease ends. */
 export class RetainedDatabases {
   readonly #drop: (database: string) => void
-  /** By name, the oldest first. */
+  /** Retained databases by name, the oldest first. */
   readonly #retained = new Map<string, RetainedDatabase>()
   /** Retained databases whose lease has ended. */
   readonly #released = new Set<string>()
@@ -15,7 +15,7 @@ export class RetainedDatabases {
     this.#drop = drop
   }
 
-  /** Retains a leased database; at the limit, gives up the oldest one. */
+  /** Retains a leased database. If that exceeds the limit, the oldest one is no longer retained. */
   retain(retained: RetainedDatabase): void {
     this.#retained.set(retained.database, this.#retained.get(retained.database) ?? retained)
     const [oldest] = this.#retained.keys()
@@ -24,7 +24,7 @@ export class RetainedDatabases {
     }
   }
 
-  /** Call it when the lease ends; returns whether the database is retained. */
+  /** Records that the lease of a database has ended; returns whether the database is retained. */
   release(database: string): boolean {
     if (this.#retained.has(database)) {
       this.#released.add(database)
@@ -40,7 +40,7 @@ export class RetainedDatabases {
     this.list().forEach(({ database }) => this.#remove(database))
   }
 
-  /** A database that is still leased is dropped at the end of its lease. */
+  /** Stops retaining a database. Drops it now, or at the end of its lease if it is still leased. */
   #remove(database: string): void {
     this.#retained.delete(database)
     if (this.#released.delete(database)) {

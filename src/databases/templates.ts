@@ -13,20 +13,23 @@ const DISCONNECT_TIMEOUT_MS = 2_000
 const DISCONNECT_POLL_MS = 20
 const CREATE_ATTEMPTS = 3
 
-/** How to build a named template. */
+/** Describes how to build a named template. */
 export interface TemplatePlan {
   readonly name: string
-  /** The template that this one is cloned from before its steps run; undefined for an empty database. */
+  /** Name of the template from which this one is cloned before its steps run; undefined for an empty database. */
   readonly from: string | undefined
-  /** Digest of the content and order of all steps, without those of `from`. */
+  /** Digest of the content and order of all steps, except the steps of `from`. */
   readonly inputs: string
   /** Absolute paths of all files and folders that the steps read. */
   readonly files: readonly string[]
-  /** Whether it has no steps. */
+  /** Whether the template has no steps. */
   readonly isEmpty: boolean
-  /** Whether equal inputs give an equal template in another run too. */
+  /** Whether equal inputs also produce an equal template in another run. */
   readonly isRepeatable: boolean
-  /** Whether it only holds the first steps of the template on top of it; such a template is never leased. */
+  /**
+   * Whether the template contains only the first steps of another one, which extends it. Such a template is never
+   * leased.
+   */
   readonly isBeginning?: boolean
   /** Runs the steps in the database at `address`. */
   readonly build: (address: PostgresAddress) => Promise<void>
@@ -35,29 +38,29 @@ export interface TemplatePlan {
 export interface TemplatesOptions {
   readonly admin: PostgresAdmin
   readonly plans: readonly TemplatePlan[]
-  /** Part of the fingerprint, as a template is valid for one server version only. */
+  /** The server's version. It is part of the fingerprint, as a template is valid for one server version only. */
   readonly serverVersion: string
-  /** Included in the name of each template that only this run can use. */
+  /** Id of the run, which is part of the name of each template that only this run can use. */
   readonly runId: string
   readonly report: Report
   readonly clock: Clock
   /**
-   * Tracks the server-wide objects that steps create, on a managed server; without it, such objects are not removed.
+   * Tracks the server-wide objects that steps create on a managed server. If undefined, such objects are not removed.
    */
   readonly serverWide?: ServerWide
-  /** Called before a template is searched for; prevents other runs from dropping it. */
+  /** Called before the server is searched for a template; prevents other runs from dropping it. */
   readonly hold?: (database: string) => Promise<void>
 }
 
-/** Where the databases for leases are cloned from. */
+/** Provides the templates from which leased databases are cloned. */
 export interface TemplateSource {
   /** Builds the template if necessary; resolves to the name of its database. */
   ensure(name: string): Promise<string>
-  /** The database name to which {@link ensure} resolves. */
+  /** Returns the database name to which {@link ensure} resolves. */
   databaseOf(name: string): string
 }
 
-/** Templates of one server. Each is built once per fingerprint, by the first process that needs it. */
+/** Builds the templates of one server. Each is built once per fingerprint, by the first process that needs it. */
 export class Templates implements TemplateSource {
   readonly #admin: PostgresAdmin
   readonly #plans: readonly TemplatePlan[]
@@ -83,7 +86,10 @@ export class Templates implements TemplateSource {
     this.#hold = hold
   }
 
-  /** Resolves to the database of a sealed template, and builds it if the server has none with this fingerprint. */
+  /**
+   * Resolves to the database name of a sealed template. Builds the template if the server has none with this
+   * fingerprint.
+   */
   ensure(name: string): Promise<string> {
     const known = this.#ensured.get(name)
     if (known) {
@@ -98,8 +104,9 @@ export class Templates implements TemplateSource {
   }
 
   /**
-   * Returns the database name of a template: its fingerprint over all inputs, the server's version included. If no
-   * other run could use the template, the name contains the run's id, and the template is dropped with the run.
+   * Returns the database name of a template. The name contains a fingerprint of all inputs and of the server's version.
+   * If no other run could use the template, the name also contains the run's id, and the template is dropped with the
+   * run.
    */
   databaseOf(name: string): string {
     const plan = this.#planOf(name)
@@ -121,13 +128,13 @@ export class Templates implements TemplateSource {
     return database
   }
 
-  /** Returns whether the template was built now. */
+  /** Builds a template unless the server has it; returns whether it was built. */
   async #build(plan: TemplatePlan, database: string, source: string | undefined): Promise<boolean> {
     if ((await this.#admin.templateState(database)) === 'sealed') {
       return false
     }
     return this.#admin.withLock(database, async () => {
-      // Checked again: another process may have built it while this one waited for the lock.
+      // The state is checked again, as another process may have built the template while this one waited for the lock.
       if ((await this.#admin.templateState(database)) === 'sealed') {
         return false
       }
@@ -144,8 +151,8 @@ export class Templates implements TemplateSource {
         await this.#recordCreated(database, before)
         await this.#admin.sealTemplate(database)
       } catch (error) {
-        // Corrected inputs change the fingerprint, so nothing needs this database. Not by force: this process may be
-        // connected.
+        // Corrected inputs change the fingerprint, so this database is no longer needed. The drop is not forced, as
+        // this process may be connected.
         await this.#admin.dropDatabase(database, { force: false }).catch(() => {})
         if (build.isAlone) {
           await this.#removeCreated(before).catch(() => {})
@@ -158,7 +165,10 @@ export class Templates implements TemplateSource {
     })
   }
 
-  /** Ignores failures: the build that conflicts with a remaining object reports it. */
+  /**
+   * Removes the server-wide objects of other templates. Ignores failures: the build that conflicts with a remaining
+   * object reports it.
+   */
   async #clear(): Promise<void> {
     await this.#serverWide?.clear(this.#plans.map(({ name }) => this.databaseOf(name))).catch(() => {})
   }
@@ -176,7 +186,8 @@ export class Templates implements TemplateSource {
   }
 
   /**
-   * Retries, as the server finishes the CREATE DATABASE of a killed builder, possibly between our drop and our create.
+   * Drops and creates the database. Retries, as the server may complete the CREATE DATABASE of a killed process between
+   * our drop and our create.
    */
   async #recreate(database: string, source: string | undefined): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
@@ -193,8 +204,8 @@ export class Templates implements TemplateSource {
   }
 
   /**
-   * Waits until all connections close: a database with connections cannot be cloned, and they may be this process's
-   * own.
+   * Waits until all connections to the database are closed, as a database with connections cannot be cloned. Some may
+   * be connections of this process.
    */
   async #awaitDisconnect(name: string, database: string): Promise<void> {
     const deadlineMs = this.#clock.now() + DISCONNECT_TIMEOUT_MS
@@ -224,7 +235,7 @@ export class Templates implements TemplateSource {
   }
 }
 
-/** A source whose every request fails with `reason`, for templates that cannot be planned. */
+/** Returns a source whose requests all reject with `reason`, for templates that cannot be planned. */
 export function unplannedTemplates(reason: unknown): TemplateSource {
   return {
     ensure: () => Promise.reject(reason),
@@ -232,7 +243,11 @@ export function unplannedTemplates(reason: unknown): TemplateSource {
   }
 }
 
-/** @throws InfraError if no template has this name */
+/**
+ * Returns the plan of a template.
+ *
+ * @throws InfraError if no template has this name
+ */
 function findPlan(plans: readonly TemplatePlan[], name: string): TemplatePlan {
   const plan = plans.find((known) => known.name === name)
   if (!plan) {
@@ -244,13 +259,13 @@ function findPlan(plans: readonly TemplatePlan[], name: string): TemplatePlan {
   return plan
 }
 
-/** The plans that a template consists of, the lowest first. */
+/** Returns the plan of a template and the plans of all templates below it, the lowest first. */
 export function layersOf(plans: readonly TemplatePlan[], name: string): readonly TemplatePlan[] {
   const plan = findPlan(plans, name)
   return plan.from === undefined ? [plan] : [...layersOf(plans, plan.from), plan]
 }
 
-/** Whether the database exists already, or another run creates it at the same time. */
+/** Whether the error means that the database exists, or that another process creates it at the same time. */
 function isTaken(error: unknown): boolean {
   return ['42P04', '23505'].includes(sqlState(error) ?? '')
 }

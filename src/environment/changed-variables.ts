@@ -1,6 +1,6 @@
 type Variables = Readonly<Record<string, string | undefined>>
 
-/** A variable of a lease that was changed afterwards. */
+/** A variable of a lease whose value was changed afterwards. */
 export interface ChangedVariable {
   readonly service: 'postgres' | 'redis'
   readonly name: string

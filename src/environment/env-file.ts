@@ -3,7 +3,7 @@ import { InfraError } from '../errors.ts'
 
 const PROBE = 'VITEST_INFRA_LINE_PROBE'
 
-/** An env file, parsed as by Node's `--env-file`. */
+/** An env file, parsed in the same way as by Node's `--env-file`. */
 export class EnvFile {
   readonly #name: string
   readonly #text: string
@@ -23,7 +23,7 @@ export class EnvFile {
   }
 
   /**
-   * The value of a variable.
+   * Returns the value of a variable.
    *
    * @throws InfraError `INFRA_CONFIG_INVALID` for a line with the name but no value, which Node ignores, and for an
    * unclosed quote, which Node includes in the value
@@ -44,7 +44,7 @@ export class EnvFile {
     return value
   }
 
-  /** The file and line that set a variable, such as `.env:3`. */
+  /** Returns the file and line that set a variable, such as `.env:3`. */
   placeOf(name: string): string {
     return this.#place(this.#lineOf(new RegExp(`^${assignment(name)}`)))
   }
@@ -59,7 +59,7 @@ export class EnvFile {
     }
   }
 
-  /** The number (from 1) of the last matching line that is not inside another variable's quotes. */
+  /** Returns the number (from 1) of the last matching line that is not inside another variable's quotes. */
   #lineOf(pattern: RegExp): number | undefined {
     const lines = this.#text.split('\n')
     const isOutside = (index: number) =>

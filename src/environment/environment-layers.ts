@@ -13,7 +13,7 @@ export interface EnvironmentLayers {
 /** Returns a variable's value; an empty value counts as unset. */
 export interface VariableLookup {
   (name: string): string | undefined
-  /** The variable's name for errors, with the file and line if a file sets it. */
+  /** Returns the variable's name for errors, with the file and line if a file sets it. */
   placeOf(name: string): string
 }
 
@@ -30,7 +30,7 @@ export function createVariableLookup(layers: EnvironmentLayers): VariableLookup 
   })
 }
 
-/** The names of the variables that an env file sets. */
+/** Returns the names of the variables that an env file sets. */
 export function variableNames(envText: string): string[] {
   return new EnvFile('.env.example', envText).names
 }

@@ -18,7 +18,7 @@ export class EnvironmentPatch {
     setVariables(this.#target, variables)
   }
 
-  /** The previous values; `undefined` for variables that were unset. */
+  /** Returns the previous values; `undefined` for variables that were unset. */
   before(): Record<string, string | undefined> {
     return Object.fromEntries(this.#before)
   }

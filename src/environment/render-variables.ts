@@ -28,8 +28,8 @@ export function renderVariables(variables: Readonly<Record<string, string>>, for
 }
 
 /**
- * Quotes without escapes, as readers of env files interpret escapes differently. At least one kind of quote must be
- * absent from the value.
+ * Quotes a value without escapes, because readers of env files interpret escapes differently. At least one kind of
+ * quote must be absent from the value.
  */
 function dotenvValue(name: string, value: string): string {
   if (/^[\w.:/@%?=+,-]*$/.test(value)) {
@@ -43,7 +43,10 @@ function dotenvValue(name: string, value: string): string {
   return `${quote}${value}${quote}`
 }
 
-/** A line for `$GITHUB_ENV`. A value of several lines needs a delimiter that is none of its lines. */
+/**
+ * Returns the lines of a variable for `$GITHUB_ENV`. A value of several lines needs a delimiter that differs from all
+ * of them.
+ */
 function githubLines(name: string, value: string): string {
   if (!/[\r\n]/.test(value)) {
     return `${name}=${value}`

@@ -1,4 +1,4 @@
-/** These make libpq ignore `PGHOST`. */
+/** Variables that make libpq ignore `PGHOST`. */
 const OVERRIDING = ['PGHOSTADDR', 'PGSERVICE']
 
 /** The names that {@link setVariables} changes. */

@@ -14,7 +14,7 @@ export interface EnvironmentVariableSet {
   readonly REDIS_URL: string
 }
 
-/** The variables that `.env` sets, with defaults; the others are derived from them. */
+/** The variables that `.env` can set, with their defaults. The other variables are derived from them. */
 export const BASE_VARIABLES = {
   POSTGRES_USER: 'postgres',
   POSTGRES_PASSWORD: 'postgres',
@@ -45,7 +45,7 @@ export interface RedisAddress {
   readonly tls?: true
 }
 
-/** A `postgres://` URL; each component is percent-encoded. */
+/** Returns a `postgres://` URL with each component percent-encoded. */
 export function postgresUrl({ host, port, user, password, database, parameters }: PostgresAddress): string {
   const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`
   const query = parameters === undefined ? '' : `?${parameters}`
@@ -63,20 +63,20 @@ export function inSchema(
   const parameters = new URLSearchParams(place.parameters)
   const options = parameters.get('options') ?? ''
   const path = [schema, SEARCH_PATH.exec(options)?.[1]].filter(Boolean).join()
-  // The last option wins.
+  // If an option occurs twice, the last one wins.
   parameters.set('options', `${options} -c search_path=${path}`.trim())
   // URLSearchParams writes a space as plus, which PostgreSQL does not decode.
   return { ...place, schema, parameters: parameters.toString().replaceAll('+', '%20') }
 }
 
-/** A `redis://` URL with the logical database as its path. */
+/** Returns a `redis://` URL with the logical database as its path. */
 export function redisUrl({ host, port, database, user = '', password, tls }: RedisAddress): string {
   const credentials = password === undefined ? '' : `${encodeURIComponent(user)}:${encodeURIComponent(password)}@`
   const path = database === undefined ? '' : `/${database}`
   return `${tls ? 'rediss' : 'redis'}://${credentials}${urlHost(host)}:${port}${path}`
 }
 
-/** The variables with the address of a PostgreSQL database. */
+/** Returns the variables with the address of a PostgreSQL database. */
 export function postgresVariables(address: PostgresAddress): Record<string, string> {
   const { host, port, user, password, database, schema, parameters } = address
   return {
@@ -95,12 +95,14 @@ export function postgresVariables(address: PostgresAddress): Record<string, stri
   }
 }
 
-/** Defaults for connection settings that a client omits; `psql`, all libpq clients and most drivers read them. */
+/**
+ * Returns defaults for connection settings that a client omits. `psql`, all libpq clients and most drivers read them.
+ */
 export function libpqVariables({ host, port, user, password, database }: PostgresAddress): Record<string, string> {
   return { PGHOST: host, PGPORT: String(port), PGUSER: user, PGPASSWORD: password, PGDATABASE: database }
 }
 
-/** The variables with the address of a Redis, also as single components for code that does not read the URL. */
+/** Returns the variables with the address of a Redis, also as single components for code that does not read the URL. */
 export function redisVariables(address: RedisAddress): Record<string, string> {
   const { host, port, database, user, password } = address
   return {

@@ -8,7 +8,7 @@ import { RunClaim, type RunClaimOptions } from './run-claim.ts'
 
 const TOO_MANY_CONNECTIONS = '53300'
 
-/** Earlier runs may take minutes. The wait is reported. */
+/** Timeout of the wait for connections. Earlier runs may take minutes, so the wait is reported. */
 const CONNECTIONS_TIMEOUT_MS = 5 * 60_000
 const POLL_MS = 200
 
@@ -39,7 +39,7 @@ export async function awaitConnections(
   }
 }
 
-/** Claims a run's id, and tries again while other clients use all connections that are not reserved. */
+/** Claims a run's id. Retries while other clients use all connections that are not reserved. */
 export async function holdWhenPossible(
   address: PostgresAddress,
   options: RunClaimOptions & Pick<WaitOptions, 'signal'>,

@@ -10,34 +10,37 @@ import { type Look, releaseWithoutClients, watchClients } from '../databases/lef
 import { ReusedItems } from '../leasing/reused-items.ts'
 
 const POLL_MS = 100
-/** A run may wait until other runs finish; a lease must be quicker than a test's timeout. */
+/**
+ * Timeouts of the wait for databases. A run may wait until other runs finish, but a lease must not take longer than a
+ * test's timeout.
+ */
 const TIMEOUT_MS = { run: 5 * 60_000, lease: 60_000 }
 
 export interface ClaimedRedisDatabasesOptions {
   readonly address: RedisAddress
   readonly claims: Pick<RedisClaims, 'claim' | 'count' | 'flush' | 'release'>
-  /** Loads the seeds of a lease. */
+  /** Loads the seeds into a database. */
   readonly seed: (address: RedisAddress) => Promise<void>
   readonly clock: Clock
-  /** Called with the reason when the run has to wait before its tests. */
+  /** Called with the reason if the run has to wait before its tests. */
   readonly onWaiting: (reason: string) => void
   /** Called once for each lease whose clients stay connected after it has ended. */
   readonly onClientsLeft: (owner: string) => void
   readonly late: LateCommands
-  /** Aborts all waits for a database. */
+  /** Cancels all waits for a database when it aborts. */
   readonly signal: AbortSignal
 }
 
 /**
- * Leases logical databases of a Redis that others use too. A run claims two at the start, one as its main database and
- * one for leases, and holds them until its end. It claims both at once, so that runs never deadlock. Further databases
- * are claimed on demand and released when unused.
+ * Leases logical databases of a Redis that others use too. At its start, a run claims two at once, so that runs never
+ * deadlock, and holds them until its end. One becomes its main database, the other is for leases. Further databases are
+ * claimed on demand and released when unused.
  */
 export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
-  /** The run's main database, used instead of database 0, which may hold other users' data. */
+  /** The run's main database. It is used instead of database 0, which may contain other users' data. */
   readonly main: RedisAddress
   readonly #options: ClaimedRedisDatabasesOptions
-  /** Claimed and unused databases, once they are empty. */
+  /** Claimed databases that are not leased. Each promise resolves once the database is empty. */
   readonly #free: Promise<number>[]
   readonly #reused = new ReusedItems<number>()
   readonly #releasing = new BackgroundTasks()
@@ -49,7 +52,11 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     this.#free = [Promise.resolve(free)]
   }
 
-  /** @throws InfraError `INFRA_LEASE_LIMIT` if no two databases become free within five minutes */
+  /**
+   * Claims the two databases of a run, and seeds the main one.
+   *
+   * @throws InfraError `INFRA_LEASE_LIMIT` if no two databases become free within five minutes
+   */
   static async open(options: ClaimedRedisDatabasesOptions): Promise<ClaimedRedisDatabases> {
     let isReported = false
     const [main = 0, free = 0] = await pollUntilFound(options, TIMEOUT_MS.run, async () => {
@@ -89,15 +96,15 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     await this.#options.late.report(address, file)
   }
 
-  /** Resolves when each released database is empty, or known to be still in use. */
+  /** Resolves when each released database is empty or is known to be still in use. */
   async settle(): Promise<void> {
     await this.#releasing.settle()
     await Promise.allSettled(this.#free)
   }
 
   /**
-   * Keeps the claim until all clients have gone, so that no other run gets the database. The run's end releases all
-   * claims.
+   * Keeps the claim until all clients have disconnected, so that no other run gets the database. At its end, the run
+   * releases all claims anyway.
    */
   #watchClients(database: number): void {
     const onQuiet = () => this.#releaseClaim(database)
@@ -130,7 +137,7 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     const free = this.#free.shift()
     const [claimed] = free ? [await free] : await this.#options.claims.claim(1)
     if (claimed !== undefined && (await this.#countClients(claimed))) {
-      // Clients of an earlier run: its keys are gone, as only an empty database can be claimed.
+      // These are clients of an earlier run. Its keys are gone, as only an empty database can be claimed.
       this.#watchClients(claimed)
       return undefined
     }
@@ -145,7 +152,7 @@ export class ClaimedRedisDatabases implements LeaseSource<RedisAddress> {
     const { claims } = this.#options
     if (this.#free.length <= this.#waiting) {
       const free = claims.flush(database).then(() => database)
-      // The lease that acquires it reports the failure.
+      // A failure is ignored here, as the lease that acquires the database reports it.
       free.catch(() => {})
       this.#free.push(free)
       return

@@ -1,6 +1,6 @@
 import { InfraError, messageOf } from '../errors.ts'
 
-/** The error if an external server cannot be cleaned up at the end of a run. */
+/** Creates the error for an external server that could not be cleaned up at the end of a run. */
 export function cleanupFailed(service: string, what: string, error: unknown): InfraError {
   return new InfraError('INFRA_STOP_FAILED', {
     problem: `Cannot release the ${what} of this run on service "${service}": ${messageOf(error)}`,

@@ -1,31 +1,34 @@
 import type { Client } from 'pg'
 import { MARK } from '../services/database-names.ts'
 
-/** How many connections of a server a run may use. */
+/** The connections of a server that a run may use. */
 export interface ConnectionBudget {
   readonly maxConnections: number
-  /** Excludes connections in use by others and those that earlier runs have announced. */
+  /** Number of connections that are neither in use by other clients nor announced by earlier runs. */
   readonly available: number
-  /** Whether this run can start. */
+  /** Whether the connections suffice for this run to start. */
   readonly isSufficient: boolean
 }
 
-/** What a run announces to other runs through `application_name`. */
+/** Data that a run announces to other runs through `application_name`. */
 export interface RunNeeds {
-  /** When the run arrived, by the server's clock. */
+  /** When the run started, in microseconds by the server's clock. */
   readonly ticket: string
-  /** How many connections it needs. */
+  /** Number of connections that the run needs. */
   readonly connections: number
 }
 
-/** Any role may read the `application_name` of other sessions, and little else of them. */
+/**
+ * Returns the `application_name` that announces a run. Any role may read it for other sessions, but few other facts
+ * about them.
+ */
 export function nameOfRun({ ticket, connections }: RunNeeds): string {
   return `vitest-infra run ${ticket} ${connections}`
 }
 
 /**
  * Reads the budget of the run that owns `session`. Earlier runs take precedence, so that at least one run always has
- * enough connections to finish; each later run is counted with the one connection it waits on.
+ * enough connections to finish. Each later run counts as the single connection on which it waits.
  */
 export async function readConnectionBudget(
   session: Client,

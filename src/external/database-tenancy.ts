@@ -6,7 +6,7 @@ import { MarkedDatabases } from './marked-databases.ts'
 import { PostgresAdmin, quote } from '../services/postgres-admin.ts'
 import { roleRefused, type Tenancy, type TenancyOptions } from './tenancy.ts'
 
-/** One database for each lease, cloned from templates that all runs on the server share. */
+/** Creates the tenancy that leases databases. Each is cloned from a template that all runs on the server share. */
 export async function openDatabaseTenancy(
   address: PostgresAddress,
   { claim, version, context }: TenancyOptions,
@@ -16,7 +16,8 @@ export async function openDatabaseTenancy(
   const admin = await PostgresAdmin.open(address, { isShared: true })
   const resetter = new DatabaseResetter({ admin, prefix: prefixOf(runId), clock, report })
   const hold = (database: string) => claim.holdTemplate(database)
-  // Objects in a template belong to the role that built it, and another role could not use them.
+  // The role is part of the version: objects in a template belong to the role that built it, and another role could not
+  // use them.
   const serverVersion = `${version} as ${user}`
   return {
     admin,

@@ -4,22 +4,22 @@ import type { RunClaim } from './run-claim.ts'
 /** A database, or a schema used as one, whose name has our mark and whose owner is our role. */
 export interface MarkedDatabase {
   readonly name: string
-  /** The run that created it; undefined for a template, which all runs share. */
+  /** Id of the run that created it; undefined for a template, which all runs share. */
   readonly run: string | undefined
   readonly isSealed: boolean
 }
 
-/** The databases that runs created on a server that others use too. */
+/** The databases that runs have created on a server that others use too. */
 export interface Marked {
-  /** Lists them, the newest first. */
+  /** Lists these databases, the newest first. */
   list(): Promise<readonly MarkedDatabase[]>
-  /** Ends the sessions in databases of a run, if our role may. */
+  /** Terminates the sessions in the databases of a run, if our role is allowed to. */
   endSessions(runId: string): Promise<void>
-  /** Whether our role may create databases. */
+  /** Resolves to whether our role may create databases. */
   mayCreate(): Promise<boolean>
 }
 
-/** {@link Marked} for databases. */
+/** Implements {@link Marked} with databases. */
 export class MarkedDatabases implements Marked {
   readonly #claim: Pick<RunClaim, 'query'>
 

@@ -2,7 +2,7 @@ import { OF_RUN, prefixOf } from '../services/database-names.ts'
 import type { Marked, MarkedDatabase } from './marked-databases.ts'
 import type { RunClaim } from './run-claim.ts'
 
-/** {@link Marked} for schemas of the database in which the claim is held. */
+/** Implements {@link Marked} with schemas of the database in which the claim is held. */
 export class MarkedSchemas implements Marked {
   readonly #claim: Pick<RunClaim, 'query'>
 
@@ -20,7 +20,9 @@ export class MarkedSchemas implements Marked {
     return rows.map((schema) => ({ ...schema, isSealed: false }))
   }
 
-  /** Ends only sessions that hold a lock in a schema: others do not reveal which schema they use. */
+  /**
+   * Terminates only sessions that hold or await a lock in a schema. Other sessions do not reveal which schema they use.
+   */
   async endSessions(runId: string): Promise<void> {
     await this.#claim.query(END_USERS_OF_RUN, [prefixOf(runId)])
   }
@@ -36,15 +38,18 @@ export class MarkedSchemas implements Marked {
 /** `application_name` of the sessions that create and drop schemas. */
 export const ADMINISTRATION = 'vitest-infra schemas'
 
-/** Ends the sessions that hold or wait for a lock on a relation in the schemas, except our own. */
+/**
+ * Returns a statement that terminates all sessions, except our own, that hold or await a lock on a relation in the
+ * schemas.
+ */
 const endUsers = (schemas: string) => `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE pid <> pg_backend_pid() AND pg_has_role(usesysid, 'MEMBER') AND application_name <> '${ADMINISTRATION}'
     AND pid IN (SELECT l.pid FROM pg_locks l
       JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND ${schemas})`
 
-/** For the schemas whose names begin with `$1`. */
+/** Terminates the sessions that use a schema whose name begins with `$1`. */
 const END_USERS_OF_RUN = endUsers('starts_with(n.nspname, $1)')
 
-/** For the schema named `$1`. */
+/** Terminates the sessions that use the schema named `$1`. */
 export const END_USERS_OF_SCHEMA = endUsers('n.nspname = $1')

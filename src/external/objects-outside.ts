@@ -1,7 +1,10 @@
 import type { Client } from 'pg'
 import { OF_RUN } from '../services/database-names.ts'
 
-/** Objects of our role outside the schemas of runs. Extensions belong to the database, whatever their schema. */
+/**
+ * Selects the objects that our role owns outside the schemas of runs. Extensions always count, as they belong to the
+ * database and not to a schema.
+ */
 const OUTSIDE = `
   SELECT object.type || ' ' || object.identity AS object
   FROM (
@@ -17,7 +20,7 @@ const OUTSIDE = `
     AND (n.nspname IS NULL OR n.nspname !~ '${OF_RUN}' AND n.nspname !~ '^pg_(toast|temp)')
   ORDER BY 1`
 
-/** Lists the objects that our role owns in the database, without those in schemas of runs. */
+/** Lists the objects that our role owns in the database, except those in the schemas of runs. */
 export async function listOutside(client: Client): Promise<readonly string[]> {
   const { rows } = await client.query<{ object: string }>(OUTSIDE)
   return rows.map(({ object }) => object)

@@ -28,8 +28,8 @@ interface Prepared {
 }
 
 /**
- * PostgreSQL on an external server. Others use it too, so the run claims and marks everything it creates, touches nothing
- * else, and drops it at the end.
+ * PostgreSQL on an external server. Others use the server too, so the run claims and marks everything that it creates.
+ * It changes nothing else, and drops its objects at the end.
  */
 export class ExternalPostgresBackend {
   readonly definition: ServiceDefinition
@@ -60,7 +60,7 @@ export class ExternalPostgresBackend {
     return this.#prepared?.limit
   }
 
-  /** Used instead of the database that the URL names, which is not touched. */
+  /** The run's main database. It is used instead of the database that the URL names, which is not changed. */
   get main(): PostgresPlace | undefined {
     return this.#prepared?.main
   }
@@ -72,7 +72,10 @@ export class ExternalPostgresBackend {
     }
   }
 
-  /** If a file is missing, requests for a database fail with that reason until the file is back. */
+  /**
+   * Plans the templates again. If a file is missing, requests for a database fail for this reason until the file exists
+   * again.
+   */
   #replan(tenancy: Tenancy): TemplateSource {
     try {
       this.#plans = planTemplates(this.#spec.templates, this.#context.root)
@@ -95,7 +98,10 @@ export class ExternalPostgresBackend {
     return loadPostgres()
   }
 
-  /** Cancels a wait for connections. Once all leases are released, drops what the run created, except the shared templates. */
+  /**
+   * Cancels a wait for connections. Once all leases are released, drops everything that the run created, except the
+   * shared templates.
+   */
   close(leasesBack: Promise<void>, _letGo?: AbortSignal): Promise<void> {
     this.#abort.abort()
     this.#closing ??= leasesBack.then(() => this.#close())
@@ -116,16 +122,19 @@ export class ExternalPostgresBackend {
     } catch (error) {
       throw cleanupFailed('postgres', 'databases', error)
     } finally {
-      // The claim is released last: without it, another run would consider this one dead and drop its databases.
+      // The claim is released last. Without it, another run would consider this one dead and drop its databases.
       await admin.close()
       await claim.close()
     }
   }
 
-  /** Ends sessions until all are dropped: an unforced drop waits seconds for a worker that is still connecting. */
+  /**
+   * Closes the databases, and terminates their sessions until all are dropped. Otherwise, an unforced drop waits
+   * seconds for a worker that is still connecting.
+   */
   async #closeDatabases({ marked }: Tenancy): Promise<void> {
     const { runId, clock } = this.#context
-    // `#close` drops the rest by force and reports failures.
+    // `#close` drops the remaining databases by force and reports failures.
     const closing = this.#prepared?.databases.close().catch(() => {})
     const closed = Promise.resolve(closing).then(() => true)
     do {
@@ -165,7 +174,7 @@ export class ExternalPostgresBackend {
       databases,
       limit: limitSharedDatabases({ ...budget, workers }),
       main: addressOf?.(main) ?? { database: main },
-      // In the background: no test needs it. The next run retries what cannot be dropped now.
+      // The sweep runs in the background, as no test needs it. The next run retries the drops that fail now.
       sweeping: sweepDatabases({ admin, claim, marked, runId }).catch(() => {}),
     }
     void databases.warm(DEFAULT_TEMPLATE).catch(() => {})

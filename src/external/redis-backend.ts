@@ -12,7 +12,7 @@ import { cleanupFailed } from './cleanup-failed.ts'
 import type { BackendContext } from '../leasing/backend-context.ts'
 import { RedisSeeds } from '../databases/redis-seeds.ts'
 
-/** Redis on an external server: each lease is a logical database that the run claims. */
+/** Redis on an external server. Each lease is a logical database that the run has claimed. */
 export class ExternalRedisBackend {
   readonly definition: ServiceDefinition
   readonly #server: ResolvedRedis['server']
@@ -33,7 +33,7 @@ export class ExternalRedisBackend {
     return new ExternalRedisBackend(spec, context)
   }
 
-  /** Reads the list of seed files again; they are loaded when a database is leased. */
+  /** Reads the seed files again. They are loaded when a database is leased. */
   refresh(): void {
     this.#seeds.refresh()
   }
@@ -46,7 +46,7 @@ export class ExternalRedisBackend {
     return this.#claims && limitRedises(this.#claims.count - 1, 'database')
   }
 
-  /** Number of the run's main database, used instead of database 0, which may hold other users' data. */
+  /** Number of the run's main database. It is used instead of database 0, which may contain other users' data. */
   get main(): number | undefined {
     return this.#leases?.main.database
   }
@@ -60,7 +60,9 @@ export class ExternalRedisBackend {
     await this.#leases?.settle()
   }
 
-  /** Cancels a wait for a database. Once all leases are released, empties the databases of the run and releases its claims. */
+  /**
+   * Cancels a wait for a database. Once all leases are released, empties the run's databases and releases its claims.
+   */
   async close(leasesBack: Promise<void>, _letGo?: AbortSignal): Promise<void> {
     this.#closing.abort()
     await leasesBack

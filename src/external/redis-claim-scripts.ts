@@ -1,5 +1,5 @@
-// Each script runs atomically, so no other run can act between its check of a database and its change.
-// ARGV[1] is the run's id. Each script restores the selected database itself.
+// Each script runs atomically, so no other run can act between the check of a database and its change. ARGV[1] is the
+// run's id. After a SELECT, each script selects database 0 again.
 
 const KEYS_OF = `
 local run = ARGV[1]
@@ -13,8 +13,8 @@ end
 `
 
 /**
- * Arguments: claim duration in ms, first database, number of databases, number wanted. Returns that many empty
- * databases, or none.
+ * Claims empty databases. Arguments: claim duration in ms, number at which the search starts, number of databases,
+ * number to claim. Returns the claimed databases, or none if there are too few.
  */
 export const CLAIM = `${KEYS_OF}
 local others, wanted = tonumber(ARGV[4]) - 1, tonumber(ARGV[5])
@@ -33,8 +33,8 @@ end
 return {}`
 
 /**
- * Arguments: claim duration in ms, database. Returns 1 if the run has the claim, or regained it as no other run has
- * taken it.
+ * Renews a claim. Arguments: claim duration in ms, database. Returns 1 if the run has the claim again, and 0 if another
+ * run has taken it.
  */
 export const RENEW = `${KEYS_OF}
 local n = ARGV[3]
@@ -43,7 +43,10 @@ if claim and claim ~= run or owner and owner ~= run then return 0 end
 take(n, ARGV[2])
 return 1`
 
-/** Argument: database. Returns 1 if the run had the claim and the database is now empty. */
+/**
+ * Empties a database. Argument: database. Returns 1 if the run had the claim and the database is now empty, otherwise
+ * 0.
+ */
 export const FLUSH = `${KEYS_OF}
 local n = ARGV[2]
 local claim = redis.call('GET', claim_of(n))
@@ -57,7 +60,10 @@ if redis.call('GET', owner_of(n)) ~= run then return 0 end
 flush(n)
 return redis.call('DEL', claim_of(n), owner_of(n))`
 
-/** Argument: number of databases. Returns the ids of runs that own a database without a claim to it. */
+/**
+ * Finds abandoned databases. Argument: number of databases. Returns the ids of runs that own a database but no longer
+ * have a claim to it.
+ */
 export const FIND_LEFT = `${KEYS_OF}
 local left = {}
 for n = 1, tonumber(ARGV[2]) - 1 do
@@ -66,7 +72,10 @@ for n = 1, tonumber(ARGV[2]) - 1 do
 end
 return left`
 
-/** Arguments: number of databases, ids of ended runs. Empties their databases without a claim. */
+/**
+ * Empties the databases of ended runs that have no claim to them. Arguments: number of databases, ids of the ended
+ * runs.
+ */
 export const SWEEP = `${KEYS_OF}
 local over = {}
 for index = 3, #ARGV do over[ARGV[index]] = true end

@@ -5,22 +5,25 @@ import type { Clock } from '../internal/clock.ts'
 import { openRedis } from '../services/redis.ts'
 import { CLAIM, FIND_LEFT, FLUSH, RELEASE, RENEW, SWEEP } from './redis-claim-scripts.ts'
 
-/** Duration of a claim. Long enough for an overloaded machine; a killed run's databases become free after it. */
+/**
+ * Duration of a claim. It is long enough for an overloaded machine. Afterwards, the databases of a killed run are free
+ * again.
+ */
 const CLAIM_MS = 15_000
 const RENEW_INTERVAL_MS = 5_000
 
-/** The default of Redis, for servers that refuse CONFIG GET. */
+/** Redis's default number of databases, for servers that refuse CONFIG GET. */
 const DEFAULT_DATABASES = 16
 
 /**
  * Claims logical databases of a Redis that others use too. A claim is a key in database 0 that expires unless it is
- * renewed. A database with keys belongs to another user, unless an owner key shows that a run left it.
+ * renewed. A database with keys belongs to another user, unless an owner key shows that it belonged to a run.
  */
 export class RedisClaims {
   readonly #client: Redis
   readonly #runId: string
   readonly #clock: Clock
-  /** Number of databases of the server; database 0 is never claimed. */
+  /** Number of databases of the server. Database 0 is never claimed. */
   readonly count: number
   readonly #claimed = new Set<number>()
   readonly #closing = new AbortController()
@@ -35,12 +38,12 @@ export class RedisClaims {
   }
 
   static async open(address: RedisAddress, options: RedisClaimsOptions): Promise<RedisClaims> {
-    // Always database 0: all runs must look for claims in the same one.
+    // The connection always uses database 0, as all runs must look for claims in the same one.
     const client = await openRedis({ ...address, database: 0 }, connectionName(options.runId))
     return new RedisClaims(client, await countDatabases(client), options)
   }
 
-  /** Claims this many empty databases, or none if there are fewer. */
+  /** Claims the wanted number of empty databases, or none if there are fewer. */
   async claim(wanted: number): Promise<readonly number[]> {
     const first = Math.floor(Math.random() * this.count)
     const values = [CLAIM_MS, first, this.count, wanted]
@@ -66,11 +69,11 @@ export class RedisClaims {
     await this.#run(RELEASE, [database])
   }
 
-  /** Empties the databases of ended runs: their claim has expired, and they are not connected. */
+  /** Empties the databases of ended runs. A run has ended if its claim has expired and it is not connected. */
   async sweep(): Promise<void> {
     const left = (await this.#run(FIND_LEFT, [this.count])) as readonly string[]
     if (left.length > 0) {
-      // A run that was suspended for longer than its claim lasts is still connected.
+      // A run that was suspended for longer than the duration of its claim is still connected.
       const clients = String(await this.#client.call('CLIENT', 'LIST').catch(() => ''))
       const over = left.filter((runId) => !clients.includes(`name=${connectionName(runId)} `))
       await this.#run(SWEEP, [this.count, ...over])
@@ -91,7 +94,8 @@ export class RedisClaims {
     while (!this.#closing.signal.aborted) {
       await this.#clock.sleep(RENEW_INTERVAL_MS, this.#closing.signal).catch(() => {})
       for (const database of this.#claimed) {
-        // A lost claim is reported when its database is emptied. An unreachable server is tried again.
+        // The loss of a claim is reported when its database is emptied. If the server is unreachable, the next renewal
+        // tries again.
         await this.#run(RENEW, [CLAIM_MS, database]).catch(() => {})
       }
     }

@@ -10,20 +10,20 @@ const RECONNECT_TIMEOUT_MS = 10_000
 
 export interface RunClaimOptions {
   readonly runId: string
-  /** How many connections the run needs. */
+  /** Number of connections that the run needs. */
   readonly connections: number
   readonly clock: Clock
 }
 
 /**
- * The claims of a run on a PostgreSQL that others use too: a session with advisory locks, one on the run's id and one
- * on each template that it uses. The server releases them however the run ends, so a free lock proves that the run has
- * ended.
+ * The claims of a run on a PostgreSQL that others use too. They are advisory locks of one session: one on the run's id,
+ * and one on each template that the run uses. The server releases them however the run ends, so a free lock proves that
+ * the run has ended.
  */
 export class RunClaim {
   readonly #address: PostgresAddress
   readonly #clock: Clock
-  /** The function that acquires each lock, by key. */
+  /** For each lock, by key: the function that acquires it. */
   readonly #locks = new Map<string, 'pg_advisory_lock' | 'pg_advisory_lock_shared'>()
   readonly #closing = new AbortController()
   readonly #connections: number
@@ -39,7 +39,8 @@ export class RunClaim {
   }
 
   /**
-   * Claims the id of a run. All runs must use the same database in `address`, as advisory locks apply to one database.
+   * Claims the id of a run. All runs must connect to the same database in `address`, as advisory locks apply to a
+   * single database.
    */
   static async hold(address: PostgresAddress, options: RunClaimOptions): Promise<RunClaim> {
     const { runId } = options
@@ -61,17 +62,17 @@ export class RunClaim {
     const key = templateKey(database)
     if (!this.#locks.has(key)) {
       await lock(await this.#session, key, 'pg_advisory_lock_shared')
-      // Recorded only once it is held, or a second caller would rely on it too early.
+      // The lock is recorded only once it is held, as a second caller would otherwise rely on it too early.
       this.#locks.set(key, 'pg_advisory_lock_shared')
     }
   }
 
-  /** Runs `work` if the run has ended, and keeps other runs from doing the same at the same time. */
+  /** If the run has ended, runs `work` and prevents other runs from doing so at the same time. */
   ifOver(runId: string, work: () => Promise<void>): Promise<void> {
     return this.#ifFree(runKey(runId), work)
   }
 
-  /** Runs `work` if no run uses the template, and prevents its use meanwhile. */
+  /** If no run uses the template, runs `work` and prevents the use of the template meanwhile. */
   ifUnused(database: string, work: () => Promise<void>): Promise<void> {
     return this.#ifFree(templateKey(database), work)
   }
@@ -95,7 +96,7 @@ export class RunClaim {
   }
 
   async #ifFree(key: string, work: () => Promise<void>): Promise<void> {
-    // A session could acquire its own lock a second time.
+    // A lock of this run must be skipped, as a session can acquire its own lock a second time.
     if (this.#locks.has(key) || !(await this.#tryLock(key))) {
       return
     }
@@ -116,7 +117,7 @@ export class RunClaim {
   async #open(): Promise<Client> {
     const session = await openPostgres({ ...this.#address, keepAlive: true })
     this.#ticket ??= await readTime(session)
-    // Other runs read this run's start time and needs in the session's name.
+    // Other runs read the start time and the needs of this run from the name of its session.
     await session.query(
       "SELECT set_config('application_name', $1, false), set_config('idle_session_timeout', '0', false)",
       [nameOfRun({ ticket: this.#ticket, connections: this.#connections })],
@@ -127,14 +128,17 @@ export class RunClaim {
     session.once('end', () => {
       if (!this.#closing.signal.aborted) {
         this.#session = this.#reopen()
-        // The next query rejects with the same reason.
+        // The rejection is ignored here, as the next query rejects for the same reason.
         this.#session.catch(() => {})
       }
     })
     return session
   }
 
-  /** A server restart or a broken connection releases the locks, but the run continues, so they are acquired again. */
+  /**
+   * Reconnects and acquires the locks again. A server restart or a broken connection releases them, but the run
+   * continues.
+   */
   async #reopen(): Promise<Client> {
     const deadlineMs = this.#clock.now() + RECONNECT_TIMEOUT_MS
     for (;;) {

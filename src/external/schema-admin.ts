@@ -6,29 +6,35 @@ import { ADMINISTRATION, END_USERS_OF_SCHEMA } from './marked-schemas.ts'
 import { openPostgresPool } from '../services/postgres.ts'
 import { notOurs, quote, sqlState } from '../services/postgres-admin.ts'
 
-/** One to create schemas and one to drop them. */
+/** Number of connections: one creates schemas, and the other one drops them. */
 const CONNECTIONS = 2
 const OF_ANY_RUN = new RegExp(`${OF_RUN}.+`)
 const LOCK_NOT_AVAILABLE = '55P03'
 const OUT_OF_LOCKS = '53200'
-/** Lock timeout of a drop without force. A session that uses the schema for longer may need it for long. */
+/**
+ * Lock timeout in milliseconds of a drop without force. A session that blocks the drop for longer may block it for a
+ * long time.
+ */
 const UNFORCED_TIMEOUT_MS = 100
-/** Longer than most queries that tests do not await. */
+/** Lock timeout in milliseconds of a reset; longer than most queries that tests do not await. */
 const RESET_TIMEOUT_MS = 5_000
 const FORCED_TIMEOUT_MS = 1_000
 const FORCED_ATTEMPTS = 5
-/** Each table, index and TOAST table takes a lock; a server has 64 locks for each connection. */
+/**
+ * Number of tables to drop in one transaction. Each table, index and TOAST table takes a lock; a server has 64 locks
+ * for each connection.
+ */
 const TABLES_AT_ONCE = 20
 
 /** Fills the empty schema at the address. */
 export type FillSchema = (address: PostgresAddress) => Promise<void>
 
 /**
- * Replaces {@link PostgresAdmin} for a role that may not create databases. Each leased "database" is a schema; all
- * schemas are in one database, which belongs to others.
+ * Replaces {@link PostgresAdmin} for a role that may not create databases. Each leased "database" is a schema. All
+ * schemas are in one database, which others own.
  */
 export class SchemaAdmin {
-  /** The database with the schemas. */
+  /** Address of the database that contains the schemas. */
   readonly address: PostgresAddress
   readonly #pool: Pool
   readonly #templates = new Map<string, FillSchema>()
@@ -47,25 +53,25 @@ export class SchemaAdmin {
     await this.#pool.end()
   }
 
-  /** Defines how a schema of this template is filled. */
+  /** Registers the function that fills a schema of this template. */
   defineTemplate(template: string, fill: FillSchema): void {
     this.#templates.set(template, fill)
   }
 
-  /** Creates a schema and fills it from its template. After a failure the schema stays until it is dropped. */
+  /** Creates a schema and fills it from its template. After a failure, the schema remains until it is dropped. */
   async createDatabase(name: string, template: string): Promise<void> {
     assertOurs(name)
     await this.#pool.query(`CREATE SCHEMA ${quote(name)}`)
     await this.#templates.get(template)?.(inSchema(this.address, name))
   }
 
-  /** Returns whether the schema was dropped; without `force` it stays while a session uses it. */
+  /** Drops a schema; returns whether it was dropped. Without `force`, it remains while a session uses it. */
   async dropDatabase(name: string, { force }: { force: boolean }): Promise<boolean> {
     assertOurs(name)
     return force ? this.#dropByForce(name) : this.#tryDrop(name, UNFORCED_TIMEOUT_MS)
   }
 
-  /** Recreates a schema while its users stay connected. */
+  /** Drops a schema and creates it again while its users stay connected. */
   async reset(name: string, template: string): Promise<void> {
     assertOurs(name)
     if (!(await this.#tryDrop(name, RESET_TIMEOUT_MS))) {
@@ -74,17 +80,20 @@ export class SchemaAdmin {
     await this.createDatabase(name, template)
   }
 
-  /** Always empty: a session does not reveal which schemas it uses. */
+  /** Resolves to an empty list, as a session does not reveal which schemas it uses. */
   async sessionsOf(): Promise<readonly string[]> {
     return []
   }
 
-  /** Always `used`: the server has usage counters for databases, not for schemas. */
+  /** Resolves to `used`, as the server has usage counters for databases, but not for schemas. */
   async useOf(): Promise<'used'> {
     return 'used'
   }
 
-  /** Retries, as a disconnected client may reconnect before the drop has its locks. */
+  /**
+   * Drops a schema and terminates the sessions that use it. Retries, as a disconnected client may reconnect before the
+   * drop has its locks.
+   */
   async #dropByForce(name: string): Promise<boolean> {
     let isGone = false
     for (let attempt = 1; !isGone && attempt <= FORCED_ATTEMPTS; attempt += 1) {
@@ -112,7 +121,7 @@ export class SchemaAdmin {
       }
       throw error
     } finally {
-      // The pool's next user expects the default, which has no timeout.
+      // The next user of this connection expects the default, which is no timeout.
       const isReset = await client.query('RESET lock_timeout').then(
         () => true,
         () => false,
@@ -126,7 +135,7 @@ function dropSchema(name: string): string {
   return `DROP SCHEMA IF EXISTS ${quote(name)} CASCADE`
 }
 
-/** Drops tables in several transactions, if the server has too few locks for one. */
+/** Drops the tables of a schema in several transactions. Used when the server has too few locks for a single one. */
 async function dropTables(client: PoolClient, schema: string): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -139,7 +148,7 @@ async function dropTables(client: PoolClient, schema: string): Promise<void> {
   }
 }
 
-/** Prevents any change to a schema that no run created. */
+/** Throws for a schema that no run created, to prevent any change to it. */
 function assertOurs(name: string): void {
   if (!OF_ANY_RUN.test(name)) {
     throw notOurs('schema', name)

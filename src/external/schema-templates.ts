@@ -18,12 +18,12 @@ export interface SchemaTemplatesOptions {
 }
 
 /**
- * Templates for leases that are schemas. A schema cannot be cloned, so every new schema runs the steps of its template
- * and of all templates below it, the lowest first.
+ * Templates for leases that are schemas. A schema cannot be cloned. Instead, every new schema runs the steps of its
+ * template and of all templates below it, the lowest first.
  */
 export class SchemaTemplates implements TemplateSource {
   readonly #options: SchemaTemplatesOptions
-  /** Templates from which a schema was built without objects outside it. */
+  /** Templates that have built a schema without creating objects outside it. */
   readonly #verified = new Set<string>()
 
   constructor(options: SchemaTemplatesOptions) {
@@ -37,7 +37,10 @@ export class SchemaTemplates implements TemplateSource {
     return identity
   }
 
-  /** Changed steps give another name, so that schemas from earlier steps are recognised as outdated. */
+  /**
+   * Returns the name that identifies a template. Changed steps result in another name, so that schemas from earlier
+   * steps are recognised as outdated.
+   */
   databaseOf(name: string): string {
     const inputs = layersOf(this.#options.plans, name).map((layer) => layer.inputs)
     return `${name} ${digest(inputs.join('\n')).slice(0, 24)}`

@@ -5,7 +5,10 @@ import { quote } from '../services/postgres-admin.ts'
 import { SchemaAdmin } from './schema-admin.ts'
 import { roleRefused, type Tenancy, type TenancyOptions } from './tenancy.ts'
 
-/** One schema for each lease, in the database that the user named; each is filled by the steps of its template. */
+/**
+ * Creates the tenancy that leases schemas in the database that the user named. Each schema is filled by the steps of
+ * its template.
+ */
 export async function openSchemaTenancy(
   address: PostgresAddress,
   { claim, context }: TenancyOptions,

@@ -2,7 +2,7 @@ import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { Marked, MarkedDatabase } from './marked-databases.ts'
 import type { RunClaim } from './run-claim.ts'
 
-/** Unused templates to keep, as other branches and projects may need them soon. */
+/** Number of unused templates to keep, as other branches and projects may need them soon. */
 const MAX_UNUSED_TEMPLATES = 10
 
 export interface SweepOptions {
@@ -13,8 +13,8 @@ export interface SweepOptions {
 }
 
 /**
- * Drops the databases that ended runs left on a server, and old templates that no run uses. A run has ended if its lock
- * is free; age does not matter. Drops are not forced, as a process that is connected to one may still live.
+ * Drops the databases of ended runs, and old templates that no run uses. A run has ended if its lock is free; its age
+ * does not matter. Drops are not forced, as a process that is connected to a database may still be running.
  */
 export async function sweepDatabases({ admin, claim, marked: present, runId }: SweepOptions): Promise<void> {
   const marked = await present.list()
@@ -31,7 +31,7 @@ export async function sweepDatabases({ admin, claim, marked: present, runId }: S
   }
 }
 
-/** The oldest sealed templates above the limit, and all templates whose builder died before it sealed them. */
+/** Returns the oldest sealed templates above the limit, and all templates whose builder died before it sealed them. */
 function oldTemplates(marked: readonly MarkedDatabase[]): readonly MarkedDatabase[] {
   const templates = marked.filter(({ run }) => run === undefined)
   const sealed = templates.filter(({ isSealed }) => isSealed)

@@ -15,19 +15,21 @@ export interface TenancyOptions {
   readonly context: BackendContext
 }
 
-/** How a run separates its leases on a server that others use too: by database, or by schema within one database. */
+/**
+ * The way a run separates its leases on a server that others use too: by database, or by schema within one database.
+ */
 export interface Tenancy {
   readonly admin: DatabaseAdmin & Partial<Pick<PostgresAdmin, 'dropTemplate'>> & Pick<PostgresAdmin, 'close'>
   readonly marked: Marked
-  /** The error if the role lacks the privilege to create them. */
+  /** Creates the error for a role that lacks the privilege to create databases or schemas. */
   refusal(): InfraError
   createTemplates(plans: readonly TemplatePlan[]): TemplateSource
-  /** Resets a lease to the state of its template while clients stay connected. */
+  /** Makes a leased database or schema equal to its template while clients stay connected. */
   readonly reset: DatabaseReset
   readonly addressOf?: (name: string) => PostgresPlace
 }
 
-/** The error if a role may not create what its run leases. */
+/** Creates the error for a role that may not create the databases or schemas that its run leases. */
 export function roleRefused(
   { user, host, port }: PostgresAddress,
   { what, remedy }: { readonly what: string; readonly remedy: string },

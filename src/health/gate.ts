@@ -22,7 +22,7 @@ export interface GateOptions {
   readonly signal: AbortSignal
 }
 
-/** The latest results; in two lists, as queries run far more often. */
+/** The latest results, in two lists because queries run far more often than healthchecks. */
 interface Results {
   readonly healthcheck: string[]
   readonly query: string[]
@@ -35,8 +35,8 @@ export interface Admission {
 }
 
 /**
- * Waits until a service is usable: its healthcheck passes, run directly and not at the engine's interval, and a real
- * query through the mapped port is answered.
+ * Waits until a service is usable: its healthcheck passes, and the server answers a real query through the mapped port.
+ * The healthcheck is run directly, not at the engine's interval.
  *
  * @throws InfraError `INFRA_SERVICE_EXITED` as soon as the server has exited, `INFRA_SERVICE_UNHEALTHY` after the
  * timeout

@@ -1,10 +1,11 @@
-/** Settles like `work`, or rejects with the signal's reason as soon as it aborts. */
+/** Returns a promise that settles like `work`, or rejects with the signal's reason as soon as the signal aborts. */
 export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return raceAbort(work, signal, ({ reject }) => reject(signal.reason))
 }
 
 /**
- * Settles like `work`, or resolves to undefined as soon as the signal aborts; the outcome of `work` is then ignored.
+ * Returns a promise that settles like `work`, or resolves to undefined as soon as `letGo` aborts. The outcome of `work`
+ * is then ignored.
  */
 export function unlessLetGo<T>(work: Promise<T>, letGo: AbortSignal): Promise<T | undefined> {
   return raceAbort<T | undefined>(work, letGo, ({ resolve }) => resolve(undefined))

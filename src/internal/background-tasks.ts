@@ -1,4 +1,7 @@
-/** Tasks in the background, which {@link settle} awaits. They must handle their errors: a rejection is unhandled. */
+/**
+ * Tracks background tasks, so that {@link settle} can await them. Tasks must handle their own errors; otherwise a
+ * rejection is unhandled.
+ */
 export class BackgroundTasks {
   readonly #running = new Set<Promise<void>>()
 
@@ -7,7 +10,7 @@ export class BackgroundTasks {
     this.#running.add(running)
   }
 
-  /** Resolves when no task is running, including tasks that are added meanwhile. */
+  /** Resolves when no task is running. Also waits for tasks that are added meanwhile. */
   async settle(): Promise<void> {
     while (this.#running.size > 0) {
       await Promise.all(this.#running)

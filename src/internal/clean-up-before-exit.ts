@@ -4,28 +4,32 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 type Signal = keyof typeof EXIT_CODES
 
 const CLEANUP_TIMEOUT_MS = 10_000
-/** The third signal exits immediately; many users press Ctrl-C twice. */
+/** The process exits immediately on the third signal, not on the second, because many users press Ctrl-C twice. */
 const SIGNALS_UNTIL_EXIT = 3
 
-/** Marks the listeners of all copies of this module; two runs in one process have a listener each. */
+/** Marks the listeners that any copy of this module adds. Two runs in one process add one listener each. */
 const OWN = Symbol.for('vitest-infra/uncaught-exception')
 
-/** The parts of `process` that are used here. */
+/** The part of `process` that this module uses. */
 export type EndingProcess = Pick<
   NodeJS.Process,
   'exit' | 'exitCode' | 'prependListener' | 'off' | 'listeners' | 'version'
 > & { readonly stderr: { readonly isTTY?: boolean; write(text: string, done: () => void): unknown } }
 
-/** @param endsWell false if the exit code already reports a failure */
+/**
+ * Cleans up before the process exits.
+ *
+ * @param endsWell false if the exit code already reports a failure
+ */
 type Cleanup = (endsWell: boolean) => Promise<unknown>
 
 /**
  * Runs `cleanup` before the process exits: on a signal, on a call of `process.exit()`, and on an uncaught exception.
  *
  * On a signal or an unhandled rejection, Vitest calls `process.exit()` without teardown (see vitest-dev/vitest#4883 and
- * jestjs/jest#6029). The exit is therefore delayed until `cleanup` has settled, or for 10 s.
+ * jestjs/jest#6029). This function therefore delays the exit until `cleanup` has settled, for at most 10 s.
  *
- * @returns a function that restores the process's own behaviour
+ * @returns a function that removes the listeners and restores `process.exit()`
  */
 export function cleanUpBeforeExit(target: EndingProcess, cleanup: Cleanup): () => void {
   const held = new HeldExit(target, cleanup)
@@ -60,7 +64,7 @@ class HeldExit {
   }
 
   readonly #onExit = (code: number | string | null | undefined = this.#target.exitCode): void => {
-    // Without a code, a failed cleanup may have set one.
+    // If `code` is 0 or missing, a failed cleanup may have set `exitCode`.
     this.#exitAfterCleanup(() => this.#exit.call(this.#target, code || this.#target.exitCode), !code)
   }
 
@@ -76,12 +80,12 @@ class HeldExit {
   }
 
   #onException(thrown: unknown): void {
-    // The first exception ends the process. Printing it to a closed pipe throws EPIPE, which must not be printed again.
+    // Only the first exception is handled. Printing it to a closed pipe raises EPIPE, which must not be printed again.
     if (this.#hasThrown) {
       return
     }
     const listeners = this.#target.listeners('uncaughtException')
-    // If the user's code listens too, it decides whether the process continues.
+    // If the user's code has a listener, that listener decides whether the process continues.
     if (listeners.every((listener) => OWN in listener)) {
       this.#hasThrown = true
       const isFirst = this.#listeners.some(([, listener]) => listener === listeners[0])
@@ -90,7 +94,7 @@ class HeldExit {
     }
   }
 
-  /** Prints the exception as Node does. If it were thrown again, Node would print the source line in this file. */
+  /** Prints the exception as Node does. Rethrowing it would make Node print the source line in this file. */
   #print(thrown: unknown): Promise<void> {
     const { stderr, version } = this.#target
     const text = inspect(thrown, { colors: stderr.isTTY ?? false })

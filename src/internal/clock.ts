@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** The source of time, which tests replace to avoid waiting. */
+/** A source of time. Tests replace it to avoid waiting. */
 export interface Clock {
-  /** Milliseconds from a fixed but arbitrary point; never goes back. */
+  /** Returns the milliseconds since a fixed but arbitrary point. The value never decreases. */
   now(): number
-  /** Resolves after `ms`; rejects when the signal aborts first. */
+  /** Resolves after `ms` milliseconds, or rejects as soon as the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 

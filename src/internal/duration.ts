@@ -6,10 +6,12 @@ type Unit = keyof typeof UNIT_MS
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h)/g
 const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/
 
-/** The longest delay of a Node timer, about 24 days; a timer with a longer delay fires at once. */
+/** The longest delay of a Node timer in milliseconds, about 24 days. Node fires a timer with a longer delay at once. */
 export const LONGEST_MS = 2 ** 31 - 1
 
-/** Renders a duration in the largest unit in which it is a whole number, for {@link parseDurationMs}. */
+/**
+ * Renders a duration in the largest unit in which it is a whole number. {@link parseDurationMs} can parse the result.
+ */
 export function renderDuration(ms: number): string {
   const [unit, size] = Object.entries(UNIT_MS).findLast(([, unitMs]) => ms % unitMs === 0) ?? ['ms', 1]
   return `${ms / size}${unit}`
@@ -19,7 +21,7 @@ export function renderDuration(ms: number): string {
 export function parseDurationMs(text: string, where: string): number {
   const parts = WHOLE.test(text) ? [...text.matchAll(PART)] : []
   const total = parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * UNIT_MS[unit as Unit], 0)
-  // The engine requires whole nanoseconds, and at least a millisecond.
+  // The engine accepts only whole nanoseconds, and at least 1 ms.
   const totalMs = Number(total.toFixed(6))
   if (totalMs < 1 || totalMs > LONGEST_MS) {
     throw new InfraError('INFRA_DURATION_INVALID', {

@@ -2,7 +2,7 @@
 export class FirstSeen {
   readonly #seen = new Set<string>()
 
-  /** Whether the text is new; remembers it. */
+  /** Returns true the first time that it gets a text, and false afterwards. */
   is(text: string): boolean {
     const isFirst = !this.#seen.has(text)
     this.#seen.add(text)

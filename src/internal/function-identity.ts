@@ -7,8 +7,10 @@ interface Identities {
 const KEY = Symbol.for('vitest-infra/function-identities')
 
 /**
- * Returns an identity for a function, valid in this process only. The text of a function is not enough, as values from
- * its closure may differ. The state is on `globalThis`, as a linked package is loaded twice in one process.
+ * Returns an id for a function, which is valid only in this process. The function's source text does not identify it,
+ * because values from its closure may differ.
+ *
+ * The ids are stored on `globalThis`, because a linked package is loaded twice in one process.
  */
 export function identityOf(given: (...args: never[]) => unknown): string {
   const holder = globalThis as { [KEY]?: Identities }

@@ -1,11 +1,12 @@
-/** The parts of `process` that are used here. */
+/** The part of `process` that this module uses. */
 export type GuardedProcess = Pick<NodeJS.Process, 'exitCode' | 'on' | 'off'>
 
 /**
- * Prevents exit code 0 until it is released: when Node has nothing left to do, and on `process.exit()`. The code
- * becomes 1, and `onEarlyEnd` is called, in which nothing can be awaited.
+ * Turns exit code 0 into 1 until the guard is released, both when Node has nothing left to do and on `process.exit()`.
+ * It then calls `onEarlyEnd`, which must be synchronous.
  *
- * Node exits with 0 while it awaits a promise that nothing can settle: a run would pass without a test.
+ * Without the guard, Node exits with 0 when it awaits a promise that nothing can settle. A run would then pass without
+ * running a test.
  *
  * @returns a function that releases the guard
  */
@@ -16,7 +17,7 @@ export function guardEnd(target: GuardedProcess, onEarlyEnd: () => void): () => 
     onEarlyEnd()
   }
   const onExit = (code: number) => {
-    // Any other code already reports a failure, such as a signal.
+    // Any other code already reports a failure or a signal.
     if (code === 0) {
       fail()
     }

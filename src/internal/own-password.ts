@@ -3,22 +3,22 @@ import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } 
 import { join } from 'node:path'
 
 const FILE = 'password'
-/** 128 random bits, in characters that need no escape in a URL or shell. */
+/** 128 random bits in hexadecimal, which needs no escaping in a URL or a shell. */
 const PASSWORD = /^[0-9a-f]{32}$/
 const PASSWORD_BYTES = 16
-/** Permission bits of other users. On Windows, a user's profile is private without them. */
+/** Permission bits of the group and of other users. Not used on Windows, where a user's profile is private. */
 const OPEN_TO_OTHERS = 0o077
 
-/** Passwords by folder, so that a process always uses the same one even if the file changes. */
+/** Caches passwords by folder, so that a process keeps using the same one even if the file changes. */
 const passwords = new Map<string, string>()
 
 /**
- * Returns a random password that only this user knows. It is stored, so that servers, snapshots and data of earlier
- * runs can be reused: a new password would have to be set in them at every start, and until then they would accept a
- * known one.
+ * Returns a random password that only this user knows. It is stored, so that a run can reuse the servers, snapshots and
+ * data of earlier runs. Otherwise each start would have to set a new password in them, and until then they would accept
+ * a known one.
  *
- * @param folder where the password is stored, readable by its owner only; if the folder is not writable, the password
- * lasts as long as this process
+ * @param folder the folder in which the password is stored, readable by its owner only. If the folder is not writable,
+ * the password lasts as long as this process.
  */
 export function ownPassword(folder: string): string {
   const password = passwords.get(folder) ?? readPassword(join(folder, FILE)) ?? createPassword(folder)
@@ -42,12 +42,12 @@ function createPassword(folder: string): string {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     writeAtomically(join(folder, FILE), password)
   } catch {
-    // The password works without a file. A later run then rebuilds what it cannot reuse.
+    // The password also works without a file. A later run then rebuilds what it cannot reuse.
   }
   return password
 }
 
-/** Writes a file atomically: a reader finds all of it, or nothing. */
+/** Writes a file atomically: a reader sees the complete file or none. */
 function writeAtomically(path: string, text: string): void {
   const part = `${path}.${randomBytes(4).toString('hex')}`
   try {

@@ -1,22 +1,25 @@
 import type { Duplex } from 'node:stream'
 import { InfraError, messageOf } from '../errors.ts'
 
-// Not birpc: it does not notice that a connection has closed, cannot let the process exit while no answer is awaited,
-// leaves the code of an error to its user, and turns an invalid message into an unhandled rejection.
+// birpc is not used: it does not notice a closed connection, and cannot let the process exit while no answer is
+// awaited. It also does not transfer error codes, and turns an invalid message into an unhandled rejection.
 
-/** A request is a few hundred characters; a lease, with the user's own variables in it, some thousands. */
+/**
+ * Maximum length in characters. A request has a few hundred; a lease, which contains the user's own variables, has a
+ * few thousand.
+ */
 const MAX_MESSAGE_LENGTH = 4 * 1024 * 1024
 
-/** Why a request failed, in a form that JSON can carry. */
+/** The reason why a request failed, in a form that JSON can represent. */
 export interface Failure {
   readonly message: string
-  /** The code of an `InfraError`. */
+  /** The code of an `InfraError`; undefined for any other error. */
   readonly code?: string
 }
 
-/** The call of a method of the other process. */
+/** A call of a method in the other process. */
 export interface Request {
-  /** Repeated in the answer. */
+  /** Identifies the request. The answer has the same id. */
   readonly id: number
   readonly method: string
   readonly args: readonly unknown[]
@@ -25,22 +28,27 @@ export interface Request {
 export type Answer =
   { readonly id: number; readonly result?: unknown } | { readonly id: number; readonly error: Failure }
 
-/** A connection to the process that answers. */
+/** A connection to the process that answers requests. */
 export interface Link {
-  /** Returns false if the connection has closed. */
+  /** Sends a request. Returns false if the connection has closed. */
   send(request: Request): boolean
-  /** With this reason requests fail once the connection has closed. */
+  /** The reason with which requests fail once the connection has closed. */
   readonly closed: Failure
-  /** Says whether an answer is awaited. Only then may the connection keep this process alive. */
+  /** Reports whether an answer is awaited. The connection may keep this process alive only while one is. */
   hold?(isAwaited: boolean): void
-  /** @default a plain `Error` */
+  /**
+   * Converts a failure into the error with which a request rejects.
+   *
+   * @default a plain `Error`
+   */
   toError?(failure: Failure): Error
 }
 
 /**
- * The asking side of a connection. `Methods` is an interface of asynchronous methods; calling one sends a request.
+ * The client side of a connection. `Methods` is an interface of asynchronous methods; a call of one sends a request.
  *
- * A request has no timeout and is not cancelled alone: closing the connection cancels all of them, on both sides.
+ * A request has no timeout and cannot be cancelled individually. Closing the connection cancels all requests on both
+ * sides.
  */
 export class RequestClient<Methods extends object> {
   readonly remote: Methods
@@ -49,7 +57,7 @@ export class RequestClient<Methods extends object> {
   #lastId = 0
   #awaited = 0
 
-  /** @param local methods of `remote` that are called in this process */
+  /** @param local methods of `remote` that run in this process and send no request */
   constructor(link: Link, local: Partial<Methods> = {}) {
     this.#link = link
     this.remote = new Proxy(local as Methods, {
@@ -57,7 +65,7 @@ export class RequestClient<Methods extends object> {
     })
   }
 
-  /** Settles the request that this answers. An answer that is no longer awaited is ignored. */
+  /** Settles the request with the id of `answer`. Ignores an answer that is no longer awaited. */
   receive(answer: Answer): void {
     const pending = this.#pending.get(answer.id)
     this.#pending.delete(answer.id)
@@ -68,19 +76,19 @@ export class RequestClient<Methods extends object> {
     }
   }
 
-  /** To be called when the connection has closed. */
+  /** Rejects all pending requests. Call it when the connection has closed. */
   close(): void {
     this.rejectAll(this.#toError(this.#link.closed))
   }
 
-  /** Rejects all requests that are not answered yet. */
+  /** Rejects all pending requests with `reason`. */
   rejectAll(reason: Error): void {
     const pending = [...this.#pending.values()]
     this.#pending.clear()
     pending.forEach(({ reject }) => reject(reason))
   }
 
-  /** Keeps this process alive until the other one has reported this outcome, as for an answer. */
+  /** Keeps this process alive until `outcome`, which the other process reports, has settled. */
   async hold<T>(outcome: Promise<T>): Promise<T> {
     this.#awaited += 1
     this.#link.hold?.(true)
@@ -95,7 +103,7 @@ export class RequestClient<Methods extends object> {
   }
 
   #methodOf(name: string | symbol) {
-    // With a method `then`, `await` would take it for a promise.
+    // `await` would treat an object with a `then` method as a promise.
     return typeof name === 'string' && name !== 'then'
       ? (...args: readonly unknown[]) => this.#call(name, args)
       : undefined
@@ -116,11 +124,14 @@ export class RequestClient<Methods extends object> {
   }
 }
 
-/** The answering side: runs the method that a message names. Any other message is answered with an error. */
+/**
+ * The server side: calls the method that a message names, and resolves to the answer. Answers any other message with an
+ * error.
+ */
 export async function answerRequest(methods: object, message: object): Promise<Answer> {
   const { id, method, args } = message as Request
   try {
-    // Own properties only: a peer must not reach what every object inherits.
+    // Only own properties are callable: the other process must not reach methods that every object inherits.
     if (typeof method !== 'string' || !Object.hasOwn(methods, method) || !Array.isArray(args)) {
       throw new TypeError(`Cannot answer ${JSON.stringify(message)}: it is not a request`)
     }
@@ -142,17 +153,17 @@ export function serveRequests(stream: Duplex, methods: object): void {
   readMessages(stream, (message) => void serve(message))
 }
 
-/** What the other process has to know of an error. */
+/** Serializes an error: its message and, for an `InfraError`, its code. */
 function failureOf(error: unknown): Failure {
   return { message: messageOf(error), ...(error instanceof InfraError && { code: error.code }) }
 }
 
-/** A message on a stream: one line of JSON. */
+/** Encodes a message for a stream as one line of JSON. */
 export function encodeMessage(message: object): string {
   return `${JSON.stringify(message)}\n`
 }
 
-/** Calls `handle` for each message on a stream. Destroys the stream if anything else arrives on it. */
+/** Calls `handle` with each message on a stream. Destroys the stream if it receives anything else. */
 export function readMessages(stream: Duplex, handle: (message: object) => void): void {
   let rest = ''
   stream.setEncoding('utf8').on('data', (text: string) => {

@@ -1,11 +1,11 @@
 import { pathToFileURL } from 'node:url'
 
-/** Matches the line number after a module's name, and the query with which the module was imported. */
+/** Matches the text after a module's name in a stack: the query of the module's import, if any, and the line number. */
 const LINE = /^(?:\?[^:\s]*)?:(\d+)/
 
 /**
- * Returns the line of a file at which an error was thrown, or which has a syntax error; undefined if its stack has
- * none.
+ * Returns the line of a file at which an error was thrown or the syntax is invalid; undefined if the error's stack
+ * contains no line of that file.
  */
 export function lineIn(file: string, error: unknown): number | undefined {
   const stack = error instanceof Error ? (error.stack ?? '') : ''

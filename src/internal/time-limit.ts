@@ -8,10 +8,11 @@ export class TimeLimitError extends Error {
 }
 
 /**
- * Settles like `work`, or rejects after `limitMs` or when `outer` aborts. The signal for `work` aborts then too.
+ * Calls `work` and settles like its promise, but rejects after `limitMs` or when `outer` aborts. The signal that `work`
+ * gets then aborts, too.
  *
  * Unlike the timer of `AbortSignal.timeout()`, this one keeps the process alive until `work` has settled or the timeout
- * is over.
+ * has expired.
  *
  * @throws {TimeLimitError} after `limitMs`
  */
@@ -26,14 +27,17 @@ export async function withTimeLimit<T>(
   try {
     return await abortable(work(signal), signal)
   } catch (error) {
-    // An aborted operation rejects with its own error instead of the signal's reason.
+    // An aborted operation may reject with an error of its own. The caller gets the timeout error instead.
     throw limit.signal.aborted && !outer?.aborted ? limit.signal.reason : error
   } finally {
     clearTimeout(timer)
   }
 }
 
-/** Runs `work` with a signal that aborts after `limitMs`, when the caller no longer waits for it. */
+/**
+ * Calls `work` and settles like its promise. The signal `letGo` aborts after `limitMs`, when the caller no longer
+ * waits.
+ */
 export async function withLetGo<T>(limitMs: number, work: (letGo: AbortSignal) => Promise<T>): Promise<T> {
   const letGo = new AbortController()
   const timer = setTimeout(() => letGo.abort(), limitMs)

@@ -1,4 +1,4 @@
-/** A counting semaphore: permits `count` concurrent operations; further ones wait in order. */
+/** A counting semaphore. It permits `count` concurrent operations; further ones wait in order. */
 export class Turns {
   #free: number
   readonly #waiting: (() => void)[] = []

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
-/** Returns the user's cache folder for data that later runs reuse or rebuild. */
+/** Returns the folder for vitest-infra in the user's cache. Later runs reuse its data, or rebuild it. */
 export function userFolder(
   environment: Readonly<Record<string, string | undefined>>,
   platform: NodeJS.Platform,

@@ -1,13 +1,13 @@
 import type { Clock } from '../internal/clock.ts'
 import type { Report } from '../report/events.ts'
 
-/** What the backends of all services have in common. */
+/** Settings of the run that the backends of all services share. */
 export interface BackendContext {
   readonly root: string
   readonly runId: string
-  /** How many workers the run may have at once. */
+  /** The maximum number of concurrent workers of the run. */
   readonly workers: number
-  /** Whether snapshots are used and taken. */
+  /** Whether the run uses and takes snapshots. */
   readonly snapshots: boolean
   /** Time within which a server must become usable, in milliseconds. */
   readonly startupTimeoutMs: number
@@ -15,7 +15,10 @@ export interface BackendContext {
   readonly clock: Clock
 }
 
-/** How many idle servers to have ready: fewer than workers, as most test files take longer than a server's start. */
+/**
+ * Returns how many idle servers to keep ready. About half the number of workers is enough, because most test files take
+ * longer than a server's start.
+ */
 export function readyServers({ workers }: BackendContext): number {
   return Math.ceil(workers / 2) + 1
 }

@@ -1,23 +1,25 @@
 import type { Clock } from '../internal/clock.ts'
 import type { FailedTest, Leased, LogExcerpt } from './lease-source.ts'
 
-/** In a suite that never closes its pools every file leaves connections open, and each count takes this long. */
+/** Pause between two counts of open connections. It delays every file of a suite that never closes its pools. */
 const SETTLE_MS = 50
-/** A count that has not changed so often is final. */
+/** A count is final once it has been repeated this many times. */
 const EQUAL_COUNTS = 2
 const MOST_FILES = 20
-/** Reading a log takes some milliseconds, so it is read for the first failed tests of a run only. */
+/**
+ * The maximum number of failed tests per run for which the server's log is read. Reading it takes some milliseconds.
+ */
 const MOST_TESTS = 20
 
 export interface FileReportsOptions {
   readonly clock: Clock
-  /** Called for a file that ended with open connections, with their names. */
+  /** Called with the names of the connections that a file has left open. */
   readonly onConnectionsLeft: (owner: string, sessions: readonly string[]) => void
-  /** Called with the server's log of a failed test. */
+  /** Called with the server's log about a failed test. */
   readonly onLog: (owner: string, log: LogExcerpt) => void
 }
 
-/** Reports what files leave behind: open connections, and the server's log of tests that failed. */
+/** Reports the connections that test files leave open, and the server's log about failed tests. */
 export class FileReports {
   readonly #options: FileReportsOptions
   #files = 0
@@ -27,7 +29,7 @@ export class FileReports {
     this.#options = options
   }
 
-  /** Each run of watch mode has its own reports. */
+  /** Resets the counts that limit the reports. Call it before each run of watch mode. */
   beginRun(): void {
     this.#files = 0
     this.#tests = 0
@@ -41,7 +43,7 @@ export class FileReports {
     }
   }
 
-  /** Resolves to the log of each of the tests, as far as it was read. */
+  /** Reports the server's log about failed tests. Resolves to the logs that were read, in the order of `tests`. */
   async reportLogs(
     owner: string,
     { database, sources }: Leased,
@@ -53,7 +55,7 @@ export class FileReports {
     if (reported.length === 0) {
       return []
     }
-    // The test keeps its own error if the log cannot be read.
+    // If the log cannot be read, only the test's own error is reported.
     const logs = (await databases.logsOf?.(database ?? stack.postgres.database, reported).catch(() => [])) ?? []
     reported.forEach(({ name }, index) => {
       const log = logs[index]
@@ -64,7 +66,10 @@ export class FileReports {
     return logs
   }
 
-  /** The server lists a session for some milliseconds after its client has closed it. */
+  /**
+   * Resolves to the sessions that stay open. Counts repeatedly, because the server lists a session for some
+   * milliseconds after its client has closed it.
+   */
   async #sessionsLeft({ database, sources }: Leased): Promise<readonly string[]> {
     if (database === undefined) {
       return []

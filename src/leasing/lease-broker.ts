@@ -21,43 +21,43 @@ import { controlServer, serviceMissing } from './service-control.ts'
 
 export interface LeaseBrokerOptions extends FileReportsOptions {
   readonly sources: LeaseSources
-  /** How many leases of a service there may be at once; a service that is missing here has no limit. */
+  /** The maximum number of concurrent leases, by service. A service that is missing here has no limit. */
   readonly limits: Partial<Record<LeasedService, LeaseLimit>>
-  /** Returns the environment variables that a project gets for a lease with these facts. */
+  /** Returns a project's environment variables for a lease with these facts. */
   readonly environment: (project: string, facts: StackFacts) => Readonly<Record<string, string>>
   readonly clock: Clock
-  /** Called with the time that a request waited. */
+  /** Called when a request is granted, with the time that it waited, in milliseconds. */
   readonly onGranted: (waitedMs: number) => void
-  /** Called when requests wait for long. */
+  /** Called when requests have waited for a long time. */
   readonly onWaiting: (wait: LeaseWait) => void
-  /** Whether the stack outlives its run, so that databases can be retained. */
+  /** Whether the stack outlives its run. Only then can databases be retained. */
   readonly livesOn: boolean
 }
 
 interface Held extends Leased {
   holder: Holder
-  /** The file for which the items were reset last, if they were. */
+  /** The file for which the items were last reset; undefined if they were not. */
   resetFor: string | undefined
-  /** Child processes of the file that still ran when it ended. */
+  /** Ids of the file's child processes that were still running when the file ended. */
   processes: readonly number[]
 }
 
-/** The leases of one worker's connection, and what the worker can request. */
+/** The leases of one worker's connection, and the methods that the worker can call. */
 export interface WorkerLeases {
   readonly leases: ReadonlyMap<number, Leased>
   readonly methods: LeaseMethods
 }
 
-/** Grants leases of databases and Redises for exclusive use, within the limits of the servers. */
+/** Grants exclusive leases of databases and Redis servers to workers, within the limits of the servers. */
 export class LeaseBroker {
   readonly #options: LeaseBrokerOptions
   readonly #allQueues: LeaseQueue[] = []
   readonly #queues: Readonly<Record<LeasedService, LeaseQueue | undefined>>
   readonly #use: LeaseUse
   readonly #reports: FileReports
-  /** The current sources, or those before a server was lost. */
+  /** The current sources. After a server is lost, these are the old ones until they are replaced. */
   #sources: LeaseSources
-  /** The current sources, or those that replace them after a loss. */
+  /** Resolves to the current sources. After a server is lost, waits for the sources that replace them. */
   #present: Promise<LeaseSources>
   #lastLease = 0
 
@@ -71,7 +71,11 @@ export class LeaseBroker {
     this.#use = new LeaseUse({ ...lookAt('postgres', databases), ...lookAt('redis', redises) }, options.clock)
   }
 
-  /** @param closed aborts when the connection of the worker has closed, which ends its leases and its requests */
+  /**
+   * Connects a worker.
+   *
+   * @param closed aborts when the worker's connection has closed; the worker's leases and requests then end
+   */
   connect(closed: AbortSignal): WorkerLeases {
     const leases = new Map<number, Held>()
     const find = (lease: number) => {
@@ -119,7 +123,8 @@ export class LeaseBroker {
       reset: async (lease, owner, idleMs = 0) => {
         const held = find(lease)
         await this.#use.hand(lease, { owner, reset: () => resetItems(held, idleMs) })
-        // Not before: if a reset fails, that is due to the last file that used the items, for every later file, too.
+        // Set only after a successful reset. If a reset fails, it fails for all later files, too, because of the last
+        // file that used the items.
         held.resetFor = owner
       },
       changed: async (lease, owner, variables) => {
@@ -147,19 +152,19 @@ export class LeaseBroker {
     return { leases, methods }
   }
 
-  /** To be called before the user's code connects: use counts from then on. */
+  /** Starts to count the use of services. Call it before the user's code connects. */
   async watchUse(): Promise<void> {
     await this.#use.open()
   }
 
   /**
-   * After the loss of a server: requests wait for what replaces it, and fail if nothing does. Leases from before can only
-   * be released.
+   * Makes requests wait for the sources that replace a lost server, and fail if `replacement` rejects. Leases from
+   * before the loss can only be released.
    */
   await(replacement: Promise<LeaseSources>): void {
     this.#use.disturb()
     const present = replacement.then((sources) => (this.#sources = sources))
-    // The next request rejects with the reason.
+    // The next request reports the rejection.
     present.catch(() => {})
     this.#present = present
   }
@@ -168,19 +173,19 @@ export class LeaseBroker {
     return this.#sources.databases.retained?.() ?? []
   }
 
-  /** In watch mode, to be called before the tests run again. */
+  /** Prepares another run in watch mode. Call it before the tests run again. */
   beginRerun(): void {
     this.#reports.beginRun()
     this.#use.thaw()
     this.#sources.databases.dropRetained?.()
   }
 
-  /** To be called when the tests have run. */
+  /** Stops counting the use of services. Call it when the tests have run. */
   endRun(): Promise<void> {
     return this.#use.freeze()
   }
 
-  /** What is known of the use of all leases, including those that have not ended. */
+  /** Resolves to the findings about the use of all leases, including those that have not ended. */
   findUse(): Promise<UseFindings> {
     return this.#use.finish()
   }
@@ -192,7 +197,7 @@ export class LeaseBroker {
   }
 
   async #grant(request: AcquireRequest, worker: AbortSignal, findFile: () => Leased | undefined): Promise<Held> {
-    // Checked at once, and again after the wait.
+    // Fails early if the file's lease does not exist. The same check runs again after the wait.
     findFile()
     const { owner, span, test, isAhead } = request
     const acquire = async () => {
@@ -225,7 +230,9 @@ export class LeaseBroker {
     return result
   }
 
-  /** Acquires again if the server was lost meanwhile. */
+  /**
+   * Acquires items from the current sources. If a server is lost meanwhile, acquires them again from its replacement.
+   */
   async #acquirePresent(request: AcquireRequest, holder: Holder, findFile: () => Leased | undefined): Promise<Held> {
     const sources = await this.#present
     const acquiring = this.#acquire(request, holder, { sources, findFile })
@@ -279,7 +286,8 @@ export class LeaseBroker {
   #end(lease: number, held: Held, info: ReleaseInfo): void {
     const looking = this.#use.end(lease)
     if (looking) {
-      // At once: the queue would otherwise refuse a request that waits for this lease, as one that waits in vain.
+      // Leave the queues before the counters are read. Otherwise a queue could refuse a request that waits for this
+      // lease.
       this.#leaveQueues(held)
       void looking.then(() => releaseItems(held, info))
     } else {
@@ -320,7 +328,7 @@ async function resetItems({ database, redis, sources, holder, resetFor }: Held, 
   ])
 }
 
-/** The facts of the stack, with the addresses of a lease. */
+/** Returns the facts of the stack, with the addresses of a lease in place of the main ones. */
 function describe({ database, redis, sources }: Leased): StackFacts {
   const { stack, databases } = sources
   const address =
@@ -340,7 +348,7 @@ function looksAt({ database, redis, sources }: Leased): LeasedFile['looks'] {
   }
 }
 
-/** Nothing if the source does not know the use of its items. */
+/** Returns the function that reads the use of an item, by service; empty if the source does not count it. */
 function lookAt<T>(service: LeasedService, source: LeaseSource<T>, item?: T): LeasedFile['looks'] {
   const look = source.useOf?.bind(source)
   return look ? { [service]: () => look(item) } : {}

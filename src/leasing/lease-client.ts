@@ -7,79 +7,94 @@ import { InfraError, type InfraErrorCode, messageOf } from '../errors.ts'
 import { type Answer, encodeMessage, type Failure, readMessages, RequestClient } from '../internal/requests.ts'
 import type { AcquireRequest, FailedTest, LeasedService, LogExcerpt, ServerAction } from './lease-source.ts'
 
-/** How a worker reaches the lease server; provided to it by the main process. */
+/** How a worker reaches the lease server. The main process provides it to the worker. */
 export interface LeaseAccess {
   /** Path of the Unix socket or named pipe. */
   readonly socket: string
   /** The project whose variables and template apply. */
   readonly project: string
   /**
-   * How long a lease lasts: for one file, or as long as its worker. A worker that keeps the user's modules between files
-   * keeps its lease, too, and resets it.
+   * Whether a lease lasts for one file or as long as its worker. A worker that keeps the user's modules between files
+   * also keeps its lease, and resets it.
    */
   readonly lifetime: 'file' | 'worker'
   /** The services from which each file of the project leases a database or server. */
   readonly wants: readonly LeasedService[]
-  /** The template that the database of a file is a clone of. */
+  /** The template from which the database of a file is cloned. */
   readonly template: string
-  /** Whether a file finds what the one before it left (`isolation: 'worker'`). */
+  /** Whether a file gets the data that the previous file left (`isolation: 'worker'`). */
   readonly reuse: boolean
 }
 
 declare module 'vitest' {
   interface ProvidedContext {
     'infra:lease': LeaseAccess | undefined
-    /** Why the project has no services, if their start failed. */
+    /** Why the project has no services; undefined unless their start failed. */
     'infra:failure': Failure | undefined
-    /** For a project without services: the values that its variables had before the run. */
+    /** The values of the project's variables before the run, for a project without services. */
     'infra:before': Readonly<Record<string, string | undefined>>
   }
 }
 
-/** A lease that was granted: addresses, and the variables that contain them. */
+/** A granted lease, with its addresses and the environment variables that contain them. */
 export interface Lease {
-  /** Its number. */
+  /** The number of the lease, which identifies it in requests. */
   readonly lease: number
   readonly template: string
   readonly facts: StackFacts
   readonly env: Readonly<Record<string, string>>
 }
 
-/** The requests of a worker. It can name only leases of its own connection, and they end with that. */
+/**
+ * The requests that a worker can send. They accept only leases of the worker's own connection, which end when it
+ * closes.
+ */
 export interface LeaseMethods {
   acquire(request: AcquireRequest): Promise<Lease>
-  /** For a lease that was acquired ahead of its test, which begins now. Resolves when the limit allows one more. */
+  /** Begins the use of a lease that was acquired ahead of its test. Resolves when the limit allows one more lease. */
   begin(lease: number, owner: string, test: string): Promise<void>
-  /** Resolves when the action is complete and the server, unless it is stopped or paused, answers. */
+  /**
+   * Controls the server of a lease. Resolves when the action is complete and the server answers, unless it is stopped
+   * or paused.
+   */
   control(lease: number, service: LeasedService, action: ServerAction): Promise<void>
-  /** The file has ended and the next one has not begun, while the worker keeps the lease. */
+  /** Reports that the file has ended and the next one has not begun, while the worker keeps the lease. */
   idle(lease: number): Promise<void>
-  /** Makes the items equal to new ones for the file `owner`. The file before it ended `idleMs` ago. */
+  /**
+   * Resets the leased items to the state of new ones for the file `owner`. The previous file ended `idleMs`
+   * milliseconds ago.
+   */
   reset(lease: number, owner: string, idleMs?: number): Promise<void>
-  /** Before its tests ran, the code of a file has changed variables of its lease. */
+  /** Reports the variables of its lease that a file's code has changed before its tests ran. */
   changed(lease: number, owner: string, variables: readonly ChangedVariable[]): Promise<void>
-  /** The file has ended while its worker lives on. `processes` are its child processes that still run. */
+  /**
+   * Reports that the file has ended while its worker continues. `processes` are the ids of its child processes that
+   * still run.
+   */
   finish(lease: number, owner: string, processes?: readonly number[]): Promise<void>
-  /** To be called before the release. Resolves to what the server has logged about each of the tests. */
+  /** Reports failed tests; call it before the release. Resolves to the server's log about each of the tests. */
   failed(lease: number, failure: FailedTests): Promise<readonly LogExcerpt[]>
   release(lease: number): Promise<void>
 }
 
 export interface FailedTests {
   readonly owner: string
-  /** Whether the database is to be retained. Only done if the stack outlives the run. */
+  /** Whether to retain the database. Has no effect unless the stack outlives the run. */
   readonly retain: boolean
   readonly tests: readonly FailedTest[]
 }
 
-/** Sent to workers unasked: the stack has lost a server, and with it everything that was leased from it. */
+/** A message to workers that is not an answer: the stack has lost a server, and everything that was leased from it. */
 export interface LossNotice {
   readonly lost: Failure
-  /** Whether a new server takes its place, so that workers can lease again. */
+  /** Whether a new server replaces the lost one, so that workers can lease again. */
   readonly comesBack: boolean
 }
 
-/** A worker's connection to the lease server. Its leases end with the connection, and so with the worker. */
+/**
+ * A worker's connection to the lease server. The worker's leases end when the connection closes, at the latest when the
+ * worker exits.
+ */
 export interface LeaseClient extends LeaseMethods {
   /**
    * Throws if the stack has lost a server.
@@ -87,13 +102,20 @@ export interface LeaseClient extends LeaseMethods {
    * @throws InfraError `INFRA_SERVICE_LOST`
    */
   assertNothingLost(): void
-  /** To be called before new leases replace the lost ones. Has no effect if the server does not come back. */
+  /**
+   * Allows requests again after a loss. Call it before you acquire new leases. Has no effect if no new server replaces
+   * the lost one.
+   */
   forgetLoss(): void
 }
 
 const CLOSED: Failure = { message: 'Cannot lease a database: the main process ended the connection' }
 
-/** @throws InfraError `INFRA_LEASE_FAILED` if nothing listens at `path` */
+/**
+ * Connects to the lease server at `path`.
+ *
+ * @throws InfraError `INFRA_LEASE_FAILED` if nothing listens at `path`
+ */
 export async function openLeaseClient(path: string): Promise<LeaseClient> {
   const socket = connect(path)
   await once(socket, 'connect').catch((error: unknown) => {
@@ -134,7 +156,7 @@ export async function openLeaseClient(path: string): Promise<LeaseClient> {
   return requests.remote
 }
 
-/** The error of the main process, as an error of this one. */
+/** Converts a failure in the main process into an error of this process. */
 function leaseError({ message, code }: Failure): InfraError {
   const [problem = '', ...rest] = message.split('\n')
   return new InfraError((code ?? 'INFRA_LEASE_FAILED') as InfraErrorCode, {
@@ -144,7 +166,10 @@ function leaseError({ message, code }: Failure): InfraError {
   })
 }
 
-/** An error that all tests fail with. Without a stack trace it is the same for all, so Vitest prints it once. */
+/**
+ * Returns an error with which all tests fail. It has no stack trace, so it is the same for all tests and Vitest prints
+ * it once.
+ */
 export function errorForAll(failure: Failure): InfraError {
   const error = leaseError(failure)
   error.stack = `${error.name}: ${error.message}`

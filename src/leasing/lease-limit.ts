@@ -1,20 +1,26 @@
-/** The number of leases of a service at the same time. */
+/** The maximum number of concurrent leases of a service. */
 export interface LeaseLimit {
   readonly count: number
-  /** Why there are not more, in figures; for messages. */
+  /** The figures that determine the limit, for messages. */
   readonly reason: string
-  /** How the user can raise the limit. */
+  /** How the user can raise the limit, for messages. */
   readonly remedy: string
 }
 
-/** The default size of a pool of pg. */
+/** The default size of a connection pool of the `pg` package. */
 const CONNECTIONS_PER_LEASE = 10
 /** Connections of this process, and those that PostgreSQL reserves for superusers. */
 const CONNECTIONS_RESERVED = 15
-/** Tests add data to a clone; clones that are prepared or not dropped yet take space, too. */
+/**
+ * Space for each lease, as a multiple of the template's size: tests add data, and clones that are prepared or not
+ * dropped yet take space, too.
+ */
 const SPACE_FACTOR = 4
 const MEGABYTE = 1024 * 1024
-/** On a server that others use, too: three to create, drop and inspect, one for the claim, one to build a template. */
+/**
+ * Connections of this process to a shared server: three to create, drop and inspect, one for the claim, one to build a
+ * template.
+ */
 const CONNECTIONS_OF_RUN = 5
 
 interface SharedCapacity extends Pick<DatabaseCapacity, 'maxConnections' | 'workers'> {
@@ -23,19 +29,21 @@ interface SharedCapacity extends Pick<DatabaseCapacity, 'maxConnections' | 'work
 }
 
 export interface DatabaseCapacity {
-  /** The setting of the server. */
+  /** The server's `max_connections`. */
   readonly maxConnections: number
-  /** The size of the template. */
+  /** The size of the template in bytes. */
   readonly templateBytes: number
-  /** Free space where the data is; undefined if it is unknown. */
+  /** Free space for the server's data, in bytes; undefined if it is unknown. */
   readonly freeBytes: number | undefined
   /** The maximum number of workers of the run. */
   readonly workers: number
 }
 
 /**
- * The limit of databases, by the server's connections and the space for its data. As few clients open all connections of
- * their pool, the connections always allow two databases for each worker: that of its file, and one for a test.
+ * Returns the limit for databases, from the server's connections and the free space for its data.
+ *
+ * The connections always allow two databases for each worker, one for its file and one for a test, because few clients
+ * open all connections of their pool.
  */
 export function limitDatabases({ maxConnections, templateBytes, freeBytes, workers }: DatabaseCapacity): LeaseLimit {
   const byConnections = Math.max(
@@ -58,12 +66,18 @@ export function limitDatabases({ maxConnections, templateBytes, freeBytes, worke
   }
 }
 
-/** The connections that a run needs on a server that others use, too: its own, and one for each lease of its workers. */
+/**
+ * Returns how many connections a run needs on a shared server: those of this process, and one for each lease of its
+ * workers.
+ */
 export function connectionsOfRun(workers: number): number {
   return CONNECTIONS_OF_RUN + workers * 2
 }
 
-/** The same on a server that others use, too: half of the connections that they leave, since more users may come. */
+/**
+ * Returns the limit for databases on a shared server. It uses half of the connections that other users leave free,
+ * because more users may connect.
+ */
 export function limitSharedDatabases({ maxConnections, available, workers }: SharedCapacity): LeaseLimit {
   return {
     count: Math.max(workers * 2, Math.floor((available - CONNECTIONS_OF_RUN) / 2 / CONNECTIONS_PER_LEASE)),
@@ -72,7 +86,7 @@ export function limitSharedDatabases({ maxConnections, available, workers }: Sha
   }
 }
 
-/** The limit of Redis servers or logical databases. */
+/** Returns the limit for Redis servers or logical databases. */
 export function limitRedises(count: number, isolation: 'server' | 'database'): LeaseLimit {
   return {
     count,

@@ -3,18 +3,18 @@ import type { Clock } from '../internal/clock.ts'
 import type { LeaseLimit } from './lease-limit.ts'
 import type { LeasedService } from './lease-source.ts'
 
-/** Shorter waits are part of an ordinary run. */
+/** Waits are reported after this time. Shorter waits are normal. */
 const REPORT_AFTER_MS = 2_000
 
-/** The holder of a lease, or of a request for one. */
+/** A file or test that holds a lease or has requested one. */
 export interface Holder {
-  /** Identifies the worker; aborts when its connection has closed. */
+  /** The signal of the worker's connection, which identifies the worker. It aborts when the connection has closed. */
   readonly worker: AbortSignal
-  /** The file, or the file and the test; for messages. */
+  /** The name of the file, or of the file and the test, for messages. */
   readonly owner: string
-  /** Whether the lease lasts until the end of its file or of its test. */
+  /** How long the lease lasts: until its file or its test ends. */
   readonly span: 'file' | 'test'
-  /** The id of the test, if the lease is for one. */
+  /** The id of the test; undefined for the lease of a file. */
   readonly test?: string | undefined
 }
 
@@ -22,7 +22,7 @@ export interface Holder {
 export interface LeaseWait {
   readonly service: LeasedService
   readonly owner: string
-  /** The limit, which has been reached. */
+  /** The maximum number of concurrent leases, which has been reached. */
   readonly count: number
   readonly reason: string
 }
@@ -31,9 +31,9 @@ export interface LeaseQueueOptions {
   readonly service: LeasedService
   readonly limit: LeaseLimit
   readonly clock: Clock
-  /** Called once for each long wait. */
+  /** Called once for each period in which requests wait for a long time. */
   readonly onWaiting: (wait: LeaseWait) => void
-  /** All queues in which a test may wait. This one adds itself. */
+  /** All queues in which a test may wait. Each new queue adds itself. */
   readonly queues: LeaseQueue[]
 }
 
@@ -42,7 +42,7 @@ interface Waiting {
   readonly turn: PromiseWithResolvers<void>
 }
 
-/** Limits the number of leases of a service. Further requests wait, in order. */
+/** Limits the number of concurrent leases of a service. Further requests wait in order. */
 export class LeaseQueue {
   readonly #options: LeaseQueueOptions
   readonly #holders = new Set<Holder>()
@@ -55,7 +55,7 @@ export class LeaseQueue {
   }
 
   /**
-   * Resolves when the limit allows one more lease; rejects when the worker's connection closes.
+   * Waits for a lease. Resolves when the limit allows one more; rejects when the worker's connection closes.
    *
    * @throws InfraError `INFRA_LEASE_LIMIT` if every holder waits for another lease, so that no lease would ever end
    */
@@ -69,7 +69,8 @@ export class LeaseQueue {
     const turn = Promise.withResolvers<void>()
     this.#waiting.push({ holder, turn })
     if (this.#isStuck()) {
-      // The newest request: its failure ends its test, which releases what the others wait for.
+      // Reject the newest request. Its test then fails and ends, which releases the leases that other requests wait
+      // for.
       this.#waiting.pop()
       throw this.#cannotEnd(holder)
     }
@@ -79,7 +80,7 @@ export class LeaseQueue {
     await turn.promise.finally(() => worker.removeEventListener('abort', cancel))
   }
 
-  /** Does nothing if the holder has no lease. */
+  /** Releases the holder's lease and grants the next request. Does nothing if the holder has no lease. */
   leave(holder: Holder): void {
     if (!this.#holders.delete(holder)) {
       return
@@ -107,7 +108,10 @@ export class LeaseQueue {
     }
   }
 
-  /** A queue is not stuck if one of its holders does not wait, or waits only in queues that are not stuck. */
+  /**
+   * Whether no lease of this queue can end. A queue is not stuck if one of its holders does not wait, or waits only in
+   * queues that are not stuck.
+   */
   #isStuck(): boolean {
     for (let still: readonly LeaseQueue[] = this.#options.queues; ;) {
       const waiting = still.flatMap((queue) => queue.#waiting.map(({ holder }) => holder))
@@ -150,8 +154,8 @@ export class LeaseQueue {
 }
 
 /**
- * A lease of a file ends when all its tests have ended, and the lease of a test with that test. Neither ends while the file
- * or the test waits for another lease.
+ * Whether a holder's lease cannot end, because its file or test waits for another lease. The lease of a file ends when
+ * all its tests have ended, and the lease of a test ends with that test.
  */
 function isHeldUp({ span, worker, test }: Holder, waiting: readonly Holder[]): boolean {
   return waiting.some(

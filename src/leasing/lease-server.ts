@@ -10,7 +10,7 @@ import type { LeaseBroker, WorkerLeases } from './lease-broker.ts'
 import type { LossNotice } from './lease-client.ts'
 import { SOCKET_FOLDER, SOCKET_NAME, sweepSockets } from './sweep-sockets.ts'
 
-/** The socket on which workers lease. The leases of a connection end with it. */
+/** The server from which workers request leases. The leases of a connection end when it closes. */
 export class LeaseServer {
   /** Path of the Unix socket or named pipe. */
   readonly path: string
@@ -26,24 +26,24 @@ export class LeaseServer {
   }
 
   static async open(broker: LeaseBroker): Promise<LeaseServer> {
-    // A folder of mode 0700 keeps other users of this machine out.
+    // Other users of this machine cannot reach a socket in a folder of mode 0700.
     const folder = process.platform === 'win32' ? undefined : await makeFolder(join(tmpdir(), SOCKET_FOLDER))
     const path = folder ? join(folder, SOCKET_NAME) : `\\\\.\\pipe\\vitest-infra-${randomBytes(8).toString('hex')}`
     const server = createServer((socket) => leaseServer.#serve(socket, broker))
     const leaseServer = new LeaseServer(server, path, folder)
     await once(server.listen(path), 'listening')
-    // If a connection cannot be accepted, its worker reports that.
+    // If the server cannot accept a connection, the worker reports the failure.
     server.on('error', () => {})
-    // The run ends when Vitest has finished, even if this socket is still open.
+    // The open socket must not keep the process alive after Vitest has finished.
     server.unref()
-    // In the background: no test needs it.
+    // Runs in the background, because no test depends on it.
     void sweepSockets(tmpdir()).catch(() => {})
     return leaseServer
   }
 
   /**
-   * Reports to workers that the stack has lost a server. If the server comes back, only workers with leases are informed;
-   * otherwise all of them, including those that connect later.
+   * Reports to workers that the stack has lost a server. If a new server replaces it, only workers with leases get the
+   * report. Otherwise all workers get it, including those that connect later.
    */
   reportLoss({ message, code }: InfraError, { comesBack }: { readonly comesBack: boolean }): void {
     const notice: LossNotice = { lost: { message, code }, comesBack }

@@ -3,77 +3,86 @@ import type { PostgresAddress, RedisAddress } from '../environment/variable-set.
 
 export type LeasedService = 'postgres' | 'redis'
 
-/** What a test can do to the server that its file leased. */
+/** An action of a test on the server that its file has leased. */
 export type ServerAction = 'restart' | 'stop' | 'start' | 'pause' | 'resume'
 
 export interface AcquireRequest {
   readonly project: string
-  /** The test file, or the file and the test; for messages. */
+  /** The name of the test file, or of the file and the test, for messages. */
   readonly owner: string
-  /** Whether the lease lasts until the end of its file or of its test. */
+  /** How long the lease lasts: until its file or its test ends. */
   readonly span: 'file' | 'test'
   readonly wants: readonly LeasedService[]
   readonly template: string
-  /** Whether a used item will do, in the state in which its last user left it. */
+  /** Whether the source may return a used item, in the state in which its last user left it. */
   readonly reuse: boolean
-  /** For a test: the lease of its file. The database of the test is on the same server. */
+  /** For the lease of a test, the lease of its file. The database of the test is on the same server. */
   readonly onServerOf?: number
-  /** The id of the test, as several tests may have the same name. */
+  /** The id of the test. A name would not be unique, because several tests may have the same one. */
   readonly test?: string
-  /** Whether the test has not begun yet. The lease counts towards the limit only from `begin()` on. */
+  /** Whether the lease is acquired before its test begins. It counts towards the limit only from `begin()` on. */
   readonly isAhead?: boolean
 }
 
-/** How a lease ended. */
+/** The circumstances in which a lease ended. */
 export interface ReleaseInfo {
-  /** Whether the process that used the item has exited, so that nothing more can come from it. */
+  /** Whether the process that used the item has exited, so that it can no longer use the item. */
   readonly isUserGone: boolean
-  /** The file, or the file and the test, that had the item; for messages. */
+  /** The name of the file, or of the file and the test, that used the item; for messages. */
   readonly owner?: string
-  /** Child processes of the file that were still running when it ended. */
+  /** Ids of the file's child processes that were still running when the file ended. */
   readonly processes?: readonly number[]
 }
 
-/** How an item was used before it is reset for the next file. */
+/** The last use of an item before it is reset for the next file. */
 export interface LastUse {
   readonly file: string
   /** The time since the file's tests and hooks ended, in milliseconds. */
   readonly idleMs: number
 }
 
-/** What one lease consists of. */
+/** The items of one lease. */
 export interface Leased {
   readonly database: string | undefined
   readonly redis: RedisAddress | undefined
-  /** Both are released to where they were acquired from. */
+  /** The sources from which both items were acquired, and to which they are released. */
   readonly sources: LeaseSources
 }
 
-/** Numbers that only grow, by the names of what they count the use of. */
+/** Usage counters, which only grow, by the names of the items whose use they count. */
 export type Counts = ReadonlyMap<string, number>
 
 export interface Use {
-  /** How many clients have connected to the leased item. */
+  /** The number of clients that have connected to the leased item so far. */
   readonly connections: number
-  /** The use of what all files share, such as the main database; empty if it was not counted. */
+  /** The use of the items that all files share, such as the main database; empty if it was not counted. */
   readonly common: Counts
-  /** Connections that may be those of users, but also our own. They show only that the service may be in use. */
+  /**
+   * The number of connections that may belong to the user's code or to vitest-infra. They show only that the service
+   * may be in use.
+   */
   readonly others?: number
 }
 
-/** Items of one kind to lease: databases, logical databases or servers. */
+/** A source of leasable items of one kind: databases, logical databases or servers. */
 export interface LeaseSource<T> {
-  /** Resolves as soon as there is an item; `file` is what the file of a test has leased. */
+  /** Resolves to an item as soon as one is available. For a test, `file` contains the leased items of its file. */
   acquire(request: AcquireRequest, file?: Leased): Promise<T>
-  /** What the last user left is removed in the background. */
+  /** Releases an item. Data that the last user left is removed in the background. */
   release(item: T, info: ReleaseInfo): void
-  /** Empties the item while its user stays connected. */
+  /** Resets the item to the state of a new one while its user stays connected. */
   reset(item: T, use: LastUse): Promise<void>
-  /** To be called when the file of the item has ended. Clients that use it before the reset are reported. */
+  /**
+   * Call it when the file that uses the item has ended. Clients that use the item between then and the reset are
+   * reported.
+   */
   idle?(item: T): Promise<void>
-  /** Controls the server of the item. Only for servers that no other lease uses. */
+  /** Controls the server of the item. Only sources whose servers are not used by other leases have this method. */
   control?(item: T, action: ServerAction): Promise<void>
-  /** How the item and what all files share were used so far; without an item, only the latter. */
+  /**
+   * Resolves to the use so far of the item and of the items that all files share. Without `item`, counts only the
+   * shared ones.
+   */
   useOf?(item?: T): Promise<Use>
 }
 
@@ -83,44 +92,44 @@ export type PostgresPlace = Partial<Pick<PostgresAddress, 'host' | 'port' | 'dat
 /** The database of a failed test, which is not dropped when its lease ends. */
 export interface RetainedDatabase {
   readonly database: string
-  /** The file or test that failed in it. */
+  /** The file or test that failed while it used the database. */
   readonly owner: string
 }
 
-/** A test that failed, and where and when the server may have logged something about it. */
+/** A failed test, with the time and the databases for which the server may have logged something about it. */
 export interface FailedTest {
   readonly name: string
-  /** When it ran, in Unix milliseconds. */
+  /** The beginning of the test, as Unix time in milliseconds; `toMs` is the end. */
   readonly fromMs: number
   readonly toMs: number
-  /** Databases of its own, in addition to that of its file. */
+  /** Databases that the test itself has leased, in addition to that of its file. */
   readonly databases: readonly string[]
 }
 
-/** Lines of a log, the oldest first. */
+/** Lines of a log, oldest first. */
 export interface LogExcerpt {
   readonly lines: readonly string[]
-  /** How many further lines there are. */
+  /** The number of further lines that are left out. */
   readonly more: number
 }
 
 export interface DatabaseSource extends LeaseSource<string> {
-  /** The names of the sessions that are open. */
+  /** Resolves to the names of the open sessions of a database. */
   sessionsOf(database: string): Promise<readonly string[]>
   addressOf?(database: string): PostgresPlace | undefined
-  /** What the server has logged about each of these tests, which used this database. */
+  /** Resolves to what the server has logged about each of these tests, which used `database`. */
   logsOf?(database: string, tests: readonly FailedTest[]): Promise<readonly LogExcerpt[]>
-  /** Retains a leased database when its lease ends. */
+  /** Marks a leased database to be retained when its lease ends. */
   retain?(retained: RetainedDatabase): void
   retained?(): readonly RetainedDatabase[]
   dropRetained?(): void
 }
 
-/** A stack, and what can be leased from it. */
+/** A stack, and the sources of the items that can be leased from it. */
 export interface LeaseSources {
   readonly stack: StackFacts
-  /** Items are names of databases. */
+  /** The items are names of databases. */
   readonly databases: DatabaseSource
-  /** Items are addresses of Redis servers, or of logical databases of one server. */
+  /** The items are addresses of Redis servers, or of logical databases of one server. */
   readonly redises: LeaseSource<RedisAddress>
 }

@@ -3,26 +3,29 @@ import type { Clock } from '../internal/clock.ts'
 import { redact } from '../internal/redact.ts'
 import type { Counts, LeasedService, Use } from './lease-source.ts'
 
-/** A busy server takes less. If a server does not answer by then, its use is unknown. */
+/**
+ * Timeout for reading a server's counters. A busy server takes less time. After the timeout, the use of the server is
+ * unknown.
+ */
 const ANSWER_TIMEOUT_MS = 10_000
 
-/** Asks a server how much it was used so far. */
+/** Reads from a server how much it has been used so far. */
 export type Look = () => Promise<Use>
 
 export interface LeasedFile {
   readonly project: string
   readonly owner: string
-  /** For each leased service whose use can be counted. */
+  /** The function that reads the counters, for each leased service whose use can be counted. */
   readonly looks: Partial<Record<LeasedService, Look>>
-  /** Whether the file leases nothing, and uses the main servers. */
+  /** Whether the file leases nothing and uses the main servers. */
   readonly isSharing: boolean
   /** Whether the next file gets the leased items as this one left them. */
   readonly reuse: boolean
 }
 
-/** What is reported about the use of leases when the tests have run. */
+/** Findings about the use of leases, which are reported when the tests have run. */
 export interface UseFindings {
-  /** Files that never connected to what they leased, while the main servers were in use. */
+  /** Files that never connected to their leased items, while the main servers were in use. */
   readonly strayed: readonly {
     readonly service: LeasedService
     readonly owners: readonly string[]
@@ -30,9 +33,9 @@ export interface UseFindings {
   }[]
   /** Services to which no file has connected. */
   readonly unused: readonly LeasedService[]
-  /** Variables that the code of files has changed before their tests ran. */
+  /** Variables that the code of test files has changed before their tests ran. */
   readonly changed: readonly FilesVariable[]
-  /** Projects whose files use the main database, if there are several projects. */
+  /** Projects whose files use the main database; empty if there is only one project. */
   readonly sharing: readonly string[]
 }
 
@@ -47,7 +50,7 @@ interface OpenFile {
   readonly used: Set<ServiceUse>
 }
 
-/** The counts when a file began. */
+/** The counters at the time when a file began. */
 interface Window {
   readonly look: Look
   readonly before: number
@@ -64,13 +67,16 @@ export class LeaseUse {
   readonly #ending = new Set<Promise<void>>()
   readonly #projects = new Set<string>()
   readonly #sharing = new Set<string>()
-  /** By name, with the first changed value. */
+  /** The changed variables by name, each with the value of its first change. */
   readonly #changed = new Map<string, ChangedVariable & { readonly owners: Set<string> }>()
   readonly #clock: Clock
   #begun: Promise<void> | undefined
   #isDisturbed = false
 
-  /** @param common asks for the use of what all files share; a service that is missing here is not watched */
+  /**
+   * @param common by service, the function that reads the use of items that all files share; a missing service is not
+   * watched
+   */
   constructor(common: Partial<Record<LeasedService, Look>>, clock: Clock) {
     this.#clock = clock
     for (const [name, look] of Object.entries(common) as [LeasedService, Look][]) {
@@ -83,12 +89,15 @@ export class LeaseUse {
     await this.#each((service) => service.open())
   }
 
-  /** To be awaited before the first lease is granted: the use by global setups does not count for files. */
+  /**
+   * Reads the counters again, so that use by global setups does not count as use by files. Await it before the first
+   * lease is granted.
+   */
   begin(): Promise<void> {
     return (this.#begun ??= this.#each((service) => service.refresh()))
   }
 
-  /** To be called before the file can connect to what it has leased. */
+  /** Begins to watch a file. Call it before the file can connect to its leased items. */
   add(lease: number, file: LeasedFile): void {
     this.#projects.add(file.project)
     if (file.isSharing) {
@@ -98,7 +107,7 @@ export class LeaseUse {
     this.#files.set(lease, { file, watched, used: new Set() })
   }
 
-  /** Notes that a file has used a service in a way that its own lease does not show. */
+  /** Marks a service as used by a file, for use that the counters of the file's own lease do not show. */
   markUsed(lease: number, name: LeasedService): void {
     const service = this.#services.get(name)
     if (service) {
@@ -107,8 +116,8 @@ export class LeaseUse {
   }
 
   /**
-   * To be called when a file has ended. If it returns a promise, the leased items must stay until that has resolved. It never
-   * rejects.
+   * Stops watching a file; call it when the file has ended. If it returns a promise, keep the leased items until that
+   * promise has resolved. The promise never rejects.
    */
   end(lease: number): Promise<void> | undefined {
     const open = this.#files.get(lease)
@@ -132,7 +141,7 @@ export class LeaseUse {
     }
   }
 
-  /** Notes that the code of a file has changed variables of its lease. */
+  /** Records that the code of a file has changed variables of its lease. */
   noteChanged(owner: string, variables: readonly ChangedVariable[]): void {
     for (const variable of variables) {
       const known = this.#changed.get(variable.name) ?? { ...withoutPassword(variable), owners: new Set() }
@@ -141,27 +150,32 @@ export class LeaseUse {
     }
   }
 
-  /** To be called when the tests have run. Later use is not theirs, and is ignored. */
+  /**
+   * Reads the counters once more, then ignores later use, which is not that of tests. Call it when the tests have run.
+   */
   freeze(): Promise<void> {
     return this.#each((service) => service.freeze())
   }
 
-  /** To be called before the tests run again. */
+  /** Counts use again. Call it before the tests run again. */
   thaw(): void {
     this.#services.forEach((service) => service.thaw())
   }
 
-  /** To be called when a server was lost, and its counters with it. */
+  /**
+   * Suppresses the findings that depend on counters. Call it when a server was lost, because its counters are lost,
+   * too.
+   */
   disturb(): void {
     this.#isDisturbed = true
   }
 
-  /** Includes the files that have not ended yet. */
+  /** Resolves to the findings, including those about files that have not ended yet. */
   async finish(): Promise<UseFindings> {
     await (this.#begun && this.freeze())
     ;[...this.#files.keys()].forEach((lease) => void this.end(lease))
     await Promise.all(this.#ending)
-    // If a project uses the main servers on purpose, their use says nothing about other projects.
+    // If a project uses the main servers on purpose, their use does not show that other projects use them by mistake.
     const isTelling = this.#begun && !this.#isDisturbed && this.#sharing.size === 0
     const services = isTelling ? [...this.#services] : []
     return {
@@ -229,7 +243,7 @@ class ServiceUse {
     return this.#stray.size > 0 ? [{ owners: [...this.#stray.keys()].toSorted(), common: [...common].toSorted() }] : []
   }
 
-  /** Whether the service was certainly not used, not even by global setups. */
+  /** Whether the service was certainly not used, neither by files nor by global setups. */
   get isUnused(): boolean {
     const opened = this.#opened
     const isCommonUsed = !opened || [...this.#latest].some(([name, count]) => count > (opened.get(name) ?? 0))
@@ -260,11 +274,15 @@ class ServiceUse {
 
   begin(look: Look, before: number): Window {
     this.#files += 1
-    // A worker of a vm pool releases a lease and begins its next file at once, while the count of the last file still runs.
+    // A worker of a vm pool begins its next file as soon as it has released a lease. The counters for its last file may
+    // not be read yet.
     return { look, before, common: this.#looking.then(() => this.#latest) }
   }
 
-  /** For items that had connections before, for example from a reset. Empty if these cannot be counted. */
+  /**
+   * Begins the use of items that already had connections, for example from a reset. Resolves to an empty array if these
+   * cannot be counted.
+   */
   async beginUsed(look: Look): Promise<{ service: ServiceUse; window: Window }[]> {
     let window: Window | undefined
     await this.#try(async () => {
@@ -278,7 +296,7 @@ class ServiceUse {
   async end(window: Window, { owner, isUsed }: { owner: string; isUsed: boolean }): Promise<void> {
     this.#isUsed ||= isUsed
     if (isUsed) {
-      // Its server may be stopped, and could not be asked.
+      // The file may have stopped its server, and then the counters cannot be read.
       return
     }
     this.#looking = this.#try(async () => {
@@ -302,7 +320,7 @@ class ServiceUse {
     }
   }
 
-  /** After a failure the use is unknown, so the service is not reported as unused. */
+  /** Calls `work`. After a failure the use is unknown, so the service is not reported as unused. */
   async #try(work: () => Promise<void>): Promise<void> {
     try {
       await work()
@@ -316,7 +334,10 @@ function withoutPassword(variable: ChangedVariable): ChangedVariable {
   return { ...variable, value: redact(variable.value, { user: undefined, password: undefined }) }
 }
 
-/** The counts that have grown. A count without an earlier value belongs to something that tests have created. */
+/**
+ * Returns the counts that have grown. A count without an earlier value is left out, because it belongs to an item that
+ * tests have created.
+ */
 function growth(before: Counts, after: Counts): Counts {
   return new Map([...after].filter(([name, count]) => count > (before.get(name) ?? Infinity)))
 }

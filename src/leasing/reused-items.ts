@@ -1,18 +1,21 @@
-/** Items that are not reset between leases, for `isolation: 'worker'`: the next lease gets one as the last user left it. */
+/**
+ * Items that are not reset between leases, for `isolation: 'worker'`. The next lease gets an item as its last user left
+ * it.
+ */
 export class ReusedItems<T> {
   readonly #free: T[] = []
   readonly #leased = new Set<T>()
   readonly #isUsable: (item: T) => Promise<boolean>
 
-  /** @param isUsable is called before an item is reused. An unusable one is removed. */
+  /** @param isUsable checks an item before it is reused; an unusable item is removed */
   constructor(isUsable: (item: T) => Promise<boolean> = async () => true) {
     this.#isUsable = isUsable
   }
 
   /**
-   * Acquires the item that was released last, most likely by the same worker, or a new one.
+   * Resolves to the item that was released last, most likely by the same worker, or to a new one.
    *
-   * @param reuse whether a used item will do, and the acquired one is to be reused
+   * @param reuse whether to accept a used item, and to reuse the acquired item after its release
    */
   async acquire(reuse: boolean, acquireNew: () => Promise<T>): Promise<T> {
     const used = reuse ? this.#free.pop() : undefined
@@ -23,7 +26,7 @@ export class ReusedItems<T> {
     return item
   }
 
-  /** Returns false for an item that was not acquired for reuse. */
+  /** Releases an item for reuse. Returns false if it was not acquired for reuse. */
   release(item: T): boolean {
     const isReused = this.#leased.delete(item)
     if (isReused) {
@@ -32,12 +35,15 @@ export class ReusedItems<T> {
     return isReused
   }
 
-  /** Removes an item that is free, for a lease that waits for a new one. */
+  /**
+   * Removes and returns the free item that was released first, for a lease that waits for a new one; undefined if none
+   * is free.
+   */
   removeOldest(): T | undefined {
     return this.#free.shift()
   }
 
-  /** Removes all items: those that are free are returned, and those that are leased will not be reused. */
+  /** Removes all items. Returns those that are free; those that are leased will not be reused. */
   clear(): T[] {
     this.#leased.clear()
     return this.#free.splice(0)

@@ -1,7 +1,11 @@
 import { InfraError } from '../errors.ts'
 import type { Leased, LeasedService, ServerAction } from './lease-source.ts'
 
-/** @throws InfraError `INFRA_SERVICE_SHARED` if other files use the server, too */
+/**
+ * Controls the server of a lease.
+ *
+ * @throws InfraError `INFRA_SERVICE_SHARED` if other files use the server, too
+ */
 export async function controlServer(leased: Leased, service: LeasedService, action: ServerAction): Promise<void> {
   const { database, redis, sources } = leased
   const { stack, databases, redises } = sources
@@ -20,7 +24,7 @@ export async function controlServer(leased: Leased, service: LeasedService, acti
   }
 }
 
-/** For a service that the stack does not have. */
+/** Returns the error for a service that is not part of the stack. */
 export function serviceMissing(service: string): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
     problem: `Cannot lease from service "${service}": it is not part of the stack`,

@@ -6,10 +6,10 @@ import { join } from 'node:path'
 export const SOCKET_FOLDER = 'vitest-infra-'
 export const SOCKET_NAME = 'lease.sock'
 
-/** Between its bind and its listen, a living server refuses connections, too. */
+/** Minimum age of a socket that is removed. A live server, too, refuses connections between its bind and its listen. */
 const YOUNGEST_MS = 10_000
 
-/** Removes the sockets of runs that were killed, with their folders: no process listens there any more. */
+/** Removes the sockets of killed runs with their folders. A socket is removed only if no process listens on it. */
 export async function sweepSockets(parent: string): Promise<void> {
   const names = await readdir(parent)
   const folders = names.filter((name) => name.startsWith(SOCKET_FOLDER)).map((name) => join(parent, name))
@@ -21,12 +21,12 @@ async function sweepFolder(folder: string): Promise<void> {
   const { mtimeMs } = await stat(socket)
   if (Date.now() - mtimeMs > YOUNGEST_MS && (await isDead(socket))) {
     await unlink(socket)
-    // Fails, as it should, if anything else is in it.
+    // Intentionally fails if the folder contains anything else.
     await rmdir(folder)
   }
 }
 
-/** The kernel refuses a connection only where no process has the socket open. */
+/** Whether no process has the socket open. The kernel refuses a connection only in that case. */
 async function isDead(path: string): Promise<boolean> {
   const socket = connect(path)
   try {

@@ -13,7 +13,7 @@ const env = v.union(
 const program = { cwd: filled, files: paths, env, timeoutMs: positive }
 const tool = { ...program, nodeArgs: words, args: words }
 
-/** The arguments of each function of `vitest-infra/migrations`. */
+/** Schemas of the arguments of each function of `vitest-infra/migrations`. */
 const SHAPES = {
   command: shape({ words: v.pipe(words, v.nonEmpty('must not be empty')), ...program }, ['words', 'files']),
   drizzle: shape({ folder: filled, schema: filled, table: filled }),
@@ -36,10 +36,10 @@ const SHAPES = {
 }
 
 /**
- * Checks the arguments of a function of `vitest-infra/migrations`. The error points to the caller's line, before any
- * server starts.
+ * Checks the arguments of a function of `vitest-infra/migrations` before any server starts. The error points to the
+ * caller's line.
  *
- * @throws InfraError `INFRA_CONFIG_INVALID`
+ * @throws InfraError `INFRA_CONFIG_INVALID` for invalid arguments
  */
 export function assertArguments(name: keyof typeof SHAPES, given: unknown): void {
   assertShape(SHAPES[name], given, {

@@ -1,7 +1,7 @@
 import type { SeedContext } from '../config/infra-options.ts'
 import { InfraError } from '../errors.ts'
 
-// Objects with a lower OID are PostgreSQL's own. Objects of extensions existed before the tool ran.
+// PostgreSQL's own objects have OIDs below 16384. Objects of extensions existed before the tool ran.
 const IS_FILLED = `
   WITH object (class, oid) AS (
     SELECT 'pg_class'::regclass, oid FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
@@ -16,10 +16,10 @@ const IS_FILLED = `
   ) AS filled`
 
 /**
- * Checks that a tool left at least one table, type, function or schema in the database. If it left none, it probably
- * migrated another database that a variable or the project's own configuration names.
+ * Checks that a tool created at least one table, type, function or schema in the database. If there is none, the tool
+ * probably migrated another database, which a variable or the project's own configuration names.
  *
- * @throws InfraError `INFRA_SEED_FAILED`
+ * @throws InfraError `INFRA_SEED_FAILED` if the database has no such object
  */
 export async function assertFilled({ pool }: Pick<SeedContext, 'pool'>, name: string): Promise<void> {
   const { rows } = await pool.query<{ filled: boolean }>(IS_FILLED)

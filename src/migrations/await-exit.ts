@@ -3,10 +3,10 @@ import type { EventEmitter } from 'node:events'
 const GRACE_MS = 2_000
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** The host process: its environment, which tools inherit, and its signals. */
+/** The process that runs Vitest: its environment, which tools inherit, and its signals. */
 export type Host = Pick<NodeJS.Process, 'env' | 'execPath' | 'platform' | 'kill' | 'once' | 'off'>
 
-/** Why a program exited, or did not start. */
+/** The reason why a program exited or did not start. */
 export type ProgramExit =
   | { readonly type: 'exited'; readonly code: number }
   | { readonly type: 'killed'; readonly signal: string }
@@ -20,7 +20,7 @@ export interface ExitOptions {
   readonly kill: (signal: 'SIGTERM' | 'SIGKILL') => void
 }
 
-/** Resolves when the program has exited: by itself, after the timeout, or because this process exits. */
+/** Resolves when the program has exited by itself, after the timeout, or because this process exits. */
 export function awaitExit(child: EventEmitter, { timeoutMs, host, kill }: ExitOptions): Promise<ProgramExit> {
   return new Promise((resolve) => {
     let cutShort: ProgramExit | undefined
@@ -37,7 +37,7 @@ export function awaitExit(child: EventEmitter, { timeoutMs, host, kill }: ExitOp
       clearTimeout(killing)
       stopListening()
       if (cutShort) {
-        // Child processes may have survived the program.
+        // Child processes may outlive the program, so they are killed too.
         kill('SIGKILL')
       }
       resolve(cutShort ?? exit)
@@ -49,7 +49,10 @@ export function awaitExit(child: EventEmitter, { timeoutMs, host, kill }: ExitOp
   })
 }
 
-/** Listens for this process's signals, as a terminal does not send them to a program in another process group. */
+/**
+ * Calls `onSignal` for this process's signals, and kills the program when this process exits. A terminal does not send
+ * its signals to a program in another process group. Returns a function that stops listening.
+ */
 function listen(host: Host, onSignal: (signal: string) => void, kill: ExitOptions['kill']): () => void {
   const onExit = () => kill('SIGKILL')
   SIGNALS.forEach((signal) => host.once(signal, onSignal))

@@ -6,11 +6,11 @@ import { filesFrom, keyOf, nameProcess, type ProcessOptions } from './tool-optio
 
 /** Options of `command()`. */
 export interface CommandOptions extends ProcessOptions {
-  /** The files and folders that the command reads. If one changes, the template is rebuilt. */
+  /** Files and folders that the command reads. If one of them changes, the template is rebuilt. */
   readonly files: readonly string[]
 }
 
-/** Defines the step that runs a command of the user. */
+/** Returns a step that runs a command of the user. */
 export function defineCommand(words: readonly [string, ...string[]], options: CommandOptions, host: Host): SeedStep {
   const name = nameProcess(words, options)
   return {

@@ -6,23 +6,23 @@ import { assertExists, runTool } from './run-tool.ts'
 import { filesFrom, keyOf, manifestOf, nameProcess, type ToolOptions } from './tool-options.ts'
 import { findScript } from './user-package.ts'
 
-/** A migration tool that is the command of an npm package. */
+/** A migration tool that an npm package provides as a command. */
 export interface Tool {
   readonly packageName: string
   /** Name of the package's command. */
   readonly bin: string
   readonly args: readonly string[]
-  /** Additional arguments that depend on the database and on absolute paths. */
+  /** Returns additional arguments that depend on the database and on absolute paths. */
   readonly runArgs?: (context: SeedContext, directory: string) => readonly string[]
-  /** The folder with the migrations, relative to the tool's working directory. It must exist. */
+  /** The folder with the migrations, relative to the tool's working directory. The folder must exist. */
   readonly folder: string
-  /** Additional files that the tool reads; they may be missing. */
+  /** Additional files that the tool reads. They may be missing. */
   readonly files?: readonly (string | undefined)[]
   /** Additional variables for a test run. */
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** Defines the step that runs a tool that is installed in the user's project. */
+/** Returns a step that runs a tool that is installed in the user's project. */
 export function defineTool(tool: Tool, options: ToolOptions, host: Host): SeedStep {
   const { cwd, args = [], nodeArgs = [], files = [] } = options
   const words = [...tool.args, ...args]
@@ -43,12 +43,12 @@ export function defineTool(tool: Tool, options: ToolOptions, host: Host): SeedSt
   }
 }
 
-/** The arguments of Node in the displayed command line. */
+/** Returns Node and its arguments for the displayed command line; empty if there are no arguments. */
 export function nodeWords(nodeArgs: readonly string[]): string[] {
   return nodeArgs.length === 0 ? [] : ['node', ...nodeArgs]
 }
 
-/** The database's URL without its password. Everything built on `pg` reads the password from `PGPASSWORD`. */
+/** Returns the database's URL without its password. All tools based on `pg` read the password from `PGPASSWORD`. */
 export function urlWithoutPassword({ url }: SeedContext): string {
   const address = new URL(url)
   address.password = ''

@@ -73,7 +73,7 @@ export function drizzle(options: DrizzleOptions = {}): SeedStep {
   }
 }
 
-/** Describes the error if a statement in one of the files failed. */
+/** Creates the error for a failed statement that is in one of the files; resolves to undefined for other failures. */
 async function describeQueryFailure(error: unknown, folder: string, root: string): Promise<InfraError | undefined> {
   const { query, cause } = error as { query?: unknown; cause?: unknown }
   if (typeof query !== 'string' || query.trim() === '') {

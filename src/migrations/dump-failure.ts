@@ -7,7 +7,7 @@ import type { DumpPart } from './dump-parts.ts'
 /** The fields of a PostgreSQL error that are used here. */
 interface PostgresFailure {
   readonly code?: string
-  /** Name of the server function that raised the error; not translated, unlike the message. */
+  /** Name of the server function that raised the error. Unlike the message, it is never translated. */
   readonly routine?: string
   readonly where?: string
 }
@@ -15,12 +15,14 @@ interface PostgresFailure {
 const UNDEFINED_OBJECT = '42704'
 const DUPLICATE_SCHEMA = '42P06'
 const SETS_RIGHTS = /^(?:grant|revoke|alter\s+default\s+privileges)\s|^alter\s[^]*\sowner\s+to\s/i
-/** Matches the statement that a dump of the schema `public` begins with; every new database has this schema. */
+/**
+ * Matches the statement at the beginning of a dump of the schema `public`. Every new database already has this schema.
+ */
 const CREATES_PUBLIC = /^create\s+schema\s+public\s*$/i
-/** "COPY customers, line 3, column id", with "line" in the server's language. */
+/** Matches text like "COPY customers, line 3, column id", with "line" in the server's language. */
 const ROW_NUMBER = /^COPY .*?, \D*(\d+)/
 
-/** Whether the load continues after this failed statement. */
+/** Whether the load of a dump continues after this statement has failed. */
 export function isHarmless(error: unknown, { text }: DumpPart, missingRoles: 'fail' | 'skip'): boolean {
   const { code } = error as PostgresFailure
   if (code === DUPLICATE_SCHEMA) {
@@ -29,7 +31,7 @@ export function isHarmless(error: unknown, { text }: DumpPart, missingRoles: 'fa
   return missingRoles === 'skip' && isRoleMissing(error) && SETS_RIGHTS.test(text)
 }
 
-/** The error for a part of a dump that PostgreSQL rejected. */
+/** Creates the error for a part of a dump that PostgreSQL rejected. */
 export function describeDumpFailure(error: unknown, part: DumpPart, dump: SeedFile): InfraError {
   if (isRoleMissing(error)) {
     return describeMissingRole(error, part, dump)
@@ -59,7 +61,7 @@ function describeMissingRole(cause: unknown, { text, line }: DumpPart, { name }:
   })
 }
 
-/** The part with the offset of one of its rows; rows are counted from 1. */
+/** Returns the part with the offset of one of its rows. Rows are counted from 1. */
 function rowOf(part: DumpPart, row: number, { text }: SeedFile): DumpPart {
   let offset = part.rows?.start ?? part.offset
   for (let line = 1; line < row; line += 1) {

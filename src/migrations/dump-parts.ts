@@ -3,7 +3,7 @@ import type { SeedFile } from '../seeds/seed-file.ts'
 import { type SqlStatement, splitSqlStatements } from '../seeds/sql-statements.ts'
 import { readSqlTokens } from '../seeds/sql-tokens.ts'
 
-/** A statement of a dump. For `COPY … FROM stdin`, `rows` is the range of its rows in the file. */
+/** A statement of a dump. For `COPY … FROM stdin`, `rows` is the range of its rows in the file's text. */
 export interface DumpPart extends SqlStatement {
   readonly rows?: Range
 }
@@ -21,13 +21,13 @@ interface CopyBlock extends Range {
 const ROWS_END = '\n\\.'
 
 /**
- * Splits a dump into statements, each COPY with its rows.
+ * Splits a dump into statements, each `COPY` with its rows.
  *
- * @throws InfraError `INFRA_SEED_FAILED` for psql commands except `\restrict`, and for rows without an end
+ * @throws InfraError `INFRA_SEED_FAILED` for psql commands except `\restrict`, and for rows without an end mark
  */
 export function splitDump(file: SeedFile): DumpPart[] {
   const blocks = [...findCopyBlocks(file)]
-  // Blanked rows leave plain SQL with unchanged line numbers.
+  // The rows are replaced with blanks, which leaves plain SQL with unchanged line numbers.
   const statements = splitSqlStatements(blankOut(file.text, blocks), file.name)
   const copies = blocks.map(({ sql, start, rows }) => ({ text: sql, offset: start, line: 0, rows }))
   return [...statements, ...copies].toSorted((left, right) => left.offset - right.offset)

@@ -12,7 +12,7 @@ export interface KnexOptions extends ToolOptions {
    * @default 'migrations'
    */
   readonly folder?: string
-  /** The knexfile, if Knex would not find it as `knexfile.*`. */
+  /** The knexfile, unless Knex finds it by default as `knexfile.*`. */
   readonly knexfile?: string
 }
 
@@ -23,8 +23,8 @@ export function defineKnex({ folder = 'migrations', knexfile, ...options }: Knex
     packageName: 'knex',
     bin: 'knex',
     args: ['migrate:latest', ...(knexfile === undefined ? [] : ['--knexfile', knexfile])],
-    // These override a knexfile, which may name the development database, and relative to whose folder Knex resolves
-    // paths.
+    // These arguments override the knexfile, which may name the development database. Knex also resolves paths relative
+    // to the knexfile's folder.
     runArgs: (context: SeedContext, directory: string) => [
       '--client=pg',
       `--connection=${urlWithoutPassword(context)}`,

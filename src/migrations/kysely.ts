@@ -12,7 +12,7 @@ import { assertInstalled } from './user-package.ts'
 /** Options of `kysely()`. */
 export interface KyselyOptions extends NodeToolOptions {
   /**
-   * The folder of the migrations, one file for each.
+   * The folder of the migrations, with one file per migration.
    *
    * @default 'migrations'
    */
@@ -35,8 +35,8 @@ export function defineKysely(allOptions: KyselyOptions, host: Host): SeedStep {
       const absolute = resolve(directory, folder)
       assertInstalled(['kysely'], directory, 'kysely')
       assertExists(absolute, { name, path: folder, root: directory })
-      // In a separate process: a migration may read the environment at import, and must be imported again after an edit
-      // in watch mode.
+      // The migrations run in a separate process. A migration may read the environment at import, and must be imported
+      // again after an edit in watch mode.
       const code = renderCode({ folder: absolute, migrator, context })
       const command = [host.execPath, ...nodeArgs, '--input-type=module', '--eval', code] as const
       await runTool({ name, command, options, context, host })
@@ -59,7 +59,7 @@ function renderCode({ folder, migrator, context }: Code): string {
     `import { migrateWithKysely } from ${JSON.stringify(module)}`,
     `const address = { ...${JSON.stringify(address)}, password: process.env.PGPASSWORD }`,
     `await migrateWithKysely(address, ${JSON.stringify({ folder, migrator })})`,
-    // Caught here, as Node would also print this line of source.
+    // The error is caught in this code, as Node would otherwise also print this line of source.
     '  .catch((error) => { console.error(error); process.exitCode = 1 })',
   ].join('\n')
 }

@@ -12,7 +12,7 @@ export interface KyselyMigration {
   readonly migrator: Readonly<Record<string, unknown>>
 }
 
-/** The parts of Kysely that are used here. */
+/** The exports of Kysely that are used here. */
 interface Kysely {
   Kysely: new (options: { dialect: object }) => { destroy(): Promise<void> }
   PostgresDialect: new (options: { pool: Pool }) => object
@@ -29,7 +29,7 @@ interface Result {
 }
 
 /**
- * Runs all migrations of a folder, in a separate process.
+ * Runs all migrations of a folder. It is called in a separate process.
  *
  * @public Imported by the code that `kysely.ts` passes to Node.
  */
@@ -47,7 +47,7 @@ export async function migrateWithKysely(address: PostgresAddress, { folder, migr
   }
 }
 
-/** Older versions of Kysely export the classes from their main entry. */
+/** Loads the classes for migrations. Older versions of Kysely export them from the main entry. */
 function requireMigrations(folder: string): Migrations {
   try {
     return requireFrom(folder, 'kysely/migration') as Migrations
@@ -56,7 +56,8 @@ function requireMigrations(folder: string): Migrations {
   }
 }
 
-// On Windows, an import needs a file URL instead of a path. Older versions of Kysely ignore this option.
+// Imports a migration for Kysely, as an import on Windows needs a file URL instead of a path. Older versions of Kysely
+// ignore this option.
 function importFile(file: string): Promise<unknown> {
   return import(pathToFileURL(file).href)
 }

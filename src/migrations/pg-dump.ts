@@ -13,15 +13,15 @@ import { type DumpPart, splitDump } from './dump-parts.ts'
 /** Options of `pgDump()`. */
 export interface PgDumpOptions {
   /**
-   * What to do with statements that set owners and privileges for missing roles: `'fail'` with the role's name, or
-   * `'skip'` the statement. Skipped objects belong to the role that fills the template.
+   * Handling of statements that set owners and privileges for missing roles. `'fail'` reports the name of the role, and
+   * `'skip'` skips the statement. Skipped objects belong to the role that fills the template.
    *
    * @default 'fail'
    */
   readonly missingRoles?: 'fail' | 'skip'
 }
 
-/** The first bytes of an archive of `pg_dump -Fc`. */
+/** First bytes of an archive that `pg_dump -Fc` creates. */
 const ARCHIVE_MARK = 'PGDMP'
 
 /**
@@ -76,7 +76,7 @@ async function loadDump(client: PoolClient, { dump, parts, missingRoles }: Dump)
 
 async function assertPlain(path: string, name: string): Promise<void> {
   const head = Buffer.alloc(ARCHIVE_MARK.length)
-  // A file that cannot be opened is reported when it is read later.
+  // A file that cannot be opened is reported later, when it is read.
   const file = await open(path).catch(() => undefined)
   await file?.read(head)
   await file?.close()

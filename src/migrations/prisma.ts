@@ -11,9 +11,9 @@ export interface PrismaOptions extends ToolOptions {
    * @default 'prisma'
    */
   readonly folder?: string
-  /** The schema file or folder (`--schema`), if Prisma would not find it by default. */
+  /** The schema file or folder (`--schema`), unless Prisma finds it by default. */
   readonly schema?: string
-  /** The configuration file (`--config`), if it is not `prisma.config.ts`. */
+  /** The configuration file (`--config`), unless it is `prisma.config.ts`. */
   readonly config?: string
 }
 

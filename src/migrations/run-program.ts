@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { awaitExit, type Host, type ProgramExit } from './await-exit.ts'
 
-/** Output limit, as a program in an endless loop may write gigabytes. */
+/** Output limit in bytes, as a program in an endless loop may write gigabytes. */
 const OUTPUT_LIMIT = 4 * 1024 * 1024
 
 export interface Program {
@@ -17,16 +17,16 @@ export interface Program {
 
 export interface ProgramResult {
   readonly exit: ProgramExit
-  /** Output to stdout and stderr, in the order of writing. */
+  /** Output to stdout and stderr, in the order in which it was written. */
   readonly output: string
 }
 
-/** Runs a program without input until it exits. */
+/** Runs a program without input. Resolves when it has exited. */
 export async function runProgram(program: Program, host: Host): Promise<ProgramResult> {
   const folder = await mkdtemp(join(tmpdir(), 'vitest-infra-'))
   try {
-    // One file for both streams keeps their order, which two pipes would lose. Unlike a pipe, it does not stay open
-    // while a child process lives.
+    // Both streams write to one file, which preserves their order; two pipes would not. Unlike a pipe, a file does not
+    // stay open while a child process is running.
     const log = await open(join(folder, 'output'), 'a+')
     try {
       const exit = await runInto(log.fd, program, host)
@@ -40,11 +40,11 @@ export async function runProgram(program: Program, host: Host): Promise<ProgramR
 }
 
 async function runInto(fd: number, { command, cwd, env, timeoutMs }: Program, host: Host): Promise<ProgramExit> {
-  // cross-spawn can run npm, npx and other .cmd files on Windows.
+  // cross-spawn also runs npm, npx and other .cmd files on Windows.
   const { default: spawn } = await import('cross-spawn')
   const isWindows = host.platform === 'win32'
   const [program, ...args] = command
-  // A separate process group, so that child processes can be killed too: npm does not kill its own.
+  // The program gets its own process group, so that its child processes can be killed too: npm does not kill its own.
   const child = spawn(program, args, { cwd, env, stdio: ['ignore', fd, fd], detached: !isWindows, windowsHide: true })
   const kill = (signal: 'SIGTERM' | 'SIGKILL') => {
     if (child.pid === undefined) {
@@ -57,7 +57,7 @@ async function runInto(fd: number, { command, cwd, env, timeoutMs }: Program, ho
     try {
       host.kill(-child.pid, signal)
     } catch {
-      // The process has exited.
+      // The process has already exited.
     }
   }
   return awaitExit(child, { timeoutMs, host, kill })

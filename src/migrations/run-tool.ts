@@ -15,7 +15,7 @@ export interface ToolRun {
   readonly name: string
   readonly command: readonly [string, ...string[]]
   readonly options: ProcessOptions
-  /** Additional variables for a test run; those of `options` override them. */
+  /** Additional variables for a test run. The variables of `options` override them. */
   readonly defaults?: Readonly<Record<string, string>> | undefined
   readonly context: SeedContext
   readonly host: Host
@@ -24,7 +24,7 @@ export interface ToolRun {
 /**
  * Runs a tool on the database of `context`.
  *
- * @throws InfraError `INFRA_SEED_FAILED` with the tool's output, unless it exits with code 0 before the timeout
+ * @throws InfraError `INFRA_SEED_FAILED` with the tool's output, unless the tool exits with code 0 before the timeout
  */
 export async function runTool({ name, command, options, defaults, context, host }: ToolRun): Promise<void> {
   const cwd = resolve(context.root, options.cwd ?? '.')
@@ -40,9 +40,9 @@ export async function runTool({ name, command, options, defaults, context, host 
 }
 
 /**
- * Checks that a file or folder exists, as the tool itself might only report that it found no migrations.
+ * Checks that a file or folder exists. Without it, the tool itself might only report that it found no migrations.
  *
- * @throws InfraError `INFRA_SEED_MISSING`
+ * @throws InfraError `INFRA_SEED_MISSING` if the file or folder does not exist
  */
 export function assertExists(absolute: string, about: { name: string; path: string; root: string }): void {
   if (!existsSync(absolute)) {
@@ -54,9 +54,12 @@ export function assertExists(absolute: string, about: { name: string; path: stri
   }
 }
 
-/** Adds `node_modules/.bin` to PATH as `npm run` does, so that a command is found however Vitest was started. */
+/**
+ * Adds `node_modules/.bin` to PATH, as `npm run` does. Thus a command is found regardless of how Vitest was started.
+ */
 function withLocalPrograms(env: Readonly<Record<string, string | undefined>>, directory: string) {
-  // Windows names the variable Path and ignores case, but the keys of a copied environment are case-sensitive.
+  // On Windows, the variable is named Path and its case is ignored, but the keys of a copied environment are
+  // case-sensitive.
   const name = 'PATH' in env ? 'PATH' : (Object.keys(env).find((key) => key.toUpperCase() === 'PATH') ?? 'PATH')
   const path = [...localPrograms(directory), env[name]].filter(Boolean).join(delimiter)
   return { ...env, [name]: path }

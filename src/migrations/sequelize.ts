@@ -18,7 +18,7 @@ export function defineSequelize({ folder = 'migrations', ...options }: Sequelize
     packageName: 'sequelize-cli',
     bin: 'sequelize-cli',
     args: ['db:migrate', '--migrations-path', folder],
-    // Overrides config/config.json, which may name the development database.
+    // This argument overrides config/config.json, which may name the development database.
     runArgs: (context: SeedContext) => ['--url', urlWithoutPassword(context)],
     folder,
     files: ['.sequelizerc'],

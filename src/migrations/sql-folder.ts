@@ -18,7 +18,7 @@ export interface SqlFolderOptions {
    * @default 'plain'
    */
   readonly convention?: SqlConventionName
-  /** Matches the files to skip by their path in the folder, with forward slashes. */
+  /** Pattern for the files to skip. It is matched against the path in the folder, with forward slashes. */
   readonly exclude?: RegExp
 }
 
@@ -96,7 +96,10 @@ async function loadAll(client: PoolClient, files: readonly SeedFile[]): Promise<
   }
 }
 
-/** Uses `search()`, as `test()` continues after the last match of a pattern with the flag `g` or `y`. */
+/**
+ * Whether a file is to be skipped. Uses `search()`, as `test()` continues after the last match of a pattern with the
+ * flag `g` or `y`.
+ */
 function isExcluded(name: string, exclude: RegExp): boolean {
   return name.search(exclude) >= 0
 }

@@ -10,11 +10,11 @@ export interface ToolFailure {
   readonly name: string
   readonly program: Program
   readonly result: ProgramResult
-  /** Credentials of the database, which are removed from the text. */
+  /** Credentials of the database, which are removed from the error's text. */
   readonly credentials: Credentials
 }
 
-/** The error for a failed tool, with its command line and output. */
+/** Creates the error for a failed tool, with its command line and output. */
 export function describeToolFailure({ name, program, result, credentials }: ToolFailure): InfraError {
   const summary = redact(`${name} ${describeExit(result.exit, program)}`, credentials)
   const output = result.output === '' ? '(no output)' : result.output
@@ -52,14 +52,14 @@ function renderRemedy(exit: ProgramExit, { command }: Program): string {
   }
 }
 
-/** The command as typed in a shell: `$ node node_modules/knex/bin/cli.js migrate:latest`. */
+/** Returns the command as typed in a shell: `$ node node_modules/knex/bin/cli.js migrate:latest`. */
 function renderCommand({ command, cwd }: Program): string {
   return `$ ${command.map((word) => renderWord(word, cwd)).join(' ')}`
 }
 
 function renderWord(word: string, cwd: string): string {
   if (word.includes('\n')) {
-    // Our own script, passed as an argument.
+    // This word is our own script, passed as an argument.
     return "'…'"
   }
   const short = isAbsolute(word) ? relative(cwd, word) : word

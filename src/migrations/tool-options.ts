@@ -5,28 +5,28 @@ import type { SeedContext, SeedStep } from '../config/infra-options.ts'
 
 const SOME_ADDRESS = { host: 'localhost', port: 5432, user: 'user', password: 'password', database: 'database' }
 
-/** A sample database, with which `env` functions are called to compute a key. */
+/** A sample database. `env` functions are called with it to compute a key. */
 const SAMPLE = {
   url: postgresUrl(SOME_ADDRESS),
   env: { ...postgresVariables(SOME_ADDRESS), ...libpqVariables(SOME_ADDRESS) },
 }
 
-/** Variables for a tool, or a function that derives them from the database's. */
+/** Variables for a tool, or a function that derives them from those of the database. */
 export type ToolEnvironment =
   Readonly<Record<string, string>> | ((database: Pick<SeedContext, 'url' | 'env'>) => Readonly<Record<string, string>>)
 
 /** Options of all tools that run in a separate process. */
 export interface ProcessOptions {
   /**
-   * The working directory, from which relative paths start.
+   * The working directory, to which relative paths refer.
    *
    * @default the folder of `infra.config.ts`
    */
   readonly cwd?: string
-  /** Additional files and folders that the tool reads. If one changes, the template is rebuilt. */
+  /** Additional files and folders that the tool reads. If one of them changes, the template is rebuilt. */
   readonly files?: readonly string[]
   /**
-   * Additional variables. The tool always gets the variables of this process, and `DATABASE_URL`, `PG*`, `DB_*` and
+   * Additional variables. The tool always receives the variables of this process, and `DATABASE_URL`, `PG*`, `DB_*` and
    * `POSTGRES_*` for the database to fill.
    *
    * @default {}
@@ -57,19 +57,19 @@ export function filesFrom(cwd = '.', ...files: readonly (string | undefined)[]):
   return files.flatMap((file) => (file === undefined ? [] : [join(cwd, file)]))
 }
 
-/** Path of the manifest of an installed package, whose content has the package's version. */
+/** Returns the path of the manifest of an installed package. Its content includes the package's version. */
 export function manifestOf(packageName: string): string {
   return `node_modules/${packageName}/package.json`
 }
 
-/** The name of a process for messages. */
+/** Returns the name of a process for messages. */
 export function nameProcess(words: readonly string[], { cwd }: ProcessOptions): string {
   return cwd === undefined ? words.join(' ') : `${words.join(' ')} in ${cwd}`
 }
 
 /**
- * Returns the key of a step: everything that its caller chose except the timeout. Variables enter as a digest, as some
- * are secret. Returns no key if `env` is a function that fails for a sample database.
+ * Returns the key of a step, with all options that its caller chose except the timeout. Variables are included as a
+ * digest, as some are secret. Returns no key if `env` is a function that fails for a sample database.
  */
 export function keyOf(
   tool: string,
@@ -90,7 +90,10 @@ export function environmentFor(
   return { ...env, ...(typeof given === 'function' ? given({ url, env }) : given) }
 }
 
-/** Calls a function with the sample database, so that values from its closure are part of the digest. */
+/**
+ * Returns a digest of the variables. A function is called with the sample database, so that values from its closure are
+ * part of the digest.
+ */
 function digestEnvironment(env: ToolEnvironment): string {
   const given = typeof env === 'function' ? env(SAMPLE) : env
   const variables = Object.entries(given).toSorted(([left], [right]) => (left < right ? -1 : 1))

@@ -5,9 +5,9 @@ import type { ToolOptions } from './tool-options.ts'
 
 /** Options of `typeorm()`. */
 export interface TypeOrmOptions extends ToolOptions {
-  /** The file that exports the `DataSource` (`-d`), which must read `DATABASE_URL` or `DB_*`. */
+  /** The file that exports the `DataSource` (`-d`). The `DataSource` must read `DATABASE_URL` or `DB_*`. */
   readonly dataSource: string
-  /** The folder of the migrations, which the `DataSource` must name too. */
+  /** The folder of the migrations. The `DataSource` must name the same folder. */
   readonly folder: string
 }
 

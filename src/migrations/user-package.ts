@@ -4,13 +4,13 @@ import { dirname, join } from 'node:path'
 import { InfraError } from '../errors.ts'
 import { findManifest } from '../internal/find-manifest.ts'
 
-/** Loads a module of a package that the user's project has installed. */
+/** Loads a module of a package that is installed in the user's project. */
 export function requireFrom(directory: string, specifier: string): unknown {
   return createRequire(join(directory, 'noop.js'))(specifier)
 }
 
 /**
- * Checks that the user's project has these packages.
+ * Checks that these packages are installed in the user's project.
  *
  * @throws InfraError `INFRA_SEED_FAILED` with the command that installs them
  */
@@ -22,7 +22,8 @@ export function assertInstalled(packages: readonly string[], directory: string, 
 }
 
 /**
- * Returns the script of a package's command, which Node can run directly; `npx` would search again, or download.
+ * Returns the script of a package's command, which Node can run directly. In contrast, `npx` would search for it again
+ * or download it.
  *
  * @throws InfraError `INFRA_SEED_FAILED` with the command that installs the package
  */

@@ -5,11 +5,14 @@ import { URL_VARIABLES } from '../config/external-servers.ts'
 import { type ResolvedSpec, serverOf, servicesOf } from '../config/resolve-spec.ts'
 import type { Provider } from './provider.ts'
 
-/** Errors that do not go away by waiting: wrong password, unknown role or database, no access. */
+/** PostgreSQL's codes of errors that waiting cannot fix: wrong password, unknown role or database, no access. */
 const FINAL = /^(?:28P01|28000|3D000|42501)$/
 const FINAL_REPLY = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH)/
 
-/** Uses servers that are running already. It starts and stops nothing, and knows neither their logs nor containers. */
+/**
+ * Creates the provider for servers that are already running. It does not start or stop them, and has no access to their
+ * logs or containers.
+ */
 export function createExternalProvider(spec: ResolvedSpec): Provider {
   const servers = new Map(servicesOf(spec).map(({ service: { name } }) => [name, serverOf(spec, name)]))
   const accounts = new Map<string, Account | undefined>([
@@ -49,7 +52,8 @@ function describeServer(name: string, address: Address): StartedService {
     snapshot: { kind: 'none' },
     freeBytes: async () => undefined,
     takeBase: async () => {},
-    // The declared check runs programs of the image. The health gate also sends a real query.
+    // The declared healthcheck needs programs of the image, so it cannot run here. The health gate also sends a real
+    // query.
     runHealthcheck: async () => ({ passed: true, output: 'the declared command is for containers' }),
     status: async () => ({ running: true }),
     logTail: async () => '(not ours to read)',

@@ -6,7 +6,10 @@ export interface ListeningProcess {
   readonly name: string
 }
 
-/** The process that listens on a TCP port of this machine, as far as the account that asks may see it. */
+/**
+ * Resolves to the process that listens on a TCP port of this machine; undefined if there is none or this account cannot
+ * see it.
+ */
 export async function findListeningProcess(
   port: number,
   platform: NodeJS.Platform,
@@ -33,13 +36,19 @@ async function findInProc(port: number): Promise<ListeningProcess | undefined> {
   return undefined
 }
 
-/** The program's file rather than `comm`, which is the name of a thread: "MainThread" for Node. */
+/**
+ * Resolves to the name of the program's file. `comm` is only a fallback: it is the name of a thread, such as
+ * "MainThread" for Node.
+ */
 async function programOf(pid: string): Promise<string> {
   const file = await readlink(`/proc/${pid}/exe`).catch(() => '')
   return basename(file).replace(/ \(deleted\)$/, '') || (await readOrEmpty(`/proc/${pid}/comm`)).trim()
 }
 
-/** Columns: number, local address, remote address, state (`0A` is listening), …, the inode as the tenth. */
+/**
+ * Returns the inodes of the sockets that listen on a port. Columns: number, local address, remote address, state (`0A`
+ * means listening), …, the inode as the tenth.
+ */
 function listeningInodes(table: string, port: number): string[] {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   return table
@@ -51,7 +60,7 @@ function listeningInodes(table: string, port: number): string[] {
 
 async function hasOpen(pid: string, wanted: ReadonlySet<string>): Promise<boolean> {
   const folder = `/proc/${pid}/fd`
-  // Processes of other accounts, and those that have just ended, cannot be looked into.
+  // The descriptors of processes that belong to other accounts or have just exited cannot be read.
   const descriptors = await readdir(folder).catch(() => [])
   const targets = await Promise.all(descriptors.map((fd) => readlink(`${folder}/${fd}`).catch(() => '')))
   return targets.some((target) => wanted.has(target))

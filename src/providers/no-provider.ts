@@ -4,7 +4,7 @@ import type { Missing } from './embedded/missing.ts'
 
 const RUN = 'Run: '
 
-/** No provider was named, and neither can be used. */
+/** Returns the error for a run that names no provider, when neither Docker nor local processes can be used. */
 export function noProvider(enginePlaces: readonly string[], missing: readonly Missing[]): InfraError {
   return new InfraError('INFRA_NO_PROVIDER', {
     problem: 'Cannot obtain the services: no container engine answered, and this machine cannot run them itself',
@@ -20,7 +20,7 @@ export function noProvider(enginePlaces: readonly string[], missing: readonly Mi
   })
 }
 
-/** Where local processes were asked for by name. */
+/** Returns the error for a run that names the provider "embedded", when local processes cannot be used. */
 export function embeddedUnavailable(missing: readonly Missing[]): InfraError {
   return new InfraError('INFRA_NO_PROVIDER', {
     problem: `Cannot use the provider "embedded": ${missing.map(describe).join('; ')}`,
@@ -33,7 +33,7 @@ function describe({ service, reason }: Missing): string {
   return `${service}: ${reason}`
 }
 
-/** Commands as one line for the shell, and in front of it what no command does. */
+/** Joins all commands to one shell line, and puts the instructions that are not commands in front of it. */
 function instruction(missing: readonly Missing[]): string {
   const all = missing.map(({ install }) => install)
   const commands = all.filter((install) => install.startsWith(RUN)).map((install) => install.slice(RUN.length))

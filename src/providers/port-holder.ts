@@ -3,26 +3,29 @@ import { InfraError } from '../errors.ts'
 import { canConnect } from '../internal/can-connect.ts'
 import { findListeningProcess } from './listening-process.ts'
 
-/** `localhost` resolves to either. */
+/** The IPv6 counterparts of IPv4 addresses. `localhost` may resolve to either. */
 const OF_IPV6: Readonly<Record<string, readonly string[]>> = { '127.0.0.1': ['::1'], '0.0.0.0': ['::'] }
 
 export interface PortCheck {
-  /** The address that the port is to be published on. */
+  /** The address on which the port is to be published. */
   readonly host: string
   readonly port: number
-  /** The service that wants the port. */
+  /** The name of the service that publishes the port. */
   readonly service: string
-  /** The variable that sets the port. */
+  /** The environment variable that sets the port, for messages. */
   readonly variable?: string
-  /** The names of the containers that publish a port; asked before the processes, since docker-proxy says nothing. */
+  /**
+   * Resolves to the names of the containers that publish a port. They are searched before processes, because the name
+   * docker-proxy does not identify a container.
+   */
   readonly containersPublishing?: (port: number) => Promise<readonly string[]>
 }
 
 /**
- * Makes sure that nothing on this machine holds a port that a service is to be published on: neither on the address
- * itself, nor on the wildcard, nor on their counterparts of IPv6, which `localhost` may lead to as well.
+ * Checks that nothing on this machine holds the port of a service. The check covers the address itself, the wildcard
+ * address and their IPv6 counterparts, because `localhost` may resolve to those, too.
  *
- * @throws {InfraError} `INFRA_PORT_TAKEN`, naming the container or the process that holds it, where that can be known
+ * @throws {InfraError} `INFRA_PORT_TAKEN`, naming the container or process that holds the port, if it is known
  */
 export async function assertPortFree(check: PortCheck): Promise<void> {
   const { host, port, service, variable } = check
@@ -47,7 +50,8 @@ async function describeHolder({ port, containersPublishing }: PortCheck): Promis
 
 async function isTaken(addresses: readonly string[], port: number): Promise<boolean> {
   for (const address of addresses) {
-    // On macOS an address can be bound although the wildcard is held, and some engines forward ports without holding them.
+    // On macOS, an address can be bound while another program holds the wildcard address. Some engines forward ports
+    // without binding them. A connection attempt detects both.
     if (!(await canListen(address, port)) || (await canConnect(address, port))) {
       return true
     }
@@ -55,7 +59,10 @@ async function isTaken(addresses: readonly string[], port: number): Promise<bool
   return false
 }
 
-/** Any failure but "in use" (no IPv6, a port below 1024) says nothing about a holder. */
+/**
+ * Resolves to false if the port is in use. Other failures, such as missing IPv6 or a port below 1024, do not show that
+ * the port is in use.
+ */
 async function canListen(host: string, port: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const server = createServer()

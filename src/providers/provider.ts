@@ -5,17 +5,17 @@ import type { ServiceDefinition, StartedService } from '../services/service.ts'
 export interface StartContext {
   readonly report: Report
   readonly signal: AbortSignal
-  /** Called once the start only waits for answers, so that other work can be done meanwhile. */
+  /** Called once the start only waits for answers, so that the caller can do other work meanwhile. */
   readonly onWaiting?: (() => void) | undefined
 }
 
-/** How services are obtained. */
+/** Obtains the servers of services, for example as containers or as local processes. */
 export interface Provider {
   readonly name: ProviderName
-  /** One line for the user: what was chosen, and why. */
+  /** One line for the user: the chosen provider, and why it was chosen. */
   readonly description: string
-  /** Starts one server. If it rejects, nothing of it is left. */
+  /** Starts one server. If the start fails, nothing of the server is left. */
   start(definition: ServiceDefinition, context: StartContext): Promise<StartedService>
-  /** Removes leftovers of runs that are over, until `signal` aborts; never anything of a live run. */
+  /** Removes leftovers of runs that have ended, until `signal` aborts. Never removes anything of a live run. */
   sweep(signal: AbortSignal): Promise<void>
 }

@@ -8,18 +8,20 @@ import { embeddedUnavailable, noProvider } from './no-provider.ts'
 import type { Provider } from './provider.ts'
 
 export interface ProviderContext {
-  /** The process's environment; Testcontainers reads it too. */
+  /** The environment of this process, which Testcontainers reads, too. */
   readonly environment: Record<string, string | undefined>
   readonly runId: string
 }
 
 /**
- * The provider that a spec asks for. `'auto'` means Docker if an engine answers, else local processes if they can run;
- * external servers are used only on request. If an engine was named (`DOCKER_HOST`, a context) and does not answer, that is
- * an error, and no other provider is tried.
+ * Resolves to the provider that a spec requests. `'auto'` means Docker if an engine answers, otherwise local processes
+ * if they can run. External servers are used only on request.
  *
- * @throws InfraError `INFRA_ENGINE_UNREACHABLE` if the engine does not answer, `INFRA_NO_PROVIDER` if no provider can be
- * used; both list what was tried and why it failed
+ * If the user has chosen an engine (`DOCKER_HOST`, a context) and it does not answer, that is an error, and no other
+ * provider is tried.
+ *
+ * @throws InfraError `INFRA_ENGINE_UNREACHABLE` if the engine does not answer, `INFRA_NO_PROVIDER` if no provider can
+ * be used. Both list what was tried and why it failed.
  */
 export async function selectProvider(spec: ResolvedSpec, context: ProviderContext): Promise<Provider> {
   switch (spec.provider) {
@@ -61,7 +63,10 @@ async function selectExternal(spec: ResolvedSpec): Promise<Provider> {
   return createExternalProvider(spec)
 }
 
-/** Loaded on demand: most runs use containers. */
+/**
+ * Resolves to the provider for local processes, or to what is missing. Its modules are loaded on demand, because most
+ * runs use containers.
+ */
 async function findEmbedded(
   spec: ResolvedSpec,
   context: ProviderContext,

@@ -1,4 +1,4 @@
-/** Waiting times of leases in milliseconds. */
+/** Statistics of the waiting times of leases, in milliseconds. */
 export interface LeaseSummary {
   readonly count: number
   readonly medianMs: number
@@ -13,7 +13,7 @@ export class LeaseStatistics {
     this.#waitsMs.push(waitedMs)
   }
 
-  /** Undefined if there were no leases. */
+  /** Returns the statistics; undefined if there were no leases. */
   summarize(): LeaseSummary | undefined {
     const sorted = this.#waitsMs.toSorted((left, right) => left - right)
     const rank = (share: number) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0

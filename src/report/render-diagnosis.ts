@@ -3,15 +3,15 @@ import { styleText } from 'node:util'
 /** The result of one check of `doctor`. */
 export interface Finding {
   readonly name: string
-  /** The observed state, or the fault. */
+  /** The observed state, or a description of the fault. */
   readonly text: string
-  /** What to do; undefined if the check passed. */
+  /** The remedy for the fault; undefined if the check passed. */
   readonly remedy?: string
-  /** Whether tests can run even if the check failed. */
+  /** Whether tests can run even if this check failed. */
   readonly isOptional?: boolean
 }
 
-/** Renders a line for each check, followed by the remedy if it failed. */
+/** Renders one line for each check, followed by the remedy if the check failed. */
 export function renderDiagnosis(findings: readonly Finding[], stream: NodeJS.WriteStream): string {
   const width = Math.max(...findings.map(({ name }) => name.length))
   return findings

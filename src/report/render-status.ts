@@ -1,13 +1,13 @@
 import { styleText } from 'node:util'
 import type { ServiceState } from '../config/service-state.ts'
 
-/** Status of a service, as observed from outside. */
+/** Status of a service, as observed from outside its run. */
 export interface ServiceStatus {
   readonly service: string
   readonly state: ServiceState
-  /** Undefined if unknown. */
+  /** The image; undefined if unknown. */
   readonly image?: string
-  /** Undefined if the service is not running, like the following fields. */
+  /** The address; undefined if the service is not running, like the following optional fields. */
   readonly address?: string
   readonly provider: string
   /** Start time in ISO 8601. */
@@ -19,7 +19,7 @@ export interface ServiceStatus {
 
 export interface RenderStatusOptions {
   readonly nowMs: number
-  /** The destination, which decides whether the text has colours. */
+  /** The destination of the text, which determines whether the text is coloured. */
   readonly stream: NodeJS.WriteStream
 }
 
@@ -53,7 +53,7 @@ function describeFailure({ service, healthchecks }: ServiceStatus): string[] {
   return failed ? [`${service}: failed at ${failed.at}: ${failed.output.split('\n')[0] || 'no output'}`] : []
 }
 
-/** Renders an age in its largest unit. */
+/** Renders a duration in its largest unit. */
 function renderAge(ms: number): string {
   const units = [
     ['d', 86_400_000],

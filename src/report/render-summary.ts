@@ -4,9 +4,9 @@ import { versioned } from './versioned.ts'
 
 const TEMPLATES_LISTED = 6
 
-/** Renders a run in a few lines, or in one if `isShort`; returns no line if nothing was started. */
+/** Renders the summary of a run in a few lines, or in one if `isShort`. Returns no lines if nothing was started. */
 export function renderSummary(events: readonly InfraEvent[], isShort: boolean): readonly string[] {
-  // Sorted, as the order of start varies between runs.
+  // The services are sorted, as the order of their start varies between runs.
   const services = ofType(events, 'service-healthy').toSorted((left, right) => (left.service < right.service ? -1 : 1))
   const templates = ofType(events, 'template-ready')
   const leases = ofType(events, 'leases-summary')

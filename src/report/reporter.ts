@@ -8,10 +8,10 @@ const MEGABYTE = 1024 * 1024
 const OBJECTS_LISTED = 3
 const QUERY_SHOWN = 60
 const LOG_LINES_SHOWN = 20
-/** As wide as the prefix of a line. */
+/** Indentation as wide as the prefix of a line. */
 const INDENT = '       '
 
-/** The destination of lines: standard error, so that JSON of a reporter on standard output stays valid. */
+/** The destination of lines. This is standard error, so that the JSON of a reporter on standard output stays valid. */
 export interface LineStream {
   readonly isTTY?: boolean
   write(text: string): unknown
@@ -140,7 +140,7 @@ export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`
 }
 
-/** Refers to the README for names and addresses that cannot be changed. */
+/** Reference to the README, for names and addresses that cannot be changed. */
 const STRAY = 'see "Connections that leave the lease" in the README'
 
 function renderUnusedLease({ service, owners, common }: EventOf<'lease-unused'>): string {
@@ -167,7 +167,7 @@ function countNamed(names: readonly string[], noun: string): string {
   return `${noun}${names.length === 1 ? '' : 's'} ${names.map((name) => `"${name}"`).join(', ')}`
 }
 
-/** Renders the lines below the test's name. */
+/** Renders the log lines below the test's name. */
 function renderLog({ owner, lines, more }: EventOf<'test-log'>): string {
   const shown = lines.slice(0, LOG_LINES_SHOWN).map((line) => stripVTControlCharacters(line))
   const left = more + lines.length - shown.length

@@ -2,9 +2,9 @@ import type { EventOf, InfraEvent, Report } from './events.ts'
 import { renderSummary } from './render-summary.ts'
 
 export interface RunReportOptions {
-  /** Receives urgent events immediately, and the others at the end. */
+  /** Receives urgent events immediately, and the other events at the end. */
   readonly report: Report
-  /** Whether to summarise the run in one line instead of one for each topic. */
+  /** Whether to summarise the run in a single line instead of one line for each topic. */
   readonly isShort: boolean
 }
 
@@ -50,12 +50,12 @@ export class RunReport {
     }
   }
 
-  /** Reports the log excerpts of failed tests; call it before Vitest prints their errors. */
+  /** Reports the log excerpts of failed tests. Call it before Vitest prints the errors of these tests. */
   reportLogs(): void {
     this.#logs.splice(0).forEach(this.#options.report)
   }
 
-  /** Reports the notices that require the user's action. */
+  /** Reports the notices that require action by the user. */
   reportNotices(): void {
     this.#notices.splice(0).forEach(this.#options.report)
   }

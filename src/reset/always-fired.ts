@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 
-/** A trigger or rule that fires under every `session_replication_role`, and so also while rows are restored. */
+/** A trigger or rule that fires under every `session_replication_role`, and thus also while rows are restored. */
 export interface AlwaysFired {
   /** The table, qualified and quoted; null for an event trigger. */
   readonly table: string | null

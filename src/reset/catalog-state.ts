@@ -6,15 +6,15 @@ import { isNew, type Since } from './rows-written.ts'
 
 /** A cheap summary of a database's catalogs. All fields are keyed by catalog name. */
 export interface CatalogState {
-  /** Catalogs with new rows. */
+  /** Names of the catalogs with new rows. */
   readonly written: ReadonlySet<string>
-  /** Number of rows of each catalog; detects deletions, which leave no new row. */
+  /** Number of rows in each catalog. It reveals deletions, which leave no new row. */
   readonly counts: ReadonlyMap<string, number>
-  /** Digest of the content, only for catalogs that are also written when no schema changes. */
+  /** Digest of each catalog's content; null unless PostgreSQL also writes to the catalog when no schema changes. */
   readonly sums: ReadonlyMap<string, string | null>
 }
 
-/** Objects that users created, without temporary ones. */
+/** SQL condition for objects that users created, except temporary ones. */
 const OF_USERS = "oid >= 16384 AND relpersistence <> 't'"
 
 export async function readCatalogs(client: Client, catalogs: readonly Catalog[], since: Since): Promise<CatalogState> {

@@ -4,9 +4,9 @@ import type { Client } from 'pg'
 export interface CatalogColumn {
   readonly name: string
   readonly type: string
-  /** The catalog whose ids it holds; null if it holds no ids. */
+  /** The catalog to which the ids in this column refer; null if it contains no ids. */
   readonly references: string | null
-  /** The column with the table to which its column numbers belong; null if it holds no column numbers. */
+  /** If this column contains column numbers, the name of the column that identifies their table; otherwise null. */
   readonly columnsOf: string | null
 }
 
@@ -15,14 +15,14 @@ export interface Catalog {
   readonly name: string
   readonly isShared: boolean
   readonly columns: readonly CatalogColumn[]
-  /** The columns by which PostgreSQL identifies a row, ids included; empty if only all columns do. */
+  /** The columns by which PostgreSQL identifies a row, including ids; empty if the catalog has no unique index. */
   readonly rowKey: readonly string[]
-  /** The columns by which a person identifies a row, such as name and schema. */
+  /** The columns by which people identify a row, such as name and schema. */
   readonly nameKey: readonly string[]
 }
 
 /**
- * Catalogs not to compare: they hold row data (restored as rows), ANALYZE results, and initial privileges of
+ * Catalogs that are not compared. They contain row data (restored as rows), ANALYZE results, and initial privileges of
  * extensions.
  */
 const EXCLUDED = [
@@ -34,7 +34,7 @@ const EXCLUDED = [
   'pg_subscription_rel',
 ]
 
-/** An SQL condition for the rows of a shared catalog that describe this database; the others are the server's. */
+/** SQL conditions, by shared catalog, for the rows that describe this database. The other rows describe the server. */
 export const OF_DATABASE: Readonly<Record<string, string>> = {
   pg_database: `oid = ${thisDatabase()}`,
   pg_db_role_setting: `setdatabase = ${thisDatabase()}`,
@@ -48,10 +48,10 @@ export function thisDatabase(): string {
   return '(SELECT oid FROM pg_database WHERE datname = current_database())'
 }
 
-/** Columns that may differ between equal databases: storage locations and statistics. */
+/** Columns, by catalog, that may differ between equal databases: storage locations and statistics. */
 const VOLATILE: Readonly<Record<string, readonly string[]>> = {
   pg_attribute: ['atthasmissing', 'attmissingval'],
-  // The relhas… hints are set at once, but cleared only by a later vacuum.
+  // PostgreSQL sets the relhas… hints immediately, but clears them only in a later vacuum.
   pg_class:
     `relfilenode relpages reltuples relallvisible relallfrozen reltoastrelid relhasindex relhasrules relhastriggers
     relhassubclass relispopulated relnatts relrewrite relfrozenxid relminmxid`.split(/\s+/),
@@ -60,7 +60,7 @@ const VOLATILE: Readonly<Record<string, readonly string[]>> = {
   pg_subscription: ['subskiplsn'],
 }
 
-/** Reads the list of catalogs from the server, so that catalogs of later versions are included. */
+/** Reads the list of catalogs from the server, so that catalogs of later PostgreSQL versions are included. */
 export async function readCatalogList(client: Client): Promise<readonly Catalog[]> {
   const { rows } = await client.query<{ knowsReferences: boolean }>(
     `SELECT to_regproc('pg_catalog.pg_get_catalog_foreign_keys') IS NOT NULL AS "knowsReferences"`,
@@ -76,7 +76,10 @@ export async function readCatalogList(client: Client): Promise<readonly Catalog[
   })
 }
 
-/** PostgreSQL 13 lacks this function. A recreated object then counts as another one. */
+/**
+ * Replaces pg_get_catalog_foreign_keys(), which PostgreSQL 13 does not have. A recreated object then counts as a
+ * different one.
+ */
 const NO_REFERENCES = `(SELECT NULL::regclass AS fktable, '{}'::text[] AS fkcols, NULL::regclass AS pktable,
   false AS is_array WHERE false)`
 
@@ -100,7 +103,7 @@ function selectCatalogs(references: string): string {
     ORDER BY c.relname`
 }
 
-/** Selects the columns of the unique index that is first in the given order. */
+/** Returns an SQL expression for the columns of the unique index that is first in the given order. */
 function selectKey(order: string): string {
   return `coalesce((
     SELECT key.columns FROM (

@@ -24,14 +24,14 @@ const TEMPORARY = /["( ]pg_(?:toast_)?temp(?:_\d+)?[".]/
 export interface ComparedDefinitions {
   /** The catalogs to compare. */
   readonly catalogs: readonly Catalog[]
-  /** Present number of rows of each catalog. */
+  /** Current number of rows in each catalog. */
   readonly counts: CatalogState['counts']
   readonly since: Since
 }
 
 /**
- * Compares all definitions of a database with the pristine copy of its template. Rows not written after `since` are
- * equal. The others are compared by name only if their stored form differs.
+ * Compares all definitions of a database with the pristine copy of its template. Rows that were not written after
+ * `since` count as equal. Other rows are compared by name, but only if their stored form differs.
  */
 export async function compareDefinitions(
   client: Client,
@@ -69,7 +69,7 @@ function hasPlaces(places: Places): boolean {
   return [...places.values()].some(({ length }) => length > 0)
 }
 
-/** Reads with an empty search path, so that all names are qualified. */
+/** Reads with only `pg_catalog` in the search path, so that the names of all other objects are qualified. */
 async function readQualified(
   client: Client,
   catalogs: readonly Catalog[],
@@ -83,7 +83,7 @@ async function readQualified(
 }
 
 function diff(present: readonly NamedRow[], wanted: readonly NamedRow[]): readonly Difference[] {
-  // Several triggers of one constraint share a name.
+  // Several triggers of one constraint have the same name.
   const left = Map.groupBy(wanted, nameOf)
   const differences: Difference[] = []
   for (const row of present) {

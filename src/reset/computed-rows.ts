@@ -4,8 +4,8 @@ import { selectEach } from './reset-client.ts'
 import { type StoredRelation, WHOLE_ROW } from './stored-relations.ts'
 
 /**
- * Returns a digest of each relation's rows, in any order. Needed for relations that PostgreSQL computes: restoring
- * their inputs may not restore their rows.
+ * Returns a digest of each relation's rows that does not depend on their order. PostgreSQL computes the rows of some
+ * relations, and restoring their inputs may not restore these rows.
  */
 export async function digestRows(client: Client, relations: readonly StoredRelation[]): Promise<readonly string[]> {
   const digests = await selectEach<{ digest: string }>(

@@ -5,16 +5,16 @@ import { type StoredRelation, WHOLE_ROW } from './stored-relations.ts'
 const FIRST_BATCH = 20
 const MAX_BATCH = 5_000
 const BATCH_CHARACTERS = 4 * 1024 * 1024
-/** Limit for all cached tables of a template together. */
+/** Size limit for all cached tables of a template together. */
 const CACHED_CHARACTERS = 4 * 1024 * 1024
 
 /**
- * Copies rows of the pristine copy into empty tables, in stored order. Each row is sent as the text of its row type,
+ * Copies rows from the pristine copy into empty tables, in stored order. Each row is sent as the text of its row type,
  * which is exact for every column type. Small tables are cached, as nearly every reset needs them.
  */
 export class RowCopier {
   readonly #open: OpenPristine
-  /** Rows by table name. */
+  /** Cached rows by table name. */
   readonly #cached = new Map<string, readonly unknown[]>()
   #charactersLeft = CACHED_CHARACTERS
 
@@ -23,7 +23,8 @@ export class RowCopier {
   }
 
   async copy(to: Client, tables: readonly StoredRelation[]): Promise<void> {
-    // Looked up only once: while this reset waits, another one of the same template may cache a table.
+    // Each table is looked up only once, as a concurrent reset with the same template may add it to the cache
+    // meanwhile.
     const known = tables.map((table) => ({ table, rows: this.#cached.get(table.name) }))
     for (const { table, rows } of known) {
       await (rows && insertRows(to, table, rows))

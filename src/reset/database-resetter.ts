@@ -7,7 +7,7 @@ import type { LastUse } from '../leasing/lease-source.ts'
 import { PristineCopy } from './pristine-copy.ts'
 import { resetDatabase, type ResetMark, type ResetOptions, type ResetOutcome } from './reset-database.ts'
 
-/** Longer than most queries that tests do not await. */
+/** Timeout in milliseconds for open transactions and locks; longer than most queries that tests do not await. */
 const WAIT_MS = 5_000
 
 export interface DatabaseResetterOptions {

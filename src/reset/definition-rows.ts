@@ -3,16 +3,16 @@ import { type Catalog, type CatalogColumn, OF_DATABASE, thisDatabase } from './c
 import { selectEach } from './reset-client.ts'
 import { isNew, type Since } from './rows-written.ts'
 
-/** A catalog row as stored. A row of a database equals that of its clone if the digests are equal. */
+/** A catalog row as stored. A row of a database and the same row of a clone are equal if their digests are equal. */
 export interface StoredRow {
   readonly catalog: string
-  /** Its location in the catalog (ctid). */
+  /** Location of the row in the catalog (ctid). */
   readonly place: string
   readonly key: string
   readonly digest: string
 }
 
-/** A catalog row with names instead of ids, so that a recreated object has equal rows. */
+/** A catalog row with names instead of ids, so that the rows of a recreated object are equal. */
 export interface NamedRow {
   readonly catalog: string
   readonly place: string
@@ -24,7 +24,7 @@ export interface NamedRow {
   readonly part: number
 }
 
-/** Selects {@link StoredRow}s: all of them, or those written after `since`. */
+/** Returns a query for all {@link StoredRow}s, or only for those written after `since`. */
 function selectStored(catalog: Catalog, since?: Since): string {
   const digest = `hashtextextended(ROW(${catalog.columns.map((column) => storedValue(catalog, column)).join()})::text, 0)::text`
   const keys = catalog.rowKey.map((name) => storedValue(catalog, columnOf(catalog, name)))
@@ -34,7 +34,7 @@ function selectStored(catalog: Catalog, since?: Since): string {
     FROM ${catalog.name} WHERE ${where.join(' AND ') || 'true'}`
 }
 
-/** Reads {@link StoredRow}s: all of them, or those written after `since`. */
+/** Reads all {@link StoredRow}s, or only those written after `since`. */
 export async function readStored(
   client: Client,
   catalogs: readonly Catalog[],
@@ -44,13 +44,13 @@ export async function readStored(
   return (await selectEach<StoredRow>(client, queries)).flat()
 }
 
-/** The SQL expression of a column whose value can be compared between databases. */
+/** Returns an SQL expression for a column, with values that can be compared between databases. */
 export function storedValue({ isShared }: Catalog, { name, type }: CatalogColumn): string {
   if (type === 'regproc') {
-    // The text of a regproc is a name without arguments, which overloaded functions share.
+    // The text of a regproc is a function name without arguments, which overloaded functions share.
     return `${name}::oid`
   }
-  // The id of the database itself differs between two equal databases.
+  // The id of the database itself differs even between equal databases.
   return isShared && type === 'oid' ? `nullif(${name}, ${thisDatabase()})` : name
 }
 
@@ -78,15 +78,18 @@ function selectNamed(catalog: Catalog, places: readonly string[]): string {
     FROM ${catalog.name} AS c WHERE ctid = ANY (ARRAY['${places.join("', '")}']::tid[]) AND ${OF_NO_TOAST[catalog.name] ?? 'true'}`
 }
 
-/** Splits the pairs, as a PostgreSQL function takes at most 100 arguments. */
+/**
+ * Returns an SQL expression that builds a JSON object. It has two parts, as a PostgreSQL function takes at most 100
+ * arguments.
+ */
 function joinObjects(pairs: readonly string[]): string {
   const half = Math.ceil(pairs.length / 2)
   return `jsonb_build_object(${pairs.slice(0, half).join()}) || jsonb_build_object(${pairs.slice(half).join()})`
 }
 
 /**
- * TOAST tables are created and dropped automatically and named after ids; of their catalog rows only the options
- * matter.
+ * SQL conditions, by catalog, that exclude TOAST tables except for their options. PostgreSQL creates and drops these
+ * tables automatically and names them after ids.
  */
 const OF_NO_TOAST: Readonly<Record<string, string>> = {
   pg_class: `NOT (relkind = 'i' AND relnamespace = 'pg_toast'::regnamespace)`,
@@ -99,7 +102,7 @@ function isNoToast(relation: string): string {
   return `(SELECT relnamespace <> 'pg_toast'::regnamespace FROM pg_class WHERE oid = ${relation})`
 }
 
-/** How to print the columns that hold expressions. */
+/** SQL expressions that render stored expressions as text, by column name. */
 const EXPRESSIONS: Readonly<Record<string, string>> = {
   adbin: 'pg_get_expr(adbin, adrelid)',
   conbin: 'pg_get_constraintdef(oid)',
@@ -119,16 +122,17 @@ const EXPRESSIONS: Readonly<Record<string, string>> = {
   typdefaultbin: 'pg_get_expr(typdefaultbin, 0)',
 }
 
-/** Expressions for columns whose raw value differs after an object is recreated. */
+/** SQL expressions for columns whose raw value differs after an object is recreated, by catalog and column name. */
 const READ_AS: Readonly<Record<string, string>> = {
-  // PostgreSQL never reuses a column number, so the position among the present columns is compared.
+  // PostgreSQL never reuses a column number, so the position among the existing columns is compared instead.
   'pg_attribute.attnum': `CASE WHEN attnum < 0 THEN attnum ELSE (SELECT count(*) FROM pg_attribute AS other
     WHERE other.attrelid = c.attrelid AND other.attnum BETWEEN 1 AND c.attnum AND NOT other.attisdropped) END`,
   'pg_class.relname': `CASE WHEN relkind = 't' THEN (SELECT 'of ' || ${nameOf('pg_class', 'owner.oid')}
     FROM pg_class AS owner WHERE owner.reltoastrelid = c.oid) ELSE relname END`,
   'pg_enum.enumsortorder': `(SELECT count(*) FROM pg_enum AS other
     WHERE other.enumtypid = c.enumtypid AND other.enumsortorder <= c.enumsortorder)`,
-  // Triggers of a constraint are named after ids.
+  // PostgreSQL names the triggers of a constraint after ids, so the names of constraint and function are compared
+  // instead.
   'pg_trigger.tgname': `CASE WHEN tgisinternal AND tgconstraint <> 0
     THEN concat_ws(' ', ${nameOf('pg_constraint', 'tgconstraint')}, ${nameOf('pg_proc', 'tgfoid')}) ELSE tgname END`,
 }
@@ -169,7 +173,7 @@ function namedValue(catalog: Catalog, column: CatalogColumn): string {
     : nameOf(references, storedValue(catalog, column))
 }
 
-/** By catalog: the object type for `acldefault()`, and the column with the owner. */
+/** For each catalog, the object type for `acldefault()` and the column with the owner. */
 const PRIVILEGES: Readonly<Record<string, readonly [kind: string, owner: string]>> = {
   pg_class: [`CASE relkind WHEN 'S' THEN 's' ELSE 'r' END`, 'relowner'],
   pg_database: [`'d'`, 'datdba'],
@@ -181,7 +185,10 @@ const PRIVILEGES: Readonly<Record<string, readonly [kind: string, owner: string]
   pg_type: [`'T'`, 'typowner'],
 }
 
-/** After a grant and its revocation, an explicit default is stored instead of null; both mean the same. */
+/**
+ * Returns an SQL expression for privileges. After a grant and its revocation, PostgreSQL stores the default privileges
+ * instead of null; both mean the same.
+ */
 function privilegesOf({ name: catalog }: Catalog, column: string): string {
   const [kind, owner] = PRIVILEGES[catalog] ?? []
   const acl = kind === undefined ? column : `coalesce(${column}, acldefault((${kind})::"char", ${owner}))`
@@ -197,14 +204,17 @@ function columnName(table: string, number: string): string {
   return `coalesce((SELECT attname::text FROM pg_attribute WHERE attrelid = c.${table} AND attnum = ${number}), ${number}::text)`
 }
 
-/** The SQL expression of an object's identity. `catalog` is a catalog's name, or a column with its id. */
+/**
+ * Returns an SQL expression for an object's identity. `catalog` is the name of a catalog, or of a column with the
+ * catalog's id.
+ */
 function nameOf(catalog: string, id: string, part = '0'): string {
   const kind = catalog.startsWith('pg_') ? `'${catalog}'::regclass` : catalog
   const identity = `(pg_identify_object(${kind}, ${id}, ${part})).identity`
   return `CASE WHEN ${id} <> 0 THEN regexp_replace(${identity}, '(ConstraintTrigger_[a-z]*)_?\\d+', '\\1') END`
 }
 
-/** SQL expressions for the object that a row of the catalog describes. */
+/** Returns SQL expressions that identify the object that a row of the catalog describes. */
 function addressOf(catalog: Catalog): Pick<Record<keyof NamedRow, string>, 'class' | 'object' | 'part'> {
   const pair = OBJECTS.find((names) => hasColumn(catalog, names.class))
   if (pair) {
@@ -216,7 +226,7 @@ function addressOf(catalog: Catalog): Pick<Record<keyof NamedRow, string>, 'clas
     case 'pg_attrdef':
       return { class: `'pg_class'::regclass`, object: 'adrelid', part: 'adnum' }
     case 'pg_rewrite': {
-      // A view's definition is stored as its rule _RETURN, so a change of the rule is reported for the view.
+      // PostgreSQL stores a view's definition as the rule _RETURN, so a change of this rule is reported for the view.
       const isView = "rulename = '_RETURN'"
       return {
         class: `CASE WHEN ${isView} THEN 'pg_class'::regclass ELSE 'pg_rewrite'::regclass END`,

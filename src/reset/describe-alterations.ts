@@ -14,7 +14,7 @@ const SUBJECTS: Readonly<Record<string, string>> = {
   pg_shseclabel: 'security label',
 }
 
-/** The aspect that a column describes, by column name; every other column describes the definition. */
+/** Patterns of column names and the aspect that these columns describe. All other columns describe the definition. */
 const ASPECTS: readonly (readonly [RegExp, string])[] = [
   [/acl$/, 'privileges'],
   [/(?:owner|dba)$/, 'owner'],
@@ -29,10 +29,10 @@ const ASPECTS: readonly (readonly [RegExp, string])[] = [
   [/replident$/, 'replica identity'],
 ]
 
-/** Catalogs whose rows only follow from other changes. */
+/** Catalogs whose rows change only as a consequence of other changes. */
 const CONSEQUENCES = ['pg_depend', 'pg_shdepend']
 
-/** Lists each altered object once, with the altered aspects: `table public.users (comment, privileges)`. */
+/** Describes each altered object once, with its altered aspects: `table public.users (comment, privileges)`. */
 export async function describeAlterations(
   client: Client,
   pristine: PristineCopy,
@@ -51,7 +51,7 @@ export async function describeAlterations(
   const relations = new Set(
     reported.filter(isRelation).map(({ present, wanted }) => addressOf((present ?? wanted) as NamedRow)),
   )
-  // The columns of a table are not named if the table is, nor are the system columns of any table.
+  // Omits system columns, and the columns of a table that was added or removed as a whole.
   const wholes = objects.filter(
     (object) =>
       !object.isPart && object.part >= 0 && (object.part === 0 || !relations.has(addressOf({ ...object, part: 0 }))),
@@ -71,7 +71,7 @@ function isRelation({ present, wanted }: Difference): boolean {
   return (present ?? wanted)?.catalog === 'pg_class' && !(present && wanted)
 }
 
-/** Orders the best-known kinds of objects first. */
+/** Compares two objects for sorting: the best-known kinds come first. */
 function byKind(one: NamedObject, other: NamedObject): number {
   return rankOf(one) - rankOf(other)
 }

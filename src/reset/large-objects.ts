@@ -10,13 +10,13 @@ export function countLargeObjects(client: Client, since: Since): Promise<readonl
 }
 
 export interface WantedLargeObjects {
-  /** The counts in the template. */
+  /** Row counts in the template. */
   readonly counts: readonly RowCount[]
   readonly openPristine: OpenPristine
   readonly since: Since
 }
 
-/** Replaces all large objects with the template's if any was written. */
+/** If any large object was written, replaces all large objects with those of the template. */
 export async function restoreLargeObjects(client: Client, wanted: WantedLargeObjects): Promise<void> {
   const { counts, openPristine, since } = wanted
   const found = await countLargeObjects(client, since)

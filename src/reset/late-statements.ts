@@ -10,7 +10,7 @@ export interface LateStatement {
 
 /**
  * Returns the last statement of each session of this database that sent one within the last `idleMs`. If no test ran in
- * that time, code of an earlier file sent it: a timer, a loop, a process.
+ * that time, the statement is from code of an earlier file, such as a timer, a loop or a process.
  */
 export async function readLateStatements(client: Client, idleMs: number): Promise<readonly LateStatement[]> {
   const { rows } = await client.query<LateStatement>(

@@ -3,20 +3,20 @@ import type { NamedRow } from './definition-rows.ts'
 
 /** A database object that PostgreSQL can name. */
 export interface NamedObject extends NamedRow {
-  /** What PostgreSQL calls this kind of object, such as `table`, `table column` or `function`. */
+  /** PostgreSQL's name for this kind of object, such as `table`, `table column` or `function`. */
   readonly type: string
-  /** Qualified and quoted in the syntax of its kind. */
+  /** The object's name, qualified and quoted in the syntax of its kind. */
   readonly identity: string
-  /** Its name in the form of `pg_get_object_address()`, which is the same in every database. */
+  /** The object's name as an argument of `pg_get_object_address()`. It is the same in every database. */
   readonly names: readonly string[]
   readonly args: readonly string[]
-  /** Whether PostgreSQL creates and drops it with another object. */
+  /** Whether PostgreSQL creates and drops this object together with another one. */
   readonly isPart: boolean
-  /** Objects whose drop also drops this one, in the form of {@link addressOf}. */
+  /** Objects whose drop also drops this one, in the format of {@link addressOf}. */
   readonly owners: readonly string[]
 }
 
-/** Returns the objects that rows describe, in the order of creation. */
+/** Returns the objects that the rows describe, in the order of their creation. */
 export async function nameObjects(client: Client, rows: readonly NamedRow[]): Promise<readonly NamedObject[]> {
   if (rows.length === 0) {
     return []

@@ -17,12 +17,13 @@ export interface TransactionWait {
 
 /**
  * Waits until no session of the database has an open transaction with writes, and rolls back prepared transactions.
- * Returns a transaction id: every later change has this id or a higher one.
+ * Returns a transaction id; every later change has this id or a higher one.
  */
 export async function awaitTransactions(client: Client, { database, clock, waitMs }: TransactionWait): Promise<string> {
   const deadlineMs = clock.now() + waitMs
   for (;;) {
-    // The snapshot is taken before the sessions are listed: without a writer, every earlier transaction is complete.
+    // The snapshot is taken before the sessions are listed. If none of them writes, every transaction before the
+    // snapshot is complete.
     const { rows } = await client.query<{ from: string; writers: number; prepared: string[] }>(
       `SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text AS "from",
          ARRAY(SELECT gid FROM pg_prepared_xact() WHERE dbid = ${thisDatabase()}) AS prepared,
@@ -57,7 +58,7 @@ async function transactionOpen(client: Client, database: string, cause?: unknown
   })
 }
 
-/** Lists sessions with an open transaction, one a line, the oldest first. */
+/** Lists sessions with an open transaction, one per line, the oldest first. */
 async function describeTransactions(client: Client): Promise<string> {
   const { rows } = await client.query<{ name: string; state: string; seconds: number; query: string }>(
     `SELECT application_name AS name, state, query,
@@ -72,7 +73,10 @@ async function describeTransactions(client: Client): Promise<string> {
     .join('\n')
 }
 
-/** For `pg_stat_get_activity()`, which is faster than its view: the view joins every session with role and database. */
+/**
+ * SQL condition for rows of `pg_stat_get_activity()`. This function is faster than the view `pg_stat_activity`, which
+ * joins every session with its role and database.
+ */
 const IS_USER_SESSION = `datid = ${thisDatabase()} AND pid <> pg_backend_pid() AND backend_type NOT LIKE 'autovacuum%'`
 
 function shorten(query: string): string {

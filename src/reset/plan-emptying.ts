@@ -3,7 +3,8 @@ import type { StoredRelation } from './stored-relations.ts'
 
 /**
  * Returns the statements that empty exactly these tables. `TRUNCATE` leaves no dead rows, so later rows stay in
- * insertion order; but it refuses a table that a table outside the list references.
+ * insertion order. It fails for a table that a table outside the list references; such a table is emptied with
+ * `DELETE`.
  */
 export function planEmptying(tables: readonly StoredRelation[], foreignKeys: readonly ForeignKey[]): readonly string[] {
   const truncated = closeUnderReferences(new Set(tables.map(({ name }) => name)), foreignKeys)

@@ -2,20 +2,20 @@ import type { Client } from 'pg'
 import { selectEach } from './reset-client.ts'
 import { isNew, type Since } from './rows-written.ts'
 
-/** What the planner knows about a relation: its size, and the results of ANALYZE. */
+/** The planner's statistics about a relation: its size, and the results of ANALYZE. */
 interface RelationStatistics {
   /** Identifies the relation by name, so that a recreated one has the same key. */
   readonly key: string
   readonly oid: string
-  /** The table to ANALYZE for it, qualified and quoted. */
+  /** The table on which to run ANALYZE for this relation, qualified and quoted. */
   readonly table: string
   /** Size columns of `pg_class`, by column name. */
   readonly size: Readonly<Record<string, number>>
-  /** Numbers of the columns with results of ANALYZE. */
+  /** Numbers of the columns that have ANALYZE results. */
   readonly columns: readonly number[]
-  /** How many results, for columns and statistics objects, are new. */
+  /** Number of new ANALYZE results, for columns and statistics objects. */
   readonly written: number
-  /** Names of the statistics objects with results of ANALYZE. */
+  /** Names of the statistics objects that have ANALYZE results. */
   readonly objects: readonly string[]
 }
 
@@ -25,7 +25,7 @@ export interface PlannerStatistics {
   readonly digest: string
 }
 
-/** `relallfrozen` exists since PostgreSQL 18. */
+/** Size columns of `pg_class`. The column `relallfrozen` exists since PostgreSQL 18. */
 const SIZES = ['relpages', 'reltuples', 'relallvisible', 'relallfrozen']
 
 export async function readPlannerStatistics(client: Client, since: Since): Promise<PlannerStatistics> {
@@ -60,13 +60,16 @@ async function readRelations(client: Client, since: Since): Promise<ReadonlyMap<
 
 const HAS_STATISTICS = "c.oid >= 16384 AND c.relkind IN ('r', 'm', 'i', 't', 'p', 'I') AND c.relpersistence <> 't'"
 
-/** The columns of {@link SIZES} that this server has; empty if there are no relations. */
+/** Returns the columns of {@link SIZES} that this server has; empty if there are no relations. */
 function sizesOf(relations: ReadonlyMap<string, RelationStatistics>): readonly string[] {
   const [first] = relations.values()
   return Object.keys(first?.size ?? {})
 }
 
-/** Digest of the sizes and of the existing ANALYZE results: every ANALYZE replaces their rows, and thus their xmin. */
+/**
+ * Returns a digest of the sizes and of the existing ANALYZE results. Every ANALYZE replaces the rows of its results, so
+ * their xmin changes.
+ */
 async function readDigest(client: Client, sizes: readonly string[]): Promise<string> {
   const rows = await selectEach<{ digest: string | null }>(client, [
     `SELECT sum(hashtextextended(concat_ws(' ', ${['c.oid', ...sizes].join()}), 0))::text AS digest FROM pg_class AS c WHERE ${HAS_STATISTICS}`,
@@ -77,8 +80,8 @@ async function readDigest(client: Client, sizes: readonly string[]): Promise<str
 }
 
 /**
- * Restores the planner's statistics. Emptying a table, or ANALYZE, leaves other numbers than a clone has, and with them
- * other query plans. Runs ANALYZE again where the template has results of it.
+ * Restores the planner's statistics. Emptying a table and running ANALYZE change these numbers, so query plans would
+ * differ from those in a clone. Runs ANALYZE again on tables that have ANALYZE results in the template.
  *
  * @returns the digest of the restored statistics
  */
@@ -97,7 +100,7 @@ export async function restorePlannerStatistics(
 
 export interface StatisticsMark {
   readonly since: Since
-  /** Result of the previous restore; at first the digest of the pristine copy. */
+  /** Digest from the previous restore; before the first one, the digest of the pristine copy. */
   readonly digest: string
 }
 

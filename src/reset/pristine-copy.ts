@@ -16,7 +16,7 @@ import { type Identities, readIdentities, readRelations, type StoredRelation } f
 
 /** The content of an unused clone. */
 export interface TemplateContent {
-  /** Rows of another clone that were written after this point were written by its user. */
+  /** Rows that were written after this point in another clone were written by the user of that clone. */
   readonly since: Since
   readonly catalogs: readonly Catalog[]
   readonly state: CatalogState
@@ -45,12 +45,13 @@ export class PristineCopy {
     this.rows = new RowCopier(open)
   }
 
-  /** Reads a clone of `template`. */
+  /** Reads the content of an unused clone of `template`. */
   static async read(address: PostgresAddress, template: string): Promise<PristineCopy> {
     const open: OpenPristine = (work) => withResetClient(address, { lockTimeoutMs: 0 }, work)
     const content = await open(async (client) => {
       const { rows } = await client.query<{ from: string }>(
-        // The transaction that sealed the template is later than its content and earlier than any use of a clone.
+        // The transaction that sealed the template is later than the template's content and earlier than any use of a
+        // clone.
         'SELECT xmin::text AS "from" FROM pg_database WHERE datname = $1',
         [template],
       )

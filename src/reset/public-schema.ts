@@ -3,11 +3,11 @@ import type { Client } from 'pg'
 /** The schema `public` with its attributes. */
 export interface PublicSchema {
   readonly oid: string
-  /** Restores owner, comment and privileges on a recreated schema. */
+  /** SQL statements that restore owner, comment and privileges of a recreated schema. */
   readonly statements: string
 }
 
-/** Resolves to undefined if the schema does not exist. */
+/** Reads the schema `public`; resolves to undefined if it does not exist. */
 export async function readPublicSchema(client: Client): Promise<PublicSchema | undefined> {
   const { rows } = await client.query<PublicSchema>(SELECT_PUBLIC)
   return rows[0]

@@ -2,9 +2,9 @@ import type { Client, QueryResult, QueryResultRow } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { openPostgres } from '../services/postgres.ts'
 
-/** Text output must be exact and unambiguous, and rows must be read in stored order. */
+/** Session settings for a reset. Text output must be exact and unambiguous, and rows must be read in stored order. */
 const SETTINGS = {
-  // Disables the user's triggers, rules and foreign keys.
+  // Disables the user's triggers, rules and foreign keys in this session.
   session_replication_role: 'replica',
   DateStyle: 'ISO',
   IntervalStyle: 'postgres',
@@ -21,7 +21,7 @@ const SETTINGS = {
 /** Runs `work` with a connection to an untouched clone of the template. */
 export type OpenPristine = <T>(work: (client: Client) => Promise<T>) => Promise<T>
 
-/** Runs `work` with a connection whose settings do not depend on those of the user's database and role. */
+/** Runs `work` with a connection whose settings do not depend on the settings of the user's database and role. */
 export async function withResetClient<T>(
   address: PostgresAddress,
   { lockTimeoutMs }: { lockTimeoutMs: number },
@@ -38,8 +38,8 @@ export async function withResetClient<T>(
 }
 
 /**
- * Sends many small queries at once and returns their rows in the same order. One UNION of them is several times slower:
- * its planning time grows with the square of their number.
+ * Sends many small queries at once and returns their rows in the same order. A single UNION would be several times
+ * slower: its planning time grows with the square of the number of queries.
  */
 export async function selectEach<T extends QueryResultRow>(
   client: Client,

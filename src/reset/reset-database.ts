@@ -28,10 +28,10 @@ export interface ResetOptions {
   /** Address of the database, with a superuser's credentials. */
   readonly address: PostgresAddress
   readonly pristine: PristineCopy
-  /** Result of the previous reset; at first the content of the pristine copy. */
+  /** Result of the previous reset; before the first one, the state of the pristine copy. */
   readonly mark: ResetMark
   readonly clock: Clock
-  /** Timeout for an open transaction, and for a lock. */
+  /** Timeout in milliseconds for an open transaction and for a lock. */
   readonly waitMs: number
   readonly use: LastUse
   /** Whether the database was cloned from the template; if not, all its rows are compared. */
@@ -48,14 +48,14 @@ export interface ResetOutcome {
 
 /**
  * Makes the content of a database equal to its template while users stay connected: rows, sequences, materialised
- * views, large objects, and planner statistics. Unwritten tables are not touched, and nothing visible to users is
+ * views, large objects and planner statistics. Tables without changes are not touched, and nothing visible to users is
  * added. Objects that the template lacks are dropped.
  *
  * Does not reset session state (temporary tables, settings, prepared statements, advisory locks) or server state
  * (roles). Cannot restore altered privileges, comments or settings of the database.
  *
  * @throws InfraError `INFRA_LEASE_FAILED` if a transaction stays open, or if an object of the template was altered or
- * dropped; nothing is changed then
+ * dropped; in these cases nothing is changed
  */
 export async function resetDatabase(options: ResetOptions): Promise<ResetOutcome> {
   const { address, clock, waitMs, use } = options
@@ -64,7 +64,7 @@ export async function resetDatabase(options: ResetOptions): Promise<ResetOutcome
   return withResetClient(address, { lockTimeoutMs: waitMs }, async (client) => {
     const from = await awaitTransactions(client, { database, clock, waitMs })
     try {
-      // Explicit, as the user may have changed the database's defaults.
+      // The isolation level and access mode are explicit, as the user may have changed the database's defaults.
       await client.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE')
       const outcome = await restoreAll(client, options, from)
       await client.query('COMMIT')
@@ -79,7 +79,7 @@ export async function resetDatabase(options: ResetOptions): Promise<ResetOutcome
 async function restoreAll(client: Client, options: ResetOptions, from: string): Promise<Omit<ResetOutcome, 'late'>> {
   const { address, pristine, mark, use, isClone } = options
   const { relations, sequences, largeObjects, statistics } = pristine.content
-  // Before the schema is compared: large objects that are removed take their comments and privileges with them.
+  // Large objects are restored before the schema is compared, as removing one also removes its comments and privileges.
   await restoreLargeObjects(client, { counts: largeObjects, openPristine: pristine.open, since: mark.since })
   const catalogs = pristine.content.catalogs.filter(({ isShared }) => isClone || !isShared)
   const found = await readCatalogs(client, catalogs, mark.since)

@@ -12,7 +12,7 @@ import type { Since } from './rows-written.ts'
 
 const OBJECTS_NAMED = 5
 
-/** Kinds of objects that contain others. Dropped first, as CASCADE also drops their contents. */
+/** Kinds of objects that contain others. They are dropped first, as CASCADE also drops their contents. */
 const CONTAINERS = 'schema,extension,foreign-data wrapper,server,table,view,materialized view,foreign table'.split(',')
 const ROUTINES = ['function', 'procedure', 'aggregate']
 /** Kinds that `DROP` accepts by identity, as in `DROP TRIGGER name ON table`. */
@@ -28,11 +28,11 @@ export interface WantedSchema {
   readonly database: string
   readonly pristine: PristineCopy
   readonly catalogs: readonly Catalog[]
-  /** Catalogs of the database when it last equalled its template; undefined if it never did. */
+  /** State of the catalogs when the database last equalled its template; undefined if it never did. */
   readonly before: CatalogState | undefined
-  /** Catalogs of the database now. */
+  /** Current state of the catalogs. */
   readonly state: CatalogState
-  /** Rows written after this point were written by the user. */
+  /** Rows that were written after this point were written by the user. */
   readonly since: Since
   /** Path of the test file that used the database. */
   readonly file: string
@@ -47,7 +47,8 @@ export interface RestoredSchema {
 /**
  * Drops all objects that the template does not have.
  *
- * @throws InfraError `INFRA_LEASE_FAILED` if other differences remain: an object of the template was altered or dropped
+ * @throws InfraError `INFRA_LEASE_FAILED` if other differences remain because an object of the template was altered or
+ * dropped
  */
 export async function restoreSchema(client: Client, wanted: WantedSchema): Promise<RestoredSchema> {
   const { pristine, catalogs, before, since } = wanted
@@ -76,7 +77,7 @@ export async function restoreSchema(client: Client, wanted: WantedSchema): Promi
   return { dropped, state }
 }
 
-/** Returns the objects that the template lacks, without those that CASCADE drops with another one. */
+/** Returns the objects that the template lacks, except those that CASCADE drops together with another one. */
 async function findAdded(
   client: Client,
   differences: readonly Difference[],
@@ -95,12 +96,12 @@ async function findAdded(
   })
 }
 
-/** Whether the set has the object or the whole that it belongs to. */
+/** Whether the set contains the object, or the whole object to which it belongs. */
 function isKnown(addresses: ReadonlySet<string>, address: string): boolean {
   return addresses.has(address) || addresses.has(address.replace(/\d+$/, '0'))
 }
 
-/** Whether each row of the catalog is an object, not only an attribute of one. */
+/** Whether each row of the catalog describes an object, not only an attribute of one. */
 function isOfObjects({ name, columns }: Catalog): boolean {
   return name === 'pg_attribute' || (columns.some((column) => column.name === 'oid') && !NO_OBJECTS.includes(name))
 }

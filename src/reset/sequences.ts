@@ -4,12 +4,12 @@ import { selectEach } from './reset-client.ts'
 /** Position of a sequence in the template. */
 export interface SequenceState {
   readonly oid: string
-  /** Qualified and quoted. */
+  /** Name, qualified and quoted. */
   readonly name: string
-  /** Text, as the value may exceed a JavaScript number. */
+  /** The value as text, as it may be too large for a JavaScript number. */
   readonly lastValue: string
   readonly isCalled: boolean
-  /** Whether a session fetches several values at once and keeps the unused ones. */
+  /** Whether each session fetches several values at once and caches the unused ones. */
   readonly isCached: boolean
 }
 
@@ -38,14 +38,14 @@ export async function restoreSequences(client: Client, sequences: readonly Seque
     [sequences.map(({ name }) => name)],
   )
   const valueOf = new Map(rows.map(({ name, value }) => [name, value]))
-  // pg_sequence_last_value() returns null for an unused sequence, though its start value may have changed; and a cached
-  // sequence may be back at its position while sessions still hold values of it.
+  // pg_sequence_last_value() returns null for an unused sequence, even if its start value has changed. A cached
+  // sequence may have its old position again while sessions still hold values of it.
   const suspects = sequences.filter(
     ({ name, lastValue, isCalled, isCached }) => isCached || !isCalled || valueOf.get(name) !== lastValue,
   )
   const cached = suspects.filter(({ isCached }) => isCached)
   if (cached.length > 0) {
-    // Unlike setval(), this makes sessions discard their cached values.
+    // Unlike setval(), ALTER SEQUENCE makes sessions discard their cached values.
     await client.query(cached.map(({ name }) => `ALTER SEQUENCE ${name} RESTART`).join('; '))
   }
   await setValues(client, suspects)

@@ -2,12 +2,12 @@ import type { Client } from 'pg'
 
 /** State of a server outside its databases. */
 export interface ServerState {
-  /** By role: digest of its attributes, settings and memberships. */
+  /** Digest of the attributes, settings and memberships of each role, by role name. */
   readonly roles: ReadonlyMap<string, string>
   readonly databases: ReadonlySet<string>
-  /** Settings from `ALTER SYSTEM`. */
+  /** Values that `ALTER SYSTEM` has set, by setting. */
   readonly settings: ReadonlyMap<string, string>
-  /** Settings that only change with a restart. */
+  /** Values of the settings that change only with a restart, by setting. */
   readonly startedWith: ReadonlyMap<string, string>
 }
 

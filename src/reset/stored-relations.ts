@@ -4,30 +4,37 @@ import { countRows, findFilled, type Since } from './rows-written.ts'
 /** A table or materialised view that has a file. Partitioned, foreign and temporary tables are excluded. */
 export interface StoredRelation {
   readonly kind: 'table' | 'materialized view'
-  /** Qualified and quoted. Identifies the relation even if a test recreates it, unlike its oid. */
+  /** Name, qualified and quoted. Unlike the oid, it also identifies the relation after a test recreates it. */
   readonly name: string
-  /** The writable columns, quoted and separated by commas. */
+  /** Names of the writable columns, quoted and separated by commas. */
   readonly columns: string
   readonly rows: number
-  /** Whether its file has pages, even without rows. */
+  /** Whether the relation's file has pages, even if it has no rows. */
   readonly isFilled: boolean
-  /** Whether PostgreSQL computes some of its values: a materialised view, or a generated column. */
+  /** Whether PostgreSQL computes some of the values: in a materialised view, or in a generated column. */
   readonly isComputed: boolean
   /** False for a materialised view that was created WITH NO DATA and never refreshed. */
   readonly isPopulated: boolean
 }
 
-/** A row `t` as text. `t::text` could be a column named `text`, or use a cast that the user defined. */
+/**
+ * SQL expression for a row `t` as text. In its place, `t::text` could refer to a column named `text` or use a cast that
+ * the user defined.
+ */
 export const WHOLE_ROW = 'record_out(t.*)::text'
 
 /**
- * Distinguishes relations of the same name and definition: by oid, and by the number of columns they ever had. The oid
- * changes when two tables swap names. The number grows when a column is dropped and added again, which empties it.
+ * Distinguishes relations with the same name and definition by their oid and by the number of columns they ever had.
+ * The oid changes when two tables swap names. The number grows when a column is dropped and added again, which loses
+ * its values.
  */
 export interface Identities {
-  /** In the order of the template's relations. */
+  /** Identity of each relation, in the order of the template's relations. */
   readonly relations: readonly string[]
-  /** For all composite types: dropping and adding an attribute empties it in every table that uses the type. */
+  /**
+   * Identities of all composite types. When an attribute is dropped and added again, its values are lost in every table
+   * that uses the type.
+   */
   readonly compositeTypes: string
 }
 
@@ -45,7 +52,7 @@ export async function readIdentities(client: Client, relations: readonly StoredR
   return { relations: rows.map(({ identity }) => identity), compositeTypes: types[0]?.identities ?? '' }
 }
 
-/** Returns all relations with rows, in the order of creation. */
+/** Returns all relations with their number of rows, in the order of creation. */
 export async function readRelations(client: Client, since: Since): Promise<readonly StoredRelation[]> {
   const { rows: found } = await client.query<Omit<StoredRelation, 'rows' | 'isFilled'>>(`
     SELECT CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'table' END AS kind,
@@ -66,9 +73,9 @@ export async function readRelations(client: Client, since: Since): Promise<reado
 }
 
 /**
- * Returns the relations whose rows may differ from the template's. A relation that was empty is checked by its file:
- * pages without rows, which a rollback leaves, also count as written, or they would accumulate. The others are equal if
- * the number of rows is the same and none is new.
+ * Returns the relations whose rows may differ from the template's. A relation whose file had no pages counts as written
+ * if the file has pages, even without rows. A rollback leaves such pages, which would otherwise accumulate. Any other
+ * relation counts as written if its number of rows differs or a row is new.
  */
 export async function findWritten(
   client: Client,
@@ -92,7 +99,10 @@ export async function findWritten(
   return relations.filter((relation) => replaced.has(relation) || rewritten.has(relation) || filled.has(relation.name))
 }
 
-/** Returns the materialised views that were populated or emptied since; an unpopulated view cannot be read. */
+/**
+ * Returns the materialised views that were populated or emptied since the template was read. A view that is not
+ * populated cannot be queried.
+ */
 async function findRefilled(
   client: Client,
   relations: readonly StoredRelation[],

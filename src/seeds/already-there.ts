@@ -1,17 +1,17 @@
 const TAKEN = /\b(role|database|tablespace|replication slot) "([^"]+)" already exists/
 const CREATES = /^\s*CREATE\s+(ROLE|USER|GROUP|DATABASE|TABLESPACE)\s+"?([\w$-]+)/i
-// duplicate_object, duplicate_database
+// SQLSTATE codes of duplicate_object and duplicate_database.
 const CODES = ['42710', '42P04']
 
 /**
- * Returns a remedy if a statement failed as a server-wide object exists already, because an earlier template created
- * it; undefined for other failures.
+ * Returns a remedy if a statement failed because an earlier template has created the same server-wide object. Returns
+ * undefined for other failures.
  */
 export function remedyForTaken(
   message: string,
   { code, statement = '' }: { readonly code?: string | undefined; readonly statement?: string } = {},
 ): string | undefined {
-  // The server's messages may be translated.
+  // The server may translate its messages.
   const [, kind, name] = TAKEN.exec(message) ?? (CODES.includes(code ?? '') ? CREATES.exec(statement) : undefined) ?? []
   switch (kind?.toLowerCase()) {
     case 'role':

@@ -16,20 +16,20 @@ interface PostgresFailure {
 }
 
 const EXCERPT_WIDTH = 100
-// undefined_schema, undefined_table, undefined_column, undefined_function, undefined_object
+// SQLSTATE codes of undefined_schema, undefined_table, undefined_column, undefined_function and undefined_object.
 const UNDEFINED_CODES = ['3F000', '42P01', '42703', '42883', '42704']
 
-// Errors of the connection, resources, operator or system, not of the statement. `severity` is translated, the code is
-// not.
+// Matches the SQLSTATE codes of connection, resource, operator and system errors, which the statement does not cause.
+// The server may translate `severity`, but not the code.
 const SERVER_TROUBLE = /^(?:08|53|57P|58|XX)/
 
-/** Whether an error is about the server and not about the statement. */
+/** Whether the server, and not the statement, is the cause of an error. */
 export function isServerTrouble(error: unknown): boolean {
   const { code } = (typeof error === 'object' && error !== null ? error : {}) as PostgresFailure
   return typeof code === 'string' && code.length === 5 && SERVER_TROUBLE.test(code)
 }
 
-/** The error for a statement that PostgreSQL rejected: location, PostgreSQL's message, excerpt, and remedy. */
+/** Creates the error for a statement that PostgreSQL rejected: location, PostgreSQL's message, excerpt and remedy. */
 export function describeSqlFailure(error: unknown, statement: SqlStatement, file: SeedFile): InfraError {
   const failure: PostgresFailure = typeof error === 'object' && error !== null ? error : {}
   const offset = offsetInStatement(failure, statement)
@@ -48,7 +48,7 @@ export function describeSqlFailure(error: unknown, statement: SqlStatement, file
   })
 }
 
-// PostgreSQL counts characters, JavaScript UTF-16 units.
+// Converts the position: PostgreSQL counts characters, but JavaScript counts UTF-16 units.
 function offsetInStatement({ position }: PostgresFailure, { text }: SqlStatement): number | undefined {
   const characters = Number(position) - 1
   return Number.isInteger(characters) ? Array.from(text).slice(0, characters).join('').length : undefined

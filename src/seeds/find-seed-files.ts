@@ -3,16 +3,16 @@ import { extname, join, resolve } from 'node:path'
 import { InfraError, messageOf } from '../errors.ts'
 import { compareNatural } from './natural-order.ts'
 
-/** The configured files and folders; `undefined` for the default folders. */
+/** The configured files and folders. If a list is `undefined`, the default folder is searched. */
 export interface SeedPaths {
-  /** The folder from which relative paths start. */
+  /** The folder to which relative paths refer. */
   readonly root: string
-  /** Only for PostgreSQL; loaded before `seeds`. */
+  /** Migrations, which only PostgreSQL has. They are loaded before `seeds`. */
   readonly migrations?: readonly string[] | undefined
   readonly seeds?: readonly string[] | undefined
 }
 
-/** Folders to search if nothing is configured. */
+/** Folders to search if no paths are configured. */
 export const DEFAULT_SEED_FOLDERS = {
   postgres: { migrations: 'fixtures/postgres/migrations', seeds: 'fixtures/postgres/seeds' },
   redis: { seeds: 'fixtures/redis' },
@@ -25,10 +25,11 @@ const SOURCES = {
 
 /**
  * Returns the files to load into a service, in order, as absolute paths without duplicates. A folder stands for all
- * files in it with the service's extension, recursively and in natural order; hidden files are skipped.
+ * files in it with the service's extension, including those in subfolders, in natural order. Hidden files are skipped.
+ * A default folder may be missing or empty.
  *
  * @throws InfraError `INFRA_SEED_MISSING` for a configured path that does not exist or contains no such file, and for
- * an unreadable file; a default folder may be missing or empty
+ * an unreadable file
  */
 export function findSeedFiles(service: keyof typeof SOURCES, paths: SeedPaths): string[] {
   const { extension, folders } = SOURCES[service]

@@ -3,7 +3,7 @@ import { parseRedisCommands, type RedisCommand } from './redis-commands.ts'
 import { createSeedError } from './seed-error.ts'
 import { readSeedFile } from './seed-file.ts'
 
-/** The methods of an `ioredis` client that are used here. */
+/** The method of an `ioredis` client that is used here. */
 export interface RedisCommandClient {
   call(command: string, ...args: (string | Buffer)[]): Promise<unknown>
 }
@@ -11,7 +11,7 @@ export interface RedisCommandClient {
 /**
  * Runs the commands of Redis files one after the other, in the given order.
  *
- * @throws InfraError `INFRA_SEED_FAILED` at the first command that fails; earlier commands are not undone
+ * @throws InfraError `INFRA_SEED_FAILED` at the first command that fails; earlier commands remain in effect
  */
 export async function loadRedisFiles(
   client: RedisCommandClient,
@@ -38,7 +38,7 @@ export async function loadRedisFiles(
 async function runCommand(client: RedisCommandClient, { args }: RedisCommand): Promise<void> {
   const [name, ...rest] = args
   const reply = await client.call(String(name), ...rest)
-  // EXEC succeeds even if a command of its transaction failed; the error is one of its replies.
+  // EXEC succeeds even if a command of its transaction failed. In this case, one of its replies is the error.
   const failure: unknown = Array.isArray(reply) ? reply.find((part) => part instanceof Error) : undefined
   if (failure !== undefined) {
     throw failure

@@ -4,7 +4,7 @@ import { createSeedError } from './seed-error.ts'
 import { readSeedFile, type SeedFile } from './seed-file.ts'
 import { splitSqlStatements } from './sql-statements.ts'
 
-/** The methods of a `pg` client that are used here. */
+/** The method of a `pg` client that is used here. */
 export interface SqlClient {
   query(sql: string): Promise<unknown>
 }
@@ -13,10 +13,10 @@ const ACTIVE_SQL_TRANSACTION = '25001'
 
 /**
  * Runs SQL files in the given order, statement by statement and without a transaction, as `psql -v ON_ERROR_STOP=1 -f`
- * does. After each file the session is discarded (`DISCARD ALL`), so that settings, temporary tables and advisory locks
- * do not affect the next file.
+ * does. After each file, `DISCARD ALL` resets the session, so that settings, temporary tables and advisory locks do not
+ * affect the next file.
  *
- * @throws InfraError `INFRA_SEED_FAILED` at the first statement that fails; earlier statements are not undone
+ * @throws InfraError `INFRA_SEED_FAILED` at the first statement that fails; earlier statements remain in effect
  */
 export async function loadSqlFiles(client: SqlClient, files: readonly string[], root: string): Promise<void> {
   for (const path of files) {
@@ -34,7 +34,8 @@ export async function loadSqlFile(client: SqlClient, file: SeedFile): Promise<vo
   await discardSession(client, file)
 }
 
-// A pg_dump clears search_path, and a forgotten COMMIT would include later files: neither may affect the next file.
+// Resets the session after a file. Otherwise, the cleared search_path of a pg_dump or a forgotten COMMIT would affect
+// the next files.
 export async function discardSession(client: SqlClient, { name }: SeedFile): Promise<void> {
   await client.query('DISCARD ALL').catch((cause: unknown) => {
     const isOpen = (cause as { code?: unknown }).code === ACTIVE_SQL_TRANSACTION

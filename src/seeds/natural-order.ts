@@ -1,7 +1,7 @@
 const CHUNKS = /[0-9]+|[^0-9]+/g
 const DIGITS = /^[0-9]/
 
-/** Orders names naturally, `2_` before `10_`, and independently of the machine's locale. */
+/** Compares names for sorting in natural order, `2_` before `10_`, independently of the machine's locale. */
 export function compareNatural(left: string, right: string): number {
   const leftChunks = left.match(CHUNKS) ?? []
   const rightChunks = right.match(CHUNKS) ?? []
@@ -11,7 +11,8 @@ export function compareNatural(left: string, right: string): number {
       return order
     }
   }
-  // "1" and "01" are equal as numbers; comparing the text makes the order independent of the file system.
+  // "1" and "01" are equal as numbers. Their texts are compared too, so that the order does not depend on the file
+  // system.
   return leftChunks.length - rightChunks.length || compare(left, right)
 }
 

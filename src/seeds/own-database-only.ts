@@ -1,6 +1,6 @@
 import type { RedisCommandClient } from './load-redis-files.ts'
 
-/** Commands that affect more than the client's database. `COPY` does so only with `DB`. */
+/** Commands that affect more than the client's own database. `COPY` does so only with the option `DB`. */
 const FORBIDDEN = new Set(
   [
     'ACL',
@@ -20,7 +20,7 @@ const FORBIDDEN = new Set(
   ),
 )
 
-/** A client for seeds on a shared server. It rejects commands that affect more than its database. */
+/** Returns a client for seeds on a shared server. It rejects commands that affect more than its own database. */
 export function ownDatabaseOnly(client: RedisCommandClient): RedisCommandClient {
   return {
     async call(command, ...args) {

@@ -8,7 +8,7 @@ interface Place {
 
 const META_COMMAND = /^\\(?:[A-Za-z]+|\S)?/
 
-/** The error for a backslash command, which only psql supports. */
+/** Creates the error for a backslash command, which only psql supports. */
 export function refuseMetaCommand(text: string, place: Place): InfraError {
   return createSeedError({
     ...place,
@@ -20,7 +20,7 @@ export function refuseMetaCommand(text: string, place: Place): InfraError {
   })
 }
 
-/** The error for a `COPY` whose rows follow in the file, which only psql supports. */
+/** Creates the error for a `COPY` whose rows follow in the file, which only psql supports. */
 export function refuseCopyFromStdin(place: Place): InfraError {
   return createSeedError({
     ...place,

@@ -1,6 +1,6 @@
 import { createSeedError } from './seed-error.ts'
 
-/** One command of a file. An argument with `\xHH` is a Buffer, as its bytes may not be valid text. */
+/** One command of a file. An argument that contains `\xHH` is a Buffer, as its bytes may not be valid text. */
 export interface RedisCommand {
   readonly args: readonly (string | Buffer)[]
   /** Line in the file, counted from 1. */
@@ -9,17 +9,17 @@ export interface RedisCommand {
 
 const BLANKS = /^[ \t\r\v\f]+/
 const SKIPPED_LINE = /^[ \t\r\v\f]*(?:#|$)/
-// Unquoted text, then an optional quoted section. Only a blank may follow a closing quote.
+// Matches unquoted text, then an optional quoted section. After a closing quote, only a blank is valid.
 const ARGUMENT =
   /^([^ \t\r\v\f"']*)(?:"([^"\\]*(?:\\[^][^"\\]*)*)"|'([^'\\]*(?:\\(?:'|(?!'))[^'\\]*)*)')?(?=[ \t\r\v\f]|$)/
 const ESCAPE = /\\(x[0-9a-fA-F]{2}|[^])/gu
 const CONTROLS: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: '\b', a: '\u0007' }
 
 /**
- * Parses the commands of a text, one a line, with the quoting rules of redis-cli. Blank lines and lines that begin with
- * `#` are skipped.
+ * Parses the commands of a text, one per line, with the quoting rules of redis-cli. Blank lines and lines that begin
+ * with `#` are skipped.
  *
- * @throws InfraError `INFRA_SEED_FAILED` for a quote that is not closed, or closed within a word
+ * @throws InfraError `INFRA_SEED_FAILED` for a quote that is not closed or that is closed within a word
  */
 export function parseRedisCommands(text: string, file: string): RedisCommand[] {
   const lines = text.replace(/^\ufeff/, '').split('\n')

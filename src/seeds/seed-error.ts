@@ -2,9 +2,9 @@ import { InfraError } from '../errors.ts'
 
 export interface SeedFailure {
   readonly file: string
-  /** Counted from 1; undefined if the error concerns the whole file. */
+  /** Line of the error, counted from 1; undefined if the error concerns the whole file. */
   readonly line?: number
-  /** The reason, which follows "Cannot load <file>:<line>: ". */
+  /** The reason, as the text after "Cannot load <file>:<line>: ". */
   readonly reason: string
   readonly detail?: string
   readonly remedy: string
@@ -12,7 +12,7 @@ export interface SeedFailure {
   readonly cause?: unknown
 }
 
-/** The error for a seed that cannot be loaded, with its location in the first line. */
+/** Creates the error for a seed that cannot be loaded. Its first line contains the location. */
 export function createSeedError(failure: SeedFailure): InfraError {
   const { file, line, reason, ...rest } = failure
   const place = line === undefined ? file : `${file}:${line}`

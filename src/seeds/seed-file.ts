@@ -3,7 +3,7 @@ import { relative, sep } from 'node:path'
 import { InfraError, messageOf } from '../errors.ts'
 import { createSeedError } from './seed-error.ts'
 
-/** A seed file: its text, and its name for messages, relative to the root with forward slashes. */
+/** A seed file with its text. The name is for messages: the path relative to the root, with forward slashes. */
 export interface SeedFile {
   readonly name: string
   readonly text: string
@@ -14,7 +14,7 @@ export interface SeedFileContext {
   readonly service: 'postgres' | 'redis'
 }
 
-/** Reads a seed file, which must be UTF-8; a byte order mark is removed. */
+/** Reads a seed file, which must be UTF-8. Removes a byte order mark. */
 export async function readSeedFile(path: string, { root, service }: SeedFileContext): Promise<SeedFile> {
   const name = relative(root, path).split(sep).join('/')
   const bytes = await readFile(path).catch((error: unknown) => {
@@ -43,7 +43,8 @@ function decode(bytes: Uint8Array, { name, service }: { name: string; service: '
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
-    // The ">" of Windows PowerShell writes UTF-16. An error is better than silently replaced characters.
+    // Output that Windows PowerShell redirects with ">" is UTF-16. An error is better than characters that are silently
+    // replaced.
     const remedy = 'Save the file as UTF-8'
     throw createSeedError({ file: name, reason: 'the file is not UTF-8 text', remedy, service, cause })
   }

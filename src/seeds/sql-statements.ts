@@ -16,16 +16,16 @@ interface OpenStatement {
   readonly firstWord: string
   previous: string
   end: number
-  /** Depth of `( … )`, which can contain the actions of a rule, separated by semicolons. */
+  /** Nesting depth of `( … )`, which can contain the actions of a rule, separated by semicolons. */
   parentheses: number
-  /** Depth of `BEGIN ATOMIC … END`, and of `CASE … END` in it. */
+  /** Nesting depth of `BEGIN ATOMIC … END`, and of `CASE … END` in such a block. */
   blocks: number
 }
 
 /**
- * Splits SQL text into statements, as `psql -f` does; empty statements are skipped.
+ * Splits SQL text into statements, as `psql -f` does. Empty statements are skipped.
  *
- * @throws InfraError `INFRA_SEED_FAILED` for what only psql supports: backslash commands and `COPY … FROM stdin`
+ * @throws InfraError `INFRA_SEED_FAILED` for backslash commands and `COPY … FROM stdin`, which only psql supports
  */
 export function splitSqlStatements(text: string, file = 'SQL text'): SqlStatement[] {
   const lineAt = createLineCounter(text)
@@ -80,7 +80,7 @@ function opensBlock(open: OpenStatement, lexeme: string): boolean {
   return lexeme === 'case' && open.blocks > 0 && !isName(open)
 }
 
-// In "SELECT 1 AS end" and "t.end" the reserved word is a column's name.
+// Whether a reserved word is used as a column's name, as in "SELECT 1 AS end" and "t.end".
 function isName({ previous }: OpenStatement): boolean {
   return previous === 'as' || previous === '.'
 }
@@ -89,7 +89,8 @@ function isNested(open: OpenStatement | undefined): boolean {
   return open !== undefined && (open.parentheses > 0 || open.blocks > 0)
 }
 
-// Must be called with growing offsets, so that each line break is counted once.
+// Returns a function that converts offsets to line numbers. Call it with increasing offsets, as it counts each line
+// break only once.
 function createLineCounter(text: string): (offset: number) => number {
   let line = 1
   let next = text.indexOf('\n')

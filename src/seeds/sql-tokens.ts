@@ -1,13 +1,13 @@
-/** A token of SQL, without blanks and comments. A quoted text is one token. */
+/** A token of SQL; blanks and comments are not tokens. A quoted text is a single token. */
 export interface SqlToken {
-  /** The beginning of the token, in lower case: a whole word, a single symbol, or an opening quote. */
+  /** The beginning of the token in lower case: a whole word, a single symbol, or an opening quote. */
   readonly lexeme: string
   readonly start: number
   readonly end: number
 }
 
-// pg_dump encloses its output in \restrict and \unrestrict. They only forbid psql commands, which are refused here
-// anyway, so they are skipped like comments.
+// pg_dump encloses its output in \restrict and \unrestrict. They only forbid psql commands, which are rejected here
+// anyway. Therefore they are skipped like comments.
 const RESTRICT = String.raw`^\\(?:un)?restrict\b[^\n\r]*`
 const BLANK = String.raw`[ \t\n\r\f\v]+|--[^\n\r]*|/\*`
 const DOLLAR_TAG = String.raw`\$(?:[A-Za-z_\x80-\uffff][\w\x80-\uffff]*)?\$`
@@ -16,11 +16,11 @@ const LEXEME = new RegExp(`${RESTRICT}|${BLANK}|[eE]'|${DOLLAR_TAG}|${WORD}|[0-9
 const STARTS_BLANK = /^(?:[ \t\n\r\f\v]|--|\/\*|\\.)/
 const STARTS_DOLLAR_QUOTE = /^\$.*\$$/
 
-// Between the parts of 'a'⏎'b' PostgreSQL allows blanks and comments with at least one line break. The look-ahead makes
-// the match of a comment unambiguous: without it, the time doubles with every "--" in one.
+// PostgreSQL allows blanks and comments with at least one line break between the parts of 'a'⏎'b'. The look-ahead makes
+// the match of a comment unambiguous. Without it, the matching time doubles with every "--" in a comment.
 const CONTINUATION = /(?:[ \t\f\v]|--[^\n\r]*(?=[\n\r]))*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y
 
-/** Yields the tokens of a text, split as by PostgreSQL's lexer (with `standard_conforming_strings` on). */
+/** Yields the tokens of a text. It is split as by PostgreSQL's lexer with `standard_conforming_strings` on. */
 export function* readSqlTokens(text: string): Generator<SqlToken> {
   const first = text.startsWith('\ufeff') ? 1 : 0
   for (let start = first, end = first; start < text.length; start = end) {
@@ -28,7 +28,7 @@ export function* readSqlTokens(text: string): Generator<SqlToken> {
     const lexeme = LEXEME.exec(text)?.[0] ?? ''
     const closing = findEnd(text, lexeme, start + lexeme.length)
     end = closing ?? text.length
-    // Unclosed quotes and comments are yielded, so that PostgreSQL reports the error.
+    // Unclosed quotes and comments are yielded as tokens, so that PostgreSQL reports the error.
     if (closing === undefined || !STARTS_BLANK.test(lexeme)) {
       yield { lexeme: lexeme.toLowerCase(), start, end }
     }
@@ -42,7 +42,7 @@ function findEnd(text: string, lexeme: string, from: number): number | undefined
   if (lexeme === "e'" || lexeme === "E'") {
     return findEscapeStringEnd(text, from)
   }
-  // 'a''b' is read as two strings, which splits statements at the same places.
+  // 'a''b' is read as two strings. This splits the text into the same statements.
   const isQuote = lexeme === "'" || lexeme === '"' || STARTS_DOLLAR_QUOTE.test(lexeme)
   return isQuote ? findAfter(text, lexeme, from) : from
 }

@@ -4,7 +4,7 @@ import type { Address } from '../services/service.ts'
 
 const LOOPBACK = '127.0.0.1'
 
-/** The first request to a server with a password, and the reply that accepts it. */
+/** The request that authenticates at a server with a password, and the reply that confirms it. */
 export interface Password {
   readonly request: string
   readonly reply: string
@@ -12,8 +12,8 @@ export interface Password {
 
 /**
  * A TCP proxy for one lease, in front of a server with a password. Clients of an earlier lease know the server's own
- * port, but neither the password nor the proxy's port. After the lease the port stays open and refuses every client, so
- * that no other program can bind it while clients may still connect.
+ * port, but neither the password nor the proxy's port. After the lease, the port stays open and refuses every client.
+ * Thus no other program can bind the port while clients may still connect to it.
  */
 export class LeaseProxy {
   readonly address: Address
@@ -40,13 +40,13 @@ export class LeaseProxy {
     return this.#sockets.size / 2
   }
 
-  /** Disconnects all clients and refuses new ones. */
+  /** Disconnects all clients and refuses new ones; the port stays open. */
   close(): void {
     this.#isOpen = false
     this.#sockets.forEach((socket) => socket.destroy())
   }
 
-  /** Releases the port. */
+  /** Disconnects all clients and closes the port. */
   end(): void {
     this.close()
     this.#server.close()

@@ -6,13 +6,16 @@ import type { ReleaseInfo } from '../leasing/lease-source.ts'
 import { countLeft } from '../databases/left-clients.ts'
 import type { Lock, ServerSlot } from './server-slot.ts'
 
-/** Longer than the pause of Redis clients and queues between two connection attempts. */
+/**
+ * Time in milliseconds without connections after which all clients of an earlier lease count as gone. It is longer than
+ * Redis clients and queues pause between two connection attempts.
+ */
 const QUIET_MS = 30_000
 const POLL_MS = 250
 
-/** Counts and locks out clients, for servers that accept any client. */
+/** Counts the clients of servers that accept any client, and locks clients out. */
 export interface Guard {
-  /** Rejects if the server does not answer. */
+  /** Counts the clients of a server; rejects if the server does not answer. */
   readonly count: (address: Address) => Promise<ClientCount>
   /** Resets a server's client counter. */
   readonly resetCount: (address: Address) => Promise<void>
@@ -25,21 +28,21 @@ export interface Guard {
 export interface OldClientsOptions {
   readonly guard: Guard
   readonly clock: Clock
-  /** Aborts the polling. */
+  /** Stops the polling when it aborts. */
   readonly signal: AbortSignal
   /** Called with each server to which clients of an earlier lease no longer connect. */
   readonly onQuiet: (slot: ServerSlot) => void
-  /** Called when {@link OldClients.takeOccupied} has one more server. */
+  /** Called when one more server is available from {@link OldClients.takeOccupied}. */
   readonly onOccupied: () => void
 }
 
 /**
- * Watches servers whose lease has ended. A server to which clients of that lease still connect keeps running until no
- * client has connected for a while. This way the clients stay connected and can be counted.
+ * Watches servers whose lease has ended. If clients of that lease still connect, the server keeps running until no
+ * client has connected for a while. Thus the clients stay connected and can be counted.
  */
 export class OldClients {
   readonly #options: OldClientsOptions
-  /** Servers that are polled until no client connects. */
+  /** Servers that are polled until no client connects to them. */
   readonly #occupied = new Set<ServerSlot>()
   readonly #settling = new BackgroundTasks()
 
@@ -47,7 +50,7 @@ export class OldClients {
     this.#options = options
   }
 
-  /** Checks in the background whether an ended lease has left clients at its server. */
+  /** Checks in the background whether clients of an ended lease are still connected to its server. */
   release(slot: ServerSlot, info: ReleaseInfo): void {
     this.#settling.add(this.#settle(slot, info))
   }
@@ -57,7 +60,7 @@ export class OldClients {
     return this.#settling.settle()
   }
 
-  /** Hands out a server to which clients of an earlier lease connect; the caller must lock it. */
+  /** Removes and returns a server to which clients of an earlier lease connect. The caller must lock it. */
   takeOccupied(): ServerSlot | undefined {
     const [slot] = this.#occupied
     if (slot) {
@@ -67,8 +70,8 @@ export class OldClients {
   }
 
   /**
-   * Resolves to whether a prepared server must not be leased, because a client has connected to it since. Such a server
-   * is watched from then on.
+   * Resolves to true if a prepared server must not be leased, because a client has connected since it was prepared.
+   * Such a server is then watched.
    */
   async refuse(slot: ServerSlot): Promise<boolean> {
     const isRefused = !slot.lock && (await this.#hasClients(slot))
@@ -90,14 +93,15 @@ export class OldClients {
     const { lock } = slot
     slot.lock = undefined
     lock?.proxy.close()
-    // Once the lease's process has exited, only its connected child processes can reconnect. Child processes of a
-    // stopped or locked server are unknown.
+    // If the lease's process has exited, only its connected child processes can reconnect. For a stopped or locked
+    // server, child processes cannot be detected.
     const isOver = connected === 0 && (info.isUserGone || !slot.isCut)
     if (!lock && isOver && countRunning(slot) === 0) {
       onQuiet(slot)
       return
     }
-    // Clients of a stopped or locked server retry forever. Restarted, it accepts them, so that they can be counted.
+    // Clients of a stopped or locked server retry forever. After a restart the server accepts them, so that they can be
+    // counted.
     await (connected === undefined || lock ? slot.instance.restart().catch(() => {}) : undefined)
     this.#watch(slot)
   }
@@ -118,7 +122,8 @@ export class OldClients {
     if (found === undefined || found.received > 0) {
       return found !== undefined
     }
-    // Clients that connected before the last counter reset are still connected; our own connections are about to close.
+    // Clients that connected before the last counter reset may still be connected. Our own connections are about to
+    // close.
     const count = async () => (await this.#countConnected(slot)) ?? 0
     return found.connected > 0 && (await countLeft({ count, clock }, { isUserGone: false })) !== 0
   }
@@ -130,7 +135,7 @@ export class OldClients {
     this.#options.onOccupied()
   }
 
-  /** Ends when no client has connected for QUIET_MS, or when the server is handed out. */
+  /** Polls a server until no client has connected for QUIET_MS, or until the server is taken. */
   async #poll(slot: ServerSlot): Promise<void> {
     const { clock, guard, signal, onQuiet } = this.#options
     const { address } = slot.instance

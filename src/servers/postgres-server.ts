@@ -12,16 +12,16 @@ import { resetServer } from './reset-server.ts'
 import type { Templates } from '../databases/templates.ts'
 
 export interface PostgresServerOptions {
-  /** Its address, with a superuser's credentials. */
+  /** Address of the server, with a superuser's credentials. */
   readonly address: PostgresAddress
-  /** Part of the names of its databases; unique among the servers of the run. */
+  /** Id that is part of the names of its databases; unique among the servers of the run. */
   readonly id: string
   readonly createTemplates: (admin: PostgresAdmin) => Templates
   readonly clock: Clock
   readonly report: Report
 }
 
-/** One process of a PostgreSQL server that a single lease uses. */
+/** One process of a PostgreSQL server, which a single lease uses. */
 export class PostgresServer {
   readonly databases: Databases
   readonly #admin: PostgresAdmin
@@ -37,12 +37,12 @@ export class PostgresServer {
       admin,
       templates: createTemplates(admin),
       runId: id,
-      // One ready clone: for the file, then for the first test that wants its own.
+      // One ready clone suffices: first for the file, then for the first test that requests its own database.
       target: 1,
       clock,
       countUse: (database) => admin.countUse(database),
       reset: async (database, template, use) => {
-        // The server first: dropping a role also removes its privileges in the database.
+        // The server is reset first, as dropping a role also removes its privileges in the database.
         await this.#reset(database, use.file)
         await resetter.reset(database, template, use)
       },

@@ -31,7 +31,7 @@ export interface PostgresServersOptions extends PooledServers {
   readonly report: Report
 }
 
-/** A leased database with its server; `address` is undefined for the main server. */
+/** A leased database with its server. `address` is undefined for the main server. */
 interface LeasedDatabase {
   readonly databases: Databases
   readonly address: Address | undefined
@@ -41,15 +41,15 @@ interface LeasedDatabase {
 }
 
 /**
- * Leases PostgreSQL servers, each to one file at a time. Between two leases a server's data and process are replaced.
- * Nothing else undoes every change that a test can make: roles, slots, settings, other databases.
+ * Leases PostgreSQL servers, each to one file at a time. Between two leases, a server's data and process are replaced.
+ * Nothing else undoes every possible change of a test: roles, slots, settings, other databases.
  */
 export class PostgresServers implements DatabaseSource {
   readonly #options: PostgresServersOptions
   readonly #pool: ServerPool
   readonly #running = new Map<number, PostgresServer>()
   readonly #leased = new Map<string, LeasedDatabase>()
-  /** Counters of each server before its lease, by port. */
+  /** Usage counters of each server before its lease, by port. */
   readonly #unused = new Map<number, Counts>()
   #base: Promise<void> = Promise.resolve()
   #serverCount = 0
@@ -68,16 +68,19 @@ export class PostgresServers implements DatabaseSource {
     })
   }
 
-  /** Copies the main server again; every other server is replaced before its next lease. */
+  /** Copies the main server again. Every other server is replaced before its next lease. */
   async renew(): Promise<void> {
     this.#base = this.#options.takeBase()
-    // Servers that start from now on wait for the copy.
+    // Servers that start from now on wait for this copy.
     this.#pool.discard()
-    // The next request for a server reports the failure.
+    // A failure is ignored here, as the next request for a server reports it.
     await this.#base.catch(() => {})
   }
 
-  /** Leases a server with a database to a file, or a database on the server of its file to a single test. */
+  /**
+   * Leases a server with a database to a file. If `file` is given, leases a database on the server of that file to a
+   * single test.
+   */
   acquire(request: AcquireRequest, file?: Leased): Promise<string> {
     return file ? this.#acquireOnServer(request, file) : this.#acquireServer(request)
   }
@@ -85,7 +88,7 @@ export class PostgresServers implements DatabaseSource {
   release(database: string): void {
     const { databases, address, hasServer, reuse } = this.#find(database)
     this.#leased.delete(database)
-    // A server that is replaced loses all its databases.
+    // The replacement of a server removes all its databases.
     if (!hasServer || reuse) {
       databases.release(database)
     }
@@ -102,7 +105,7 @@ export class PostgresServers implements DatabaseSource {
     return this.#find(database).databases.sessionsOf(database)
   }
 
-  /** Returns the use of a file's server and, since all files share it, of the main one. */
+  /** Returns the usage of a file's server, and of the main server, which all files share. */
   async useOf(database?: string): Promise<Use> {
     const [connections, main] = await Promise.all([
       database === undefined ? NaN : this.#connectionsTo(this.#find(database), database),
@@ -120,7 +123,7 @@ export class PostgresServers implements DatabaseSource {
     await (address && this.#pool.control(address, action))
   }
 
-  /** Starts no more servers; their container is about to be removed. */
+  /** Stops starting servers, and closes the connections to running ones; their container is about to be removed. */
   async close(): Promise<void> {
     this.#pool.close()
     await Promise.all([...this.#running.values()].map((server) => server.close()))
@@ -149,7 +152,7 @@ export class PostgresServers implements DatabaseSource {
     return database
   }
 
-  /** Connects to a new process, and closes the connections to the previous one. */
+  /** Connects to a new server process, and closes the connections to the previous one. */
   async #open(address: Address): Promise<void> {
     const { runId, clock, createTemplates, report } = this.#options
     void this.#running.get(address.port)?.close()
@@ -162,13 +165,13 @@ export class PostgresServers implements DatabaseSource {
       report,
     })
     this.#running.set(address.port, server)
-    // Most files use the default template.
+    // The default template is prepared ahead of time, as most files use it.
     await server.databases.warm(DEFAULT_TEMPLATE)
     const use = await server.databases.useOf?.()
     this.#unused.set(address.port, use?.common ?? new Map())
   }
 
-  /** Counts the connections to a database, and on a leased server those to all its databases. */
+  /** Counts the connections to a database; on a leased server, counts those to all its databases. */
   async #connectionsTo({ databases, address }: LeasedDatabase, database: string): Promise<number> {
     const use = await databases.useOf?.(database)
     const before = address && this.#unused.get(address.port)

@@ -25,9 +25,12 @@ export interface RedisServersOptions extends PooledServers {
   readonly main: Address
   /** The state with which a server starts. */
   readonly state: RedisState
-  /** Loads the seeds of a lease. */
+  /** Loads the seeds into a server. */
   readonly seed: (address: Address) => Promise<void>
-  /** Called with the reason when a server could not be reset and is replaced, which disconnects its clients. */
+  /**
+   * Called with the reason when a server is replaced because it could not be reset. The replacement disconnects its
+   * clients.
+   */
   readonly onReplaced: (reason: string) => void
   /** Called once for each ended lease whose clients still connect to its server. */
   readonly onClientsLeft: (owner: string) => void
@@ -35,13 +38,13 @@ export interface RedisServersOptions extends PooledServers {
 }
 
 /**
- * Leases Redis servers, each to one user at a time. Between two leases a server's process is replaced. Nothing else
- * undoes every change that a test can make: data, configuration, scripts, functions, users and clients.
+ * Leases Redis servers, each to one user at a time. Between two leases, a server's process is replaced. Nothing else
+ * undoes every possible change of a test: data, configuration, scripts, functions, users and clients.
  */
 export class RedisServers implements LeaseSource<Address> {
   readonly #options: RedisServersOptions
   readonly #pool: ServerPool
-  /** Number of our own connections to each server, by port. */
+  /** Number of our own connections to each server so far, by port. */
   readonly #own = new Map<number, number>()
   /** Initial state of locked servers, by the port of their proxy. */
   readonly #lockedStates = new Map<number, RedisState>()
@@ -80,7 +83,7 @@ export class RedisServers implements LeaseSource<Address> {
     this.#pool.release(address, info)
   }
 
-  /** Restarts and seeds the unleased servers, since their seeds have changed. */
+  /** Restarts and seeds the unleased servers. Call it when the seeds have changed. */
   discard(): void {
     this.#pool.discard()
   }
@@ -91,8 +94,8 @@ export class RedisServers implements LeaseSource<Address> {
   }
 
   /**
-   * Resets a server while its clients stay connected. If that fails, for example as a test has locked us out, replaces
-   * its process.
+   * Resets a server while its clients stay connected. If that fails, for example because a test has locked us out,
+   * replaces its process.
    */
   async reset(address: Address, { file }: LastUse): Promise<void> {
     const { state, seed, onReplaced, late } = this.#options
@@ -118,7 +121,10 @@ export class RedisServers implements LeaseSource<Address> {
     return (await countConnections(address)) - own
   }
 
-  /** All counted connections are our own, as this count is the last step before a lease. */
+  /**
+   * Counts the clients of a server before a lease. All connections counted so far are our own, as this count is the
+   * last step before the lease.
+   */
   async #countClients(address: Address): Promise<ClientCount> {
     const count = await countClients(address)
     this.#own.set(address.port, count.connections)
@@ -147,7 +153,7 @@ export class RedisServers implements LeaseSource<Address> {
       this.#lockedStates.set(address.port, await readRedisState(address))
     }
     await this.#options.seed(address)
-    // Counted again when it is leased.
+    // The connections are counted again when the server is leased.
     this.#own.delete(address.port)
   }
 }

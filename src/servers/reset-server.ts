@@ -4,15 +4,15 @@ import { MARK } from '../services/database-names.ts'
 import { quote } from '../services/postgres-admin.ts'
 import { readServerState, type ServerState } from '../reset/server-state.ts'
 
-/** Timeout for an open transaction. */
+/** Timeout in milliseconds for locks that open transactions hold. */
 const LOCK_TIMEOUT_MS = 5_000
 
 /**
- * Removes everything that tests left on a server outside its databases, while users stay connected: replication slots,
- * settings of `ALTER SYSTEM`, databases and roles. `client` is a superuser's connection to the tests' database; `file`
- * is the test file that used it.
+ * Removes everything that tests have created on a server outside its databases, while users stay connected: replication
+ * slots, settings of `ALTER SYSTEM`, databases and roles. `client` is a superuser's connection to the tests' database;
+ * `file` is the test file that used it.
  *
- * @throws InfraError `INFRA_LEASE_FAILED` if a role was altered or dropped, or if a setting changed with a restart
+ * @throws InfraError `INFRA_LEASE_FAILED` if a role was altered or dropped, or if a restart has changed a setting
  */
 export async function resetServer(client: Client, wanted: ServerState, file: string): Promise<void> {
   await client.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`)
@@ -45,7 +45,7 @@ async function restoreSettings(
   const changed = [...wanted]
     .filter(([name, value]) => current.get(name) !== value)
     .map(([name, value]) => `SET ${quoteSetting(name)} = ${client.escapeLiteral(value)}`)
-  // One by one, as ALTER SYSTEM cannot run in a transaction.
+  // The changes run one by one, as ALTER SYSTEM cannot run in a transaction.
   for (const change of [...added, ...changed]) {
     await client.query(`ALTER SYSTEM ${change}`)
   }
@@ -77,7 +77,7 @@ function missingFrom(known: { has(name: string): boolean }, names: Iterable<stri
   return [...names].filter((name) => !known.has(name))
 }
 
-/** Settings of extensions are named `schema.name`. */
+/** Quotes the name of a setting. Settings of extensions have names like `schema.name`. */
 function quoteSetting(name: string): string {
   return name.split('.').map(quote).join('.')
 }

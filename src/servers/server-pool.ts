@@ -8,23 +8,26 @@ import { type Guard, OldClients } from './old-clients.ts'
 import { addressOf, createSlot, type ServerSlot } from './server-slot.ts'
 
 /**
- * Each poll opens a connection, which costs the main process and the engine's proxy about 1 ms, while several servers
- * start in parallel. Hence the pause grows.
+ * Initial pause between two polls. Each poll opens a connection, which costs the main process and the engine's proxy
+ * about 1 ms while several servers start in parallel, so the pause grows.
  */
 const FIRST_POLL_MS = 3
 const POLL_GROWTH = 1.25
 const LONGEST_POLL_MS = 30
 
-/** A busy server may miss one probe; an exited one never answers. */
+/**
+ * Number of probes before a server counts as stopped. A busy server may miss one probe, but an exited one never
+ * answers.
+ */
 const ATTEMPTS = 3
 
-/** The servers to lease, of whatever kind. */
+/** The servers of a pool, for any kind of service. */
 export interface PooledServers {
   readonly instances: readonly ServerInstance[]
-  /** How many servers to keep ready. */
+  /** Number of servers to keep ready. */
   readonly target: number
   readonly clock: Clock
-  /** Timeout for a restarted server to answer. */
+  /** Timeout in milliseconds for a restarted server to answer. */
   readonly startupTimeoutMs: number
 }
 
@@ -39,10 +42,10 @@ export interface ServerPoolOptions extends PooledServers {
 }
 
 /**
- * Leases servers, each to one user at a time. Between two leases a server's process is replaced.
+ * Leases servers, each to one user at a time. Between two leases, a server's process is replaced.
  *
  * A port to which clients of an earlier lease still connect is not leased again. If no other port is free, the lease
- * gets a proxy on a new port, which no client can know, and the server refuses clients at its own port.
+ * gets a proxy on a new port. No old client knows this port, and the server refuses clients at its own port.
  */
 export class ServerPool {
   readonly #options: ServerPoolOptions
@@ -56,7 +59,7 @@ export class ServerPool {
   readonly #closing = new AbortController()
   readonly #oldClients: OldClients | undefined
   #starting = 0
-  /** Incremented by {@link discard}: a server that started in an earlier generation is not leased. */
+  /** Number of calls of {@link discard}. A server whose start began before the last call is not leased. */
   #generation = 0
 
   constructor(options: ServerPoolOptions) {
@@ -101,7 +104,7 @@ export class ServerPool {
     }
   }
 
-  /** Restarts all unleased servers before their next lease, and makes leased ones be replaced on release. */
+  /** Restarts all unleased servers before their next lease. Leased servers are replaced when they are released. */
   discard(): void {
     this.#generation += 1
     for (const slot of [...this.#ready.splice(0), ...this.#reused.clear()]) {
@@ -111,7 +114,8 @@ export class ServerPool {
   }
 
   /**
-   * Stops, pauses, restarts or resumes a leased server for a test. After a restart or resume the server answers again.
+   * Stops, pauses, restarts or resumes a leased server for a test. After a restart or resume, resolves when the server
+   * answers again.
    */
   async control({ port }: Address, action: ServerAction): Promise<void> {
     const slot = this.#leased.get(port)
@@ -140,18 +144,18 @@ export class ServerPool {
     }
   }
 
-  /** Resolves when all ended leases have been checked for clients they left. */
+  /** Resolves when all ended leases have been checked for clients that are still connected. */
   async settle(): Promise<void> {
     await this.#oldClients?.settle()
   }
 
-  /** Stops starting servers and waiting for them; their container is about to be removed. */
+  /** Stops starting servers and waiting for their start; their container is about to be removed. */
   close(): void {
     this.#closing.abort()
     this.#proxies.forEach((proxy) => proxy.end())
   }
 
-  /** Hands ready servers to waiting leases, and starts missing ones. */
+  /** Assigns ready servers to waiting leases, and starts missing ones. */
   fill(): void {
     while (this.#waiting.length > 0 && this.#ready.length > 0) {
       this.#waiting.shift()?.resolve(this.#ready.shift() as ServerSlot)
@@ -164,7 +168,7 @@ export class ServerPool {
     while (!this.#isClosed && this.#idle.length > 0 && this.#isShort(this.#options.target)) {
       void this.#start(this.#idle.shift() as ServerSlot)
     }
-    // Servers with clients of earlier leases are the last choice, and one ready server is enough.
+    // Servers with clients of earlier leases are used last, and one ready server is enough.
     while (!this.#isClosed && this.#isShort(1)) {
       const slot = this.#oldClients?.takeOccupied()
       if (!slot) {
@@ -182,14 +186,14 @@ export class ServerPool {
     return this.#ready.length + this.#starting < this.#waiting.length + ahead
   }
 
-  /** Stops a server, and with it everything that its last user started in it. */
+  /** Stops a server and everything that its last user started in it. */
   #retire(slot: ServerSlot): void {
     this.#idle.push(slot)
-    // A failure is reported when the server is started again.
+    // A failure is ignored here, as the next start of the server reports it.
     void slot.instance.end().catch(() => {})
   }
 
-  /** A server that its last user has stopped is restarted for a later lease. */
+  /** Whether a server for reuse still answers. If its last user has stopped it, it is restarted for a later lease. */
   async #isUsable(slot: ServerSlot): Promise<boolean> {
     const isUsable = await this.#options.answers(slot.instance.address)
     if (!isUsable) {
@@ -226,7 +230,7 @@ export class ServerPool {
     } catch (error) {
       this.#idle.push(slot)
       this.#waiting.shift()?.reject(error)
-      // Without a waiting lease, a failing start would be retried forever.
+      // Without a waiting lease, no further start is attempted, as a failing start would be retried forever.
       isWanted = this.#waiting.length > 0
     }
     this.#starting -= 1

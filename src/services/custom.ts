@@ -4,10 +4,13 @@ import { TimeLimitError, withTimeLimit } from '../internal/time-limit.ts'
 import type { ResolvedCustom } from '../config/custom-services.ts'
 import type { Address, ServiceDefinition } from './service.ts'
 
-/** The engine's proxy accepts connections before the server listens, and closes them at once. */
+/**
+ * How long a connection must stay open, because the engine's proxy accepts connections before the server listens and
+ * closes them at once.
+ */
 const STAYS_OPEN_MS = 50
 
-/** Defines a service of the user: an image, and a port that accepts connections. */
+/** Defines a user-defined service. It is usable once its port accepts connections. */
 export function defineCustom({ service, hostPort, server, environment, command }: ResolvedCustom): ServiceDefinition {
   return {
     service,
@@ -19,7 +22,7 @@ export function defineCustom({ service, hostPort, server, environment, command }
   }
 }
 
-/** The protocol is unknown, and so is the version. */
+/** Checks that the port accepts connections. Returns an empty version, because the protocol is unknown. */
 async function probePort({ host, port }: Address, signal: AbortSignal): Promise<string> {
   const socket = connect({ host, port })
   try {

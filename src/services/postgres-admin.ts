@@ -6,24 +6,24 @@ import { openPostgres, openPostgresPool } from './postgres.ts'
 import { NO_OBJECTS, type PostgresSurvey, type ServerObjects, surveyPostgres } from './postgres-survey.ts'
 
 const MAINTENANCE_DATABASE = 'postgres'
-/** Another client has dropped it. */
+/** SQLSTATE if another client has dropped the database. */
 const MISSING_DATABASE = '3D000'
 const OBJECT_IN_USE = '55006'
-/** A template cannot be dropped before it is none. */
+/** SQLSTATE if the database is marked as a template, which cannot be dropped. */
 const WRONG_OBJECT_TYPE = '42809'
 const WORKING_CONNECTIONS = 3
-/** One that makes and one that drops. */
+/** One connection to create databases and one to drop them. */
 const SHARED_WORKING_CONNECTIONS = 2
 
-/** The databases of runs and templates; on a server that others use too, no other is made or dropped, whatever asks for it. */
+/** The databases of runs and templates. On a server that others use too, no other database is created or dropped. */
 const OF_RUNS_AND_TEMPLATES = new RegExp(DROPPABLE)
 
-/** Autovacuum does not count: it stops by itself when a database is cloned or dropped. */
+/** Ignores autovacuum, which stops by itself when a database is cloned or dropped. */
 const SOMEBODY = "backend_type <> 'autovacuum worker'"
 
 const COUNTED_SINCE = 'pg_stat_get_bgwriter_stat_reset_time()::text'
 
-/** Whether a database had connections, or is not as CREATE DATABASE made it any more, seen from outside. */
+/** Selects, without connecting to a database, whether it had connections or was changed since CREATE DATABASE. */
 const SELECT_USE = `SELECT CASE
     WHEN pg_stat_get_db_sessions(d.oid) <> 0 OR pg_stat_get_db_stat_reset_time(d.oid) IS NOT NULL
       OR ${COUNTED_SINCE} IS DISTINCT FROM $2 OR d.datistemplate OR NOT d.datallowconn OR d.datconnlimit <> -1
@@ -38,9 +38,9 @@ const SELECT_USE = `SELECT CASE
   FROM pg_database d WHERE d.datname = $1`
 
 /**
- * How often somebody has connected to a database, and for how long clients have had statements run in each that is not of
- * a run: connections to those do not count, since the server's healthcheck connects, too. Of the database that we are
- * connected to ourselves, what somebody has written there: we write nothing.
+ * Selects the number of sessions of the database `$1`, and the active time of clients in each database that belongs to
+ * no run. Sessions of the latter do not count, because the server's healthcheck connects too. In the database to which
+ * we connect ourselves, written rows count, because we write none.
  */
 const SELECT_CONNECTIONS = `SELECT datname AS name, datname = $1 AS leased,
     datname = current_database() AS ours, pg_stat_get_db_sessions(oid) AS sessions,
@@ -48,7 +48,10 @@ const SELECT_CONNECTIONS = `SELECT datname AS name, datname = $1 AS leased,
     pg_stat_get_db_tuples_inserted(oid) + pg_stat_get_db_tuples_updated(oid) + pg_stat_get_db_tuples_deleted(oid) AS writes
   FROM pg_database WHERE datname = $1 OR NOT starts_with(datname, '${MARK}')`
 
-/** What the server knows of a template: it is sealed last, so one that is not was interrupted. */
+/**
+ * The state of a template on the server. Sealing is the last step of its build, so the build of an unsealed one was
+ * interrupted.
+ */
 export type TemplateState = 'missing' | 'unsealed' | 'sealed'
 
 interface CountedDatabase {
@@ -61,11 +64,14 @@ interface CountedDatabase {
 }
 
 export interface DatabaseUse {
-  /** To the database that was asked for; NaN where there is none. */
+  /** Connections to the given database; NaN if none is given or it does not exist. */
   readonly connections: number
-  /** Of each that is no run's: milliseconds in which statements of clients ran, or, where we connect ourselves, rows written. */
+  /**
+   * The use of each database that belongs to no run: milliseconds in which clients ran statements or, in the database
+   * to which we connect, rows written.
+   */
   readonly common: ReadonlyMap<string, number>
-  /** Connections to where we connect, less those of our pools. */
+  /** Connections to the database to which we connect, except those of our pools. */
   readonly others: number
 }
 
@@ -79,11 +85,11 @@ export interface PostgresAdminOptions {
   readonly isShared?: boolean
 }
 
-/** Creates, seals and drops databases, over connections of its own to the maintenance database. */
+/** Creates, seals and drops databases over separate connections to the maintenance database. */
 export class PostgresAdmin {
   /** Address of the server's maintenance database. */
   readonly address: PostgresAddress
-  /** For what takes its time, so that a request for a clone does not wait for a drop first. */
+  /** For slow statements. It has several connections, so that a clone does not wait for a drop. */
   readonly #working: Pool
   readonly #asking: Pool
   readonly #isShared: boolean
@@ -115,8 +121,9 @@ export class PostgresAdmin {
   }
 
   /**
-   * An empty database, or a clone of a template. On our own server, whose data is in memory, file by file, in a third of
-   * the time; on a shared one by its default strategy, since the other has the whole server write its checkpoint, twice.
+   * Creates an empty database or a clone of a template. On our own server, whose data is in memory, FILE_COPY takes a
+   * third of the time. A shared server uses its default strategy, because FILE_COPY makes the whole server write a
+   * checkpoint twice.
    */
   async createDatabase(name: string, template?: string): Promise<void> {
     this.#assertOurs(name)
@@ -125,28 +132,28 @@ export class PostgresAdmin {
     await this.#working.query(`CREATE DATABASE ${quote(name)}${source}`)
   }
 
-  /** Returns whether the database is gone; without `force` it stays while anyone is connected to it. */
+  /** Drops a database. Returns whether it is gone: without `force`, it stays while any client is connected to it. */
   async dropDatabase(name: string, { force }: { force: boolean }): Promise<boolean> {
     this.#assertOurs(name)
-    // Asked first, because DROP DATABASE waits five seconds for sessions to end before it gives up.
+    // Checked first, because DROP DATABASE waits five seconds for sessions to end before it fails.
     if (!force && (await this.#isInUse(name))) {
       return false
     }
     if (await this.#tryDrop(name, { force })) {
       return true
     }
-    // A logical replication slot holds its database too, and outlives the session that made it.
+    // A logical replication slot also prevents the drop, and outlives the session that created it.
     await this.#dropSlots(name)
     return this.#tryDrop(name, { force })
   }
 
-  /** Puts a database in the place of another one, which gets the name `aside`; returns false where that cannot be. */
+  /** Renames the database `name` to `aside`, and `by` to `name`. Returns false if that is impossible. */
   async swapDatabases(name: string, { by, aside }: { readonly by: string; readonly aside: string }): Promise<boolean> {
-    // Asked first, because renaming waits five seconds for sessions to end before it gives up.
+    // Checked first, because renaming waits five seconds for sessions to end before it fails.
     if (await this.#isInUse(name)) {
       return false
     }
-    // In one query, and so in one transaction.
+    // Statements in one query run in one transaction.
     return this.#asking
       .query(
         `ALTER DATABASE ${quote(name)} RENAME TO ${quote(aside)}; ALTER DATABASE ${quote(by)} RENAME TO ${quote(name)}`,
@@ -165,7 +172,7 @@ export class PostgresAdmin {
     return rows[0] === undefined ? 'missing' : rows[0].datistemplate ? 'sealed' : 'unsealed'
   }
 
-  /** Drops a template that is not needed any more, as {@link dropDatabase} does. */
+  /** Drops a template, with the same options and result as {@link dropDatabase}. */
   async dropTemplate(name: string, { force }: { force: boolean }): Promise<boolean> {
     this.#assertOurs(name)
     await this.#working.query(`ALTER DATABASE ${quote(name)} IS_TEMPLATE false`).catch((error: unknown) => {
@@ -178,18 +185,18 @@ export class PostgresAdmin {
 
   /** Forbids connections to a finished template: a database with connections cannot be cloned. */
   async sealTemplate(name: string): Promise<void> {
-    // In one query, and so in one transaction: a template without the mark is known to be half-built.
+    // Statements in one query run in one transaction, so a template without the mark is known to be incomplete.
     await this.#working.query(
       `ALTER DATABASE ${quote(name)} ALLOW_CONNECTIONS false; ALTER DATABASE ${quote(name)} IS_TEMPLATE true`,
     )
   }
 
-  /** Writes all that was committed to the server's files, so that a copy of them is complete. */
+  /** Writes all committed data to the server's files, so that a copy of them is complete. */
   async checkpoint(): Promise<void> {
     await this.#working.query('CHECKPOINT')
   }
 
-  /** What bounds the number of clones of a template. */
+  /** Returns what limits the number of clones: the server's connections, and the size of the template. */
   async readCapacity(template: string): Promise<{ maxConnections: number; templateBytes: number }> {
     const { rows } = await this.#asking.query<{ connections: number; bytes: string }>(
       "SELECT current_setting('max_connections')::int AS connections, pg_database_size($1) AS bytes",
@@ -199,8 +206,8 @@ export class PostgresAdmin {
   }
 
   /**
-   * Whether a database was used since it was created. The server's counters are exact for sessions that have ended; an
-   * open session alone is `'busy'`. A crash resets the counters, so a changed reset time counts as use.
+   * Returns whether a database was used since it was created. The server's counters are exact for sessions that have
+   * ended. An open session alone is `'busy'`. A crash resets the counters, so a changed reset time counts as use.
    */
   async useOf(database: string): Promise<'none' | 'busy' | 'used'> {
     const since = await (this.#countedSince ??= this.#readCountedSince())
@@ -208,7 +215,7 @@ export class PostgresAdmin {
     return rows[0]?.use ?? 'used'
   }
 
-  /** What the server has counted of a database, and of those that all files share, by their names. */
+  /** Returns the server's counters of a database, and of each database that all files share, by name. */
   async countUse(database?: string): Promise<DatabaseUse> {
     const { rows } = await this.#asking.query<CountedDatabase>(SELECT_CONNECTIONS, [database ?? null])
     const leased = rows.find((row) => row.leased)
@@ -229,13 +236,13 @@ export class PostgresAdmin {
     return rows
   }
 
-  /** All that is there apart from the main database and what is `known`. */
+  /** Surveys the server except for the main database and the `known` objects. */
   async survey(database: string, known: ServerObjects = NO_OBJECTS): Promise<PostgresSurvey> {
     const { user } = this.address
     return surveyPostgres(this.#asking, { database, user, known })
   }
 
-  /** The names under which sessions are connected to a database. */
+  /** Returns the application names of the sessions that are connected to a database. */
   async sessionsOf(database: string): Promise<readonly string[]> {
     const { rows } = await this.#asking.query<{ name: string }>(
       `SELECT application_name AS name FROM pg_stat_activity WHERE datname = $1 AND ${SOMEBODY} ORDER BY 1`,
@@ -244,23 +251,23 @@ export class PostgresAdmin {
     return rows.map(({ name }) => name)
   }
 
-  /** Writes a line into the server's log; resolves to the server's clock, in Unix milliseconds. */
+  /** Writes a line to the server's log and returns the server's time, in Unix milliseconds. */
   async writeLogMark(mark: string): Promise<number> {
-    // One query, and so one transaction: whatever the user's log_min_messages, this line is written.
+    // One query is one transaction, so SET LOCAL applies and the line is written despite the user's log_min_messages.
     const results = (await this.#asking.query(
       `SET LOCAL log_min_messages TO log; DO $$ BEGIN RAISE LOG '${mark.replaceAll("'", "''")}'; END $$; SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms`,
     )) as unknown as readonly QueryResult<{ ms: string }>[]
     return Number(results.at(-1)?.rows[0]?.ms)
   }
 
-  /** Runs `work` while no other process that asks for the same `key` does. */
+  /** Runs `work` under a lock, so that processes with the same `key` run one after the other. */
   async withLock<T>(key: string, work: () => Promise<T>): Promise<T> {
     const holder = await openPostgres(this.address)
     try {
       await holder.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [key])
       return await work()
     } finally {
-      // Ends the lock with the session, however `work` ended.
+      // The lock ends with the session, even if `work` failed.
       await holder.end()
     }
   }
@@ -270,7 +277,7 @@ export class PostgresAdmin {
     return rows[0]?.since ?? ''
   }
 
-  /** The last guard of other people's databases; no way through this package should lead as far as here. */
+  /** The last protection of other people's databases. No code in this package should ever fail this check. */
   #assertOurs(name: string): void {
     if (this.#isShared && !OF_RUNS_AND_TEMPLATES.test(name)) {
       throw notOurs('database', name)
@@ -312,7 +319,7 @@ export class PostgresAdmin {
   }
 }
 
-/** For a database that is not ours. */
+/** The error for a database or schema that does not have this package's mark. */
 export function notOurs(kind: 'database' | 'schema', name: string): InfraError {
   return new InfraError('INFRA_LEASE_FAILED', {
     problem: `Cannot touch ${kind} "${name}": it does not bear the mark of vitest-infra, and the server is not ours alone`,
@@ -321,12 +328,12 @@ export function notOurs(kind: 'database' | 'schema', name: string): InfraError {
   })
 }
 
-/** A name as an SQL identifier. */
+/** Quotes a name as an SQL identifier. */
 export function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
-/** PostgreSQL's error code, five characters. */
+/** Returns PostgreSQL's five-character error code; undefined if the error has none. */
 export function sqlState(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

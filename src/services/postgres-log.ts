@@ -1,17 +1,17 @@
-/** Says of every line when it was written and, for sessions, in which database. */
+/** Prefixes every line with its time and process and, for sessions, with the name of the database. */
 export const LOG_LINE_PREFIX = '%m [%p] %q%d '
 
-/** What the server wrote in one go. */
+/** An entry of the server's log, of one or more lines. */
 export interface LogEntry {
-  /** None: not of a session, or the prefix does not say it. */
+  /** Undefined if the entry is not from a session, or if the prefix does not contain the database. */
   readonly database: string | undefined
-  /** By the server's clock, in Unix milliseconds, where the prefix says it in UTC. */
+  /** The server's time, in Unix milliseconds; undefined unless the prefix contains it in UTC. */
   readonly atMs: number | undefined
-  /** Without the prefix. */
+  /** The lines without the prefix. */
   readonly lines: readonly string[]
 }
 
-/** The escapes of log_line_prefix that are read; any other is passed over. */
+/** The escapes of log_line_prefix that are parsed. The values of all others are skipped. */
 const ESCAPES: Readonly<Record<string, string>> = {
   m: '(?<time>\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d\\.\\d{3}) (?<zone>\\S+)',
   p: '\\d+',
@@ -20,7 +20,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '%': '%',
 }
 
-/** Reads logs whose lines begin with `prefix`, PostgreSQL's `log_line_prefix`. */
+/** Returns a parser for logs whose lines begin with `prefix`, PostgreSQL's `log_line_prefix`. */
 export function createLogParser(prefix: string): (log: string) => readonly LogEntry[] {
   const pattern = linePattern(prefix)
   return (log) => {
@@ -49,7 +49,7 @@ function linePattern(prefix: string): RegExp {
     read.add(escape)
     return padding ? ` *${part} *` : part
   })
-  // After the severity, in the server's language, come a colon and two spaces.
+  // A colon and two spaces follow the severity, which is in the server's language.
   return new RegExp(`^${source}(?<text>[\\p{L}\\d]+: {2}.*)$`, 'u')
 }
 

@@ -10,7 +10,7 @@ import type { ServiceDefinition, SnapshotDefinition } from './service.ts'
 /** Changes with the scripts below, so that snapshots of older versions are not used. */
 const FORMAT = 2
 
-/** As many as in PostgreSQL's own verifier: the key is as hard to guess a password from as the data. */
+/** The same number as in PostgreSQL's own verifier, so the key is as resistant to password guessing as the data. */
 const PASSWORD_ITERATIONS = 4096
 
 /** Larger data takes longer to copy than most templates take to build. */
@@ -18,7 +18,7 @@ const MAX_MEGABYTES = 512
 
 const SCRATCH_DATABASE = `${MARK}flush`
 
-/** Why no copy was made, by the exit code of the script. */
+/** Why no copy was made, by the script's exit code. */
 const REASONS = new Map([
   ['3', `its data is larger than ${MAX_MEGABYTES} MB`],
   ['4', 'it has tablespaces, replication slots or prepared transactions'],
@@ -26,8 +26,8 @@ const REASONS = new Map([
 ])
 
 /**
- * Copies the data of an idle server: its control file separately, and all other files into one archive, which is faster to
- * write and read. The copy is valid only if the write-ahead log since the last checkpoint has nothing but checkpoints.
+ * Copies the data of an idle server: the control file separately, and all other files into one archive, which is faster
+ * to write and read. The copy is valid only if the write-ahead log since the last checkpoint contains only checkpoints.
  */
 const COPY = `
 umask 077
@@ -78,7 +78,7 @@ truncate -s "$(cat segment_bytes)" 0*
 rm segment_bytes
 `
 
-/** A snapshot for the same settings, credentials and `templates`, which identify everything in the data. */
+/** Defines the snapshot. Settings, credentials and `templates` are its key, because they determine all of the data. */
 export function definePostgresSnapshot(
   { environment, command }: ServiceDefinition,
   templates: readonly unknown[],
@@ -90,8 +90,8 @@ export function definePostgresSnapshot(
 }
 
 /**
- * Copies a server's data into a folder where the server runs. It only needs a superuser's connection, whatever the
- * provider. Nothing else may use the server meanwhile.
+ * Copies a server's data into a folder where the server runs. It only needs a superuser's connection, so it works with
+ * every provider. Nothing else may use the server meanwhile.
  */
 export async function copyPostgresData(address: PostgresAddress, copy: string): Promise<void> {
   await withPostgres(address, async (client) => {

@@ -1,47 +1,52 @@
 import type { Pool } from 'pg'
 import { MARK, OF_SHARED_TEMPLATE } from './database-names.ts'
 
-/** What belongs to the whole server, by name, as far as a template's steps make it and can be rid of it. */
+/** Names of server-wide objects, of the kinds that a template's steps can create and that we can remove. */
 export interface ServerObjects {
   readonly roles: readonly string[]
   readonly databases: readonly string[]
-  /** Those that `ALTER SYSTEM` has set. */
+  /** Settings that `ALTER SYSTEM` has set. */
   readonly settings: readonly string[]
 }
 
 export const NO_OBJECTS: ServerObjects = { roles: [], databases: [], settings: [] }
 
-/** Roles that were taken out of the way, and that something still belongs to. */
+/** Prefix of roles that were renamed to free their names, because objects still belong to them. */
 export const ASIDE = `${MARK}aside_`
 
-/** What is on a server that was up before. */
+/** The contents of a server that was running before this run. */
 export interface PostgresSurvey {
-  /** All that belongs to the server and to no database of a run, condensed; empty: a server as it is when new. */
+  /**
+   * A digest of everything that belongs to the server and not to a run's database; empty for a server in its original
+   * state.
+   */
   readonly state: string
-  /** Databases of templates, the oldest first. */
+  /** Databases of templates, oldest first. */
   readonly templates: readonly string[]
-  /** Databases that runs have left. */
+  /** Databases that earlier runs have left behind. */
   readonly leftovers: readonly string[]
 }
 
 /** The lowest OID of an object that initdb did not create. */
 const FIRST_ID = 16_384
 const BOOTSTRAP_ROLE = 10
-/** What initdb grants on template1, in the words of `aclexplode`; on others it leaves PostgreSQL's default. */
+/**
+ * What initdb grants on template1, in the format of `aclexplode`. Other databases have PostgreSQL's default privileges.
+ */
 const TEMPLATE1_PRIVILEGES = `ARRAY['0 CONNECT f', '${BOOTSTRAP_ROLE} CONNECT f', '${BOOTSTRAP_ROLE} CREATE f',
   '${BOOTSTRAP_ROLE} TEMPORARY f']`
 
-/** A role that was taken out of the way is known as well. */
+/** Returns a condition for a known role. Renamed roles count as known too. */
 function isKnown(role: string): string {
   return `(pg_get_userbyid(${role}) = ANY ($3::text[]) OR starts_with(pg_get_userbyid(${role}), '${ASIDE}'))`
 }
 
-/** An access control list, in an order of its own. */
+/** Returns an expression for an access control list in a fixed order. */
 function privileges(acl: string): string {
   return `ARRAY(SELECT concat_ws(' ', grantee, privilege_type, is_grantable) FROM aclexplode(${acl}) ORDER BY 1)`
 }
 
-/** What a database consists of, as far as it can be made without a table. */
+/** Catalogs of the objects in a database, except for objects that cannot exist without a table. */
 const OBJECT_CATALOGS = [
   'pg_class',
   'pg_namespace',
@@ -60,8 +65,9 @@ const OBJECT_CATALOGS = [
 ]
 
 /**
- * What tests or migrations can leave outside of the databases that are made anew: roles and their settings, `ALTER SYSTEM`,
- * tablespaces, slots, other databases, and objects in the maintenance database, which the question is asked in.
+ * Selects what tests or migrations can leave outside the databases that are recreated: roles and their settings, `ALTER
+ * SYSTEM`, tablespaces, slots, and other databases. It also selects objects in the maintenance database, on which the
+ * query runs.
  */
 const STATE = `
   SELECT 'role ' || concat(role) FROM pg_authid role
@@ -98,7 +104,7 @@ const STATE = `
       CASE nspname WHEN 'information_schema' THEN 'pg_catalog'::regnamespace ELSE pg_namespace.oid END
     WHERE pg_namespace.oid < ${FIRST_ID} AND nspacl IS DISTINCT FROM initprivs AND current_database() <> $1`
 
-/** `GRANT … ON PARAMETER`, from PostgreSQL 15 on. */
+/** Privileges from `GRANT … ON PARAMETER`, which exists since PostgreSQL 15. */
 const PARAMETERS = `
   UNION ALL SELECT concat_ws(' ', 'parameter', parname, paracl) FROM pg_parameter_acl`
 
@@ -109,8 +115,8 @@ const selectSurvey = (state: string) => `
     ARRAY(SELECT datname::text FROM pg_database WHERE starts_with(datname, '${MARK}') AND datname !~ '${OF_SHARED_TEMPLATE}') AS leftovers`
 
 /**
- * Looks at a server as a whole, over a connection to its maintenance database; `database` is the main one. Of what is
- * `known` its state says nothing.
+ * Surveys a whole server over a connection to its maintenance database. `database` is the main database. The state does
+ * not include `known` objects.
  */
 export async function surveyPostgres(
   connection: Pick<Pool, 'query'>,

@@ -6,7 +6,7 @@ import { LOG_LINE_PREFIX } from './postgres-log.ts'
 import type { ServiceDefinition } from './service.ts'
 
 const PROBE_TIMEOUT_MS = 2_000
-/** For all other connections: a busy server accepts one late. */
+/** Timeout of all other connections: a busy server accepts them late. */
 const CONNECT_TIMEOUT_MS = 30_000
 const APPLICATION_NAME = 'vitest-infra'
 
@@ -14,8 +14,8 @@ const APPLICATION_NAME = 'vitest-infra'
 const SHARED_MEMORY_BYTES = 256 * 1024 * 1024
 
 /**
- * Test data need not survive a power failure. Many workers open many pools. The log is read for the errors of one database,
- * and each clone of a database would log two checkpoints. The user's settings win.
+ * Test data need not survive a power failure. Many workers open many pools. The log prefix and time zone allow us to
+ * find the errors of one database. Each clone would log two checkpoints. The user's settings override these.
  */
 const SETTINGS = {
   fsync: 'off',
@@ -27,14 +27,16 @@ const SETTINGS = {
   log_checkpoints: 'off',
 }
 
-/** For instances, of which there may be dozens, each used by one test file. The user's settings win. */
+/**
+ * Settings of instances: there may be dozens, and each is used by one test file. The user's settings override these.
+ */
 const INSTANCE_SETTINGS = {
   shared_buffers: '16MB',
   max_connections: '100',
   min_wal_size: '32MB',
 }
 
-/** Defines PostgreSQL, with as many `instances` as may be leased. */
+/** Defines PostgreSQL, with as many additional `instances` as may be leased. */
 export function definePostgres(spec: ResolvedPostgres, instances = 0): ServiceDefinition {
   const { user, password, database, server, settings } = spec
   return {
@@ -67,7 +69,7 @@ export function definePostgres(spec: ResolvedPostgres, instances = 0): ServiceDe
   }
 }
 
-/** Whether a server answers a query. */
+/** Returns whether a server answers a query. */
 export async function answersPostgres(address: PostgresAddress): Promise<boolean> {
   const limited = { ...address, query_timeout: PROBE_TIMEOUT_MS, connectionTimeoutMillis: PROBE_TIMEOUT_MS }
   return withPostgres(limited, (client) => client.query('SELECT 1')).then(
@@ -76,7 +78,9 @@ export async function answersPostgres(address: PostgresAddress): Promise<boolean
   )
 }
 
-/** The command that opens a database in psql: in its container, which asks for no password, or from this machine. */
+/**
+ * Returns the command that opens a database in psql: in its container, where no password is needed, or on this machine.
+ */
 export function psqlCommand(
   { host, port, user, database }: Omit<PostgresAddress, 'password'>,
   container?: string,
@@ -85,7 +89,7 @@ export function psqlCommand(
   return `${program} --username ${shellWord(user)} ${shellWord(database)}`
 }
 
-/** Runs `work` with a connection of its own, which is closed afterwards. */
+/** Runs `work` with a new connection, which is closed afterwards. */
 export async function withPostgres<T>(
   address: PostgresAddress & ClientConfig,
   work: (client: Client) => Promise<T>,
@@ -98,7 +102,7 @@ export async function withPostgres<T>(
   }
 }
 
-/** Runs `work` with a pool of its own, which is closed afterwards. */
+/** Runs `work` with a new pool, which is closed afterwards. */
 export async function withPostgresPool<T>(address: PostgresAddress, work: (pool: Pool) => Promise<T>): Promise<T> {
   const pool = await openPostgresPool(address)
   try {
@@ -108,7 +112,7 @@ export async function withPostgresPool<T>(address: PostgresAddress, work: (pool:
   }
 }
 
-/** Creates the database named after the user, which clients open if a URL names none. */
+/** Creates the database named after the user, to which clients connect if a URL names none. */
 export async function ensureUserDatabase(address: PostgresAddress): Promise<void> {
   const { user, database } = address
   if (user === database || user === 'postgres') {
@@ -131,12 +135,12 @@ async function probePostgres(address: PostgresAddress, signal: AbortSignal): Pro
   })
 }
 
-/** Loads the client before it is needed. */
+/** Loads the module `pg` in advance. */
 export async function loadPostgres(): Promise<void> {
   await import('pg')
 }
 
-/** A pool that does not end this process when the server ends. */
+/** Creates a pool whose errors do not end this process if the server exits. */
 export async function openPostgresPool(address: PostgresAddress, options: PoolConfig = {}): Promise<Pool> {
   const { default: pg } = await import('pg')
   return new pg.Pool({ ...address, ...readParameters(address), application_name: APPLICATION_NAME, ...options }).on(
@@ -145,7 +149,7 @@ export async function openPostgresPool(address: PostgresAddress, options: PoolCo
   )
 }
 
-/** A connection that does not end this process when the server ends. */
+/** Opens a connection whose errors do not end this process if the server exits. */
 export async function openPostgres(address: PostgresAddress & ClientConfig): Promise<Client> {
   const { default: pg } = await import('pg')
   const client = new pg.Client({
@@ -154,13 +158,13 @@ export async function openPostgres(address: PostgresAddress & ClientConfig): Pro
     ...readParameters(address),
     application_name: APPLICATION_NAME,
   })
-  // Without a listener, a server that ends would end this process as an uncaught exception.
+  // Without a listener, the server's exit would end this process with an uncaught exception.
   client.on('error', () => {})
   await client.connect()
   return client
 }
 
-/** TLS and other parameters, in the form of the URL that tests get. */
+/** Returns TLS and other parameters as a URL, as tests get it; empty if there are none. */
 function readParameters(address: PostgresAddress): Pick<ClientConfig, 'connectionString'> {
   return address.parameters === undefined ? {} : { connectionString: postgresUrl(address) }
 }

@@ -8,20 +8,26 @@ import type { Address, ClientCount } from './service.ts'
 const ANSWER_TIMEOUT_MS = 1_000
 const RESET_TIMEOUT_MS = 2_000
 
-/** Instances differ in these; the tests of one that changes its port cannot be found any more. */
+/**
+ * Settings that differ between instances. They are not restored: after a change of its port, an instance is
+ * unreachable.
+ */
 const OWN_SETTINGS = ['port', 'dir']
 
-/** A rule of an ACL user; that of a selector has spaces in its parentheses. */
+/** Matches a rule of an ACL user. A selector is one rule, with spaces in its parentheses. */
 const ACL_RULE = /\([^)]*\)|\S+/g
 
-/** Commands of healthchecks, and of clients as they connect. */
+/** Commands that healthchecks send, or clients when they connect. */
 export const LOOKS = new Set(['ping', 'info', 'client', 'hello', 'auth', 'select', 'command', 'quit', 'echo'])
 
-/** The reply to `CLIENT ID`, which counts connections, where it comes last; and that reply or an error in its place. */
+/**
+ * `CLIENT_ID` matches the reply to `CLIENT ID`, the number of connections so far, at the end of all replies.
+ * `LAST_REPLY` also matches an error in its place.
+ */
 const CLIENT_ID = /^:(\d+)\r\n$/m
 const LAST_REPLY = /^(?::\d+|-.*)\r\n$/m
 
-/** What a server has apart from data, before its first use. */
+/** The state of a server apart from its data, before its first use. */
 export interface RedisState {
   /** All settings, as `CONFIG GET *` returns them. */
   readonly configuration: ReadonlyMap<string, string>
@@ -29,7 +35,7 @@ export interface RedisState {
   readonly users: ReadonlyMap<string, string>
 }
 
-/** Whether a Redis answers at all; an error reply, such as one that asks for a password, is an answer too. */
+/** Returns whether a Redis answers. An error reply, such as one that requires a password, is an answer too. */
 export function answersPing(address: Address): Promise<boolean> {
   return ask(address, 'PING', () => true).then(
     () => true,
@@ -37,24 +43,30 @@ export function answersPing(address: Address): Promise<boolean> {
   )
 }
 
-/** How many connections a server has accepted since its process began, this one too; NaN where it does not say. */
+/**
+ * Returns how many connections a server has accepted since its process started, including this one; NaN if it does not
+ * answer.
+ */
 export async function countConnections(address: Address): Promise<number> {
-  // Nothing sets this number back, as CONFIG RESETSTAT does with that of INFO.
+  // Nothing resets this number, whereas CONFIG RESETSTAT resets the one in INFO.
   return Number(CLIENT_ID.exec(await ask(address, 'CLIENT ID', (text) => text.includes('\n')).catch(() => ''))?.[1])
 }
 
-/** How many commands a server was given, but for those by which it is only looked at. */
+/** Returns how many commands a server has received, except for those in {@link LOOKS}. */
 export async function countCommands(address: Address): Promise<number> {
   const text = await withRedis(address, (client) => client.info('commandstats'), { timeoutMs: ANSWER_TIMEOUT_MS })
   const calls = [...text.matchAll(/^cmdstat_([^:|]+)[^:]*:calls=(\d+)/gm)]
   return calls.reduce((sum, [, name = '', count]) => sum + (LOOKS.has(name) ? 0 : Number(count)), 0)
 }
 
-/** Counts the clients of a Redis since `resetClientCount()`. Rejects if the server does not answer or refuses. */
+/**
+ * Counts the clients of a Redis since `resetClientCount()`. Rejects if the server does not answer or replies with an
+ * error.
+ */
 export async function countClients(address: Address): Promise<ClientCount> {
   const figures = [/^connected_clients:(\d+)\r$/m, /^total_connections_received:(\d+)\r$/m, CLIENT_ID]
   const sections = ['commandstats', 'clients', 'stats'].map((section) => `INFO ${section}`)
-  // The reply that comes last is as short as a line, so all is there when it is.
+  // The last reply is a single line: once it is there, all replies are complete.
   const reply = await ask(address, [...sections, 'CLIENT ID'].join('\r\n'), (text) => LAST_REPLY.test(text))
   const [connected = 0, received = 0, connections = 0] = figures.map((figure) => Number(figure.exec(reply)?.[1]))
   if (Number.isNaN(connected + received + connections)) {
@@ -64,12 +76,12 @@ export async function countClients(address: Address): Promise<ClientCount> {
   return { connected: connected - 1, received: received - 1, kills, connections }
 }
 
-/** Makes a Redis count its clients from now on. */
+/** Resets the statistics of a Redis, so that it counts its clients from now on. */
 export async function resetClientCount(address: Address): Promise<void> {
   await ask(address, 'CONFIG RESETSTAT', (text) => text.includes('\n'))
 }
 
-/** Loads no client and knows no password: it is asked at each lease. */
+/** Sends a command over a plain socket, without a client library or a password, because this runs at each lease. */
 function ask({ host, port }: Address, command: string, isWhole: (reply: string) => boolean): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   const socket = connect({ host, port })
@@ -87,7 +99,9 @@ function ask({ host, port }: Address, command: string, isWhole: (reply: string) 
   return promise.finally(() => socket.destroy())
 }
 
-/** How many clients are connected to a logical database, without ours; undefined where `CLIENT LIST` is forbidden. */
+/**
+ * Returns how many clients are connected to a logical database, without ours; undefined if `CLIENT LIST` is forbidden.
+ */
 export async function countClientsOf(address: RedisAddress): Promise<number | undefined> {
   const clients = await withRedis(address, listClients).catch(() => undefined)
   return clients?.filter(({ database }) => database === (address.database ?? 0)).length
@@ -95,18 +109,18 @@ export async function countClientsOf(address: RedisAddress): Promise<number | un
 
 /** A connection to a Redis. */
 export interface ConnectedClient {
-  /** Where it comes from, as the server sees that. */
+  /** The client's address, as the server sees it. */
   readonly from: string
-  /** Empty for most. */
+  /** The name that the client has set; empty for most clients. */
   readonly name: string
   readonly database: number
-  /** The last one that it has sent. */
+  /** The last command that the client has sent. */
   readonly command: string
-  /** Whether that waits for data, such as `BLPOP`. */
+  /** Whether the command waits for data, such as `BLPOP`. */
   readonly isBlocked: boolean
 }
 
-/** All clients but this one. */
+/** Lists all clients except this one. */
 export async function listClients(client: Redis): Promise<readonly ConnectedClient[]> {
   const [own, list] = await Promise.all([client.client('ID'), client.client('LIST')])
   return String(list)
@@ -134,24 +148,28 @@ export async function readRedisState(address: RedisAddress): Promise<RedisState>
   }))
 }
 
-/** Equal for equal states; no password can be read from it, since Redis keeps digests itself. */
+/**
+ * Returns a digest, equal for equal states. It reveals no password, because Redis itself stores digests of passwords.
+ */
 export function digestRedisState({ configuration, users }: RedisState): string {
   const entries = [...configuration, ...users].map(([name, value]) => `${name} ${value}`)
   return digest(entries.toSorted().join('\n'))
 }
 
 /**
- * Makes a Redis whose clients stay connected what it was when it started: data, settings, users, scripts, functions
- * and statistics. What belongs to a connection is left alone: its subscriptions, its transaction, its blocking command.
+ * Resets a Redis to its state before first use, while its clients stay connected: data, settings, users, scripts,
+ * functions and statistics. The state of a connection remains: its subscriptions, its transaction, its blocking
+ * command.
  *
- * Rejects when the server is not to be had: it is gone, frozen, paused, on another port, or asks us for a password.
+ * Rejects if the server cannot be reset: it is gone, frozen, paused, on another port, or requires a password.
  */
 export async function resetRedis(address: RedisAddress, state: RedisState): Promise<void> {
   await withRedis(address, (client) => restore(client, state), { timeoutMs: RESET_TIMEOUT_MS })
 }
 
 async function restore(client: Redis, state: RedisState): Promise<void> {
-  // First what would refuse the rest: a script that runs on and on, a replica's and a setting's ban on writing.
+  // First end what would block the commands below: endless scripts, paused clients, and replicas or settings that
+  // forbid writing.
   await endScripts(client)
   await callIfPossible(client, 'CLIENT', 'UNPAUSE')
   await client.call('REPLICAOF', 'NO', 'ONE')
@@ -166,7 +184,7 @@ async function restore(client: Redis, state: RedisState): Promise<void> {
   await client.call('ACL', 'LOG', 'RESET')
 }
 
-/** A script that was killed runs on for a moment. */
+/** Kills running scripts and waits until they have ended, because a killed script runs on for a moment. */
 async function endScripts(client: Redis): Promise<void> {
   let isBusy = true
   while (isBusy) {
@@ -176,7 +194,10 @@ async function endScripts(client: Redis): Promise<void> {
   }
 }
 
-/** Undefined for what a server of an older version does not know, or what a script that runs, or none, leaves no room for. */
+/**
+ * Runs a command. Returns undefined if an older server does not know it, a running script blocks it, or no script is
+ * running.
+ */
 async function callIfPossible(client: Redis, command: string, ...args: string[]): Promise<unknown> {
   return client.call(command, ...args).catch((error: Error) => {
     if (!/^(?:NOT)?BUSY|unknown (?:sub)?command/i.test(error.message)) {
@@ -219,7 +240,7 @@ async function restoreUsers(client: Redis, wanted: ReadonlyMap<string, string>):
   }
   const added = [...current.keys()].filter((name) => !wanted.has(name))
   if (added.length > 0) {
-    // Disconnects the clients that have logged in as one of them.
+    // This also disconnects the clients that have logged in as one of these users.
     await client.call('ACL', 'DELUSER', ...added)
   }
 }

@@ -7,20 +7,23 @@ import { type ConnectedClient, listClients, LOOKS } from './redis-admin.ts'
 
 const ANSWER_TIMEOUT_MS = 1_000
 
-/** A command, and the address of the client that sent it, as the server sees that. */
+/** A command, and the address of its client as the server sees it. */
 export interface HeardCommand {
   readonly words: readonly string[]
   readonly from: string
   readonly database: number
 }
 
-/** Hears what clients send to a Redis, but for those of `withRedis()`, and but for commands that change nothing. */
+/**
+ * Records the commands that clients send to a Redis, except for those of `withRedis()` and for commands that change
+ * nothing.
+ */
 export class RedisMonitor {
   readonly #address: RedisAddress
   readonly #client: Redis
   /** Addresses of our own connections. */
   readonly #own = new Set<string>()
-  /** By client, the last one. */
+  /** The last command of each client, by the client's address. */
   readonly #heard = new Map<string, HeardCommand>()
   readonly #mark = randomBytes(16).toString('hex')
   readonly #marked = Promise.withResolvers<void>()
@@ -36,14 +39,17 @@ export class RedisMonitor {
       .once('end', () => this.#marked.resolve())
   }
 
-  /** Rejects where it may not listen. It stops by itself after `timeoutMs`, even if the server does not answer. */
+  /**
+   * Starts recording. Rejects if the server refuses. Recording stops after `timeoutMs`, even if the server does not
+   * answer.
+   */
   static async open(address: RedisAddress, timeoutMs: number): Promise<RedisMonitor> {
     const client = await createMonitor(address)
     const monitor = new RedisMonitor(address, client)
     const timer = setTimeout(() => client.disconnect(), timeoutMs)
     client.once('end', () => clearTimeout(timer))
     try {
-      // A refusal is an error in place of this event.
+      // If the server refuses, the client emits an error instead of this event.
       await Promise.all([once(client, 'monitoring'), client.connect()])
       return monitor
     } catch (error) {
@@ -52,7 +58,7 @@ export class RedisMonitor {
     }
   }
 
-  /** Stops listening; resolves to the last command of each client that has sent any, and to the clients that are there. */
+  /** Stops recording. Returns the last command of each client that has sent one, and the connected clients. */
   async finish(): Promise<{
     readonly commands: readonly HeardCommand[]
     readonly clients: readonly ConnectedClient[]
@@ -60,7 +66,7 @@ export class RedisMonitor {
     const look = (client: Redis) => Promise.all([listClients(client), client.echo(this.#mark)])
     try {
       const [clients] = await withRedis(this.#address, look, { timeoutMs: ANSWER_TIMEOUT_MS })
-      // What was sent before the mark is heard before it.
+      // Commands that were sent before the mark arrive before it.
       await this.#marked.promise
       return { commands: [...this.#heard.values()], clients }
     } finally {

@@ -7,13 +7,13 @@ const PROBE_TIMEOUT_MS = 2_000
 const RETRY_MS = 200
 const RETRIES = 3
 
-/** Nothing is persisted: no data has to survive the run. */
+/** Turns off persistence: no data needs to survive the run. */
 const ARGUMENTS = ['--save', '', '--appendonly', 'no']
 
-/** For leases of logical databases: more than tests use at once, for 4 MB of memory. The default of Redis is 16. */
+/** The number of logical databases: more than tests lease at once, for 4 MB of memory. The default of Redis is 16. */
 const LOGICAL_DATABASES = ['--databases', '1024']
 
-/** Defines Redis, with as many `instances` as may be leased. */
+/** Defines Redis, with as many additional `instances` as may be leased. */
 export function defineRedis(spec: ResolvedRedis, instances = 0): ServiceDefinition {
   const databases = spec.isolation === 'database' ? LOGICAL_DATABASES : []
   const command = ['redis-server', ...ARGUMENTS, ...databases, ...spec.args]
@@ -33,20 +33,20 @@ export function defineRedis(spec: ResolvedRedis, instances = 0): ServiceDefiniti
   }
 }
 
-/** Loads the client before it is needed. */
+/** Loads the module `ioredis` in advance. */
 export async function loadRedis(): Promise<void> {
   await import('ioredis')
 }
 
 export interface RedisLimits {
-  /** Time after which the connection is closed, whatever it waits for. */
+  /** Time after which the connection is closed, even during a command, in milliseconds; undefined for no limit. */
   readonly timeoutMs?: number
 }
 
-/** The name of our own connections. */
+/** The client name of our own connections. */
 export const OWN_NAME = 'vitest-infra'
 
-/** Runs `work` with a connection of its own, which is closed afterwards. */
+/** Runs `work` with a new connection, which is closed afterwards. */
 export async function withRedis<T>(
   address: RedisAddress,
   work: (client: Redis) => Promise<T>,
@@ -72,7 +72,7 @@ export async function withRedis<T>(
   }
 }
 
-/** A connection that reconnects by itself, with a name for `CLIENT LIST`. */
+/** Opens a connection that reconnects by itself, with a name for `CLIENT LIST`. */
 export async function openRedis(address: RedisAddress, connectionName: string): Promise<Redis> {
   const client = await createClient(address, {
     connectionName,
@@ -84,15 +84,15 @@ export async function openRedis(address: RedisAddress, connectionName: string): 
     await client.connect()
     return client
   } catch (error) {
-    // Otherwise it reconnects for ever.
+    // Otherwise the client would try to reconnect forever.
     client.disconnect()
     throw error
   }
 }
 
-/** A connection that receives every command of the server, some time after `connect()` resolves. */
+/** Creates a connection that receives every command of the server, some time after `connect()` resolves. */
 export function createMonitor(address: RedisAddress): Promise<Redis> {
-  // In the first database, so that it is counted as a client of no other one.
+  // In database 0, so that it does not count as a client of another database.
   return createClient(
     { ...address, database: 0 },
     { monitor: true, retryStrategy: () => null, maxRetriesPerRequest: 0 },
@@ -112,7 +112,7 @@ async function createClient(
     ...(password !== undefined && { password }),
     ...(tls && { tls: {} }),
     lazyConnect: true,
-    // A server that refuses us reports the reason at the first command.
+    // A server that refuses the connection reports the reason at the first command.
     enableReadyCheck: false,
     connectTimeout: PROBE_TIMEOUT_MS,
     commandTimeout: undefined,

@@ -9,13 +9,13 @@ const LIST = `SELECT
   ARRAY(SELECT name FROM pg_file_settings
     WHERE sourcefile = current_setting('data_directory') || '/postgresql.auto.conf') AS settings`
 
-/** Notes stand in the comments of templates' databases, which no clone has. */
+/** Notes are stored in the comments on templates' databases. Clones do not inherit these comments. */
 const NOTES = `SELECT datname AS name, shobj_description(oid, 'pg_database') AS note FROM pg_database
   WHERE datname ~ '${OF_TEMPLATE}' AND shobj_description(oid, 'pg_database') LIKE '{"roles":%'`
 
 /**
- * What templates make outside of their databases, on a server of our own: roles, databases and settings, which
- * outlive the template and are in the way of the next one that makes them.
+ * The objects that templates create outside their databases on a server of our own: roles, databases and settings. They
+ * outlive the template, and conflict with the next template that creates them.
  */
 export class ServerWide {
   readonly #admin: PostgresAdmin
@@ -29,7 +29,7 @@ export class ServerWide {
     return rows[0] ?? NO_OBJECTS
   }
 
-  /** Writes down what the build of a template has made. */
+  /** Stores which objects the build of a template has created. */
   async note(template: string, made: ServerObjects): Promise<void> {
     if (!isNothing(made)) {
       const note = JSON.stringify({ roles: made.roles, databases: made.databases, settings: made.settings })
@@ -38,9 +38,10 @@ export class ServerWide {
   }
 
   /**
-   * Drops templates that are not wanted any more and have made something, and what only they have made.
+   * Drops each unwanted template that has created server-wide objects, and those of its objects that no wanted template
+   * has created.
    *
-   * @returns what the others have made, and whether there was anything to drop
+   * @returns the objects of the wanted templates, and whether any template was dropped
    */
   async clear(wanted: readonly string[]): Promise<{ kept: ServerObjects; isCleared: boolean }> {
     const rows = await this.#admin.query<{ name: string; note: string }>(NOTES)
@@ -65,14 +66,15 @@ export class ServerWide {
       await this.#admin.query('SELECT pg_reload_conf()')
     }
     for (const role of roles) {
-      // Databases that are still there may have something of it, and go on without its name.
+      // Remaining databases may contain objects of the role. Renaming frees the name even if the role cannot be dropped
+      // yet.
       const aside = `${ASIDE}${randomBytes(4).toString('hex')}`
       await this.#admin.query(`ALTER ROLE ${quote(role)} RENAME TO ${quote(aside)}`).catch(() => {})
     }
     await this.dropAside()
   }
 
-  /** Drops the roles that were taken out of the way and that nothing belongs to any more. */
+  /** Drops the renamed roles to which no object belongs any more. */
   async dropAside(): Promise<void> {
     const rows = await this.#admin.query<{ name: string }>(
       `SELECT rolname AS name FROM pg_roles WHERE starts_with(rolname, '${ASIDE}')`,

@@ -7,54 +7,56 @@ export interface Address {
   readonly port: number
 }
 
-/** The clients of a server, except the connection that counts them. */
+/** The clients of a server, except for the connection that counts them. */
 export interface ClientCount {
-  /** How many are connected. */
+  /** Number of connected clients. */
   readonly connected: number
-  /** How many connections the server has accepted since the count was reset. */
+  /** Number of connections that the server has accepted since the count was reset. */
   readonly received: number
-  /** How often a client has killed connections of others since the reset. */
+  /** How often a client has killed connections of other clients since the count was reset. */
   readonly kills: number
-  /** How many connections the server has accepted since its start, including the one that counts them. */
+  /** Number of connections that the server has accepted since its start, including the one that counts them. */
   readonly connections: number
 }
 
 /** Additional server processes of a service, in the same container or folder as the first, each on its own port. */
 export interface Instances {
   readonly count: number
-  /** The command line of one. `folder` is for its data. */
+  /** The command line of an instance, whose data is in `folder`. */
   readonly command: (port: string, folder: string) => readonly string[]
-  /** The signal that ends one at once, with all its child processes. */
+  /** The signal that ends an instance at once, with all its child processes. */
   readonly endSignal: 'KILL' | 'QUIT'
 }
 
 /**
- * Actions on an instance that keep its data: `stop` shuts it down in an orderly way, `start` starts it again (and ends it
- * first if it is running), `pause` freezes all its processes and `resume` continues them.
+ * Actions on an instance that keep its data: `stop` shuts it down in an orderly way, `start` starts it, after ending a
+ * running process, `pause` freezes all its processes, and `resume` continues them.
  */
 export type InstanceAction = 'stop' | 'start' | 'pause' | 'resume'
 
 /** How the data of a service is stored for later runs. */
 export interface SnapshotDefinition {
-  /** Identifies everything that the data is made of, but for the image. */
+  /** Identifies everything that determines the data, except for the image. */
   readonly key: string
-  /** A POSIX shell script that puts the data in the folder `$snapshot` where the server looks for its own. */
+  /**
+   * A POSIX shell script that copies the data from the folder `$snapshot` to the folder from which the server reads it.
+   */
   readonly restore: string
 }
 
 /** Where the data of a server comes from. */
 export type SnapshotUse =
   | { readonly kind: 'none' }
-  /** An earlier run left the server up, with its data and a note. */
+  /** The server of an earlier run is still running, with its data and the note of that run. */
   | { readonly kind: 'attached'; readonly note: string }
-  /** A snapshot; `discard()` deletes it. */
+  /** The data comes from a snapshot, which `discard()` deletes. */
   | { readonly kind: 'restored'; readonly discard: () => Promise<void> }
-  /** New data. `keep()` makes a snapshot of `folder`, a path where the server runs: of all of it or nothing. */
+  /** New data. `keep()` stores `folder`, a path where the server runs, completely or not at all. */
   | { readonly kind: 'missing'; readonly folder: string; readonly keep: KeepSnapshot }
 
 /**
- * If `signal` aborts, it starts no further step and removes what it made. If `letGo` aborts, it settles at once and no
- * longer keeps this process alive.
+ * Stores a snapshot. If `signal` aborts, it starts no further step and removes what it has created. If `letGo` aborts,
+ * it settles at once and no longer keeps this process alive.
  */
 export type KeepSnapshot = (signal: AbortSignal, letGo: AbortSignal) => Promise<void>
 
@@ -72,22 +74,22 @@ export type ServerStatus =
 
 export type ServerExit = Extract<ServerStatus, { running: false }>
 
-/** How a server is handed to the next run. */
+/** How a server stays running for the next run. */
 export interface ServerReuse {
-  /** How long it stays up unused. */
+  /** How long the server stays up unused, in milliseconds. */
   readonly idleTimeoutMs: number
   /** Stores a text that the next run reads as the note of {@link SnapshotUse}. */
   readonly note: (text: string) => void
-  /** Called in place of `stop()`: leaves the server running. Resolves soon, and never rejects. */
+  /** Leaves the server running; called instead of `stop()`. Resolves soon, and never rejects. */
   readonly detach: () => Promise<void>
 }
 
 /** A server that a provider has started. */
 export interface StartedService {
   readonly address: Address
-  /** Its name in messages, such as the container's name. */
+  /** The server's name in messages, such as the container's name. */
   readonly label: string
-  /** The name of its container, if it runs in one. */
+  /** The name of the server's container, if it runs in one. */
   readonly container?: string
   readonly instances: readonly ServerInstance[]
   readonly snapshot: SnapshotUse
@@ -97,29 +99,32 @@ export interface StartedService {
   takeBase(): Promise<void>
   runHealthcheck(): Promise<HealthcheckResult>
   status(): Promise<ServerStatus>
-  /** Resolves if the server exits without having been stopped; keeps no process alive. Undefined if that cannot be observed. */
+  /**
+   * Resolves if the server exits without having been stopped. It does not keep this process alive. Undefined if exits
+   * cannot be observed.
+   */
   readonly exited?: Promise<ServerExit>
   /** The last `count` lines of the server's log, none older than `sinceMs` by the server's clock. */
   logTail(count: number, sinceMs?: number): Promise<string>
-  /** Only of a server that may outlive its run. */
+  /** Defined only for a server that may outlive its run. */
   readonly reuse?: ServerReuse | undefined
   /**
-   * Ends the server and removes all that was made for it, and holds this process until that is done. Once `letGo` aborts,
-   * it resolves at once, and the rest is done without this process, which may exit. Further calls do nothing.
+   * Stops the server and removes everything that was created for it. It keeps this process alive until then. If `letGo`
+   * aborts, it resolves at once, and the removal finishes even without this process. Further calls do nothing.
    */
   stop(letGo?: AbortSignal): Promise<void>
 }
 
-/** A started service that passed the health gate. It is the same object, with what the gate found out. */
+/** A started service that has passed the health gate: the same object, with the results of the gate. */
 export interface HealthyService extends StartedService {
   /** The service's name. */
   readonly name: string
-  /** As the server reports it. */
+  /** The version that the server reports. */
   readonly version: string
   readonly state: ServiceState
 }
 
-/** What a service needs wherever it runs, and how to find out whether it is usable. */
+/** The requirements of a service with any provider, and the check whether it is usable. */
 export interface ServiceDefinition {
   readonly service: InfraService
   readonly hostPort: number | undefined
@@ -127,10 +132,10 @@ export interface ServiceDefinition {
   readonly environment: Readonly<Record<string, string>>
   /** The server's command line; empty to use the image's default command. */
   readonly command: readonly string[]
-  /** Whether the user defined it. The signals that end its server are then unknown. */
+  /** Whether the service is user-defined. The signals that stop its server are then unknown. */
   readonly isCustom?: boolean
   readonly instances?: Instances
-  /** Size of `/dev/shm`, where the server needs more than the engine's default, in bytes. */
+  /** Size of `/dev/shm` in bytes, if the server needs more than the engine's default. */
   readonly sharedMemoryBytes?: number
   /** Sends a real query from this process and returns the server's version; rejects while the server is not usable. */
   readonly probe: (address: Address, signal: AbortSignal) => Promise<string>
@@ -143,16 +148,19 @@ export interface ServiceDefinition {
 export interface ServerInstance {
   readonly address: Address
   /**
-   * Ends its process, if any, and starts a new one with new data. The new process may not answer yet when this resolves.
-   * `words` are additional arguments, without spaces; they apply until the next restart.
+   * Ends the instance's process, if any, and starts a new one with new data. The new process may not answer yet when
+   * this resolves. `words` are additional arguments, without spaces; they apply until the next restart.
    */
   restart(words?: readonly string[]): Promise<void>
-  /** Ends its process at once and removes its data. */
+  /** Ends the instance's process at once and removes its data. */
   end(): Promise<void>
   control(action: InstanceAction): Promise<void>
 }
 
-/** The ports on which a service's instances listen where they run: the ones after its own. */
+/**
+ * Returns the ports on which a service's instances listen inside its container or on its machine: the ones after its
+ * own.
+ */
 export function instancePortsOf({ service, instances }: ServiceDefinition): number[] {
   return Array.from({ length: instances?.count ?? 0 }, (_, index) => service.defaultPort + 1 + index)
 }

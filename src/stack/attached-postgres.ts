@@ -3,10 +3,10 @@ import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { PostgresSurvey } from '../services/postgres-survey.ts'
 import { ServerWide } from '../services/server-wide.ts'
 
-/** The note for a server in its original state: a note cannot be empty. */
+/** The note for a server in its original state, because a note cannot be empty. */
 const NEW = 'new'
 
-/** The note with which the next run verifies a server. */
+/** Returns the note with which the next run verifies this server. */
 export async function notePostgres(admin: PostgresAdmin, database: string): Promise<string> {
   return (await admin.survey(database)).state || NEW
 }
@@ -18,21 +18,22 @@ export interface VerifyOptions {
   readonly template: string
   /** The databases of all templates of this run. */
   readonly wanted: readonly string[]
-  /** The note of the run before. */
+  /** The note that the previous run stored. */
   readonly note: string
 }
 
 /** An attached server that this run can use. */
 export interface VerifiedPostgres extends PostgresSurvey {
-  /** Whether objects of outdated templates were dropped, so that the note has to be written again. */
+  /** Whether objects of outdated templates were dropped, so that the note must be stored again. */
   readonly isCleared: boolean
 }
 
 /**
- * Verifies that this run can use a server of an earlier one. Tests must not have changed server-wide objects such as roles
- * and settings. If the default template is still to be built, only this run's templates may have created such objects.
+ * Verifies that this run can use the server of an earlier run. Tests must not have changed server-wide objects such as
+ * roles and settings. If the default template is still to be built, only this run's templates may have created such
+ * objects.
  *
- * @throws Error if the server has to be replaced
+ * @throws Error if the server must be replaced
  */
 export async function verifyAttached(admin: PostgresAdmin, options: VerifyOptions): Promise<VerifiedPostgres> {
   const survey = await verifyState(admin, options)
@@ -70,7 +71,7 @@ function stateChanged(): Error {
   return new Error('roles, settings or other things that belong to no database were changed')
 }
 
-/** Replaces the main database by a clone of the template: the spare one of the run before, or a new one. */
+/** Replaces the main database by a clone of the template: the spare clone of the previous run, or a new one. */
 export async function resetMain(
   admin: PostgresAdmin,
   { database, template, runId }: { readonly database: string; readonly template: string; readonly runId: string },
@@ -81,7 +82,7 @@ export async function resetMain(
   }
 }
 
-/** Makes a clone that becomes the main database of the next run. */
+/** Creates a clone that becomes the main database of the next run. */
 export async function makeSpare(admin: PostgresAdmin, template: string): Promise<void> {
   await admin.dropDatabase(nameSpare(template), { force: true })
   await admin.createDatabase(nameSpare(template), template)

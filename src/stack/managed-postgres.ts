@@ -9,7 +9,10 @@ import type { ResolvedPostgres } from '../config/resolve-spec.ts'
 import { type BackendContext, readyServers } from '../leasing/backend-context.ts'
 import type { PreparedPostgres } from './prepared-postgres.ts'
 
-/** PostgreSQL in a stack: what it is, before there is a server, and what becomes of that. */
+/**
+ * PostgreSQL in a container or as a local process: the server's definition, its templates, and the databases or servers
+ * to lease.
+ */
 export class ManagedPostgresBackend {
   readonly definition: ServiceDefinition
   readonly #spec: ResolvedPostgres
@@ -41,27 +44,27 @@ export class ManagedPostgresBackend {
     await this.#prepared?.refresh()
   }
 
-  /** The databases to lease, once the server is prepared. */
+  /** The databases or servers to lease; undefined until the server is prepared. */
   get databases(): DatabaseSource | undefined {
     return this.#prepared?.databases
   }
 
-  /** How many of them there may be at once; servers are as many as their pool has. */
+  /** How many databases may be leased at once. Leased servers are limited by their pool, so this is undefined. */
   get limit(): LeaseLimit | undefined {
     return this.#prepared?.limit
   }
 
-  /** The main database, where it is another than the one that the spec names. */
+  /** Always undefined: the main database is the one that the spec names. */
   get main(): undefined {
     return undefined
   }
 
-  /** What to type to look into one of its databases. */
+  /** Returns the command that opens one of its databases in psql. */
   commandFor(database: string): string {
     return this.#prepared?.commandFor(database) ?? database
   }
 
-  /** Waits for what the next run will be glad of, but not for long. */
+  /** Waits a limited time for a snapshot in progress, which the next run can use. */
   async settle(letGo: AbortSignal): Promise<void> {
     await this.#prepared?.settle(letGo)
   }
@@ -70,26 +73,27 @@ export class ManagedPostgresBackend {
     await this.#prepared?.close(letGo)
   }
 
-  /** Loads what is needed once there is a server, which takes as long as finding one that is up. */
+  /** Loads the modules that a healthy server needs, while the server starts. */
   async load(): Promise<typeof import('./prepared-postgres.ts')> {
     const [prepared] = await Promise.all([import('./prepared-postgres.ts'), loadPostgres()])
     return prepared
   }
 
   async #prepare(server: HealthyService): Promise<void> {
-    // Prepared before, if a server was lost, or one from a snapshot or of an earlier run was no good.
+    // Closes the connections to the previous server, if one was lost, or if a restored or attached one failed.
     await this.#prepared?.close()
     const { PreparedPostgres } = await this.load()
     const [spec, plans] = [this.#spec, this.#plans]
     this.#servers += 1
-    // A client of the old server must not reach another lease's database on the new one by the same name.
+    // Each server has its own database names. A client of the old server cannot reach another lease's database on the
+    // new one.
     const runId = this.#servers === 1 ? this.#context.runId : `${this.#context.runId}_r${this.#servers}`
     this.#prepared = await PreparedPostgres.open(server, { spec, plans, context: { ...this.#context, runId } })
     await this.#prepared.prepare()
   }
 }
 
-/** What the templates that a snapshot may hold are made from. */
+/** Returns the inputs of the templates that a snapshot may contain. */
 function identify(plans: readonly TemplatePlan[]): readonly unknown[] {
   return plans.filter(({ isRepeatable }) => isRepeatable).map(({ name, from, inputs }) => [name, from, inputs])
 }

@@ -24,7 +24,7 @@ export class ManagedRedisBackend {
     this.#seeds = new RedisSeeds(spec, context.root)
     this.#context = context
     this.#isolation = spec.isolation
-    // One for the file of each worker, and as many for tests that lease their own.
+    // One for each worker's file, and as many again for tests that lease their own.
     const instances = spec.isolation === 'server' ? context.workers * 2 : 0
     this.definition = { ...defineRedis(spec, instances), prepare: (server) => this.#prepare(server) }
   }
@@ -40,17 +40,17 @@ export class ManagedRedisBackend {
     }
   }
 
-  /** The servers or databases to lease, once the first one is prepared. */
+  /** The servers or databases to lease; undefined until the main server is prepared. */
   get leases(): LeaseSource<RedisAddress> | undefined {
     return this.#leases
   }
 
-  /** How many of them there may be at once. */
+  /** How many servers or databases may be leased at once. */
   get limit(): LeaseLimit | undefined {
     return this.#limit
   }
 
-  /** The main database is always database 0. */
+  /** Always undefined: the main database is database 0. */
   get main(): number | undefined {
     return undefined
   }
@@ -77,7 +77,7 @@ export class ManagedRedisBackend {
   async #prepare(server: HealthyService): Promise<void> {
     const { clock, report } = this.#context
     const beganMs = clock.now()
-    // If a server was lost, its successor is prepared here.
+    // Closes the leases of the previous server, if one was lost.
     this.close()
     const state = await readRedisState(server.address)
     await this.#resetAttached(server, state)
@@ -90,7 +90,10 @@ export class ManagedRedisBackend {
       : this.#openDatabases(server, state))
   }
 
-  /** Removes the data that an earlier run left; throws if it changed more than data. Notes the state of a new server. */
+  /**
+   * Removes the data of an earlier run; throws if that run changed settings or users. Stores the state of a new server
+   * as its note.
+   */
   async #resetAttached({ address, snapshot, reuse }: HealthyService, state: RedisState): Promise<void> {
     const digest = digestRedisState(state)
     if (snapshot.kind !== 'attached') {
@@ -125,7 +128,7 @@ export class ManagedRedisBackend {
   async #openDatabases({ address }: HealthyService, { configuration }: RedisState): Promise<RedisDatabases> {
     const { RedisDatabases } = await this.load()
     const count = Number(configuration.get('databases'))
-    // The first one is the main one.
+    // Database 0 is the main database, which is not leased.
     this.#limit = limitRedises(count - 1, 'database')
     return new RedisDatabases({
       address,

@@ -30,13 +30,16 @@ interface MainFilling {
   readonly resetter: DatabaseResetter
 }
 
-/** A suite that is shorter than its first snapshot takes would never have one, so its first run waits this long. */
+/**
+ * How long the end of a run waits for its snapshot. Otherwise a suite that is faster than its first snapshot would
+ * never have one.
+ */
 const SNAPSHOT_TIMEOUT_MS = 5_000
 
-/** Background work on the server begins after the first worker has started, which it would slow down. */
+/** Delay of background work on the server, which would slow down the start of the first worker. */
 const TIDYING_DELAY_MS = 150
 
-/** With more leftover databases than this, they are dropped without delay: they take up memory. */
+/** If there are more leftover databases than this, they are dropped without delay, because they take up memory. */
 const LEFTOVERS_TOLERATED = 16
 
 export interface PreparedPostgresOptions {
@@ -45,7 +48,7 @@ export interface PreparedPostgresOptions {
   readonly context: BackendContext
 }
 
-/** A healthy PostgreSQL server of ours: its templates, and the databases or servers to lease. */
+/** A healthy PostgreSQL server that this package runs: its templates, and the databases or servers to lease. */
 export class PreparedPostgres {
   readonly #spec: ResolvedPostgres
   #plans: readonly TemplatePlan[]
@@ -84,7 +87,7 @@ export class PreparedPostgres {
     this.#templates = this.#createTemplates(plans)
   }
 
-  /** Connects. Call `prepare()` next, and `close()` in any case. */
+  /** Connects to the server. Call `prepare()` next, and `close()` in any case. */
   static async open(server: HealthyService, options: PreparedPostgresOptions): Promise<PreparedPostgres> {
     const { user, password, database } = options.spec
     return new PreparedPostgres(
@@ -116,17 +119,17 @@ export class PreparedPostgres {
     }
   }
 
-  /** What to lease, once the server is prepared. */
+  /** The databases or servers to lease; undefined until the server is prepared. */
   get databases(): DatabaseSource | undefined {
     return this.#servers ?? this.#databases
   }
 
-  /** How many databases may be leased at once. Servers are limited by their pool. */
+  /** How many databases may be leased at once; undefined for leased servers, which are limited by their pool. */
   get limit(): LeaseLimit | undefined {
     return this.#servers ? undefined : this.#limit
   }
 
-  /** The command that opens one of its databases in psql. */
+  /** Returns the command that opens one of its databases in psql. */
   commandFor(database: string): string {
     const { address, container } = this.#server
     return psqlCommand({ ...address, user: this.#spec.user, database }, container)
@@ -144,7 +147,7 @@ export class PreparedPostgres {
     await Promise.all([this.#servers?.close(), this.#admin.close()])
   }
 
-  /** Builds the default template, fills the main database, and starts to make databases or servers to lease. */
+  /** Builds the default template, fills the main database, and starts to create databases or servers to lease. */
   async prepare(): Promise<void> {
     const { address, snapshot, reuse } = this.#server
     const { user, password, database } = this.#spec
@@ -161,7 +164,7 @@ export class PreparedPostgres {
           })
         : undefined
     if (attached?.isCleared) {
-      // Now, in case this run fails before the note at its end.
+      // Stored already, in case this run fails before it stores the next note.
       reuse?.note(await notePostgres(admin, database))
     }
     await ensureUserDatabase({ ...address, user, password, database })
@@ -191,15 +194,15 @@ export class PreparedPostgres {
     })
     const countUse = (name?: string) => admin.countUse(name)
     this.#databases = new Databases({ admin, templates, runId, clock, target, reset, log, countUse })
-    // In parallel with the rest of the start; the first request reports a failure.
+    // Runs in parallel with the rest of the start; the first request reports a failure.
     void (isOwnServer ? this.#startServers(this.#databases) : this.#databases.warm(DEFAULT_TEMPLATE)).catch(() => {})
     if (reuse) {
-      // The next run does what fails here.
+      // The next run repeats what fails here.
       void this.#tidyUp(attached, template).catch(() => {})
     }
   }
 
-  /** Background work for the next run, which repeats it if this run ends first. */
+  /** Does background work for the next run, which repeats it if this run ends first. */
   async #tidyUp(attached: PostgresSurvey | undefined, template: string): Promise<void> {
     const { leftovers = [] } = attached ?? {}
     if (leftovers.length <= LEFTOVERS_TOLERATED) {
@@ -207,7 +210,7 @@ export class PreparedPostgres {
     }
     if (attached) {
       await dropLeftovers(this.#admin, attached, this.#wanted())
-      // The databases just dropped may have been the last ones that used these.
+      // The databases just dropped may have been the last ones with objects of these roles.
       await this.#serverWide.dropAside()
     }
     // Other runs cannot use a template that is not repeatable.
@@ -216,7 +219,7 @@ export class PreparedPostgres {
     }
   }
 
-  /** Servers to lease: copies of this one with all templates built. */
+  /** Starts the servers to lease, which are copies of this one with all templates built. */
   async #startServers(main: Databases): Promise<void> {
     const { address, version, instances } = this.#server
     const { user, password } = this.#spec
@@ -233,12 +236,12 @@ export class PreparedPostgres {
         if (this.#unplanned) {
           throw this.#unplanned.reason
         }
-        // A template that fails is built again on the server of the file that needs it, and reported there.
+        // If a template fails, it is built again on the server of the file that needs it, which reports the failure.
         await Promise.allSettled(this.#plans.map(async ({ name }) => this.#templates.ensure(name)))
         await this.#admin.checkpoint()
         await this.#server.takeBase()
       },
-      // Reported for the main server already.
+      // The builds were already reported for the main server.
       createTemplates: (admin) =>
         new Templates({ admin, plans: this.#plans, serverVersion: version, runId, report: () => {}, clock }),
       report,
@@ -246,7 +249,7 @@ export class PreparedPostgres {
     await this.#servers.renew()
   }
 
-  /** Copies the data before the server is used. The rest is done in the background. */
+  /** Copies the data before the server is used. The snapshot is completed in the background. */
   async #takeSnapshot(admin: PostgresAdmin, templates: Templates, { folder, keep }: MissingSnapshot): Promise<void> {
     const { report, clock } = this.#context
     if (this.#isRepeatable(DEFAULT_TEMPLATE)) {
@@ -266,7 +269,7 @@ export class PreparedPostgres {
   /** Builds every template that a snapshot may hold, so that no later run has to. */
   async #buildRepeatable(templates: Templates): Promise<void> {
     const names = this.#plans.flatMap(({ name, isRepeatable }) => (isRepeatable ? [name] : []))
-    // Await all, also after a failure: none may write while the data is copied or tests run.
+    // Waits for all builds, also after a failure: none may write while the data is copied or tests run.
     const outcomes = await Promise.allSettled(names.map((name) => templates.ensure(name)))
     const failed = names.filter((_, index) => outcomes[index]?.status === 'rejected')
     if (failed.length > 0) {
@@ -274,7 +277,7 @@ export class PreparedPostgres {
     }
   }
 
-  /** The databases of all templates. */
+  /** Returns the databases of all templates. */
   #wanted(): readonly string[] {
     return this.#plans.map(({ name }) => this.#templates.databaseOf(name))
   }
@@ -283,7 +286,7 @@ export class PreparedPostgres {
     return this.#plans.some(({ name, isRepeatable }) => name === template && isRepeatable)
   }
 
-  /** Makes the main database a clone of the default template. Before, it is empty or an earlier run has used it. */
+  /** Makes the main database a clone of the default template. It is empty so far, or an earlier run has used it. */
   async #fillMain(admin: PostgresAdmin, { template, snapshot, resetter }: MainFilling): Promise<void> {
     const { database } = this.#spec
     if (snapshot.kind === 'attached') {

@@ -7,17 +7,17 @@ const LOG_LINES = 20
 
 /** Describes a server that exited while tests ran. */
 export interface LostService {
-  /** Short, because every later test fails with it. */
+  /** A short error, because every later test fails with it. */
   readonly error: InfraError
   readonly label: string
-  /** The last lines of its log. */
+  /** The last lines of the server's log. */
   readonly lines: readonly string[]
 }
 
 export interface Loss {
   readonly name: string
   readonly exit: ServerExit
-  /** How long it was healthy. */
+  /** How long the server was healthy, in milliseconds. */
   readonly afterMs: number
   readonly isRestarted: boolean
 }
@@ -34,7 +34,7 @@ export async function describeLoss(started: StartedService, loss: Loss): Promise
   return { error, label: started.label, lines: linesOf(log) }
 }
 
-/** The error if the server exited by itself during its start. */
+/** Returns the error for a server that exited by itself during its start. */
 export async function describeLostStart(
   started: StartedService,
   { name, exit, cause }: { readonly name: string; readonly exit: ServerExit; readonly cause: unknown },

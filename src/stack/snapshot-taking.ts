@@ -10,7 +10,7 @@ export interface SnapshotTakingOptions {
   readonly clock: Clock
 }
 
-/** A snapshot that is taken in the background of the tests. */
+/** Takes a snapshot in the background while the tests run. */
 export class SnapshotTaking {
   readonly #options: SnapshotTakingOptions
   readonly #abort = new AbortController()
@@ -22,7 +22,7 @@ export class SnapshotTaking {
     this.#outcome = this.#take(take)
   }
 
-  /** Resolves when it is taken or cannot be, after `limitMs`, or once `letGo` aborts. */
+  /** Resolves when the snapshot was taken or has failed, after `limitMs` milliseconds, or once `letGo` aborts. */
   async settle(limitMs: number, letGo: AbortSignal): Promise<void> {
     const settled = new AbortController()
     const limit = this.#options.clock.sleep(limitMs, AbortSignal.any([settled.signal, letGo])).catch(() => {})
@@ -30,10 +30,7 @@ export class SnapshotTaking {
     settled.abort()
   }
 
-  /**
-   * Gives it up unless it is taken, waits until nothing of it is left, but no longer than until `letGo` aborts, and tells
-   * what became of it.
-   */
+  /** Aborts the snapshot unless it is complete, waits for the cleanup until `letGo` aborts, and reports the outcome. */
   async end(letGo?: AbortSignal): Promise<void> {
     this.#abort.abort()
     const tell = await (letGo ? unlessLetGo(this.#outcome, letGo) : this.#outcome)
@@ -46,7 +43,7 @@ export class SnapshotTaking {
     report({ type: 'snapshot-failed', service, reason: 'it was not ready when the run had to end' })
   }
 
-  /** Its outcome is reported at the end, after the tests. */
+  /** Takes the snapshot. Returns a function that reports the outcome, to be called after the tests. */
   async #take(take: KeepSnapshot): Promise<() => void> {
     const { service, report, clock } = this.#options
     const beganMs = clock.now()

@@ -13,16 +13,16 @@ import { variablePrefix } from '../config/infra-service.ts'
 import type { ResolvedPostgres, ResolvedRedis, ResolvedSpec } from '../config/resolve-spec.ts'
 import type { HealthyService } from '../services/service.ts'
 
-/** What {@link describeStack} needs to know of a service. */
+/** The properties of a service that {@link describeStack} reads. */
 export type DescribedService = Pick<HealthyService, 'name' | 'address' | 'version' | 'state'>
 
-/** The main databases, if they are not the ones that the spec names. */
+/** The main databases, if they differ from those that the spec names. */
 export interface MainDatabases {
   readonly postgres?: Partial<PostgresAddress> | undefined
   readonly redis?: number | undefined
 }
 
-/** The facts of a stack that is up: plain data for workers. */
+/** Returns the facts of a stack that is up, as plain data for workers. */
 export function describeStack(
   spec: ResolvedSpec,
   provider: ProviderName,
@@ -41,7 +41,8 @@ export function describeStack(
 }
 
 /**
- * The variables that point to the stack: the variable set, libpq's variables unless turned off, then the user's own.
+ * Returns the variables that point to the stack: the variable set, libpq's variables unless disabled, then the user's
+ * own.
  *
  * @throws InfraError `INFRA_ENV_FUNCTION` if the `env` option throws or returns anything but text
  */

@@ -9,18 +9,20 @@ import type { HealthyService, ServiceDefinition, StartedService } from '../servi
 import { isUsersFault } from './users-fault.ts'
 import { describeLoss, describeLostStart, type Loss, type LostService } from './service-lost.ts'
 
-/** After this, servers are stopped in the background. It is long enough for an engine to refuse the stop. */
+/** After this time, servers are stopped in the background. It is long enough for an engine to refuse the stop. */
 const STOP_TIMEOUT_MS = 30
-/** With a pinned port the stop is awaited longer: the next run needs the same port. */
+/** If a port is pinned, the stop is awaited longer, because the next run needs the same port. */
 const PINNED_STOP_TIMEOUT_MS = 5_000
-/** A restored server starts within a second; after this, a new one is faster. */
+/** A restored server starts within a second. After this time, a new one is faster. */
 const RESTORED_TIMEOUT_MS = 20_000
-/** A server that is already up answers at once. */
+/** A server that is already running answers at once. */
 const ATTACHED_TIMEOUT_MS = 3_000
 const TIMEOUTS_MS = { none: Infinity, missing: Infinity, restored: RESTORED_TIMEOUT_MS, attached: ATTACHED_TIMEOUT_MS }
 /** A connection breaks before the engine reports that its server has exited. */
 const EXIT_TIMEOUT_MS = 500
-/** A server that keeps exiting has a cause that another start does not remove. */
+/**
+ * Maximum number of restarts per service. A server that keeps exiting has a cause that another start does not remove.
+ */
 const RESTARTS = 3
 const ORIGINS = { none: 'new', missing: 'new', restored: 'snapshot', attached: 'earlier run' } as const
 
@@ -32,11 +34,11 @@ export interface StackOptions {
   readonly restarted: readonly string[]
   readonly report: Report
   readonly clock: Clock
-  /** Called once all starts only wait for answers. */
+  /** Called once every start is only waiting for an answer. */
   readonly onWaiting?: () => void
 }
 
-/** A service that was ready, and whose server has exited by itself. */
+/** A service that was ready and whose server has exited by itself. */
 export interface StackLoss {
   readonly lost: Promise<LostService>
   /** All services, once this one is ready again; undefined if it is not restarted. */
@@ -48,9 +50,9 @@ export class Stack {
   readonly #options: StackOptions
   readonly #abort = new AbortController()
   readonly #started: StartedService[] = []
-  /** Services whose data a run is changing: an attached one of these cannot be reused. */
+  /** Services whose data this run is changing. If an attached one is among them, it cannot be reused. */
   readonly #inPreparation = new Set<StartedService>()
-  /** Services that are prepared and whose servers run. */
+  /** Services that are prepared and whose servers are running. */
   readonly #ready = new Set<StartedService>()
   /** The last healthy server of each service, by name. */
   readonly #services = new Map<string, HealthyService>()
@@ -70,17 +72,17 @@ export class Stack {
     return this.#starting
   }
 
-  /** Servers that exit by themselves, as it happens. */
+  /** Yields each server that exits by itself. */
   get losses(): AsyncIterable<StackLoss> {
     return this.#losses
   }
 
-  /** Whether it is ready and stays up for the next run. */
+  /** Whether the stack is ready and stays up for the next run. */
   get livesOn(): boolean {
     return this.idleTimeoutMs !== undefined
   }
 
-  /** How long it stays up unused, if it stays up for the next run. */
+  /** How long the stack stays up unused, in milliseconds; undefined if it does not stay up for the next run. */
   get idleTimeoutMs(): number | undefined {
     const timeouts = [...this.#ready].flatMap(({ reuse }) => reuse?.idleTimeoutMs ?? [])
     return timeouts.length > 0 ? Math.min(...timeouts) : undefined
@@ -92,8 +94,9 @@ export class Stack {
   }
 
   /**
-   * Aborts a start in progress and removes every service, except those that stay up for the next run; tries all of them
-   * before it rejects. What takes longer, or is not removed when `letGo` aborts, is removed in the background.
+   * Aborts a start in progress and removes every service, except those that stay up for the next run. It tries to
+   * remove all of them before it rejects. Removals that take longer, or are unfinished when `letGo` aborts, continue in
+   * the background.
    */
   stop(letGo?: AbortSignal): Promise<void> {
     this.#stopping ??= this.#stopAll(letGo).catch((error: unknown) => {
@@ -111,7 +114,7 @@ export class Stack {
     await this.#removeAll().catch((error: unknown) => {
       this.#options.report({ type: 'stop-failed', message: messageOf(error) })
     })
-    // The first to fail aborts the others with its own error as the reason.
+    // The first service that fails aborts the others with its own error as the reason.
     throw this.#abort.signal.reason
   }
 
@@ -195,7 +198,7 @@ export class Stack {
     started: StartedService,
     lost: Promise<LostService>,
   ): Promise<readonly HealthyService[]> {
-    // After other restarts, and after the log of the old server was read.
+    // Waits for other restarts, and until the log of the old server has been read.
     await Promise.all([this.#starting, lost])
     await this.#discard(started)
     await this.#startOne(definition)
@@ -218,7 +221,10 @@ export class Stack {
     }
   }
 
-  /** If the server exited, that is the error to report, whichever step failed because of it. */
+  /**
+   * Returns the error of the server's exit if it exited, because that explains the failure of any step; otherwise the
+   * given error.
+   */
   async #reasonOf(definition: ServiceDefinition, started: StartedService, error: unknown): Promise<unknown> {
     if (error instanceof InfraError && error.code === 'INFRA_SERVICE_EXITED') {
       return error
@@ -229,7 +235,10 @@ export class Stack {
     return exit ? describeLostStart(started, { name: definition.service.name, exit, cause: error }) : error
   }
 
-  /** Discards a restored or attached server that failed and returns what to start instead; rethrows for a new one. */
+  /**
+   * Discards a restored or attached server that failed and returns the definition to start instead. Rethrows for a new
+   * server.
+   */
   async #replacementFor(
     definition: ServiceDefinition,
     started: StartedService,
@@ -241,7 +250,7 @@ export class Stack {
       throw error
     }
     if (await this.#isUsersFault(definition, started, error)) {
-      // It would fail on any server, so this one may stay up.
+      // The preparation would fail on any server, so this one may stay up.
       this.#inPreparation.delete(started)
       throw error
     }
@@ -256,7 +265,7 @@ export class Stack {
     return { ...definition, snapshot: undefined }
   }
 
-  /** If the server still answers, the user's files or functions caused the failure. */
+  /** Whether the user's files or functions caused the failure: the error indicates it, and the server still answers. */
   async #isUsersFault(definition: ServiceDefinition, { address }: StartedService, error: unknown): Promise<boolean> {
     if (!isUsersFault(error)) {
       return false
@@ -272,7 +281,8 @@ export class Stack {
 
   async #stopAll(letGo?: AbortSignal): Promise<void> {
     this.#abort.abort(startAborted())
-    // At once, so that a migration in progress ends with its server; then whatever started meanwhile.
+    // Servers are removed at once, so that a migration in progress ends with its server. Services that started
+    // meanwhile are removed afterwards.
     const [removed] = await Promise.allSettled([this.#removeAll(letGo), this.#starting])
     if (removed.status === 'rejected') {
       throw removed.reason
@@ -280,7 +290,10 @@ export class Stack {
     await this.#removeAll(letGo)
   }
 
-  /** Rejects if a removal fails at once. Later failures are reported, if this process is still running. */
+  /**
+   * Removes or detaches all servers. Rejects if a removal fails before the stop timeout. Later failures are reported,
+   * if this process is still running.
+   */
   async #removeAll(letGo?: AbortSignal): Promise<void> {
     const services = this.#started.splice(0)
     if (services.length === 0) {
@@ -292,7 +305,7 @@ export class Stack {
     await this.#withStopTimeout((overdue) => this.#remove(removed, overdue), letGo)
   }
 
-  /** A server that was attached or is fully prepared. A preparation that was interrupted makes it useless. */
+  /** Whether a server can be reused: it is attached or fully prepared. An interrupted preparation makes it useless. */
   #isReusable(service: StartedService): boolean {
     const isPrepared = this.#ready.has(service)
     const isUntouched = service.snapshot.kind === 'attached' && !this.#inPreparation.has(service)
@@ -308,7 +321,10 @@ export class Stack {
     }
   }
 
-  /** Aborts the signal of `remove` once the removal is no longer awaited. */
+  /**
+   * Runs `remove` and waits for it until the timeout or `letGo`. Then it aborts the signal of `remove`, which continues
+   * in the background.
+   */
   async #withStopTimeout(remove: (overdue: AbortSignal) => Promise<void>, letGo?: AbortSignal): Promise<void> {
     const { definitions, clock, report } = this.#options
     const isPinned = definitions.some(({ hostPort }) => hostPort !== undefined)

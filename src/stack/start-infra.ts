@@ -25,17 +25,17 @@ import { describeStack } from './stack-facts.ts'
 export interface StartContext {
   /** The process's environment. */
   readonly environment: Record<string, string | undefined>
-  /** How many workers the run may have at once. */
+  /** Maximum number of workers of the run at once. */
   readonly workers: number
-  /** The variables of a project for the given facts. */
+  /** Returns the variables of a project for the given facts. */
   readonly variables: (project: string, facts: StackFacts) => Readonly<Record<string, string>>
   /**
-   * Whether the run goes on after the tests, as in watch mode, so that users can inspect the stack.
+   * Whether the run continues after the tests, as in watch mode, so that users can inspect the stack.
    *
    * @default false
    */
   readonly livesOn?: boolean
-  /** Called with the new addresses when a server was restarted. */
+  /** Called with the new addresses after a server was restarted. */
   readonly onMoved?: (facts: StackFacts) => void
   readonly report: Report
   readonly clock: Clock
@@ -51,15 +51,15 @@ export interface UpInfra {
   beginRerun(): void
   /** Reads the inputs of templates and seeds again. */
   refresh(): Promise<void>
-  /** Call it when the tests have run; `isWhole` if all tests of the project ran and passed. */
+  /** Call it after the tests; `isWhole` if all tests of the project ran and passed. */
   endTests(outcome: { readonly isWhole: boolean }): void
   /** Waits for background work for the next run, and reports findings about this one, until `letGo` aborts. */
   settle(letGo: AbortSignal): Promise<void>
   /** Whether the stack stays up after the tests. */
   readonly livesOn: boolean
-  /** How long the servers stay up unused, if they stay up after this run. */
+  /** How long the servers stay up unused, in milliseconds; undefined if they stop with this run. */
   idleTimeoutMs(): number | undefined
-  /** The databases of failed tests that are retained, with the command that opens each. */
+  /** Returns the retained databases of failed tests, with the command that opens each. */
   retained(): readonly { readonly owner: string; readonly command: string }[]
 }
 
@@ -67,7 +67,7 @@ export interface UpInfra {
 export interface StartingInfra {
   /** Resolves when every service is healthy and seeded. If it rejects, nothing is left. */
   readonly up: Promise<UpInfra>
-  /** What the start is waiting for, for a message. */
+  /** Describes what the start is waiting for, for a message. */
   awaits(): string
   /**
    * Stops everything, at any stage, and waits for it until `letGo` aborts.
@@ -108,10 +108,10 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
       )
       const closed = [backends?.redis?.close(closing, letGo), backends?.postgres?.close(closing, letGo)]
       if (backends?.stack.livesOn) {
-        // Another run may attach as soon as this one detaches.
+        // Everything is closed before the servers are detached, because another run may attach immediately.
         await unlessLetGo(Promise.allSettled([closing, ...closed]), letGo)
       }
-      // Await all, also after a failure, so that no rejection is unhandled.
+      // Waits for all, also after a failure, so that no rejection is unhandled.
       const outcomes = await unlessLetGo(Promise.allSettled([backends?.stack.stop(letGo), closing, ...closed]), letGo)
       if (!outcomes) {
         throw notEnded(backends)
@@ -152,14 +152,16 @@ async function loadExternalBackends() {
   return { Postgres, Redis }
 }
 
-/** Finds every error that can be found without a server, before one is started. */
+/**
+ * Selects the provider and plans the services. It finds every error that does not need a server before one is started.
+ */
 async function openBackends(spec: ResolvedSpec, context: StartContext): Promise<Backends> {
   const { environment, report, clock, workers } = context
   const runId = randomBytes(4).toString('hex')
   const { root, snapshot: snapshots, startupTimeoutMs } = spec
   const shared: BackendContext = { root, runId, workers, snapshots, startupTimeoutMs, report, clock }
   const { Postgres, Redis } = spec.provider === 'external' ? await loadExternalBackends() : MANAGED
-  // The engine answers while files are read; an error in the files is reported first.
+  // Runs in parallel with the reading of files. An error in the files is reported first.
   const selecting = selectProvider(spec, { environment, runId })
   void selecting.catch(() => {})
   const postgres = spec.postgres && Postgres.plan(spec.postgres, shared)
@@ -189,12 +191,12 @@ interface Leasing {
   readonly broker: LeaseBroker
   readonly server: LeaseServer
   readonly report: Report
-  /** What a stack of these services leases. */
+  /** Returns the facts and the lease sources of a stack with these services. */
   readonly sourcesOf: (services: readonly HealthyService[]) => LeaseSources
   readonly onMoved: (facts: StackFacts) => void
 }
 
-/** Reports each lost server, until one is not restarted: later losses follow from that one. */
+/** Reports each lost server, up to the first that is not restarted: later losses follow from that one. */
 async function reportLosses(stack: Stack, { broker, server, report, sourcesOf, onMoved }: Leasing): Promise<void> {
   for await (const { lost: losing, restarted } of stack.losses) {
     const coming = restarted?.then(sourcesOf)
@@ -203,7 +205,7 @@ async function reportLosses(stack: Stack, { broker, server, report, sourcesOf, o
       broker.await(coming)
     }
     const { error, ...lost } = await losing
-    // Workers first: until they know, their tests fail without a reason.
+    // Workers are notified first: until then, their tests fail without the reason.
     server.reportLoss(error, { comesBack })
     report({ type: 'service-lost', ...lost, message: error.message, comesBack })
     if (!comesBack) {
@@ -251,7 +253,7 @@ async function bringUp(
   const { stack, provider, postgres, redis } = backends
   const services = await stack.start()
   const livesOn = context.livesOn || stack.livesOn
-  // In the background: no test needs it. The next run tries again what cannot be removed now.
+  // Runs in the background, because no test needs it. The next run retries what cannot be removed now.
   void provider.sweep(context.signal).catch(() => {})
   const { LeaseBroker, noSource } = await import('../leasing/lease-broker.ts')
   const { LeaseServer: Server } = await import('../leasing/lease-server.ts')

@@ -1,10 +1,10 @@
 import { InfraError } from '../errors.ts'
 import { isServerTrouble } from '../seeds/describe-sql-failure.ts'
 
-/** What is wrong with files and functions of the user's, which no other server makes right. */
+/** Errors in the user's files and functions, which would occur on any server. */
 const CODES: readonly string[] = ['INFRA_SEED_FAILED', 'INFRA_SEED_MISSING', 'INFRA_TEMPLATE_UNKNOWN']
 
-/** Whether an error is about what the user has put into a server, as far as the error itself says. */
+/** Whether the user's files or functions caused an error, as far as the error itself shows. */
 export function isUsersFault(error: unknown): boolean {
   return error instanceof InfraError && CODES.includes(error.code) && !causesOf(error).some(isServerTrouble)
 }

@@ -21,7 +21,7 @@ export class InfraRun {
   readonly #spec: ResolvedSpec
   readonly #variables = new Map<string, ProjectVariables>()
   readonly #starting: Promise<StartingInfra>
-  /** The projects that have received the stack, or the error of its start. */
+  /** Projects that have received the stack, or the error of its start. */
   readonly #projects = new WeakSet()
   readonly #printedLines = new Set<string>()
   readonly #report: Report
@@ -35,7 +35,7 @@ export class InfraRun {
     this.#report = context.report
     this.#spec = spec
     const variables = (project: string, facts: StackFacts) => this.#variables.get(project)?.(facts) ?? {}
-    // Compiled code is cached, as by Vite's CLI: Testcontainers then loads in two thirds of the time.
+    // Caches compiled code, as Vite's CLI does. This reduces the load time of Testcontainers by a third.
     enableCompileCache()
     // Imported dynamically, so that a run without test files loads nothing.
     this.#starting = import('../stack/start-infra.ts').then(({ startInfra }) => {
@@ -58,7 +58,7 @@ export class InfraRun {
     }
   }
 
-  /** Registers how the variables for a project's leases are computed. */
+  /** Registers the function that computes the variables for a project's leases. */
   serve(project: string, variables: ProjectVariables): void {
     this.#variables.set(project, variables)
   }
@@ -66,7 +66,7 @@ export class InfraRun {
   /**
    * Resolves once the stack is running.
    *
-   * @throws InfraError `INFRA_OPTIONS_CONFLICT` if `spec` describes another stack than that of the run's first project
+   * @throws InfraError `INFRA_OPTIONS_CONFLICT` if `spec` needs a different stack than the run's first project
    */
   async up(spec: ResolvedSpec): Promise<UpInfra> {
     if (stackKey(spec) !== stackKey(this.#spec)) {
@@ -75,19 +75,19 @@ export class InfraRun {
     return (await this.#starting).up
   }
 
-  /** What the start is waiting for, for a message. */
+  /** Returns what the start is waiting for, as text for a message. */
   awaits(): string {
     return this.#awaits()
   }
 
-  /** Whether {@link InfraRun.close} was called; a closed run cannot be used again. */
+  /** Whether {@link InfraRun.close} was called. A closed run cannot be used again. */
   get closed(): boolean {
     return this.#closing !== undefined
   }
 
   /**
-   * Whether a project uses this run's stack, or its error. After a failed start, all projects of the same test run get
-   * the same error, and the next test run starts a new stack.
+   * Whether a project gets this run's stack, or the error of its start. After a failed start, all projects of the same
+   * test run get the same error, and the next test run starts a new stack.
    */
   serves(project: object): boolean {
     const isNew = !this.#projects.has(project)
@@ -95,18 +95,21 @@ export class InfraRun {
     return this.#failed ? isNew && !this.#expired : !this.closed
   }
 
-  /** Call it at the end of the test run for which the stack was started. */
+  /** Marks the end of the test run for which the stack was started. */
   readonly expire = (): void => {
     this.#expired = true
   }
 
-  /** Call it before {@link InfraRun.close} at the end of a run that was not interrupted. */
+  /**
+   * Waits for background work and reports findings, until `letGo` aborts. Call it before {@link InfraRun.close} at the
+   * end of a run that was not interrupted.
+   */
   async settle(letGo: AbortSignal): Promise<void> {
     const up = (await this.#starting).up.catch(() => undefined)
     await (await unlessLetGo(up, letGo))?.settle(letGo)
   }
 
-  /** Stops the stack, at whatever stage of its start; waits until it has stopped or `letGo` aborts. */
+  /** Stops the stack, even if it is still starting. Resolves when it has stopped or `letGo` aborts. */
   close(letGo?: AbortSignal): Promise<void> {
     this.environment.restore()
     this.#closing ??= this.#starting.then((starting) => starting.stop(letGo))
@@ -115,7 +118,8 @@ export class InfraRun {
 }
 
 /**
- * A key that is equal for specs that one stack can serve. Isolation and names of variables may differ between projects.
+ * Returns a key that is equal for specs that can share one stack. Isolation and names of variables may differ between
+ * projects.
  */
 function stackKey(spec: ResolvedSpec, idOf: (step: StepIdentity) => string = identifyStep): string {
   const { root, provider, startupTimeoutMs, snapshot, keepAliveMs, postgres, redis } = spec

@@ -6,8 +6,8 @@ export function keepsModules({ config, vitest }: TestProject): boolean {
   if (config.isolate) {
     return false
   }
-  // vm pools report `isolate: false` too, but reload modules for each file. Only Vitest 4 with a single worker runs all
-  // files in one context.
+  // vm pools also report `isolate: false`, but they reload modules for each file. The exception is Vitest 4 with a
+  // single worker, which runs all files in one context.
   return !config.pool.startsWith('vm') || (vitest.version.startsWith('4.') && workersOf({ config, vitest }) === 1)
 }
 

@@ -2,12 +2,12 @@ import type { StackFacts } from '../environment/infra-facts.ts'
 import { type ResolvedSpec, servicesOf } from '../config/resolve-spec.ts'
 import { describeStack } from '../stack/stack-facts.ts'
 
-/** Port 0: nothing can listen on it. */
+/** An address on which nothing can listen. */
 const NO_ADDRESS = { host: 'localhost', port: 0 }
 
 /**
- * Whether Vitest was called as `vitest list`. That runs no test and so needs no server, but Vitest 4 runs global setups and
- * imports test files for it.
+ * Whether Vitest was called as `vitest list`. This command runs no tests and needs no server. However, Vitest 4 runs
+ * global setups and imports test files for it.
  */
 export async function isListMode(argv: readonly string[]): Promise<boolean> {
   const args = argv.slice(2)
@@ -15,11 +15,12 @@ export async function isListMode(argv: readonly string[]): Promise<boolean> {
     return false
   }
   const { parseCLI } = await import('vitest/node')
-  // Only Vitest knows which options take a value. After a leading "list", the command that was given is the first filter.
+  // Only Vitest's parser knows which options take a value. After a leading "list", the command that the user passed is
+  // parsed as the first filter.
   return parseCLI(['vitest', 'list', ...args]).filter[0] === 'list'
 }
 
-/** Facts of a stack that was not started, for test files that read them while they are imported. */
+/** Returns the facts of a stack that was not started, for test files that read them while they are imported. */
 export function describeUnstartedStack(spec: ResolvedSpec): StackFacts {
   const services = servicesOf(spec).map(({ service: { name, state } }) => ({
     name,

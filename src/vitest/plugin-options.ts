@@ -7,29 +7,29 @@ export function hasPlugin(project: TestProject): boolean {
   return pluginOf(project) !== undefined
 }
 
-/** The options of the plugin in a project's configuration, or else in that of the root. */
+/** Returns the plugin's options from a project's configuration, or else from the root's. */
 export function pluginOptions(project: TestProject): InfraOptions | undefined {
   const owner = [project, project.vitest.getRootProject()].find(hasPlugin)
   const plugin = owner && pluginOf(owner)
   return plugin && canonicalOptions(owner, placeInConfig(plugin, owner), plugin.api as InfraOptions)
 }
 
-/** A project that extends another one may have both plugins; its own is the last. */
+/** Returns the plugin of a project. A project that extends another one may have both plugins; its own is the last. */
 function pluginOf({ vite }: TestProject): Vite.Plugin | undefined {
   return vite.config.plugins.findLast(({ name }) => name === PLUGIN_NAME)
 }
 
 /**
- * Vitest reads a config file again for each project that extends it, and a global setup for each project, so their
- * functions are different objects each time. This returns the first options that were read at the same location of the
- * same file, if their text is equal.
+ * Returns the first options that were read at the same location of the same file, if their text is equal; otherwise
+ * `options`. Vitest reads a config file again for each project that extends it, and a global setup for each project.
+ * Their functions are therefore different objects each time.
  */
 export function canonicalOptions(project: TestProject, place: string | undefined, options: InfraOptions): InfraOptions {
   if (place === undefined) {
     return options
   }
   const { written } = registry()
-  // Each Vite server has its own map, as the file may change before Vitest restarts.
+  // Each Vite server has its own map, as the config file may change before Vitest restarts.
   const { vite } = project.vitest
   const known = written.get(vite) ?? new Map<string, InfraOptions>()
   written.set(vite, known)
@@ -40,7 +40,10 @@ export function canonicalOptions(project: TestProject, place: string | undefined
   return first !== undefined && haveEqualText(first, options) ? first : options
 }
 
-/** The place of a plugin in a config file; undefined for an inline project, whose configuration is read once. */
+/**
+ * Returns the location of a plugin in a config file. Returns undefined for an inline project, whose configuration is
+ * read only once.
+ */
 function placeInConfig(plugin: Vite.Plugin, { vite }: TestProject): string | undefined {
   const { configFile, inlineConfig, plugins } = vite.config
   if (configFile === undefined || isIn([inlineConfig.plugins], plugin)) {
@@ -54,7 +57,7 @@ function isIn(plugins: readonly unknown[], wanted: Vite.Plugin): boolean {
   return plugins.some((plugin) => (Array.isArray(plugin) ? isIn(plugin, wanted) : plugin === wanted))
 }
 
-/** The user's source lines from which a function was called; undefined if they are unknown. */
+/** Returns the user's source lines from which a function was called; undefined if they are unknown. */
 export function placeOfCall(called: (...args: never[]) => unknown): string | undefined {
   const trace: { stack?: string } = {}
   Error.captureStackTrace(trace, called)

@@ -7,9 +7,9 @@ export const PLUGIN_NAME = 'vitest-infra'
 
 /** State that all copies of the global setup in a process share. */
 interface Registry {
-  /** Options by their place in a config file that Vitest reads more than once, for each Vite server. */
+  /** For each Vite server, the options by location in a config file that Vitest reads more than once. */
   readonly written: WeakMap<object, Map<string, InfraOptions>>
-  /** One run for each Vitest, whichever of its projects need it. */
+  /** The run of each Vitest instance, shared by all its projects. */
   readonly runs: WeakMap<Vitest, InfraRun>
   /** The projects that use the stack. */
   readonly served: WeakSet<TestProject>
@@ -17,7 +17,7 @@ interface Registry {
 
 const KEY = Symbol.for('vitest-infra/registry')
 
-/** The registry is on `globalThis`, as a linked package is loaded twice in one process. */
+/** Returns the registry. It is on `globalThis`, as a linked package is loaded twice in one process. */
 export function registry(): Registry {
   const holder = globalThis as { [KEY]?: Registry }
   return (holder[KEY] ??= {

@@ -7,14 +7,14 @@ type Variables = Readonly<Record<string, string | undefined>>
 
 /** Matches env files, except examples. */
 const ENV_FILE = /^\.env(?:\.(?!.*\b(?:example|sample|template|dist)$).+)?$/
-/** The variables with the database's name, which differs in each lease. */
+/** Variables that contain the database's name, which differs in each lease. */
 const DATABASE_NAMES = ['POSTGRES_DB', 'DB_NAME', 'PGDATABASE']
 const NAMES_SHOWN = 6
 
 export interface TestEnvContext {
   /** The variables of the stack's main databases. */
   readonly leased: Readonly<Record<string, string>>
-  /** The environment of the process as it was before the run. */
+  /** The environment of the process before the run. */
   readonly inherited: Variables
   /** The folders to search for env files. */
   readonly folders: readonly string[]
@@ -28,9 +28,9 @@ export interface SettledTestEnv {
 }
 
 /**
- * Resolves conflicts between `test.env` and the variables of a lease. A value that the user wrote there overrides the
- * lease. A value that also is in an env file or the process's environment was probably loaded by `loadEnv(mode, root,
- * '')`. It points to the development database, so the lease overrides it.
+ * Resolves conflicts between `test.env` and the variables of a lease. A value that the user wrote in `test.env`
+ * overrides the lease. A value that is also in an env file or in the process's environment was probably loaded by
+ * `loadEnv(mode, root, '')`. It points to the development database, so the lease overrides it.
  */
 export function settleTestEnv(testEnv: Variables, { leased, inherited, folders }: TestEnvContext): SettledTestEnv {
   const set = Object.entries(testEnv).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
@@ -68,7 +68,7 @@ function hideSecrets(name: string, value: string): string {
   return /PASS|SECRET|TOKEN/i.test(name) ? '***' : redact(value, { user: undefined, password: undefined })
 }
 
-/** Returns the variables of each env file in a folder, both unexpanded and with expanded references. */
+/** Returns the variables of each env file in a folder twice: with unexpanded and with expanded references. */
 function readEnvFiles(folder: string, inherited: Variables): Variables[] {
   return envFilesIn(folder).flatMap((path) => {
     const values: Variables = parseEnv(readFileSync(path, 'utf8'))

@@ -4,7 +4,7 @@ import { DEFAULT_SEED_FOLDERS } from '../seeds/find-seed-files.ts'
 import type { Seed } from '../config/infra-options.ts'
 import type { ResolvedSpec } from '../config/resolve-spec.ts'
 
-/** Returns the files and folders from which PostgreSQL's templates are built, even if they do not exist. */
+/** Returns the files and folders from which PostgreSQL's templates are built, including those that do not exist. */
 export function templateFiles({ root, postgres }: ResolvedSpec): readonly string[] {
   const { migrations, seeds } = DEFAULT_SEED_FOLDERS.postgres
   const sources = postgres?.templates.flatMap((template) => [
@@ -25,7 +25,7 @@ function filesOf(seed: Seed): readonly string[] {
 }
 
 /**
- * In watch mode, makes changes of these files and folders rerun all tests.
+ * In watch mode, makes every change of these files and folders rerun all tests.
  *
  * @returns a function that stops watching
  */
@@ -39,11 +39,12 @@ export function watchFiles({ config, vite, watcher }: Vitest, paths: readonly st
   const onDelete = (path: string) => {
     const deleted = forwardSlashes(path)
     if (added.includes(deleted)) {
-      // The watcher drops a deleted path outside Vite's root.
+      // Outside Vite's root, the watcher no longer watches a path after its deletion.
       vite.watcher.add(path)
     }
     if (added.some((ours) => deleted === ours || deleted.startsWith(`${ours}/`))) {
-      // Vitest reruns nothing for a deleted file and ignores it until the next rerun. Its own listener runs first.
+      // Vitest does not rerun tests for a deleted file, and ignores the file until the next rerun. The microtask runs
+      // after Vitest's own listener.
       queueMicrotask(() => {
         watcher.invalidates.delete(deleted)
         watcher.onFileChange(deleted)
@@ -58,7 +59,7 @@ export function watchFiles({ config, vite, watcher }: Vitest, paths: readonly st
   }
 }
 
-/** Escapes a path for Vitest's patterns, which use forward slashes. */
+/** Escapes a path for use in Vitest's patterns, which use forward slashes. */
 function escapePattern(path: string): string {
   return forwardSlashes(path).replaceAll(/[()[\]{}!*?+@|]/g, (character) => `\\${character}`)
 }

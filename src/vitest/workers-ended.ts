@@ -5,7 +5,7 @@ const POLL_MS = 10
 
 /**
  * Resolves when all workers of a closing Vitest have exited, including their fixtures. Vitest 5 calls its close
- * handlers only then. Vitest 4 calls them earlier, and drops its pool when the workers have exited.
+ * handlers only after that. Vitest 4 calls them earlier, and removes its pool once the workers have exited.
  */
 export async function workersEnded(vitest: Vitest, clock: Clock): Promise<void> {
   const deadlineMs = clock.now() + vitest.config.teardownTimeout

@@ -9,8 +9,8 @@ const KEY = Symbol.for('vitest-infra/child-processes')
 type Holder = { [KEY]?: Set<Child> }
 
 /**
- * Records the child processes of this process. The record is on `process`, the one object that vm pools keep between
- * files.
+ * Records the child processes of this process from now on. The record is on `process`, the only object that vm pools
+ * keep between files.
  */
 export function watchChildren(): void {
   const holder = process as Holder
@@ -25,7 +25,7 @@ export function watchChildren(): void {
   })
 }
 
-/** Returns the ids of the child processes that still run. */
+/** Returns the ids of the child processes that are still running. */
 export function runningChildren(): number[] {
   return [...((process as Holder)[KEY] ?? [])].flatMap(({ pid }) => pid ?? [])
 }

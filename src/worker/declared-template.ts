@@ -1,6 +1,9 @@
 import { readFile } from 'node:fs/promises'
 
-/** Matches comments and strings, to skip them, and calls of `useTemplate` at the beginning of a line. */
+/**
+ * Matches calls of `useTemplate` at the beginning of a line. Also matches comments and strings, so that calls in them
+ * are skipped.
+ */
 const TOKENS = new RegExp(
   [
     String.raw`\/\/[^\n]*`,
@@ -13,13 +16,15 @@ const TOKENS = new RegExp(
   'gm',
 )
 
-/** Reads the template that a test file names with `useTemplate('…')` from its source, as the file has not run yet. */
+/**
+ * Returns the template that a test file names with `useTemplate('…')`. Reads the source, as the file has not run yet.
+ */
 export async function readDeclaredTemplate(file: string): Promise<string | undefined> {
   const source = await readFile(file, 'utf8').catch(() => '')
   return source.includes('useTemplate') ? findDeclaredTemplate(source) : undefined
 }
 
-/** Finds the first `useTemplate('…')` in a source text. */
+/** Returns the template of the first `useTemplate('…')` in a source text; undefined if there is no such call. */
 export function findDeclaredTemplate(source: string): string | undefined {
   for (const { groups } of source.matchAll(TOKENS)) {
     if (groups?.name !== undefined) {

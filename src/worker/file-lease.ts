@@ -6,11 +6,12 @@ import { runningChildren, watchChildren } from './child-processes.ts'
 import type { NextSession } from './next-session.ts'
 
 /**
- * Limit for transactions of concurrent tests: the default pool size of pg. The connection budget of a lease assumes it.
+ * Maximum number of concurrent `transaction` fixtures; equals the default pool size of pg. The connection budget of a
+ * lease relies on this limit.
  */
 const TRANSACTIONS_AT_ONCE = 10
 
-/** A leased database, and a session for its first client if one could be opened. */
+/** A leased database and a session for its first client. The session is undefined if none could be opened. */
 export interface OpenedDatabase {
   readonly lease: Lease
   readonly session: NextSession | undefined
@@ -18,10 +19,10 @@ export interface OpenedDatabase {
 
 /**
  * The database for the next test, leased and connected while another test runs. It does not count towards the limit
- * until its test begins, so that no other request waits for it.
+ * until its test begins, so that no other request has to wait for it.
  */
 export interface NextDatabase {
-  /** Waits until the limit permits the database; resolves to undefined if the test must lease another one. */
+  /** Resolves to the database once the limit permits it, or to undefined if the test must lease another one. */
   begin(owner: string, test: string): Promise<OpenedDatabase | undefined>
   release(): Promise<void>
 }
@@ -29,13 +30,13 @@ export interface NextDatabase {
 /** The lease of the running file, and the connection that holds it. */
 export interface CurrentLease {
   readonly access: LeaseAccess
-  /** Path of the file. */
+  /** Path of the test file. */
   readonly owner: string
   readonly client: LeaseClient
   readonly lease: Lease
-  /** Databases of single tests that failed, by test id. */
+  /** Databases of individual tests that failed, by test id. */
   readonly testDatabases: Map<string, string[]>
-  /** At most one element: the database that is prepared for the next test. */
+  /** The database that is prepared for the next test; at most one element. */
   readonly next: NextDatabase[]
   /** Limits the concurrent `transaction` fixtures on the database of the file. */
   readonly transactions: Turns
@@ -43,11 +44,11 @@ export interface CurrentLease {
 
 /** State that a worker keeps between files. */
 interface WorkerLease extends Pick<CurrentLease, 'next' | 'transactions'> {
-  /** For the running file. */
+  /** Access for the running file. */
   access: LeaseAccess
   owner: string
   testDatabases: Map<string, string[]>
-  /** When the last file ended, by `performance.now()`. */
+  /** Time at which the last file ended, in milliseconds of `performance.now()`. */
   endedMs: number | undefined
   readonly client: Promise<LeaseClient>
   lease: Lease | undefined
@@ -57,8 +58,8 @@ const KEY = Symbol.for('vitest-infra/worker-lease')
 type Holder = { [KEY]?: WorkerLease }
 
 /**
- * Returns the lease for the test file that is about to run. It is a new one, unless the worker keeps the user's
- * modules, and thus their connections, between files. The worker's lease is then reset and reused.
+ * Returns the lease for the test file that is about to run. By default, this is a new lease. If the worker keeps the
+ * user's modules, and thus their connections, between files, its lease is reset and reused.
  */
 export async function leaseForFile(access: LeaseAccess, owner: string, declared?: string): Promise<Lease> {
   const worker = workerLease(access, owner)
@@ -67,7 +68,7 @@ export async function leaseForFile(access: LeaseAccess, owner: string, declared?
   const { lease, endedMs } = worker
   worker.endedMs = undefined
   const { project, wants, reuse } = access
-  // The template of the main database cannot be chosen.
+  // The main database always has the project's template.
   const template = leasesDatabase(access) ? (declared ?? access.template) : access.template
   if (lease && access.lifetime === 'worker') {
     assertSameTemplate(lease, template, owner)
@@ -75,10 +76,10 @@ export async function leaseForFile(access: LeaseAccess, owner: string, declared?
     await (reuse ? undefined : client.reset(lease.lease, owner, idleMs))
     return lease
   }
-  // Only for a new lease: modules that a worker keeps still use the lost server.
+  // The loss of a server is forgotten only for a new lease, as modules that a worker keeps still use the lost server.
   client.forgetLoss()
   if (lease) {
-    // Released here and not at the end of the previous file, as its own hooks may still use the database.
+    // The old lease is released here and not at the end of its file, as hooks of that file may still use the database.
     await client.release(lease.lease)
     worker.lease = undefined
   }
@@ -86,9 +87,7 @@ export async function leaseForFile(access: LeaseAccess, owner: string, declared?
   return worker.lease
 }
 
-/**
- * Ends the file's use of its lease: its open connections are reported, and a database for reuse is released at once.
- */
+/** Ends the file's use of its lease. Reports its open connections, and releases a database for reuse at once. */
 export async function finishFile(): Promise<void> {
   const worker = (process as Holder)[KEY]
   if (worker) {
@@ -99,19 +98,19 @@ export async function finishFile(): Promise<void> {
     return
   }
   if (current.access.lifetime === 'worker') {
-    // The modules and their connections stay, but they should send nothing until the next file.
+    // The modules and their connections remain, but they should send nothing until the next file starts.
     await (current.access.reuse ? undefined : current.client.idle(current.lease.lease).catch(() => {}))
     return
   }
   const { access, client, owner, lease, next } = current
   await Promise.all(next.splice(0).map((database) => database.release()))
-  // A run that is ending no longer answers, which is not the file's fault.
+  // Failures are ignored, as a run that is ending no longer answers. This is not the fault of the file.
   const processes = runningChildren()
   if (leasesDatabase(access) || processes.length > 0) {
     await client.finish(lease.lease, owner, processes).catch(() => {})
   }
   if (access.reuse) {
-    // Not only when the worker exits: the next worker starts before that.
+    // The lease is released here and not when the worker exits, as the next worker starts before that.
     await client.release(lease.lease).catch(() => {})
     workerLease(access, owner).lease = undefined
   }
@@ -122,7 +121,7 @@ export function leasesDatabase({ wants }: LeaseAccess): boolean {
   return wants.includes('postgres')
 }
 
-/** Leases something for one test, on the server of its file. */
+/** Leases databases or servers for one test, on the server of its file. */
 export function acquireForTest(
   { client, access, lease: file }: CurrentLease,
   request: Pick<AcquireRequest, 'owner' | 'wants' | 'test' | 'isAhead'>,
@@ -143,7 +142,10 @@ export async function currentLease(): Promise<CurrentLease | undefined> {
   return worker?.lease && { ...worker, client: await worker.client, lease: worker.lease }
 }
 
-/** Modules that a worker keeps have read the address of its first database, so the template cannot change. */
+/**
+ * Checks that a worker's next file has the same template. Modules that a worker keeps have read the address of its
+ * first database, so its template cannot change.
+ */
 function assertSameTemplate(lease: Lease, template: string, owner: string): void {
   if (lease.template !== template) {
     throw new InfraError('INFRA_LEASE_FAILED', {
@@ -154,14 +156,14 @@ function assertSameTemplate(lease: Lease, template: string, owner: string): void
   }
 }
 
-/** The state is on `process`, the one object that vm pools keep between files. */
+/** Returns the state of this worker. It is on `process`, the only object that vm pools keep between files. */
 function workerLease(access: LeaseAccess, owner: string): WorkerLease {
   const holder = process as Holder
   const known = holder[KEY]
   if (known?.access.socket === access.socket) {
     return Object.assign(known, { access, owner, testDatabases: new Map() })
   }
-  // The worker's first file, or the first one after a restart of the run.
+  // This is the worker's first file, or the first one after a restart of the run.
   return (holder[KEY] = {
     access,
     owner,

@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client, ClientConfig, Pool, PoolClient } from 'pg'
 import { NextSession } from './next-session.ts'
 
-/** How long a query that a test did not await may still run after the test. */
+/** Time in milliseconds that a query may still run after a test that did not await it. */
 const QUERY_TIMEOUT_MS = 500
 
 export interface FixturePoolOptions {
   readonly url: string
-  /** A session for the first client, if one was opened ahead of time. */
+  /** Session for the first client; undefined if none was opened ahead of time. */
   readonly session: NextSession | undefined
   /** Called before unreleased clients are disconnected. */
   readonly onForgotten: () => Promise<void>
@@ -21,7 +21,7 @@ export interface FixtureDriver {
   readonly openSession: (url: string) => Promise<NextSession>
 }
 
-/** The pool of a fixture. It closes even if the test has not released a client. */
+/** The pool of a fixture. It can be closed even if the test has not released all its clients. */
 export class FixturePool {
   static #loading: Promise<FixtureDriver> | undefined
   readonly pool: Pool
@@ -33,16 +33,16 @@ export class FixturePool {
     this.#options = options
     pool.on('acquire', (client) => this.#checkedOut.add(client))
     pool.on('release', (_error, client) => this.#checkedOut.delete(client))
-    // The server may close a connection between two queries, which is no failure.
+    // The server may close a connection between two queries. This is not a failure.
     pool.on('error', () => {}).on('connect', (client) => client.on('error', () => {}))
   }
 
-  /** Loads pg once, and only on use, as not every project has it. */
+  /** Loads pg once, and only when it is needed, as not every project has it. */
   static load(environment: NodeJS.ProcessEnv): Promise<FixtureDriver> {
     return (FixturePool.#loading ??= import('pg').then(({ default: pg }) => ({
       openPool: (options) => {
         let next = options.session
-        // pg-pool calls this with `new`, which returns the object that the function returns.
+        // pg-pool calls this function with `new`, so the result is the object that the function returns.
         const createClient = function (config: ClientConfig): Client {
           const client = next?.adopt({ pg, environment })
           next = undefined
@@ -55,7 +55,7 @@ export class FixturePool {
   }
 
   async close(): Promise<void> {
-    // The test itself may have ended the pool.
+    // The test itself may have called `end()` on the pool.
     const ended = this.pool.ending ? Promise.resolve() : this.pool.end()
     if (this.#checkedOut.size > 0) {
       await Promise.race([ended, sleep(QUERY_TIMEOUT_MS)])

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client, QueryResult } from 'pg'
 
-/** How long a query that a test did not await may still run after the test. */
+/** Time in milliseconds that a query may still run after a test that did not await it. */
 const QUERY_TIMEOUT_MS = 500
 
 /** A client in a transaction that is always rolled back. */
@@ -28,7 +28,8 @@ export class FixtureTransaction {
   }
 
   /**
-   * Rolls back. If that takes too long, terminates the session, as a query that was not awaited would keep its locks.
+   * Rolls the transaction back. If that takes too long, terminates the session, as a query that was not awaited would
+   * keep its locks.
    */
   async close(): Promise<void> {
     const rolledBack = isOver(this.client.query('ROLLBACK'))
@@ -51,7 +52,7 @@ export class FixtureTransaction {
 async function connect(connectionString: string): Promise<Client> {
   const { default: pg } = await import('pg')
   const client = new pg.Client({ connectionString, application_name: 'vitest-infra transaction' })
-  // The server may close the connection between two queries, which is no failure.
+  // The server may close the connection between two queries. This is not a failure.
   client.on('error', () => {})
   await client.connect()
   return client

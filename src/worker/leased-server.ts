@@ -19,7 +19,7 @@ export interface ServiceControl {
   resume(): Promise<void>
 }
 
-/** {@link ServiceControl} for the duration of one test. */
+/** Implements {@link ServiceControl} for one test. */
 export class LeasedServer implements ServiceControl {
   readonly #lease: CurrentLease
   readonly #service: LeasedService
@@ -36,7 +36,7 @@ export class LeasedServer implements ServiceControl {
   readonly pause = (): Promise<void> => this.#control('pause')
   readonly resume = (): Promise<void> => this.#control('resume')
 
-  /** Starts or resumes the server for the next test, after all actions of this one have ended. */
+  /** Waits for all actions of this test, and then starts or resumes the server for the next test. */
   async restore(): Promise<void> {
     const outcomes = await Promise.allSettled(this.#actions)
     if (outcomes.some(({ status }) => status === 'fulfilled')) {

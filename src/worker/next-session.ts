@@ -2,11 +2,11 @@ import type { Client, ClientConfig } from 'pg'
 
 type Pg = Pick<typeof import('pg'), 'Client' | 'defaults'>
 
-/** Settings that a session reads only when it starts, and that a test can change for later sessions. */
+/** Selects settings that a session reads only when it starts. A test can change them for later sessions. */
 const SELECT_SETTINGS = `SELECT string_agg(s::text, ' ' ORDER BY s::text) AS settings FROM pg_db_role_setting s
   WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))`
 
-/** How to connect, and where pg reads further settings. */
+/** The configuration of a connection, and the sources from which pg reads further settings. */
 interface Connecting {
   readonly pg: Pg
   readonly config: ClientConfig
@@ -14,7 +14,7 @@ interface Connecting {
 }
 
 /**
- * A session that is opened before its test begins. It equals a new one as long as nothing has changed that a new
+ * A session that is opened before its test begins. It equals a new session unless a setting has changed that a new
  * session would read.
  */
 export class NextSession {
@@ -28,7 +28,7 @@ export class NextSession {
     this.#connectSettings = connectSettings
     this.#settings = settings
     client.on('end', () => (this.#isOpen = false))
-    // An idle session does not keep the worker's process alive.
+    // The idle session must not keep the worker's process running.
     setRef(client, 'unref')
   }
 
@@ -45,14 +45,14 @@ export class NextSession {
     }
   }
 
-  /** Whether a session that starts now would read the same settings. */
+  /** Resolves to whether a session that starts now would read the same settings. */
   async isCurrent(): Promise<boolean> {
     setRef(this.#client, 'ref')
     return this.#isOpen && (await readSettings(this.#client).catch(() => undefined)) === this.#settings
   }
 
   /**
-   * Returns the connected client, with a `connect` for the pool that only reports success; undefined if a new client
+   * Returns the connected client. Its `connect` only reports success to the pool. Returns undefined if a new client
    * would connect differently.
    */
   adopt({ pg, environment }: Omit<Connecting, 'config'>): Client | undefined {
@@ -78,12 +78,12 @@ async function readSettings(client: Client): Promise<string | null> {
   return rows[0]?.settings ?? null
 }
 
-/** pg's types lack these two methods. */
+/** Calls a method that pg's types lack. */
 function setRef(client: Client, method: 'ref' | 'unref'): void {
   ;(client as Client & Record<typeof method, () => void>)[method]()
 }
 
-/** Settings that a client sends when it connects, without those of its configuration. */
+/** Returns the settings that a client sends when it connects, except those of its configuration. */
 function connectSettingsOf(environment: NodeJS.ProcessEnv, defaults: object): string {
   const { PGOPTIONS, PGREPLICATION, PGCLIENT_ENCODING } = environment
   return JSON.stringify([PGOPTIONS, PGREPLICATION, PGCLIENT_ENCODING, defaults])

@@ -27,9 +27,9 @@ interface Failure {
 }
 
 /**
- * Reports the failed tests of a file to the main process, retries included, and attaches the server's log lines to
- * each. Runs once per file: a hook for each test would slow down passing tests and set up the user's automatic fixtures
- * earlier.
+ * Reports the failed tests of a file to the main process, including retried ones, and attaches the server's log lines
+ * to each. Runs once per file. A hook for each test would slow down passing tests and set up the user's automatic
+ * fixtures earlier.
  */
 export async function reportFailures(file: Readonly<RunnerTestSuite>): Promise<void> {
   const failures = findFailures(file, [])
@@ -39,9 +39,9 @@ export async function reportFailures(file: Readonly<RunnerTestSuite>): Promise<v
   }
   const { access, client, owner, lease, testDatabases } = current
   const tests = failures.map(({ name, task }) => describeTest(name, task, testDatabases.get(task.id)))
-  // Other databases are reused by the worker's next file, so they are not dropped.
+  // Other databases are not retained, as the worker's next file reuses them.
   const retain = access.lifetime === 'file' && !access.reuse
-  // A run that is ending no longer answers, and the test has its own error.
+  // Failures are ignored, as a run that is ending no longer answers and the test has its own error.
   const logs = await client.failed(lease.lease, { owner, retain, tests }).catch(() => [])
   await Promise.all(failures.map(({ task }, index) => attach(task, logs[index])))
 }
@@ -58,7 +58,7 @@ function findFailures(task: Readonly<RunnerTask>, path: readonly string[]): read
 
 function describeTest(name: string, { result }: RunnerTask, databases: readonly string[] = []): FailedTest {
   const fromMs = result?.startTime ?? 0
-  // The duration is unset while a suite's hooks run.
+  // The duration is not set while a suite's hooks run.
   const toMs = result?.duration === undefined ? Number.MAX_SAFE_INTEGER : fromMs + result.duration + 1
   return { name, fromMs, toMs, databases }
 }

@@ -1,9 +1,9 @@
 import type { Client } from 'pg'
 
-/** One name for every depth: PostgreSQL uses the innermost savepoint of a name. */
+/** All depths share one name, as PostgreSQL uses the innermost savepoint of a name. */
 const NAME = 'vitest_infra'
 
-/** Runs `work` in a savepoint of the client's transaction; if it throws, its changes are undone. */
+/** Runs `work` in a savepoint of the client's transaction. If `work` throws, its changes are undone. */
 export async function inSavepoint<T>(client: Client, work: (client: Client) => Promise<T>): Promise<T> {
   await client.query(`SAVEPOINT ${NAME}`)
   try {
@@ -11,7 +11,7 @@ export async function inSavepoint<T>(client: Client, work: (client: Client) => P
     await client.query(`RELEASE SAVEPOINT ${NAME}`)
     return result
   } catch (error) {
-    // The test gets the first error, even if the connection is gone.
+    // A failed rollback is ignored, so that the test receives the error of `work` even if the connection is broken.
     await client.query(`ROLLBACK TO SAVEPOINT ${NAME}; RELEASE SAVEPOINT ${NAME}`).catch(() => {})
     throw error
   }

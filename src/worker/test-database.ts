@@ -6,12 +6,12 @@ import { acquireForTest, type CurrentLease, type NextDatabase, type OpenedDataba
 import type { FixtureDriver, FixturePool } from './fixture-pool.ts'
 import type { NextSession } from './next-session.ts'
 
-/** Opens the next database outside the async context of the running test. */
+/** Runs a function outside the async context of the running test. The next database is opened this way. */
 const outsideOfTests = AsyncLocalStorage.snapshot()
 
 /**
- * A database for one test: an unused clone, which is not reused. The database of the next test is leased and connected
- * while this one runs.
+ * A database for one test: an unused clone, which is not reused afterwards. The database for the next test is leased
+ * and connected while this test runs.
  */
 export class TestDatabase {
   readonly #lease: Lease
@@ -36,13 +36,16 @@ export class TestDatabase {
     return new TestDatabase(opened, held, task)
   }
 
-  /** Once a test has read the address, it may change session defaults, so the session opened ahead is not used. */
+  /**
+   * Database name and URL for the test. A test that has read them may change session defaults, so the session that was
+   * opened ahead of time is then not used.
+   */
   get address(): { readonly database: string; readonly url: string } {
     this.#isShown = true
     return this.#lease.facts.postgres
   }
 
-  /** Opens the pool at its first use. */
+  /** Returns the pool; opens it on the first call. */
   openPool(driver: FixtureDriver): Pool {
     if (!this.#pool) {
       const { client, next } = this.#held
@@ -58,16 +61,16 @@ export class TestDatabase {
     return this.#pool.pool
   }
 
-  /** Closes the pool, and retains the database if its test failed, else releases it. */
+  /** Closes the pool. Retains the database if its test has failed, and releases it otherwise. */
   async release(): Promise<void> {
     try {
       await this.#pool?.close()
-      // After the pool: the pool may use this session, and waits for its queries.
+      // The session is closed after the pool, as the pool may use it and waits for its queries.
       await this.#session?.close()
     } finally {
       const { result, fails } = this.#task
       await (result?.state === 'fail' && !fails ? this.#retain() : undefined)
-      // Not awaited: the next test does not need it, and a run that is ending no longer answers.
+      // The release is not awaited: the next test does not need it, and a run that is ending no longer answers.
       void this.#held.client.release(this.#lease.lease).catch(() => {})
     }
   }
@@ -90,7 +93,7 @@ class PreparedDatabase implements NextDatabase {
 
   constructor(file: CurrentLease, openSession: (url: string) => Promise<NextSession>) {
     this.#file = file
-    // If this fails, the test leases a database itself and reports the failure.
+    // If this fails, the test itself leases a database and reports the failure.
     this.#opened = this.#open(openSession).catch(() => undefined)
   }
 
@@ -105,7 +108,7 @@ class PreparedDatabase implements NextDatabase {
       if (isCurrent) {
         return opened
       }
-      // Not awaited: dropping the database waits for its sessions to end.
+      // The session's end is not awaited, as the drop of the database waits until its sessions are closed.
       void session?.close()
       return { lease, session: undefined }
     } catch {
@@ -118,7 +121,7 @@ class PreparedDatabase implements NextDatabase {
     const opened = await this.#opened
     if (opened) {
       await opened.session?.close()
-      // A run that is ending no longer answers.
+      // The release is not awaited, as a run that is ending no longer answers.
       void this.#file.client.release(opened.lease.lease).catch(() => {})
     }
   }
@@ -134,7 +137,7 @@ function ownerOf(held: CurrentLease, task: Readonly<RunnerTestCase>): string {
   return `${held.owner} > ${task.name}`
 }
 
-/** Whether a failed test will be retried, and may yet pass. */
+/** Whether a failed test will be retried and may still pass. */
 function willRetry({ retry = 0, result }: Readonly<RunnerTestCase>): boolean {
   const retries = typeof retry === 'number' ? retry : (retry.count ?? 0)
   return (result?.retryCount ?? 0) < retries

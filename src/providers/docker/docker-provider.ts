@@ -20,13 +20,16 @@ function engineFailed({ service }: ServiceDefinition, error: unknown, { product,
   })
 }
 
-/** Provides services as containers: running ones of an earlier run, or new ones through Testcontainers. */
+/**
+ * Creates the provider that runs services in containers. It reuses running containers of an earlier run, or creates new
+ * ones with Testcontainers.
+ */
 export function createDockerProvider(options: DockerProviderOptions): Provider {
   const { engine, environment, startupTimeoutMs } = options
   const api = new EngineApi(engine)
   const guard = new StartGuard(options)
   let client: Promise<ContainerRuntimeClient> | undefined
-  // Imported only for a new container: it takes longer than a whole attach.
+  // Imported only for a new container, because the import takes longer than attaching to a running one.
   const connect = async () => {
     const { connectTestcontainers } = await import('./engine/connect-testcontainers.ts')
     return connectTestcontainers(engine, environment)
@@ -52,7 +55,7 @@ export function createDockerProvider(options: DockerProviderOptions): Provider {
       }
     },
     async sweep(signal) {
-      // A run that started no container attached to all of them, to be short.
+      // A run that only attached to running containers does not sweep, to save time.
       if (await client) {
         const { sweep } = await import('./container/sweep.ts')
         await sweep(api, signal)

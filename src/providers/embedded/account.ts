@@ -3,10 +3,13 @@ import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
 import type { Account } from './supervisor-protocol.ts'
 
-/** Users that systems have for what shall have no rights. */
+/** Unprivileged accounts that systems may have, in order of preference. */
 const UNPRIVILEGED = ['postgres', 'nobody']
 
-/** The account that the servers run as. `undefined`: that of this process. A text: why there is none for PostgreSQL. */
+/**
+ * Resolves to the account that the servers run as; undefined for the account of this process. If PostgreSQL cannot run
+ * under any account, resolves to a text that says why.
+ */
 export async function findAccount(): Promise<Account | undefined | string> {
   const userId = process.getuid?.()
   if (userId !== 0) {
@@ -30,18 +33,20 @@ function hasName(): boolean {
   }
 }
 
-/** Whether an account can reach a file or folder: root's home, for example, is closed to others. */
+/**
+ * Resolves to whether an account can access a file or folder. Root's home, for example, is closed to other accounts.
+ */
 export async function isReachable(path: string, account: Account | undefined): Promise<boolean> {
   if (account === undefined || path === dirname(path)) {
     return true
   }
   const { mode, uid, gid } = await stat(path)
-  // The last of three bits is that of entering a folder and of running a file.
+  // The lowest of three permission bits allows an account to enter a folder or to execute a file.
   const shift = uid === account.uid ? 6 : gid === account.gid ? 3 : 0
   return ((mode >> shift) & 1) === 1 && isReachable(dirname(path), account)
 }
 
-/** Makes a folder that only one account may read: the given one, or that of this process. */
+/** Creates a folder that only one account can read: the given one, or the account of this process. */
 export async function createOwned(folder: string, account: Account | undefined): Promise<void> {
   await mkdir(folder, { mode: 0o700 })
   await giveTo(folder, account)

@@ -5,7 +5,7 @@ import type { Program, ProgramExit } from './supervisor-protocol.ts'
 import type { Lifeline } from './lifeline.ts'
 import { childrenOf, signalEach } from './process-children.ts'
 
-/** A program that has not exited by then is killed. */
+/** A program that has not exited after this time is killed. */
 const END_TIMEOUT_MS = 1_000
 
 interface ChildProgram {
@@ -26,7 +26,7 @@ export class ChildPrograms {
     this.#onExit = onExit
   }
 
-  /** Resolves to its process id. */
+  /** Starts a program. Resolves to its process id. */
   async start(program: Program): Promise<number> {
     const log = await open(program.log, 'a')
     try {
@@ -39,13 +39,15 @@ export class ChildPrograms {
     }
   }
 
-  /** Asks it to exit, as its operator would. */
+  /** Requests a clean exit, as Ctrl-C does. A frozen program continues, so that it can exit. */
   async interrupt(pid: number): Promise<void> {
     this.#signal(pid, 'SIGINT')
     await this.thaw(pid)
   }
 
-  /** Its children are frozen one by one, since each may lead a process group of its own. */
+  /**
+   * Freezes a program and its children. Each child gets a signal of its own, because it may lead its own process group.
+   */
   async freeze(pid: number): Promise<void> {
     if (process.platform === 'win32') {
       throw new Error('Windows cannot freeze a process')
@@ -59,7 +61,7 @@ export class ChildPrograms {
     this.#signal(pid, 'SIGCONT')
   }
 
-  /** Resolves when it has exited. */
+  /** Ends a program. Resolves when it has exited. */
   async end(pid: number): Promise<void> {
     const program = this.#running.get(pid)
     if (!program) {
@@ -73,7 +75,7 @@ export class ChildPrograms {
     clearTimeout(timer)
   }
 
-  /** Ends all programs. Later starts are refused. */
+  /** Ends all programs. Later starts fail. */
   async endAll(): Promise<void> {
     this.#closed = true
     await Promise.all([...this.#running.keys()].map((pid) => this.end(pid)))
@@ -95,7 +97,7 @@ export class ChildPrograms {
       cwd: folder,
       env: { ...environment },
       stdio: [input === undefined ? 'ignore' : 'pipe', log.fd, log.fd],
-      // A process group of its own, so that Ctrl-C in a terminal does not reach the servers.
+      // The program leads its own process group, so that Ctrl-C in a terminal does not reach the servers.
       detached: true,
       windowsHide: true,
       ...account,
@@ -121,13 +123,16 @@ export class ChildPrograms {
   }
 }
 
-/** Reaches the whole process group. On Windows, which has no groups and no other signals, it kills the process. */
+/**
+ * Sends a signal to the whole process group. Windows has neither process groups nor other signals, so there the process
+ * is killed.
+ */
 function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   if (process.platform !== 'win32') {
     try {
       process.kill(-(child.pid ?? Number.NaN), signal)
     } catch {
-      // It has exited, and its exit event is still to come.
+      // The process has exited, but its exit event has not been emitted yet.
     }
   } else if (signal !== 'SIGCONT') {
     child.kill(signal)

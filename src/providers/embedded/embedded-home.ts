@@ -15,13 +15,13 @@ import type { Supervisor } from './supervisor.ts'
 /** Prepares the program that runs a service. */
 export type PrepareProgram = (definition: ServiceDefinition, supervisor: Supervisor) => Promise<LocalProgram>
 
-/** What local servers use of this machine. */
+/** The programs and folders of this machine that local servers use. */
 export interface EmbeddedHome {
-  /** By service. */
+  /** The function that prepares the program of a service, by the service's name. */
   readonly programs: ReadonlyMap<string, PrepareProgram>
   readonly place: DataPlace
   readonly childEnvironment: Readonly<Record<string, string>>
-  /** The programs, for the user. */
+  /** A description of the programs for the user. */
   readonly description: string
 }
 
@@ -31,12 +31,12 @@ export interface HomeContext {
   readonly architecture: string
 }
 
-/** Variables that a program may need to start at all. */
+/** Environment variables without which a program may not start. */
 const PASSED_ON = ['PATH', 'Path', 'SystemRoot', 'TEMP', 'TMP', 'TMPDIR', 'LD_LIBRARY_PATH']
-/** For root, whose own cache folder other accounts cannot read. */
+/** The cache folder for root, because other accounts cannot read root's own cache folder. */
 const SYSTEM_CACHE = '/var/cache/vitest-infra'
 
-/** Finds what the services of a spec need to run as local processes, or what is missing. */
+/** Resolves to the programs and folders that a spec's services need as local processes, or to what is missing. */
 export async function findEmbeddedHome(
   spec: ResolvedSpec,
   { environment, platform, architecture }: HomeContext,

@@ -5,14 +5,17 @@ import type { EmbeddedHome } from './embedded-home.ts'
 import { launchService } from './launch-service.ts'
 import { SharedSupervisor } from './supervisor.ts'
 
-/** Obtains services as processes of this machine; `reason` says why, in the line that reports it. */
+/**
+ * Creates the provider that runs services as local processes. `reason` explains in the provider's description why it
+ * was chosen.
+ */
 export function createEmbeddedProvider(home: EmbeddedHome, reason: string): Provider {
   const { place, childEnvironment, description } = home
   const supervisors = new SharedSupervisor(place.folder, childEnvironment)
   return {
     name: 'embedded',
     description: `Local processes, data ${place.isMemory ? 'in memory' : 'on disk'}: ${description} (${reason})`,
-    // A supervisor does it as it starts: only it knows which processes are running.
+    // A supervisor removes leftovers when it starts, because only it can find out which processes are running.
     async sweep() {},
     async start(definition, { signal }) {
       const { name, envPortVar } = definition.service

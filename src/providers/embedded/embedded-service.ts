@@ -22,20 +22,20 @@ export interface EmbeddedServiceOptions {
   readonly server: ChildProgram
   readonly program: LocalProgram
   readonly instances: readonly LocalInstance[]
-  /** Holds all that it writes. */
+  /** The folder that contains all files that the server writes. */
   readonly folder: string
   readonly data: string
   readonly log: string
-  /** Called once, when nothing of it is left. */
+  /** Called once, when the server has stopped and its folder is removed. */
   readonly onStopped: () => Promise<void>
 }
 
-/** A process that was started for a service. */
+/** A local process that was started for a service. */
 export class EmbeddedService implements StartedService {
   readonly address: Address
   readonly label: string
   readonly instances: readonly ServerInstance[]
-  /** Its initialised data directory is kept and copied, templates are not. */
+  /** No snapshot: only the initialised data directory is cached and copied, templates are not. */
   readonly snapshot = { kind: 'none' } as const
   readonly exited: Promise<ServerExit>
   readonly #options: EmbeddedServiceOptions
@@ -47,7 +47,7 @@ export class EmbeddedService implements StartedService {
     this.address = { host: 'localhost', port }
     this.label = `${name} (pid ${server.pid})`
     this.exited = server.exited.then(toServerExit)
-    // Plain objects: callers spread them into copies.
+    // Plain objects, because callers copy them with the spread operator, which omits the methods of a class.
     this.instances = instances.map((instance) => ({
       address: instance.address,
       restart: (words) => instance.restart(words),
@@ -58,7 +58,7 @@ export class EmbeddedService implements StartedService {
 
   /**
    * Checks only that the process is running. The declared healthcheck is a shell command for a container, and needs
-   * programs that only the image has, such as `pg_isready`. The health gate also sends a real query, and that decides
+   * programs that only the image has, such as `pg_isready`. The health gate also sends a real query, which decides
    * whether a local server is ready.
    */
   async runHealthcheck(): Promise<HealthcheckResult> {

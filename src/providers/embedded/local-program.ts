@@ -7,28 +7,31 @@ const POLL_MS = 5
 const LISTEN_LIMIT_MS = 10_000
 const LOG_TAIL_LENGTH = 4 * 1024 * 1024
 
-/** A service's server as a program of this machine. */
+/** A program of this machine that runs the server of a service. */
 export interface LocalProgram {
   readonly file: string
-  /** None: the account of this process. */
+  /** The account that the program runs as; undefined for the account of this process. */
   readonly account: Account | undefined
   readonly endSignal: 'SIGQUIT' | 'SIGKILL'
-  /** The words of its command line, less the first, with what only a local process needs. */
+  /** Returns the program's arguments: `words`, and those that only a local process needs. */
   arguments(words: readonly string[], place: { readonly folder: string; readonly port: number }): readonly string[]
-  /** The same for an instance, whose words name folder and port already. */
+  /** Returns the arguments for an instance. Its `words` already contain the folder and the port. */
   instanceArguments(words: readonly string[]): readonly string[]
-  /** Fills the folder that its data is in; says whether with a cached copy of an earlier run. */
+  /** Creates and fills the data folder. Resolves to `'cached'` if the data is a cached copy of an earlier run. */
   fill(folder: string): Promise<'new' | 'cached'>
   /**
-   * Fills `base` with what `data` is now, ready to be copied for instances; the server must be frozen until `onCopied` is
-   * called.
+   * Fills `base` with a copy of the current `data`, ready to be copied for instances. The server must be frozen until
+   * `onCopied` is called.
    */
   takeBase?(data: string, base: string, onCopied: () => Promise<void>): Promise<void>
-  /** Removes the cached copy. */
+  /** Removes the cached copy of the data. */
   discardCached(): Promise<void>
 }
 
-/** Resolves when the program listens, has exited, is not wanted any more, or has taken too long. */
+/**
+ * Waits until the program listens or has exited. Resolves to `'silent'` after a timeout, or when `isWanted` returns
+ * false.
+ */
 export async function awaitListening(
   program: ChildProgram,
   port: number,
@@ -47,7 +50,10 @@ export async function awaitListening(
   return 'silent'
 }
 
-/** The last lines of a server's log; lines older than `sinceMs` are left out if they have a time in UTC. */
+/**
+ * Resolves to the last `count` lines of a server's log. Lines that are older than `sinceMs`, a Unix time in
+ * milliseconds, are left out if they have a time in UTC.
+ */
 export async function readLogTail(path: string, count: number, sinceMs?: number): Promise<string> {
   const text = await readFile(path, 'utf8').catch(() => '')
   const lines = text.slice(-LOG_TAIL_LENGTH).trimEnd().split('\n')

@@ -1,12 +1,12 @@
 import { stat } from 'node:fs/promises'
 import type { InfraService } from '../../config/infra-service.ts'
 
-/** What a service lacks to run as a local process. */
+/** The reason why a service cannot run as a local process, and an instruction that fixes it. */
 export interface Missing {
   readonly service: string
-  /** A clause: "… is not installed". */
+  /** A clause, such as "… is not installed". */
   readonly reason: string
-  /** An instruction; one that names a command begins with "Run: ". */
+  /** An instruction for the user. It begins with "Run: " if it is a command. */
   readonly install: string
 }
 
@@ -18,7 +18,7 @@ const PACKAGE_MANAGERS: Readonly<Record<string, string>> = {
   '/usr/bin/zypper': 'zypper install redis',
 }
 
-/** The one command that brings a Redis to this system. */
+/** Resolves to the command that installs a Redis on this system. */
 export async function installCommand(platform: NodeJS.Platform): Promise<string> {
   if (platform === 'darwin') {
     return 'brew install redis'
@@ -31,7 +31,7 @@ export async function installCommand(platform: NodeJS.Platform): Promise<string>
   return 'npm install --save-dev redis-memory-server'
 }
 
-/** What a service of the user's own lacks: it is an image, and no program. */
+/** Describes what a custom service lacks: it has an image, but no local program. */
 export function missingEngine({ name, image }: InfraService): Missing {
   return {
     service: name,

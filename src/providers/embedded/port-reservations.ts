@@ -4,14 +4,17 @@ import { createServer } from 'node:net'
 
 const HOST = '127.0.0.1'
 
-/** Below those that systems give to outgoing connections (from 32768, or from 49152), which could take one in between. */
+/**
+ * The range is below the ports of outgoing connections (from 32768, or from 49152), because such a connection could
+ * take a reserved port.
+ */
 const LOWEST = 15_000
 const HIGHEST = 32_000
 const ATTEMPTS = 200
 
 /**
- * Reserves free TCP ports of this machine before anything listens on them. The UDP port of the same number is the lock: the
- * system gives it to one process only, and frees it when that exits.
+ * Reserves free TCP ports of this machine before anything listens on them. The UDP port of the same number is the lock:
+ * the system assigns it to one process only, and frees it when that process exits.
  */
 export class PortReservations {
   readonly #held: Socket[] = []
@@ -33,7 +36,7 @@ export class PortReservations {
   async #hold(port: number): Promise<boolean> {
     const mark = createSocket('udp4')
     mark.bind({ port, address: HOST, exclusive: true })
-    // Rejects if another process holds it.
+    // Rejects if another process holds the UDP port.
     const isOurs = await once(mark, 'listening').then(
       () => isFree(port),
       () => false,

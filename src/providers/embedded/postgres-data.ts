@@ -8,13 +8,13 @@ import type { Account } from './supervisor-protocol.ts'
 import { runToEnd, type ProgramPlace } from './run-to-end.ts'
 import { isThere } from '../../internal/is-there.ts'
 
-/** Part of the key: changes when cached data would be made in another way. */
+/** The version of cached data, which is part of the cache key. It changes when the data is created in another way. */
 const FORMAT = 1
 const UNUSED_MS = 30 * 24 * 60 * 60_000
 
 /**
- * Arguments of initdb that make text sort by code points, as in the image (musl), whatever this machine's locale. None
- * of them is used if the user passes any argument for the locale or the encoding.
+ * Arguments of initdb that sort text by code points, as in the image (musl), whatever the locale of this machine. They
+ * are left out if the user passes any argument for the locale or the encoding.
  */
 const LOCALE = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
 const CHOOSES_LOCALE = /^(?:--(?:encoding|locale|lc-|no-locale|icu|builtin)|-E)/
@@ -22,21 +22,23 @@ const CHOOSES_LOCALE = /^(?:--(?:encoding|locale|lc-|no-locale|icu|builtin)|-E)/
 export interface PostgresDataOptions {
   readonly supervisor: Supervisor
   readonly platform: NodeJS.Platform
-  /** Name and version of what the binaries come from. */
+  /** Name and version of the package that contains the binaries. */
   readonly origin: string
   readonly binaries: string
   readonly account: Account | undefined
-  /** The cache of initialised data directories. */
+  /** The cache folder, which contains the initialised data directories. */
   readonly cache: string
-  /** The server's environment, in the words of the image. */
+  /** The server's environment variables, with the names that the image uses. */
   readonly variables: Readonly<Record<string, string>>
-  /** What programs of this machine need. */
+  /** Environment variables that programs of this machine need. */
   readonly environment: Readonly<Record<string, string>>
-  /** What goes for every server that runs on the data, also while they are made, in words of a command line. */
+  /** Command-line settings of every server that uses the data, also while the data is created. */
   readonly settings: readonly string[]
 }
 
-/** Data directories of one user, password, database and set of initdb's arguments: made once, then copied. */
+/**
+ * Data directories for one user, password, database and set of initdb arguments. They are created once and then copied.
+ */
 export class PostgresData {
   readonly #options: PostgresDataOptions
   readonly #cached: string
@@ -48,21 +50,22 @@ export class PostgresData {
     this.#cached = join(cache, 'postgres', digest(inputs).slice(0, 32))
   }
 
-  /** Fills an empty folder; says whether with a cached copy of an earlier run. */
+  /** Creates and fills a data folder. Resolves to `'cached'` if the data is a cached copy of an earlier run. */
   async fill(folder: string): Promise<'new' | 'cached'> {
     if (await this.#copyCached(folder)) {
       return 'cached'
     }
     await this.#initialise(folder)
-    // Without it the next start takes longer, and that is all.
+    // A failure is ignored: it only makes the next start slower.
     await this.#keep(folder).catch(() => {})
     return 'new'
   }
 
   /**
-   * Copies the folder of a server that is frozen, and lets the copy recover by itself, so that no copy of it has to. Its
-   * files are one moment's, as after a power cut; the file system has all that was written.
-   * pg_basebackup, which the image has, is not among the binaries.
+   * Copies the data folder of a frozen server and lets the copy recover, so that further copies need no recovery. All
+   * its files are from the same moment, as after a power cut, because the file system has everything that was written.
+   *
+   * pg_basebackup, which is part of the image, is not among the binaries.
    */
   async copyLive(folder: string, copy: string, onCopied: () => Promise<void>): Promise<void> {
     const { account, settings } = this.#options
@@ -113,7 +116,7 @@ export class PostgresData {
     )
     await rm(passwordFile)
     if (database !== 'postgres') {
-      // Before there is a server, so that the copies have it too.
+      // The database is created before any server starts, so that copies contain it, too.
       const input = `CREATE DATABASE "${database.replaceAll('"', '""')}";\n\n`
       await runToEnd(
         this.#program('postgres'),
@@ -123,7 +126,10 @@ export class PostgresData {
     }
   }
 
-  /** Renamed into its place, so that it is never seen half written; the first of several runs wins. */
+  /**
+   * Adds a copy of the folder to the cache. The copy is renamed into place, so that no run finds a partial one. If
+   * several runs do this, the first one wins.
+   */
   async #keep(folder: string): Promise<void> {
     const part = `${this.#cached}.${Math.random().toString(36).slice(2)}`
     await mkdir(dirname(this.#cached), { recursive: true, mode: 0o700 })

@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** The processes that a process has started itself and that are there. */
+/** Resolves to the ids of the direct children of a process; empty on Windows. */
 export async function childrenOf(parent: number): Promise<readonly number[]> {
   switch (process.platform) {
     case 'win32':
@@ -21,18 +21,18 @@ export function signalEach(pids: readonly number[], signal: NodeJS.Signals): voi
     try {
       process.kill(pid, signal)
     } catch {
-      // It has ended meanwhile.
+      // The process has exited meanwhile.
     }
   }
 }
 
-/** Small images of Linux have no `ps`. */
+/** Reads /proc, because small Linux images have no `ps`. */
 async function findInProc(parent: number): Promise<readonly number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const found = await Promise.all(
     pids.map(async (pid) => {
       const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-      // The name of the program, in parentheses, may have spaces.
+      // The name of the program is in parentheses, and may contain spaces.
       const [, itsParent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
       return Number(itsParent) === parent ? [Number(pid)] : []
     }),

@@ -6,7 +6,7 @@ import type { LocalProgram } from './local-program.ts'
 /** Describes Redis as a local process that listens on 127.0.0.1 only. */
 export async function describeRedis(file: string, account: Account | undefined): Promise<LocalProgram> {
   const common = ['--bind', '127.0.0.1', '--daemonize', 'no']
-  // It does not refuse to run as root, so a program that only root reaches need not be copied.
+  // Redis can run as root, so a program that only root can access runs as root and need not be copied.
   const user = (await isReachable(await realpath(file), account)) ? account : undefined
   return {
     file,

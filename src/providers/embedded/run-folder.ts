@@ -5,19 +5,19 @@ import { readProcessStart } from '../../internal/process-start.ts'
 
 const PREFIX = 'vitest-infra-'
 
-/** The start of a process on systems that do not report it. */
+/** The start time of a process on systems that do not report it. */
 const UNKNOWN = '0'
 
 /**
- * Makes a folder for the data of one run, named after this process, and removes those of processes that are gone: when
- * a machine ends a run and its supervisor together, nobody is left to do it.
+ * Creates a folder for the data of one run, named after this process, and removes the folders of processes that have
+ * exited. If a machine ends a run and its supervisor together, neither can remove its folder.
  */
 export async function createRunFolder(parent: string): Promise<string> {
   const space = await processSpace()
   await removeAbandoned(parent, space)
   const started = (await readProcessStart(process.pid)) ?? UNKNOWN
   const folder = await mkdtemp(join(parent, `${PREFIX}${space}-${process.pid}-${started}-`))
-  // The servers' account must get through, though it need not look around.
+  // The servers' account must be able to enter the folder, but not to list it.
   await chmod(folder, 0o711)
   return folder
 }
@@ -28,7 +28,7 @@ async function removeAbandoned(parent: string, space: string): Promise<void> {
     const [, pid, started = UNKNOWN] = ours.exec(name) ?? []
     return pid === undefined ? [] : [{ name, pid: Number(pid), started }]
   })
-  // Another user's cannot be removed, nor need it be.
+  // Folders of other users cannot be removed, and need not be.
   await Promise.allSettled(
     owned.map(async ({ name, ...owner }) => {
       if (await isGone(owner)) {
@@ -38,12 +38,18 @@ async function removeAbandoned(parent: string, space: string): Promise<void> {
   )
 }
 
-/** Another process may have the id by now. */
+/**
+ * Resolves to whether a process has exited. It compares start times, because another process may have the same id by
+ * now.
+ */
 async function isGone({ pid, started }: { readonly pid: number; readonly started: string }): Promise<boolean> {
   return started === UNKNOWN ? !isRunning(pid) : (await readProcessStart(pid)) !== started
 }
 
-/** Containers that share a folder number their processes each for themselves. */
+/**
+ * Resolves to the id of this process's pid namespace, `'0'` if unknown. In containers that share a folder, processes
+ * may have the same ids.
+ */
 async function processSpace(): Promise<string> {
   const link = await readlink('/proc/self/ns/pid').catch(() => '')
   return /\d+/.exec(link)?.[0] ?? '0'

@@ -11,11 +11,11 @@ export interface ProgramPlace {
   readonly folder: string
   readonly log: string
   readonly account?: Account | undefined
-  /** What it reads. */
+  /** The text of the program's standard input; undefined for none. */
   readonly input?: string
 }
 
-/** Runs a program to its end; rejects with what it printed unless it ends well. */
+/** Runs a program until it exits. Rejects with the end of its log unless the exit code is 0. */
 export async function runToEnd(file: string, args: readonly string[], place: ProgramPlace): Promise<void> {
   const { supervisor, environment, folder, log, account, input } = place
   const program = await supervisor.start({

@@ -1,5 +1,6 @@
-// A separate process that starts the servers, and ends them when the connection to the process that forked it closes: that
-// process has exited then, for whatever reason. Argument: the folder in which to create this run's folder.
+// A separate process that starts the servers. It ends them when the connection to its parent process closes, which
+// happens when the parent exits for any reason.
+// Argument: the folder in which to create this run's folder.
 import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Answer, answerRequest } from '../../internal/requests.ts'
@@ -9,14 +10,14 @@ import { PortReservations } from './port-reservations.ts'
 import { createRunFolder } from './run-folder.ts'
 import type { ExitNotice, SupervisorMethods } from './supervisor-protocol.ts'
 
-/** Ten seconds in all. */
+/** The attempts to remove the folder take 10 s in all. */
 const REMOVALS = 50
 const REMOVAL_PAUSE_MS = 200
 
 const reservations = new PortReservations()
-/** Awaited before this process exits: otherwise its folder would stay. */
+/** Awaited before this process exits; otherwise the folder would not be removed. */
 const opening = openFolder(process.argv[2] ?? '')
-// The request `open` reports a failure.
+// The request `open` reports the rejection.
 opening.catch(() => {})
 let ending: Promise<void> | undefined
 
@@ -49,11 +50,14 @@ async function end(): Promise<void> {
     await opened.programs.endAll()
     await removeFolder(opened.folder)
   }
-  // Sockets that reserve ports would keep it alive.
+  // The sockets that reserve ports would keep this process alive.
   process.exit()
 }
 
-/** Processes that a server has started may outlive it for a moment, and write to files that are being removed. */
+/**
+ * Removes a folder, with retries: child processes of a server may outlive it for a moment, and write to files that are
+ * being removed.
+ */
 async function removeFolder(folder: string): Promise<void> {
   for (let tries = 1; tries <= REMOVALS; tries += 1) {
     const isGone = await rm(folder, { recursive: true, force: true }).then(

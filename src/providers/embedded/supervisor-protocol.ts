@@ -4,20 +4,24 @@ export interface Account {
   readonly gid: number
 }
 
-/** A program to run, and how. */
+/** A program to run, with its arguments, environment and account. */
 export interface Program {
   readonly file: string
   readonly args: readonly string[]
   readonly environment: Readonly<Record<string, string>>
-  /** Its working directory. */
+  /** The working directory of the program. */
   readonly folder: string
-  /** The file that its output is appended to. */
+  /** The file to which the program's output is appended. */
   readonly log: string
-  /** The text of its standard input, if any. */
+  /** The text of the program's standard input; undefined for none. */
   readonly input?: string
-  /** @default the account of this process */
+  /**
+   * The account that the program runs as.
+   *
+   * @default the account of this process
+   */
   readonly account?: Account
-  /** The signal that ends it and its own children at once, without regard to its data. */
+  /** The signal that ends the program and its children at once, without saving data. */
   readonly endSignal: 'SIGQUIT' | 'SIGKILL'
 }
 
@@ -30,20 +34,20 @@ export interface ProgramExit {
 export interface SupervisorMethods {
   /** Resolves to the supervisor's own folder, once it exists. */
   open(): Promise<string>
-  /** Ports of 127.0.0.1 that no other supervisor takes while this one is running. */
+  /** Reserves ports of 127.0.0.1 that no other supervisor uses while this one is running. */
   reserve(count: number): Promise<readonly number[]>
-  /** Resolves to the process id. */
+  /** Starts a program. Resolves to its process id. */
   start(program: Program): Promise<number>
-  /** Asks a program to exit, as its operator would. */
+  /** Requests a clean exit, as Ctrl-C does. */
   interrupt(pid: number): Promise<void>
-  /** Freezes a program with all its processes. */
+  /** Freezes a program and its child processes. */
   freeze(pid: number): Promise<void>
   thaw(pid: number): Promise<void>
-  /** Resolves when the program has exited, even if it had before. */
+  /** Ends a program. Resolves when it has exited, at once if it has exited before. */
   end(pid: number): Promise<void>
 }
 
-/** Sent unasked when a program has exited. */
+/** A message of the supervisor that is not an answer: a program has exited. */
 export interface ExitNotice extends ProgramExit {
   readonly exited: number
 }

@@ -6,30 +6,30 @@ import type { ExitNotice, Program, ProgramExit, SupervisorMethods } from './supe
 
 const ENTRY = 'providers/embedded/supervisor-process'
 
-/** The exit of programs whose supervisor has exited before them. */
+/** The exit of a program whose supervisor has exited before it. */
 const UNKNOWN_EXIT: ProgramExit = { code: null, signal: null }
 
 /** A program that a supervisor has started. */
 export interface ChildProgram {
   readonly pid: number
-  /** Undefined while it runs. */
+  /** How the program exited; undefined while it is running. */
   readonly exit: ProgramExit | undefined
-  /** Resolves when it has exited. Does not keep this process alive until then. */
+  /** Resolves when the program has exited. Does not keep this process alive until then. */
   readonly exited: Promise<ProgramExit>
-  /** The same, but keeps this process alive. */
+  /** Resolves like `exited`, but keeps this process alive until then. */
   awaitExit(): Promise<ProgramExit>
-  /** Asks it to exit, as its operator would. */
+  /** Requests a clean exit, as Ctrl-C does. */
   interrupt(): Promise<void>
-  /** Freezes it, with all its processes. */
+  /** Freezes the program and its child processes. */
   freeze(): Promise<void>
   thaw(): Promise<void>
-  /** Resolves when it has exited. */
+  /** Ends the program. Resolves when it has exited. */
   end(): Promise<void>
 }
 
 /** Starts programs in a separate process, which ends them and removes its folder when this process exits. */
 export class Supervisor {
-  /** A folder of its own, which is removed when it exits. */
+  /** The supervisor's own folder, which is removed when the supervisor exits. */
   readonly folder: string
   readonly #process: ChildProcess
   readonly #link: ProcessLink
@@ -54,7 +54,11 @@ export class Supervisor {
     child.unref()
   }
 
-  /** @param parent the folder in which it creates its own */
+  /**
+   * Starts a supervisor.
+   *
+   * @param parent the folder in which the supervisor creates its own folder
+   */
   static async open(parent: string, environment: Readonly<Record<string, string>>): Promise<Supervisor> {
     const child = forkBeside(ENTRY, [parent], { environment })
     const link = new ProcessLink(child)
@@ -71,7 +75,7 @@ export class Supervisor {
     }
   }
 
-  /** Ports of 127.0.0.1 that no other supervisor takes while this one is running. */
+  /** Reserves ports of 127.0.0.1 that no other supervisor uses while this one is running. */
   async reservePorts(count: number): Promise<readonly number[]> {
     return count === 0 ? [] : this.#requests.remote.reserve(count)
   }
@@ -83,7 +87,7 @@ export class Supervisor {
     let exit: ProgramExit | undefined
     void exited
       .then((known) => (exit = known))
-      // The system may give its process id to another program.
+      // The system may assign the process id to another program.
       .then(() => this.#exits.delete(pid))
     return {
       pid,
@@ -115,14 +119,20 @@ export class Supervisor {
     }
   }
 
-  /** From now on no request keeps this process alive. The supervisor ends its programs once this process has exited. */
+  /**
+   * Allows this process to exit while requests are pending. The supervisor ends its programs once this process has
+   * exited.
+   */
   detach(): void {
     this.#link.isDetached = true
     this.#process.unref()
     this.#process.channel?.unref()
   }
 
-  /** A program may exit before the answer to its start arrives. */
+  /**
+   * Returns the exit of a program, and creates it if necessary: a program may exit before the answer to its start
+   * arrives.
+   */
   #exitOf(pid: number): PromiseWithResolvers<ProgramExit> {
     const known = this.#exits.get(pid) ?? Promise.withResolvers<ProgramExit>()
     this.#exits.set(pid, known)
@@ -153,7 +163,7 @@ class ProcessLink implements Link {
   }
 }
 
-/** One supervisor for all services of a run: opened for the first service, closed after the last. */
+/** One supervisor for all services of a run. It is opened for the first service and closed after the last one. */
 export class SharedSupervisor {
   readonly #open: () => Promise<Supervisor>
   #supervisor: Promise<Supervisor> | undefined
@@ -163,7 +173,7 @@ export class SharedSupervisor {
     this.#open = () => Supervisor.open(parent, environment)
   }
 
-  /** Each caller releases it, also if acquiring it failed. */
+  /** Opens the supervisor if necessary. Each caller must call `release`, also if this call rejects. */
   acquire(): Promise<Supervisor> {
     this.#users += 1
     this.#supervisor ??= this.#open()

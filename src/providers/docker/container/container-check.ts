@@ -5,11 +5,13 @@ import type { EngineApi } from '../engine/engine-api.ts'
 import type { HealthcheckResult } from '../../../services/service.ts'
 
 /**
- * Prints the free space, waits for a line, then runs the healthcheck and prints its exit code. An engine takes 50 ms and
- * more to start a program in a container, about as long as the server needs to start, so this waits in parallel with it.
- * It runs inside the container: POSIX sh and busybox's applets only.
+ * A script that prints the free space, waits for a line of input, then runs the healthcheck and prints its exit code.
+ * It runs inside the container, so it uses only POSIX sh and applets of busybox.
  *
- * Arguments: the healthcheck's command, the folder of data.
+ * An engine takes 50 ms or more to start a program in a container, about as long as a server needs to start. The script
+ * is therefore started in parallel with the server.
+ *
+ * Arguments: the healthcheck's command, the data folder.
  */
 const CHECK = `
 echo "$(df -P -k "$2" 2>/dev/null | tail -n 1)"
@@ -18,7 +20,7 @@ sh -c "$1" </dev/null 2>&1
 printf '\\n%s\\n' "$?"
 `
 
-/** The free space in a line of `df -P -k`; undefined if it is another line. */
+/** Returns the free space in a line of `df -P -k`, in bytes; undefined if it is another line. */
 export function freeBytesOf(line: string): number | undefined {
   return Number(line.trim().split(/\s+/)[3]) * 1024 || undefined
 }
@@ -51,7 +53,7 @@ export class ContainerCheck {
     )
   }
 
-  /** Free space for data after the container's start, in bytes; undefined if unknown. */
+  /** Resolves to the free space for data after the container's start, in bytes; undefined if unknown. */
   freeBytes(): Promise<number | undefined> {
     return this.#freeBytes
   }
@@ -61,15 +63,15 @@ export class ContainerCheck {
     this.#next = undefined
     const result = await this.#ask(armed).catch((error: unknown) => ({ passed: false, output: messageOf(error) }))
     if (!result.passed) {
-      // A failed check is repeated.
+      // A failed check is repeated, so the next one is prepared.
       this.#next = this.#arm()
     }
     return result
   }
 
-  /** Call it after the last check. */
+  /** Ends the prepared check. Call it after the last check. */
   close(): void {
-    // The engine may not have started the next check yet.
+    // The engine may not have started the prepared check yet.
     this.#closed.abort()
     void this.#next?.then(
       (check) => check.close(),
@@ -86,13 +88,13 @@ export class ContainerCheck {
     const { api, id, command, folder } = this.#options
     const stream = api.exec(id, { command: ['sh', '-c', CHECK, 'sh', command, folder], signal: this.#closed.signal })
     const arming = stream.then((opened) => new ArmedCheck(opened))
-    // A failure is reported by the next check.
+    // The next check reports the failure.
     arming.catch(() => {})
     return arming
   }
 }
 
-/** A check that is started in the container and waits for its line. */
+/** A check that has started in the container and waits for a line of input. */
 class ArmedCheck {
   readonly #stream: Duplex
   readonly #lines: string[] = []

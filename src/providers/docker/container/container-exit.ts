@@ -10,7 +10,10 @@ interface EngineEvent {
   readonly Actor?: { readonly Attributes?: { readonly exitCode?: string } }
 }
 
-/** How a container exits, from the engine's events: it is removed on exit, so it cannot be inspected afterwards. */
+/**
+ * Watches the engine's events for the exit of a container. The engine removes the container on exit, so it cannot be
+ * inspected afterwards.
+ */
 export class ContainerExit {
   readonly #events: IncomingMessage
   readonly #exited = Promise.withResolvers<ServerExit>()
@@ -22,7 +25,7 @@ export class ContainerExit {
     void this.#follow()
   }
 
-  /** To be called before the container is started. */
+  /** Starts to watch a container. Call it before the container is started. */
   static async watch(api: EngineApi, id: string): Promise<ContainerExit> {
     return new ContainerExit(await api.watchEvents(id, ['die', 'oom']))
   }
@@ -32,7 +35,9 @@ export class ContainerExit {
     return this.#exited.promise
   }
 
-  /** How it exited, for a container that does not run; without details if the engine does not report them in time. */
+  /**
+   * Resolves to how a stopped container exited. The details are missing if the engine does not report them within 2 s.
+   */
   async status(): Promise<ServerExit> {
     const timeout = Promise.withResolvers<ServerExit>()
     const unknown: ServerExit = { running: false, exitCode: undefined, outOfMemory: false }
@@ -44,7 +49,10 @@ export class ContainerExit {
     this.#events.destroy()
   }
 
-  /** Ends without a report if the connection breaks: the lifeline notices the loss of the container as well. */
+  /**
+   * Reads the events until the connection breaks. No report is necessary then, because the lifeline also notices the
+   * loss of the container.
+   */
   async #follow(): Promise<void> {
     try {
       for await (const event of readJsonLines<EngineEvent>(this.#events)) {

@@ -13,10 +13,10 @@ import { INSTANCE_DATA } from './instance-data.ts'
 const PORT = '{port}'
 const FOLDER = '{folder}'
 
-/** In hundredths of a second. A server that has not shut down by then is killed. */
+/** Timeout for the shutdown of a server, in hundredths of a second. After the timeout, the server is killed. */
 const STOP_TIMEOUT = 300
 
-/** The same for the instances of a run before this one. */
+/** Timeout for the exit of the previous run's instances, in hundredths of a second. */
 const LEAVE_TIMEOUT = 1_000
 
 /**
@@ -25,12 +25,13 @@ const LEAVE_TIMEOUT = 1_000
  * When its input ends, the script ends all servers. It runs inside the container, so it uses only POSIX sh and applets
  * of busybox.
  *
- * Each server leads a process group of its own, and so does each child of a PostgreSQL. Do not kill the children of a
- * server: if the server dies first, they pass to the container's first process, and a PostgreSQL that finds a killed
- * child restarts itself.
+ * Each server leads a process group of its own, and so does each child of a PostgreSQL server. Do not kill the children
+ * of a server. If the server dies first, the container's first process adopts them, and PostgreSQL restarts itself when
+ * it finds a killed child.
  *
- * Each server is started through the image's entrypoint, like the container's main server: it may add arguments, set
- * variables and change the account. That account must have access to the server's folder and own the files in it.
+ * Each server is started through the image's entrypoint, like the container's main server. The entrypoint may add
+ * arguments, set variables and change the account. That account must have access to the server's folder and own the
+ * files in it.
  *
  * Arguments: the data folder, a script that fills $base, a script that fills $folder, the signal that ends a server,
  * and the command line of a server.
@@ -130,7 +131,7 @@ rm -rf "\${root:?}"
 
 export interface ContainerInstancesOptions {
   readonly api: EngineApi
-  /** Of the container. */
+  /** The id of the container. */
   readonly id: string
   /** A folder in the container's memory, for the data of the instances. */
   readonly folder: string
@@ -138,7 +139,10 @@ export interface ContainerInstancesOptions {
   readonly entrypoint: readonly string[]
 }
 
-/** Each resolves when it is done. Until then the process that was there before may answer on the port. */
+/**
+ * The script's requests. Each resolves when the action is complete. Until then, the previous process may still answer
+ * on the port.
+ */
 type SupervisorMethods = Record<
   InstanceAction | 'base' | 'renew' | 'end',
   (port: number, ...words: readonly string[]) => Promise<void>
@@ -146,7 +150,10 @@ type SupervisorMethods = Record<
 
 const ANSWER = /^(\d+) (.*)$/
 
-/** The instances of a service inside its container. One exec, which lasts as long as this process, starts them. */
+/**
+ * The instances of a service inside its container. A single exec, which lasts as long as this process, starts all of
+ * them.
+ */
 export class ContainerInstances {
   readonly #definition: ServiceDefinition
   readonly #options: ContainerInstancesOptions
@@ -178,7 +185,7 @@ export class ContainerInstances {
 
   #open(): Promise<SupervisorMethods> {
     this.#supervisor ??= this.#start().catch((error: unknown) => {
-      // The engine may accept the next time.
+      // The engine may accept the next attempt.
       this.#supervisor = undefined
       throw error
     })
@@ -198,7 +205,7 @@ export class ContainerInstances {
       user: data?.user,
       signal,
     })
-    /** The last line that is not an answer: why the exec failed, if it did. */
+    /** The last line that is not an answer. If the exec has failed, it is the reason. */
     let unexpected: readonly string[] = []
     const requests = new RequestClient<SupervisorMethods>({
       send(request) {

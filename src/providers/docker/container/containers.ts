@@ -9,7 +9,7 @@ import { OPEN_INPUT } from './tie.ts'
 
 export interface ContainerPlacement {
   readonly labels: Readonly<Record<string, string>>
-  /** The address on the engine's machine that the port is published on. */
+  /** The address on the engine's machine on which the port is published. */
   readonly bindAddress: string
   /** Folders of the container that are in memory. */
   readonly memoryFolders: readonly string[]
@@ -20,7 +20,7 @@ export interface ContainerPlacement {
   readonly onCreated: (id: string) => Promise<void>
 }
 
-/** A service's container for Testcontainers, not yet created. */
+/** Describes a service's container for Testcontainers, without creating it. */
 export function describeContainer(definition: ServiceDefinition, placement: ContainerPlacement): GenericContainer {
   const { service, hostPort, command, sharedMemoryBytes } = definition
   const container = (CONTAINERS[definition.service.name] ?? createGeneric)(definition, placement)
@@ -32,7 +32,8 @@ export function describeContainer(definition: ServiceDefinition, placement: Cont
     .withTmpFs(Object.fromEntries(placement.memoryFolders.map((folder) => [folder, 'rw'])))
     .withPullPolicy(PullPolicy.neverPull())
     .withWaitStrategy(startedIsEnough())
-    // No Ryuk for our containers; other users of Testcontainers in this process still get it.
+    // Testcontainers' cleanup container, Ryuk, is not used here. Other users of Testcontainers in this process still
+    // get it.
     .withAutoCleanup(false)
   if (hostPort !== undefined) {
     container.withExposedPorts({ container: service.defaultPort, host: hostPort })
@@ -44,7 +45,7 @@ export function describeContainer(definition: ServiceDefinition, placement: Cont
   return sharedMemoryBytes === undefined ? container : container.withSharedMemorySize(sharedMemoryBytes)
 }
 
-/** Testcontainers' classes for the services that it knows. */
+/** Testcontainers' own classes for services, by the service's name. */
 const CONTAINERS: Readonly<
   Record<string, (definition: ServiceDefinition, placement: ContainerPlacement) => GenericContainer>
 > = {
@@ -100,7 +101,7 @@ function healthcheckOf({ service: { healthcheck, name } }: ServiceDefinition) {
   }
 }
 
-/** The health gate decides on readiness for every provider, so Testcontainers waits for nothing. */
+/** Returns a strategy that waits for nothing, because the health gate decides on readiness for every provider. */
 function startedIsEnough(): WaitStrategy {
   const strategy: WaitStrategy = {
     waitUntilReady: async () => {},

@@ -17,7 +17,7 @@ import type { Tied } from './tie.ts'
 
 export interface DockerServiceOptions extends Tied {
   readonly started: StartedTestContainer
-  /** The host of its published ports. */
+  /** The host of the container's published ports. */
   readonly host: string
   readonly api: EngineApi
   readonly definition: ServiceDefinition
@@ -26,7 +26,7 @@ export interface DockerServiceOptions extends Tied {
   /** The entrypoint of the service's image. */
   readonly entrypoint: readonly string[]
   readonly snapshot: SnapshotUse
-  /** How long it stays up unused; undefined if it ends with its run. */
+  /** How long the server stays up unused, in milliseconds; undefined if it ends with its run. */
   readonly keepAliveMs: number | undefined
 }
 
@@ -79,7 +79,7 @@ export class DockerService implements StartedService {
     const { api, id, exit } = this.#options
     const isRunning = await api.inspectContainer(id).then(
       (details) => details?.State.Running ?? false,
-      // A failed request says nothing about the container; the next one may succeed.
+      // A failed request does not show that the container has stopped; the next one may succeed.
       () => true,
     )
     return isRunning ? { running: true } : exit.status()
@@ -87,7 +87,7 @@ export class DockerService implements StartedService {
 
   async logTail(count: number, sinceMs?: number): Promise<string> {
     const { api, id, output } = this.#options
-    // Whole seconds, which every engine understands.
+    // Whole seconds, because not every engine accepts fractions.
     return sinceMs === undefined ? output.tail(count) : api.readLog(id, { count, since: Math.floor(sinceMs / 1000) })
   }
 

@@ -2,7 +2,7 @@
 export interface InstanceData {
   /** Fills the folder `$base` with the server's current data. */
   readonly takeBase: string
-  /** Fills the folder `$folder` of an instance before it starts with new data. */
+  /** Fills the folder `$folder` of an instance. It runs before the instance starts with new data. */
   readonly prepare: string
   /** The account that runs the image's entrypoint. */
   readonly user: string
@@ -11,8 +11,8 @@ export interface InstanceData {
 }
 
 /**
- * Copies the running server over TCP, because socket folders are the user's choice. Then starts and ends the copy once in
- * single-user mode, so that no instance has to recover it.
+ * Copies the running server over TCP, because the user may choose the socket folder. Then starts and ends the copy once
+ * in single-user mode, so that no instance has to recover it.
  */
 const TAKE_POSTGRES_BASE = [
   'rm -rf "${base:?}.new"',
@@ -23,12 +23,15 @@ const TAKE_POSTGRES_BASE = [
   'mv "$base.new" "$base"',
 ].join(' && ')
 
-/** By service. Instances of other services start with an empty folder, as the container's own account. */
+/**
+ * Instance data by service. Instances of other services start with an empty folder and run as the container's own
+ * account.
+ */
 export const INSTANCE_DATA: Readonly<Record<string, InstanceData>> = {
   postgres: {
     takeBase: TAKE_POSTGRES_BASE,
     prepare: 'cp -a "$base/." "$folder"',
-    // It refuses to run as root.
+    // PostgreSQL refuses to run as root.
     user: 'postgres',
     folderVariable: 'PGDATA',
   },

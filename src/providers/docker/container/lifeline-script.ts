@@ -1,26 +1,32 @@
 /**
- * How long a server outlives a broken connection, in seconds. Connections to a remote engine may break, so within this time
- * a run that did not detach may come back.
+ * How long a server outlives a broken connection, in seconds. A connection to a remote engine may break. A run that did
+ * not detach can reconnect within this time.
  */
 const RECONNECT_SECONDS = 10
 
-/** A holder's confirmation that the run has detached. */
+/** The line with which a holder confirms that the run has detached. */
 export const DETACHED = 'vitest-infra: detached'
 
-/** Marks a tied entrypoint: the shell's `$0` in it. */
+/** The shell's `$0` in a tied entrypoint, which marks the entrypoint as tied. */
 const TIED = 'vitest-infra-lifeline'
 
 /**
- * The holder: reads words until its input ends, and then ends the server, unless another holder takes over within the
- * grace period. The word `end` ends it at once. Process 1 only gets signals that it handles: QUIT ends PostgreSQL at once,
- * TERM ends Redis, and an entrypoint, which handles neither, exits when its programs are killed.
- * POSIX sh and busybox applets only: it runs inside the container.
+ * The script of a holder, which ties the server to a run. It reads words until its input ends. Then it ends the server,
+ * unless another holder takes over within the grace period. The word `end` ends the server at once.
  *
- * One run at a time uses a server. It holds the claim, a symbolic link with its id, because creating a link is atomic. The
- * word `detach` releases the claim. A holder that ends the server takes it first, so that no run attaches meanwhile. A run
- * that attaches gets an answer only if it has the claim: the note of the run before, and the free space for data.
+ * The script runs inside the container, so it uses only POSIX sh and applets of busybox. Process 1 only gets signals
+ * that it handles: QUIT ends PostgreSQL at once, and TERM ends Redis. An entrypoint handles neither, and exits when its
+ * programs are killed.
  *
- * Arguments: the run, a token that is unique to the holder, the grace period in seconds and, to attach, the data folder.
+ * One run at a time uses a server. It holds the claim, a symbolic link that contains the run's id, because creating a
+ * link is atomic. The word `detach` releases the claim. A holder that ends the server acquires the claim first, so that
+ * no run attaches meanwhile.
+ *
+ * A run that attaches gets an answer only if it has acquired the claim: the note of the previous run, and the free
+ * space for data.
+ *
+ * Arguments: the run, a token that is unique to the holder, the grace period in seconds and, to attach, the data
+ * folder.
  */
 const HOLD = `
 place=/dev/shm/vitest-infra
@@ -61,9 +67,9 @@ end
 `
 
 /**
- * Starts the first holder on the container's own input.
+ * A script that starts the first holder on the container's own input.
  *
- * Arguments: the holder's script, run, token and grace period, then the container's original command line.
+ * Arguments: the holder's script, the run, its token and its grace period, then the container's original command line.
  */
 const START_HOLDER = `
 hold=$1 run=$2 token=$3 grace=$4
@@ -72,13 +78,13 @@ exec 3<&0
 sh -c "$hold" sh "$run" "$token" "$grace" <&3 3<&- 2>/dev/null &
 `
 
-/** Starts the holder, then replaces the shell by the server. */
+/** A script that starts the holder, then replaces the shell with the server. */
 const START = `${START_HOLDER}exec "$@" </dev/null 3<&-
 `
 
 /**
- * Starts the holder, then the server as a child, because any signal can end a process other than process 1. Signals of
- * the engine are passed on, and the container exits with the server's exit code.
+ * A script that starts the holder, then the server as a child: unlike process 1, a child can be ended by any signal. It
+ * passes on the engine's signals, and exits with the server's exit code.
  */
 const START_AS_CHILD = `${START_HOLDER}"$@" </dev/null 3<&- &
 server=$!
@@ -94,33 +100,40 @@ exit "$code"
 /** The run that uses a server, and how long the server outlives it. */
 export interface Hold {
   readonly run: string
-  /** @default the time to open a broken connection again */
+  /**
+   * How long the server outlives its run, in milliseconds.
+   *
+   * @default 10 s, the time to reopen a broken connection
+   */
   readonly graceMs?: number | undefined
 }
 
-/** The words that a holder reads. */
+/** The words that a holder understands. */
 export const WORDS = {
   /** Ends the server at once. */
   end: 'end\n',
-  /** Leaves the server to the next run. */
+  /** Releases the server for the next run. */
   detach: 'detach\n',
   /** Stores a text for the next run. */
   note: (text: string) => `note ${text}\n`,
 }
 
-/** An image's entrypoint, wrapped so that the server ends after its container's input closes. */
+/** Returns an image's entrypoint, wrapped so that the server ends after its container's input closes. */
 export function tiedEntrypoint(
   entrypoint: readonly string[],
   hold: Hold,
   { isCustom = false }: { readonly isCustom?: boolean | undefined } = {},
 ): string[] {
   const prefix = ['sh', '-c', isCustom ? START_AS_CHILD : START, TIED, HOLD, hold.run, 'first', graceOf(hold)]
-  // An image that was committed from a container of ours has a tied entrypoint already.
+  // An image that was committed from such a container already has a tied entrypoint.
   const isTied = entrypoint[prefix.indexOf(TIED)] === TIED
   return [...prefix, ...(isTied ? entrypoint.slice(prefix.length) : entrypoint)]
 }
 
-/** The command line of another holder, which takes over from the one before; with the data folder, to attach. */
+/**
+ * Returns the command line of a further holder, which takes over from the previous one. Pass `folder`, the data folder,
+ * to attach.
+ */
 export function holderCommand(token: string, hold: Hold, folder?: string): string[] {
   return ['sh', '-c', HOLD, 'sh', hold.run, token, graceOf(hold), ...(folder === undefined ? [] : [folder])]
 }

@@ -9,7 +9,7 @@ import { type Hold, holderCommand, DETACHED, WORDS } from './lifeline-script.ts'
 
 const RETRY_MS = 500
 
-/** The holder's answer is two lines of a shell script, which any usable machine prints sooner. */
+/** Timeout for a holder's answer. The answer is two lines of a shell script, which any usable machine prints sooner. */
 const ANSWER_TIMEOUT_MS = 5_000
 
 /** Upper bound for the acknowledgement of `detach`. */
@@ -22,18 +22,19 @@ export interface LifelineOptions {
   readonly hold: Hold
 }
 
-/** A container that was up and now belongs to this run. */
+/** A running container to which this run has attached. */
 export interface Attachment {
   readonly lifeline: Lifeline
-  /** The note of the run before; empty if there is none. */
+  /** The note of the previous run; empty if there is none. */
   readonly note: string
   /** Free space where the server keeps its data, in bytes; undefined if unknown. */
   readonly freeBytes: number | undefined
 }
 
 /**
- * Ties a container to this process, which holds the container's input open. However this process ends, the input closes,
- * and the server ends after its grace period. If only the connection breaks, it is opened again within that period.
+ * Ties a container to this process, which holds the container's input open. However this process ends, the input
+ * closes, and the server ends after its grace period. If only the connection breaks, this class reopens it within that
+ * period.
  */
 export class Lifeline {
   readonly #options: LifelineOptions
@@ -43,14 +44,14 @@ export class Lifeline {
   readonly #gone = Promise.withResolvers<void>()
   readonly #ended = new AbortController()
 
-  /** `stream` is the input of a container with a tied entrypoint, or of another holder in it. */
+  /** @param stream the input of a container with a tied entrypoint, or of another holder in it */
   constructor(stream: Duplex, options: LifelineOptions) {
     this.#options = options
     this.#stream = stream
     this.#hold(stream)
   }
 
-  /** Attaches to a container that is up, with data in `folder`; undefined if another run uses it. */
+  /** Attaches to a running container with data in `folder`. Resolves to undefined if another run uses it. */
   static async attach(
     options: LifelineOptions,
     { folder, onWaiting }: { readonly folder: string; readonly onWaiting?: (() => void) | undefined },
@@ -67,7 +68,7 @@ export class Lifeline {
     return { lifeline: new Lifeline(stream, options), note, freeBytes: freeBytesOf(space) }
   }
 
-  /** Resolves if the container is removed and this run did not do it. */
+  /** Resolves when the container has been removed, unless this run removed it. */
   get gone(): Promise<void> {
     return this.#gone.promise
   }
@@ -78,12 +79,12 @@ export class Lifeline {
     this.#stream.end(WORDS.end)
   }
 
-  /** Leaves the server to the next run; it stays up for its grace period. */
+  /** Releases the server for the next run. The server stays up for its grace period. */
   async detach(): Promise<void> {
     this.#ended.abort()
     this.#stream.write(WORDS.detach)
     // The word may be lost if the connection ends right after it, so the holder confirms it.
-    // The timer keeps this process alive, so it is cleared once the answer arrives.
+    // The timer keeps this process alive, so it is cleared once the confirmation arrives.
     const answered = new AbortController()
     const timeout = sleep(DETACH_TIMEOUT_MS, undefined, { signal: answered.signal }).catch(() => {})
     await Promise.race([this.#detached.promise, timeout])
@@ -98,7 +99,7 @@ export class Lifeline {
 
   #hold(stream: Duplex): void {
     this.#stream = stream
-    // It must not keep this process alive: the end of this process is what it signals.
+    // The stream must not keep this process alive, because the holder has to notice the end of this process.
     if ('unref' in stream && typeof stream.unref === 'function') {
       stream.unref()
     }
@@ -109,14 +110,17 @@ export class Lifeline {
     }
   }
 
-  /** The connection broke, and with it the input of the holder in the container: starts a new holder. */
+  /**
+   * Starts a new holder after the connection has broken, because the input of the current holder has then ended, too.
+   */
   async #takeOver(): Promise<void> {
     const { api, id, hold } = this.#options
     const { signal } = this.#ended
     while (!signal.aborted) {
       try {
         if (this.#holders > 1) {
-          // Another run may use the container by now, possibly for good.
+          // Another run may use the container by now, possibly permanently. Every new holder then exits at once, so
+          // pause between attempts.
           await sleep(RETRY_MS, undefined, { ref: false })
         }
         this.#holders += 1
@@ -132,7 +136,10 @@ export class Lifeline {
     }
   }
 
-  /** A paused container starts no program either, but it will be resumed. */
+  /**
+   * Resolves to whether the container is running. A paused container cannot start a holder either, but it will be
+   * resumed.
+   */
   async #isRunning(): Promise<boolean> {
     const { api, id } = this.#options
     return api.inspectContainer(id).then(
@@ -142,7 +149,7 @@ export class Lifeline {
   }
 }
 
-/** The two lines of a holder's answer; undefined if it does not answer. */
+/** Resolves to the two lines of a holder's answer; undefined if it does not answer. */
 async function readAnswer(stream: Duplex): Promise<readonly [string, string] | undefined> {
   const lines: string[] = []
   const answered = Promise.withResolvers<void>()

@@ -3,17 +3,20 @@ import { userInfo } from 'node:os'
 import { readProcessStart } from '../../../internal/process-start.ts'
 
 /**
- * Identifies the processes that can see the owner's process: the boot of a machine, a namespace of process ids, and an
- * account, since a process may not see those of other accounts.
+ * The label that identifies the processes that can see the owner's process: the boot of a machine, a pid namespace and
+ * an account. The account is part of it because a process may not see processes of other accounts.
  */
 export const PLACE_LABEL = 'vitest-infra.owner.place'
-/** The same for a container that may outlive its owner. */
+/** The same label for a container that may outlive its owner. */
 export const OUTLIVED_PLACE_LABEL = 'vitest-infra.outlived-owner.place'
 const PID_LABEL = 'vitest-infra.owner'
-/** The kernel's start time of the process, because process ids are reused. */
+/** The label with the kernel's start time of the process, because process ids are reused. */
 const STARTED_LABEL = 'vitest-infra.owner.started'
 
-/** Labels that identify this process. On a system without place and start time, no run removes the container. */
+/**
+ * Resolves to labels that identify this process as the owner. If the system does not report the place and the start
+ * time, no run removes the container.
+ */
 export async function ownerLabels({ isOutlived = false } = {}): Promise<Record<string, string>> {
   const [place, started] = await Promise.all([findPlace(), readProcessStart(process.pid)])
   const isKnown = place !== undefined && started !== undefined
@@ -24,8 +27,8 @@ export async function ownerLabels({ isOutlived = false } = {}): Promise<Record<s
 }
 
 /**
- * The place of this process. Undefined except on Linux: an equal host name does not prove that two processes are on one
- * machine and see each other's ids.
+ * Resolves to the place of this process; undefined except on Linux. An equal host name does not prove that two
+ * processes are on one machine and see each other's ids.
  */
 export async function findPlace(): Promise<string | undefined> {
   try {
@@ -36,7 +39,10 @@ export async function findPlace(): Promise<string | undefined> {
   }
 }
 
-/** Whether the owner in these labels has exited. The labels must be of this {@link findPlace | place}. */
+/**
+ * Resolves to whether the owner in these labels has exited. The labels must be of the {@link findPlace | place} of this
+ * process.
+ */
 export async function isOwnerGone(labels: Readonly<Record<string, string>>): Promise<boolean> {
   const started = labels[STARTED_LABEL]
   return started !== undefined && (await readProcessStart(Number(labels[PID_LABEL]))) !== started

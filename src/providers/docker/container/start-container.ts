@@ -27,7 +27,7 @@ export interface DockerProviderOptions {
   readonly runId: string
   /** The project's folder, which labels its containers. */
   readonly root: string
-  /** How long servers stay up unused; undefined if they end with their run. */
+  /** How long servers stay up unused, in milliseconds; undefined if they end with their run. */
   readonly keepAliveMs: number | undefined
   /** How long a container may take to start once its image is there, in milliseconds. */
   readonly startupTimeoutMs: number
@@ -40,7 +40,7 @@ export interface ContainerContext extends StartContext, DockerProviderOptions {
   readonly guard: StartGuard
 }
 
-/** Starts a container for a service. If it rejects, nothing of it is left. */
+/** Starts a container for a service. If the start fails, nothing of the container is left. */
 export async function startContainer(
   definition: ServiceDefinition,
   context: ContainerContext,
@@ -50,11 +50,11 @@ export async function startContainer(
   if (place.host === 'localhost') {
     await assertPinnedPortFree(definition, place.bindAddress, context)
   }
-  // A pull has no timeout, since it reports its progress.
+  // A pull has no timeout, because it reports its progress.
   const image = await ensureImage({ api, image: definition.service.image, report, signal })
   const starting = startFrom(image, definition, { ...context, ...place })
   return withTimeLimit(startupTimeoutMs, () => starting).catch((error: unknown) => {
-    // It may start after the timeout; if the start failed, nothing of it is left.
+    // The container may start after the timeout; then stop it. A failed start leaves nothing behind.
     void starting.then((started) => started.stop()).catch(() => {})
     throw error
   })
@@ -79,7 +79,7 @@ async function startFrom(
   const onCreated = async (id: string) => {
     created.tied?.exit.close()
     created.tied = await tie({ api, id, hold })
-    // The engine starts the container now; this process has time for other work.
+    // While the engine starts the container, this process can do other work.
     if (onWaiting) {
       setImmediate(onWaiting)
     }
@@ -154,7 +154,10 @@ async function labelsOf(
   }
 }
 
-/** Its volumes are mounted in memory: that is faster, and leaves no anonymous volume. */
+/**
+ * Resolves to the facts of an image. Its volumes will be mounted in memory, which is faster and leaves no anonymous
+ * volume.
+ */
 async function readImage(api: EngineApi, image: string): Promise<ImageFacts> {
   const found = await api.findImage(image)
   if (!found) {

@@ -1,18 +1,18 @@
-// Outlives a process that starts containers, to remove those that were created and not started.
+// A process that outlives its parent, to remove containers that the parent has created but not started.
 // Arguments: the run, the engine's address and, for TLS, the folder of its keys.
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EngineApi } from '../engine/engine-api.ts'
 import { RUN_LABEL } from '../reuse/reuse-labels.ts'
 
-/** How long to look once the parent is gone: the engine may still complete a request whose sender was killed. */
+/** How long to search after the parent has exited: the engine may still complete a request whose sender was killed. */
 const WATCH_MS = 8_000
 const POLL_MS = 250
 
 const [run = '', host = '', tlsDirectory] = process.argv.slice(2)
 const api = new EngineApi({ host, tlsDirectory })
 
-// The only message says that all containers are started.
+// The parent sends its only message once all containers are started.
 process.once('message', () => process.exit())
 await once(process, 'disconnect')
 const overMs = performance.now() + WATCH_MS
@@ -22,7 +22,7 @@ while (performance.now() < overMs) {
   await sleep(POLL_MS)
 }
 
-/** A started container has a lifeline and exits by itself. */
+/** Removes the containers that were not started. A started container has a lifeline and exits by itself. */
 async function removeNotStarted(): Promise<void> {
   const containers = await api.listContainers({ [RUN_LABEL]: run })
   const created = containers.filter(({ State }) => State === 'created')

@@ -5,7 +5,7 @@ import { forkBeside } from '../../fork-beside.ts'
 import type { EngineAccess } from '../engine/engine-address.ts'
 
 const ENTRY = 'providers/docker/container/start-guard-process'
-/** The only message to the child. If this process dies, the connection closes without one. */
+/** The only message to the child. If this process dies, the connection closes without this message. */
 const STARTED = 'started'
 
 export interface StartGuardOptions {
@@ -15,8 +15,8 @@ export interface StartGuardOptions {
 }
 
 /**
- * Removes containers that were created but not yet started when this process dies: no lifeline runs in them, and the
- * engine would keep them for ever. While containers are being started, a detached child waits for this process to exit.
+ * Removes containers that were created but not yet started when this process dies. No lifeline runs in them, so the
+ * engine would keep them forever. While containers are being started, a detached child waits for this process to exit.
  */
 export class StartGuard {
   readonly #options: StartGuardOptions
@@ -27,7 +27,7 @@ export class StartGuard {
     this.#options = options
   }
 
-  /** Guards a start, from before the container is created until it runs. */
+  /** Guards a start, from before the container is created until the container runs. */
   async during<T>(start: () => Promise<T>): Promise<T> {
     this.#starts += 1
     this.#child ??= this.#spawn()
@@ -47,10 +47,10 @@ export class StartGuard {
     const keys = engine.tlsDirectory === undefined ? [] : [engine.tlsDirectory]
     const child = forkBeside(ENTRY, [runId, engine.host, ...keys], {
       environment: { ...environment, NODE_OPTIONS: '' },
-      // Always exists, unlike the folder in TMPDIR.
+      // The root folder always exists, unlike the folder in TMPDIR.
       cwd: parse(tmpdir()).root,
     })
-    // Without the child, such a container stays until the next run: no reason to fail.
+    // Without the child, an unstarted container may stay until the next run, which is no reason to fail.
     child.on('error', () => {}).unref()
     child.channel?.unref()
     return child

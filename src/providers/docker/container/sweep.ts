@@ -2,9 +2,9 @@ import type { EngineApi } from '../engine/engine-api.ts'
 import { findPlace, isOwnerGone, OUTLIVED_PLACE_LABEL, PLACE_LABEL } from './owner.ts'
 
 /**
- * Removes containers that runs left when they died, such as those that were created and not yet started. Only those of
- * runs on this machine, because only there we can tell whether a run's process is alive. Of containers that may outlive
- * their run, only those that never ran.
+ * Removes containers of runs that have died, including those that were created and not yet started. It considers only
+ * runs on this machine, because only their processes can be checked. Of the containers that may outlive their run, it
+ * removes only those that never ran.
  */
 export async function sweep(api: EngineApi, signal?: AbortSignal): Promise<void> {
   const place = await findPlace()

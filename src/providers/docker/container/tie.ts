@@ -6,7 +6,7 @@ import type { StartedService } from '../../../services/service.ts'
 
 const RETAINED_BYTES = 256 * 1024
 
-/** A container, and everything that connects this process with it. */
+/** A container, and the connections between it and this process. */
 export interface Tied {
   readonly id: string
   readonly output: ContainerOutput
@@ -14,16 +14,19 @@ export interface Tied {
   readonly exit: ContainerExit
 }
 
-/** The engine closes a container's input when the first connection that holds it open ends. */
+/** Settings with which the engine closes a container's input when the first connection that holds it open ends. */
 export const OPEN_INPUT = { OpenStdin: true, StdinOnce: true, AttachStdin: true }
 
-/** Ties a container with a tied entrypoint to this process. Call it before the start, so that it never runs untied. */
+/**
+ * Ties a container with a tied entrypoint to this process. Call it before the start, so that the container never runs
+ * untied.
+ */
 export async function tie(options: LifelineOptions): Promise<Tied> {
   const { api, id } = options
   const attaching = api.attach(id)
   const watching = ContainerExit.watch(api, id)
   const [stream, exit] = await Promise.all([attaching, watching]).catch((error: unknown) => {
-    // The other connection would keep this process alive.
+    // Close the other connection, which would keep this process alive.
     void attaching.then((open) => open.destroy()).catch(() => {})
     void watching.then((open) => open.close()).catch(() => {})
     throw error
@@ -31,7 +34,7 @@ export async function tie(options: LifelineOptions): Promise<Tied> {
   return { id, output: new ContainerOutput(stream), lifeline: new Lifeline(stream, options), exit }
 }
 
-/** A service whose container was removed before it could be inspected; only its output is left. */
+/** Returns a service whose container was removed before it could be inspected; only its output is left. */
 export function exitedService(label: string, host: string, { output, exit }: Tied): StartedService {
   return {
     address: { host, port: 0 },
@@ -48,7 +51,10 @@ export function exitedService(label: string, host: string, { output, exit }: Tie
   }
 }
 
-/** The last output of a container. It is stored here because the engine deletes the log when the container exits. */
+/**
+ * The last output of a container. It is stored in this process, because the engine deletes the log when the container
+ * exits.
+ */
 class ContainerOutput {
   readonly #chunks: Buffer[] = []
   #bytes = 0
@@ -57,7 +63,7 @@ class ContainerOutput {
     onChunks(stream, (chunk) => this.#keep(chunk))
   }
 
-  /** The last `count` lines. */
+  /** Returns the last `count` lines. */
   tail(count: number): string {
     const lines = Buffer.concat(this.#chunks).toString('utf8').trimEnd().split('\n')
     return lines.slice(-count).join('\n')

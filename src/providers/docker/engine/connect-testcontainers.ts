@@ -6,7 +6,7 @@ import { type Engine, engineEnvironment } from './find-engine.ts'
 /** The environment that Testcontainers reads: `process.env`. */
 export type MutableEnvironment = Record<string, string | undefined>
 
-/** The address of Testcontainers' own client; its types leave that out. */
+/** The engine's address in Testcontainers' own client, which its types leave out. */
 interface ModemAddress {
   readonly socketPath?: string
   readonly host?: string
@@ -14,10 +14,11 @@ interface ModemAddress {
 }
 
 /**
- * Connects Testcontainers to the engine that was found; it has one client per process. It searches for an engine in
- * `process.env`, so `environment` must be that; the variables are restored afterwards.
+ * Connects Testcontainers to the engine that was found. Testcontainers has one client per process, and searches for an
+ * engine in `process.env`. `environment` must therefore be `process.env`; its variables are restored afterwards.
  *
- * @throws {InfraError} `INFRA_ENGINE_UNREACHABLE` if Testcontainers finds none, or is already connected to another one
+ * @throws {InfraError} `INFRA_ENGINE_UNREACHABLE` if Testcontainers finds no engine, or is already connected to another
+ * one
  */
 export async function connectTestcontainers(
   engine: Engine,
@@ -36,15 +37,20 @@ export async function connectTestcontainers(
   }
 }
 
-/** An empty value takes precedence over `~/.testcontainers.properties`; a missing one does not. */
+/**
+ * Returns the variables to set. An unused variable is empty instead of missing, because only an empty value takes
+ * precedence over `~/.testcontainers.properties`.
+ */
 function variablesFor(engine: Engine): MutableEnvironment {
   const variables = { DOCKER_TLS_VERIFY: '', DOCKER_CERT_PATH: '', ...engineEnvironment(engine) }
   return survivesAsUrl(engine) ? variables : { ...variables, DOCKER_HOST: '' }
 }
 
 /**
- * Testcontainers parses the host as a URL, which escapes a space and loses the dot of `//./pipe/docker_engine`. For such
- * a host we set no `DOCKER_HOST`: its own search knows the usual sockets and that pipe.
+ * Whether Testcontainers can parse the host. It parses hosts as URLs, which escapes a space and drops the dot of
+ * `//./pipe/docker_engine`.
+ *
+ * For such a host, `DOCKER_HOST` is not set: the search of Testcontainers itself knows the usual sockets and that pipe.
  */
 function survivesAsUrl({ host }: Engine): boolean {
   return host.startsWith('tcp:') || host.endsWith(`://${new URL(host).pathname}`)
@@ -54,7 +60,7 @@ function setVariables(environment: MutableEnvironment, variables: MutableEnviron
   const before = Object.keys(variables).map((name) => [name, environment[name]] as const)
   Object.assign(environment, variables)
   return () => {
-    // Other code may have set a value meanwhile, which stays.
+    // If other code has set another value meanwhile, that value remains.
     for (const [name, value] of before) {
       if (environment[name] === variables[name]) {
         assign(environment, name, value)
@@ -89,7 +95,10 @@ function connectedHost(client: ContainerRuntimeClient): string {
   return host ? `tcp://${host}:${port}` : `${scheme}://${socketPath}`
 }
 
-/** One engine may have two addresses: `/var/run/docker.sock` is often a link to the socket of a context. */
+/**
+ * Resolves to whether both clients use the same engine. One engine may have two addresses: `/var/run/docker.sock` is
+ * often a link to the socket of a context.
+ */
 async function hasSameId(client: ContainerRuntimeClient, engine: Engine): Promise<boolean> {
   const own = await new EngineApi(engine).info().catch(() => undefined)
   const theirs: EngineInfo = await client.container.dockerode.info()

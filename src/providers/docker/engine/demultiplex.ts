@@ -3,15 +3,15 @@ import type { Readable } from 'node:stream'
 const HEADER_BYTES = 8
 const STDERR = 2
 
-/** The stream that a program wrote to. */
+/** The stream to which a program has written. */
 export type Output = 'stdout' | 'stderr'
 
-/** The text of a container's log. */
+/** Returns the text of a container's multiplexed log. */
 export function demultiplex(log: Buffer): string {
   return Buffer.concat(takeFrames(log).frames.map(({ chunk }) => chunk)).toString('utf8')
 }
 
-/** Calls back with each line that arrives in a container's output. */
+/** Calls `handle` with each line of a container's multiplexed output. */
 export function onLines(stream: Readable, handle: (line: string) => void): void {
   let text = ''
   onChunks(stream, (chunk) => {
@@ -21,7 +21,7 @@ export function onLines(stream: Readable, handle: (line: string) => void): void 
   })
 }
 
-/** Calls back with each chunk that arrives in a container's output. */
+/** Calls `handle` with each chunk of a container's multiplexed output. */
 export function onChunks(stream: Readable, handle: (chunk: Buffer, output: Output) => void): void {
   let rest: Buffer = Buffer.alloc(0)
   stream.on('data', (data: Buffer) => {
@@ -36,7 +36,10 @@ interface Frame {
   readonly output: Output
 }
 
-/** Each frame has a header with the stream in byte 0 and the length in bytes 4 to 7. The last frame may be incomplete. */
+/**
+ * Splits multiplexed output into frames. Each frame has a header with the stream in byte 0 and the length in bytes 4 to
+ * 7. An incomplete frame at the end is returned as `rest`.
+ */
 function takeFrames(data: Buffer): { frames: Frame[]; rest: Buffer } {
   const frames: Frame[] = []
   let rest = data

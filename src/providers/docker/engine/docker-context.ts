@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { messageOf } from '../../../errors.ts'
 import { digest } from '../../../internal/digest.ts'
 
-/** The sources from which the docker command chooses an engine. */
+/** The environment and the home directory, from which the docker command determines its engine. */
 export interface DockerSettings {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly homeDirectory: string
@@ -18,7 +18,7 @@ export type DockerContext =
       readonly host: string
       readonly skipTlsVerify: boolean
       readonly tlsDirectory?: string
-      /** Where it is chosen: `DOCKER_CONTEXT` or the path of config.json. */
+      /** Where the context is chosen: `DOCKER_CONTEXT`, or the path of config.json. */
       readonly origin: string
     }
   | { readonly kind: 'missing'; readonly name: string; readonly reason: string; readonly origin: string }
@@ -27,7 +27,10 @@ export function dockerConfigDirectory({ environment, homeDirectory }: DockerSett
   return environment['DOCKER_CONFIG'] || join(homeDirectory, '.docker')
 }
 
-/** Reads `DOCKER_CONTEXT`, else `currentContext` of config.json, and the context's own files; never rejects. */
+/**
+ * Reads the name of the context from `DOCKER_CONTEXT`, else from `currentContext` in config.json, and then the
+ * context's own files. Never rejects.
+ */
 export async function readDockerContext(settings: DockerSettings): Promise<DockerContext> {
   const directory = dockerConfigDirectory(settings)
   const configFile = join(directory, 'config.json')

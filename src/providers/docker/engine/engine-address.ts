@@ -1,10 +1,10 @@
 import { ProbeError } from './engine-errors.ts'
 
-/** What a client needs to reach an engine. */
+/** The address and the TLS files with which a client reaches an engine. */
 export interface EngineAccess {
   /** A complete value for `DOCKER_HOST`. */
   readonly host: string
-  /** Holds `ca.pem`, `cert.pem` and `key.pem`; absent for an engine without TLS. */
+  /** The folder of `ca.pem`, `cert.pem` and `key.pem`; undefined for an engine without TLS. */
   readonly tlsDirectory?: string | undefined
 }
 
@@ -14,7 +14,7 @@ export type EngineAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly hostname: string; readonly port: number }
 
 /**
- * Reads a host as the docker command does: a missing scheme means `tcp`, a missing port 2375 (2376 with TLS).
+ * Parses a host as the docker command does: a missing scheme means `tcp`, a missing port means 2375 (2376 with TLS).
  *
  * @throws {ProbeError} `SSH` or `UNREADABLE` for an address that Testcontainers cannot use
  */
@@ -36,7 +36,7 @@ export function parseEngineAddress(text: string, options: { tls: boolean }): Eng
   }
 }
 
-/** A host without its password, to be printed. */
+/** Returns a host without its password, so that it can be printed. */
 export function withoutPassword(host: string): string {
   return host.replace(/(\/\/[^/:]*):[^/]*@/, '$1@')
 }

@@ -8,37 +8,37 @@ import type { EngineAccess } from './engine-address.ts'
 import { EngineRefusal, isGone } from './engine-errors.ts'
 import { type EngineRequest, requestEngine, upgradeEngine } from './engine-request.ts'
 
-/** Doubles while a program runs. */
+/** The first pause between two requests for an exit code. The pause doubles while the program runs. */
 const EXIT_POLL_MS = 20
 const LONGEST_EXIT_POLL_MS = 500
 
 /** Longer than a busy engine takes to remove a container. */
 const REMOVAL_TIMEOUT_MS = 10_000
 
-/** For answers that may take as long as an image is large, and for streams that may be silent for hours. */
+/** No timeout: an answer may take long for a large image, and a stream may be silent for hours. */
 const UNLIMITED = { timeoutMs: 0 }
 
 export interface EngineInfo {
   readonly ID?: string
   readonly OperatingSystem?: string
-  /** The registry of images whose names have none. */
+  /** The registry that the engine uses for image names without a registry. */
   readonly IndexServerAddress?: string
 }
 
 export interface ContainerSummary {
   readonly Id: string
   readonly Names: readonly string[]
-  /** `created`, `running`, `paused`, `exited`, … */
+  /** The container's state: `created`, `running`, `paused`, `exited`, … */
   readonly State: string
   readonly Labels: Readonly<Record<string, string>>
   readonly Ports: readonly { readonly PublicPort?: number }[] | null
 }
 
-/** Results of the healthchecks that the engine runs. */
+/** Results of the healthcheck that the engine runs. */
 export interface EngineHealth {
   readonly Status: string
   readonly FailingStreak: number
-  /** The last five, the oldest first. */
+  /** The last five results, oldest first. */
   readonly Log:
     | readonly { readonly Start: string; readonly End: string; readonly ExitCode: number; readonly Output: string }[]
     | null
@@ -58,7 +58,7 @@ export interface ContainerDetails {
     readonly Healthcheck?: { readonly Test?: readonly string[]; readonly Retries?: number }
   }
   readonly NetworkSettings: {
-    /** By the port inside, such as `5432/tcp`. */
+    /** The published ports, by the port in the container, such as `5432/tcp`. */
     readonly Ports: Readonly<Record<string, readonly { readonly HostPort: string }[] | null>>
   }
 }
@@ -78,7 +78,7 @@ export interface ImageDetails {
   }
 }
 
-/** What a container is created from, as the engine's API spells it. */
+/** The settings of a container to create, with the names of the engine's API. */
 export interface ContainerSpec {
   readonly Image: string
   readonly Entrypoint: readonly string[]
@@ -93,13 +93,13 @@ export interface ContainerSpec {
 export interface ExecOptions {
   readonly command: readonly string[]
   readonly user?: string | undefined
-  /** Added to the container's variables; no list of processes shows them. */
+  /** Variables in addition to those of the container. Lists of processes do not show them. */
   readonly environment?: Readonly<Record<string, string>>
   /** Whether the program gets a terminal; its output is then not multiplexed. */
   readonly isTerminal?: boolean
   /** Cancels the start. Once the program runs, destroying the stream ends its input. */
   readonly signal?: AbortSignal
-  /** Called once the request is sent: this process is idle until the engine answers. */
+  /** Called once the request is sent. Until the engine answers, this process is idle. */
   readonly onWaiting?: (() => void) | undefined
 }
 
@@ -107,9 +107,9 @@ export interface ExecOptions {
 export interface Execution {
   /** The program's input and its multiplexed output. */
   readonly stream: Duplex
-  /** Sets the size of its terminal. */
+  /** Sets the size of the program's terminal. */
   readonly resize: (columns: number, rows: number) => Promise<void>
-  /** Resolves when it has exited. */
+  /** Resolves to the exit code when the program has exited. */
   readonly exitCode: () => Promise<number>
 }
 
@@ -118,14 +118,14 @@ interface ExecutionDetails {
   readonly ExitCode: number | null
 }
 
-/** The engine puts a slash in front of a container's name. */
+/** Returns a container's name without the slash that the engine puts in front of it. */
 export function plainName(name: string): string {
   return name.replace(/^\//, '')
 }
 
 /**
- * Our client of the engine. Testcontainers creates and starts the containers of services; everything else is asked here,
- * because loading Testcontainers takes longer than a whole attach to running servers.
+ * A client for the engine's API. Testcontainers only creates and starts the containers of services, because loading it
+ * takes longer than attaching to running servers.
  *
  * Calls reject with an {@link EngineRefusal} if the engine refuses, and with the connection's error if it breaks.
  */
@@ -140,19 +140,19 @@ export class EngineApi {
     return JSON.parse(await this.#ask({ path: '/info' })) as EngineInfo
   }
 
-  /** The containers that have all these labels, running or not. */
+  /** Lists the containers that have all these labels, running or not. */
   async listContainers(labels: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<ContainerSummary[]> {
     const label = Object.entries(labels).map(([name, value]) => `${name}=${value}`)
     const query = { all: true, filters: JSON.stringify({ label }) }
     return JSON.parse(await this.#ask({ path: '/containers/json', query, signal })) as ContainerSummary[]
   }
 
-  /** Undefined if there is no such container. */
+  /** Resolves to the details of a container; undefined if it does not exist. */
   inspectContainer(id: string, signal?: AbortSignal): Promise<ContainerDetails | undefined> {
     return this.#find(`/containers/${id}/json`, signal)
   }
 
-  /** Resolves to the new container's id. */
+  /** Creates a container. Resolves to its id. */
   async createContainer(name: string, spec: ContainerSpec, signal?: AbortSignal): Promise<string> {
     const request = { path: '/containers/create', query: { name }, body: spec, signal, ...UNLIMITED }
     return idIn(await this.#ask({ method: 'POST', ...request }))
@@ -173,17 +173,22 @@ export class EngineApi {
   }
 
   /**
-   * Removes a container, running or not, in one request: its data is in memory, so a clean shutdown would save nothing. If
-   * the engine is removing it already because its server has exited, waits until its name and its port are free.
+   * Removes a container, running or not, in one request. A clean shutdown would save nothing, because the data is in
+   * memory. If the engine is already removing the container because its server has exited, waits until its name and
+   * port are free.
    *
-   * Keeps this process alive until then, or until `letGo` aborts: then it resolves at once, and the engine continues.
+   * Keeps this process alive until the container is removed. If `letGo` aborts before, resolves at once, and the engine
+   * completes the removal.
    */
   async removeContainer(idOrName: string, letGo?: AbortSignal): Promise<void> {
     const removed = this.#remove(idOrName, letGo)
     await (letGo ? unlessLetGo(removed, letGo) : removed)
   }
 
-  /** The last `count` lines of a container's log, none older than `since`, in seconds. */
+  /**
+   * Resolves to the last `count` lines of a container's log. None of them is older than `since`, a Unix time in
+   * seconds.
+   */
   async readLog(
     id: string,
     { count, since = 0 }: { readonly count: number | 'all'; readonly since?: number },
@@ -192,19 +197,19 @@ export class EngineApi {
     return demultiplex(await buffer(await requestEngine(this.#engine, { path: `/containers/${id}/logs`, query })))
   }
 
-  /** A container's whole log, multiplexed, and what it logs until the signal aborts. */
+  /** Streams a container's whole log, multiplexed, and then its new output until the signal aborts. */
   async followLog(id: string, signal?: AbortSignal): Promise<IncomingMessage> {
     const query = { stdout: true, stderr: true, follow: true }
     return requestEngine(this.#engine, { path: `/containers/${id}/logs`, query, signal, ...UNLIMITED })
   }
 
-  /** Events of these kinds of a container, as lines of JSON, from now on. */
+  /** Streams events of these kinds of a container, as lines of JSON, from now on. */
   watchEvents(id: string, kinds: readonly string[], signal?: AbortSignal): Promise<IncomingMessage> {
     const query = { filters: JSON.stringify({ container: [id], event: kinds }) }
     return requestEngine(this.#engine, { path: '/events', query, signal, ...UNLIMITED })
   }
 
-  /** A folder of a container as a tar archive. */
+  /** Streams a folder of a container as a tar archive. */
   readArchive(id: string, path: string, signal?: AbortSignal): Promise<IncomingMessage> {
     return requestEngine(this.#engine, { path: `/containers/${id}/archive`, query: { path }, signal, ...UNLIMITED })
   }
@@ -215,19 +220,19 @@ export class EngineApi {
     await this.#ask({ method: 'PUT', ...request })
   }
 
-  /** Creates an untagged image from a container's files; resolves to the image's id. */
+  /** Creates an untagged image from a container's files. Resolves to the image's id. */
   async commit(id: string, labels: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<string> {
     const query = { container: id, pause: false }
     const request = { path: '/commit', query, body: { Labels: labels }, signal, ...UNLIMITED }
     return idIn(await this.#ask({ method: 'POST', ...request }))
   }
 
-  /** Undefined if there is no image of that name or id. */
+  /** Resolves to the details of an image by its name or id; undefined if it does not exist. */
   findImage(name: string, signal?: AbortSignal): Promise<ImageDetails | undefined> {
     return this.#find(`/images/${encodeURI(name)}/json`, signal)
   }
 
-  /** The images with a label: its name, or its name and value with `=` between them. */
+  /** Lists the images with a label. `label` is its name, or its name and value with `=` between them. */
   async listImages(label: string, signal?: AbortSignal): Promise<ImageSummary[]> {
     const query = { filters: JSON.stringify({ label: [label] }) }
     return JSON.parse(await this.#ask({ path: '/images/json', query, signal })) as ImageSummary[]
@@ -243,7 +248,7 @@ export class EngineApi {
     await this.#ask({ method: 'DELETE', path: `/images/${encodeURI(name)}`, query: { force }, signal, ...UNLIMITED })
   }
 
-  /** Starts a pull; resolves to its progress as lines of JSON. The pull ends with them. */
+  /** Starts a pull. Resolves to its progress as a stream of JSON lines, which ends with the pull. */
   pullImage(name: string, options: { readonly credentials: object | undefined; readonly signal: AbortSignal }) {
     const { credentials, signal } = options
     const { repository: fromImage, tag } = splitTag(name)
@@ -252,12 +257,12 @@ export class EngineApi {
     return requestEngine(this.#engine, { method: 'POST', ...request })
   }
 
-  /** Starts a program in a container; resolves to its input and its multiplexed output. */
+  /** Starts a program in a container. Resolves to a stream of its input and its multiplexed output. */
   async exec(id: string, options: ExecOptions): Promise<Duplex> {
     return (await this.execute(id, options)).stream
   }
 
-  /** As `exec`, with the exit code. */
+  /** Starts a program like `exec`, and also provides its exit code. */
   async execute(id: string, options: ExecOptions): Promise<Execution> {
     const { command, user, signal, onWaiting, environment = {}, isTerminal = false } = options
     const created = await this.#ask({
@@ -334,13 +339,16 @@ function idIn(answer: string): string {
   return (JSON.parse(answer) as { Id: string }).Id
 }
 
-/** The tag, or the digest, of an image's name; a port in the registry's name is neither. */
+/** Splits an image's name into the repository and the tag or digest. A port in the registry's name is neither. */
 function splitTag(name: string): { repository: string; tag: string } {
   const [, repository = name, digest, tag = 'latest'] = /^([^@]*?)(?:@(.*)|:([^:/]*))?$/s.exec(name) ?? []
   return { repository, tag: digest ?? tag }
 }
 
-/** Base64 in the alphabet of URLs, with the padding that `base64url` of Node leaves out and engines require. */
+/**
+ * Encodes credentials as Base64 in the alphabet of URLs. Engines require the padding, which Node's `base64url` leaves
+ * out.
+ */
 function encodeCredentials(credentials: object): string {
   return Buffer.from(JSON.stringify(credentials)).toString('base64').replaceAll('+', '-').replaceAll('/', '_')
 }

@@ -1,10 +1,10 @@
 import { messageOf } from '../../../errors.ts'
 
-/** The engine answered, and refused the request. */
+/** Thrown when the engine answers a request with an error. */
 export class EngineRefusal extends Error {
   override readonly name = 'EngineRefusal'
   readonly statusCode: number
-  /** The engine's own words; empty if it gave none. */
+  /** The engine's error message; empty if it sent none. */
   readonly reason: string
 
   constructor(statusCode: number, body: string) {
@@ -15,14 +15,17 @@ export class EngineRefusal extends Error {
   }
 }
 
-/** Whether a request failed because the container does not exist (404), does not run or is being removed (409). */
+/** Whether a request failed with 404 or 409: the container does not exist, or it does not run or is being removed. */
 export function isGone(error: unknown): boolean {
-  // Testcontainers' errors have a status code as well.
+  // Errors of Testcontainers have a status code, too.
   const { statusCode } = error as { statusCode?: number }
   return statusCode === 404 || statusCode === 409
 }
 
-/** Engines send `{"message":"…"}`; a proxy in front of one may send anything. */
+/**
+ * Returns the error message in an answer. Engines send `{"message":"…"}`, but a proxy in front of one may send
+ * anything.
+ */
 function messageIn(body: string): string {
   try {
     const { message }: { message?: unknown } = JSON.parse(body)
@@ -49,9 +52,9 @@ const REASONS: Readonly<Record<string, string>> = {
 
 const NOTHING_LISTENS = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'])
 
-/** Why no engine can be used at an address. The message fits after "<place>: ". */
+/** The reason why no engine can be used at an address. The message is worded to follow "<place>: ". */
 export class ProbeError extends Error {
-  /** The system's error code, `SILENT`, `FOREIGN`, `TLS`, `SSH` or `UNREADABLE`; undefined for anything else. */
+  /** The system's error code, or `SILENT`, `FOREIGN`, `TLS`, `SSH` or `UNREADABLE`; undefined for any other failure. */
   readonly code: string | undefined
 
   constructor(reason: string, options: { code?: string | undefined; cause?: unknown } = {}) {
@@ -91,12 +94,15 @@ export class ProbeError extends Error {
     return new ProbeError(`the TLS files cannot be read (${messageOf(cause)})`, { code: 'TLS', cause })
   }
 
-  /** Whether nothing seems to listen there; otherwise something is there, but it or the access to it is wrong. */
+  /**
+   * Whether nothing seems to listen at the address. Otherwise something listens, but it is no engine or access to it
+   * fails.
+   */
   get isAbsence(): boolean {
     return this.code === 'SILENT' || (this.code !== undefined && NOTHING_LISTENS.has(this.code))
   }
 
-  /** The reason as the end of a sentence that has named the address. */
+  /** The reason, worded as the end of a sentence that has already named the address. */
   get sentence(): string {
     const absence = this.code === 'SILENT' ? this.message.replace('no answer', '') : ` (${this.code})`
     return this.isAbsence ? `nothing answers there${absence}` : this.message

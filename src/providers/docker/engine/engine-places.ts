@@ -7,11 +7,11 @@ import { readTestcontainersProperties, type TestcontainersProperties } from './t
 
 export interface EngineSearch extends DockerSettings {
   readonly platform: NodeJS.Platform
-  /** From `process.getuid()`; undefined on Windows. */
+  /** The user id from `process.getuid()`; undefined on Windows. */
   readonly userId: number | undefined
 }
 
-/** A search on this machine with the environment of this process. */
+/** Returns a search on this machine with the given environment. */
 export function searchHere(environment: EngineSearch['environment']): EngineSearch {
   return { environment, platform: process.platform, homeDirectory: homedir(), userId: process.getuid?.() }
 }
@@ -36,8 +36,11 @@ export type EnginePlace =
   | { readonly kind: 'broken'; readonly error: InfraError }
 
 /**
- * The places where the docker command would look, and those of Testcontainers' own settings: Testcontainers prefers a
- * `tc.host` that answers, so we must as well. In order of preference; the list ends at the first chosen place.
+ * Lists the places to search for an engine, in order of preference. The list ends at the first place that the user has
+ * chosen.
+ *
+ * It contains the places where the docker command looks, and those of Testcontainers' own settings. Testcontainers
+ * prefers a `tc.host` that answers, so this search must prefer it, too.
  */
 export async function listEnginePlaces(search: EngineSearch): Promise<readonly EnginePlace[]> {
   const properties = await readTestcontainersProperties(search.homeDirectory)
@@ -110,7 +113,10 @@ function usualSockets({ environment, homeDirectory, userId }: EngineSearch): str
   return [...new Set(paths)]
 }
 
-/** As the docker command: any `DOCKER_TLS_VERIFY` that is not empty turns verification on, even `0`. */
+/**
+ * Returns the folder of the TLS files; undefined without TLS. As in the docker command, any `DOCKER_TLS_VERIFY` that is
+ * not empty turns verification on, even `0`.
+ */
 function tlsDirectoryOf(search: EngineSearch, properties: TestcontainersProperties = {}): string | undefined {
   const { DOCKER_TLS_VERIFY: verify = properties.dockerTlsVerify, DOCKER_CERT_PATH: path } = search.environment
   return verify ? path || properties.dockerCertPath || dockerConfigDirectory(search) : undefined

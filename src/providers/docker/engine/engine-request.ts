@@ -10,36 +10,40 @@ import { type EngineAccess, parseEngineAddress } from './engine-address.ts'
 import { EngineRefusal, ProbeError } from './engine-errors.ts'
 
 export interface EngineRequest {
-  /** @default 'GET' */
+  /**
+   * The HTTP method.
+   *
+   * @default 'GET'
+   */
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
   readonly query?: Readonly<Record<string, string | number | boolean>>
-  /** Sent as JSON. */
+  /** The body of the request, sent as JSON. */
   readonly body?: unknown
-  /** A tar archive, sent in place of a body. */
+  /** A tar archive that is sent instead of a JSON body. */
   readonly archive?: Readable
   readonly headers?: Readonly<Record<string, string>>
-  /** Cancels the request, and the answer while it is being read. An upgraded connection is ended by destroying it. */
+  /** Cancels the request, and the answer while it is being read. To end an upgraded connection, destroy its socket. */
   readonly signal?: AbortSignal | undefined
   /**
-   * Once it aborts, the request no longer keeps this process alive. The engine completes the request even if this process
-   * exits first, so the caller must not await the answer any more.
+   * Once this signal aborts, the request no longer keeps this process alive. The engine completes the request even if
+   * this process exits first, so the caller must not await the answer any more.
    */
   readonly letGo?: AbortSignal | undefined
   /**
-   * How long the engine may be silent before the request fails; 0 for no limit.
+   * How long the engine may be silent before the request fails, in milliseconds; 0 for no timeout.
    *
    * @default 30 s
    */
   readonly timeoutMs?: number
 }
 
-/** Far longer than a busy engine takes to answer; without it, a run could hang. */
+/** Far longer than a busy engine takes to answer. Without a timeout, a run could hang. */
 const ANSWER_TIMEOUT_MS = 30_000
 
 /**
- * Sends one request over a connection of its own; resolves with the answer's body still to be read. Reading it fails if
- * the connection breaks.
+ * Sends one request over a new connection. Resolves to the answer, whose body has not been read yet. Reading the body
+ * fails if the connection breaks.
  *
  * @throws {EngineRefusal} if the engine answers with an error
  */
@@ -55,8 +59,8 @@ export async function requestEngine(engine: EngineAccess, request: EngineRequest
 }
 
 /**
- * Sends one request after which the connection carries the input and output of a program in a container. A broken
- * connection closes the socket, with or without an error.
+ * Sends one request after which the connection carries the input and output of a program in a container. If the
+ * connection breaks, the socket closes with or without an error.
  *
  * @throws {EngineRefusal} if the engine answers with an error
  */
@@ -64,7 +68,7 @@ export async function upgradeEngine(engine: EngineAccess, request: EngineRequest
   const { promise, resolve, reject } = Promise.withResolvers<Socket>()
   const sent = await send(engine, { ...request, headers: { connection: 'Upgrade', upgrade: 'tcp' } })
   sent.on('error', reject).on('upgrade', (_response, socket: Socket, head) => {
-    // Without a listener, an error before the caller adds its own would end the process.
+    // Without this listener, an error would end the process before the caller adds a listener.
     socket.setTimeout(0).on('error', () => {})
     socket.unshift(head)
     resolve(socket)
@@ -109,7 +113,9 @@ async function send(engine: EngineAccess, request: EngineRequest): Promise<Clien
   return sent
 }
 
-/** If the archive breaks off, so does the request: the engine would wait for the rest. */
+/**
+ * Sends an archive. If the archive breaks off, the request is destroyed, because the engine would wait for the rest.
+ */
 function upload(archive: Readable, sent: ClientRequest): void {
   finished(archive, (error) => {
     if (error) {
@@ -131,7 +137,10 @@ function target({ host, tlsDirectory }: EngineAccess): RequestOptions {
   return address.kind === 'socket' ? { socketPath: address.path } : { host: address.hostname, port: address.port }
 }
 
-/** As Testcontainers, which needs all three files and always verifies the engine's certificate. */
+/**
+ * Reads the TLS files as Testcontainers does: all three files are required, and the engine's certificate is always
+ * verified.
+ */
 async function readTlsFiles(directory: string): Promise<{ ca: Buffer; cert: Buffer; key: Buffer }> {
   try {
     const read = (name: string) => readFile(join(directory, name))

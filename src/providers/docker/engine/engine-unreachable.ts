@@ -10,13 +10,16 @@ export interface EngineClaim {
   readonly host: string
   readonly tlsDirectory?: string | undefined
   readonly skipTlsVerify?: boolean
-  /** Why it was tried: `DOCKER_HOST is set`. */
+  /** Why the engine was tried, for example `DOCKER_HOST is set`. */
   readonly claim: string
-  /** How to undo the choice; completes an instruction. */
+  /** How to undo the choice, worded to complete an instruction. */
   readonly withdrawal: string
 }
 
-/** For a search without a chosen engine in which none answered; each line describes one place that was tried. */
+/**
+ * Returns the error for a search without a chosen engine in which no engine answered. Each line describes one place
+ * that was tried.
+ */
 export function noEngineAnswered(lines: readonly string[]): InfraError {
   return new InfraError('INFRA_ENGINE_UNREACHABLE', {
     problem: 'Cannot reach a container engine: none of the places where the docker command looks answered',
@@ -25,7 +28,7 @@ export function noEngineAnswered(lines: readonly string[]): InfraError {
   })
 }
 
-/** How to make an engine answer. */
+/** Returns an instruction that makes an engine answer. */
 export function instructionToStart(lines: readonly string[]): string {
   return lines.some((line) => line.includes('(EACCES)')) ? JOIN_GROUP : 'Start Docker'
 }
@@ -67,7 +70,10 @@ function instructionFor(claim: EngineClaim, failure: ProbeError): string {
   }
 }
 
-/** Ports are published on the remote machine, so Testcontainers needs that machine's name as well. */
+/**
+ * Returns an instruction to forward the socket of a remote engine. Ports are published on the remote machine, so
+ * Testcontainers needs that machine's name, too.
+ */
 function forwardSocket(host: string): string {
   return (
     `Forward its socket with "ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock ${host}" and set ` +

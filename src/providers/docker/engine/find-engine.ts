@@ -12,7 +12,7 @@ import { type EngineVersion, probeEngine } from './probe-engine.ts'
 
 /** A container engine that has answered. */
 export interface Engine extends EngineVersion, EngineAccess {
-  /** Where its address comes from: `DOCKER_HOST`, `context "colima"`, `/var/run/docker.sock`. */
+  /** The source of the engine's address, such as `DOCKER_HOST`, `context "colima"` or `/var/run/docker.sock`. */
   readonly source: string
 }
 
@@ -25,9 +25,10 @@ export interface EngineEnvironment {
 
 /**
  * Finds the container engine that the `docker` command would use: `DOCKER_HOST`, else the current context, else the
- * usual sockets. A chosen engine must answer; there is no fallback. Takes less than 5 s, even if an address is silent.
+ * usual sockets. A chosen engine must answer; there is no fallback. The search takes less than 5 s, even if an address
+ * does not answer.
  *
- * @throws {InfraError} `INFRA_ENGINE_UNREACHABLE` with every place that was tried and how it failed
+ * @throws {InfraError} `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
  */
 export async function findEngine(search: EngineSearch): Promise<Engine> {
   const found = await searchEngine(search)
@@ -38,8 +39,8 @@ export async function findEngine(search: EngineSearch): Promise<Engine> {
 }
 
 /**
- * As `findEngine`, for a caller with a fallback: if no engine was chosen and none answered, it resolves to one line for
- * each place that was tried.
+ * Finds an engine like `findEngine`, for a caller with a fallback. If no engine was chosen and none answered, it
+ * resolves to one line for each place that was tried.
  *
  * @throws {InfraError} `INFRA_ENGINE_UNREACHABLE` if a chosen engine does not answer
  */
@@ -47,7 +48,7 @@ export async function searchEngine(search: EngineSearch): Promise<Engine | reado
   const places = await listEnginePlaces(search)
   const decided = new AbortController()
   const attempts = places.map((place) => tryPlace(place, decided.signal))
-  // The attempts after the first success may still fail.
+  // Attempts after the first success may still fail, and must not cause unhandled rejections.
   void Promise.allSettled(attempts)
   try {
     return await firstEngine(attempts)
@@ -73,7 +74,10 @@ async function firstEngine(attempts: readonly Promise<Engine | string>[]): Promi
   return lines
 }
 
-/** Resolves to the engine, or to a line that says why there is none; rejects if the user has chosen this place. */
+/**
+ * Resolves to the engine at a place, or to a line with the reason why there is none. Rejects if the user has chosen
+ * this place.
+ */
 async function tryPlace(place: EnginePlace, signal: AbortSignal): Promise<Engine | string> {
   if (place.kind === 'broken') {
     throw place.error

@@ -1,7 +1,8 @@
 /**
- * The objects of a stream that carries one in each line, as engines send events and the progress of a pull.
+ * Yields the objects of a stream with one JSON object per line. Engines use this format for events and for the progress
+ * of a pull.
  *
- * @throws for a line that is no JSON, and for a stream that breaks off
+ * @throws if a line is not JSON, or if the stream breaks off
  */
 export async function* readJsonLines<T>(stream: NodeJS.ReadableStream): AsyncGenerator<T> {
   let rest = ''

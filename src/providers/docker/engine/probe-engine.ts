@@ -6,24 +6,24 @@ import { requestEngine } from './engine-request.ts'
 
 const PROBE_TIMEOUT_MS = 2_000
 
-/** What an engine says about itself in the headers of `GET /_ping`. */
+/** An engine's product and API version, from the headers of `GET /_ping`. */
 export interface EngineVersion {
-  /** The program and its version: `Docker Engine 28.5.2`, `Podman 5.4.0`. */
+  /** The product and its version, such as `Docker Engine 28.5.2` or `Podman 5.4.0`. */
   readonly product: string
   readonly apiVersion: string
 }
 
-/** Product names by the names in the `Server` header. */
+/** Product names, by the names in the `Server` header. */
 const PRODUCTS = new Map([
   ['Docker', 'Docker Engine'],
   ['Libpod', 'Podman'],
 ])
 
 /**
- * Finds out whether a container engine listens at an address. `GET /_ping` is enough for that, and `GET /version` takes
- * an engine several times as long.
+ * Checks whether a container engine listens at an address. `GET /_ping` is sufficient, and `GET /version` takes an
+ * engine several times as long.
  *
- * @throws {ProbeError} if it is no engine, or does not answer within 2 s
+ * @throws {ProbeError} if no engine listens there, or if it does not answer within 2 s
  */
 export async function probeEngine(access: EngineAccess, signal?: AbortSignal): Promise<EngineVersion> {
   const { server, 'api-version': apiVersion } = await withTimeLimit(
@@ -43,7 +43,7 @@ export async function probeEngine(access: EngineAccess, signal?: AbortSignal): P
   return { apiVersion, product: describeProduct(server) }
 }
 
-/** From a header such as `Docker/28.5.2 (linux)`, which a proxy may have removed. */
+/** Returns the product in a header such as `Docker/28.5.2 (linux)`. A proxy may have removed the header. */
 function describeProduct(server: unknown): string {
   const [, name = '', version] = /^(\w+)\/(\S+)/.exec(String(server)) ?? []
   return version === undefined ? 'container engine' : `${PRODUCTS.get(name) ?? name} ${version}`

@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Settings for every Testcontainers of this account, written by Testcontainers Desktop and Cloud or by the user. */
+/**
+ * Settings for all uses of Testcontainers by this account, written by Testcontainers Desktop, Testcontainers Cloud or
+ * the user.
+ */
 export interface TestcontainersProperties {
-  /** `tc.host`: Testcontainers prefers it to everything else, if it answers. */
+  /** The value of `tc.host`. If this host answers, Testcontainers prefers it to all others. */
   readonly tcHost?: string
   readonly dockerHost?: string
   readonly dockerTlsVerify?: string
@@ -22,7 +25,7 @@ export async function readTestcontainersProperties(homeDirectory: string): Promi
   }
 }
 
-/** As Testcontainers for Node: splits only at `=` and unescapes nothing. */
+/** Parses properties as Testcontainers for Node does: splits only at `=` and unescapes nothing. */
 function parseProperties(text: string): Map<string, string> {
   const pairs = text.matchAll(/^[ \t]*([\w.-]+)[ \t]*=[ \t]*(.*?)[ \t]*\r?$/gm)
   return new Map([...pairs].map(([, name = '', value = '']) => [name, value]))

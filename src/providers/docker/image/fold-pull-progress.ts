@@ -1,6 +1,6 @@
 import type { PullProgress } from '../../../report/events.ts'
 
-/** One line of an engine's stream about the progress of a pull. */
+/** One event in an engine's stream about the progress of a pull. */
 export interface PullEvent {
   readonly id?: string
   readonly status?: string
@@ -15,12 +15,12 @@ interface Layer {
   readonly bytesTotal: number
 }
 
-/** The layers of an image that the engine has named so far, by their ids. */
+/** The layers of an image that the engine has reported so far, by id. */
 export type PullState = ReadonlyMap<string, Layer>
 
 const UNKNOWN_LAYER: Layer = { done: false, bytesDone: 0, bytesTotal: 0 }
 
-/** The state after one more event; the same object if the event is about no layer. */
+/** Returns the state after one more event; the same object if the event does not concern a layer. */
 export function foldPullProgress(state: PullState, event: PullEvent): PullState {
   const { id, status = '' } = event
   const next = id === undefined ? undefined : nextLayer(state.get(id) ?? UNKNOWN_LAYER, status, event.progressDetail)
@@ -48,7 +48,7 @@ function nextLayer(layer: Layer, status: string, detail: PullEvent['progressDeta
     case 'Verifying Checksum':
     case 'Download complete':
     case 'Extracting':
-      // Its numbers start again at 0, and may be seconds.
+      // The numbers of these events start again at 0, and may be seconds.
       return { ...layer, bytesDone: layer.bytesTotal }
     case 'Pull complete':
     case 'Already exists':

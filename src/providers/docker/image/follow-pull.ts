@@ -12,10 +12,10 @@ export interface FollowPullOptions {
 }
 
 /**
- * Reads a pull's stream to its end, which is also the end of the pull, and reports the progress at most ten times a
+ * Reads the stream of a pull to its end, which is also the end of the pull. Reports the progress at most ten times a
  * second.
  *
- * @throws for an error in the stream, and for a stream that breaks off
+ * @throws if the stream reports an error or breaks off
  */
 export async function followPull(stream: NodeJS.ReadableStream, options: FollowPullOptions): Promise<void> {
   const { image, onProgress, clock } = options

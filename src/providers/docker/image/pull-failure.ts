@@ -4,7 +4,10 @@ import { EngineRefusal } from '../engine/engine-errors.ts'
 
 type Remedy = (image: ImageName) => string
 
-/** The engine passes on the registry's answer as text, so only its wording tells failures apart. */
+/**
+ * Remedies by the wording of a failure. The engine passes on the registry's answer as text, so nothing else
+ * distinguishes failures.
+ */
 const REMEDIES: readonly (readonly [reason: RegExp, remedy: Remedy])[] = [
   [/toomanyrequests|rate limit|\b429\b/i, (image) => `Run "${login(image)}" for a higher limit${orMirror(image)}`],
   [/pull access denied/i, checkOrLogin],
@@ -20,7 +23,7 @@ const REMEDIES: readonly (readonly [reason: RegExp, remedy: Remedy])[] = [
   ],
 ]
 
-/** The error for a failed pull, with the reason that the engine or the registry gave. */
+/** Returns the error for a failed pull, with the reason that the engine or the registry reported. */
 export function pullFailure(image: ImageName, error: unknown, detail?: string): InfraError {
   const reason = reasonOf(error)
   const [, remedy] = REMEDIES.find(([pattern]) => pattern.test(reason)) ?? []

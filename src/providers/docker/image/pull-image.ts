@@ -15,16 +15,17 @@ export interface EnsureImageOptions {
 }
 
 interface RegistryCredentials {
-  /** Undefined for an anonymous pull. */
+  /** The credentials for the registry; undefined for an anonymous pull. */
   readonly credentials: object | undefined
-  /** Why they could not be read. */
+  /** Why the credentials could not be read; undefined if they could. */
   readonly problem?: string
 }
 
 /**
- * Pulls an image unless the engine has it, and reports the progress. Resolves to the name under which the engine has the
- * image: with the prefix of `TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX`, if that is set. If the signal aborts, the pull ends
- * and the promise rejects with the signal's reason.
+ * Pulls an image unless the engine has it, and reports the progress. Resolves to the image's name in the engine, which
+ * includes the prefix in `TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX` if that is set.
+ *
+ * If the signal aborts, the pull ends and the promise rejects with the signal's reason.
  *
  * @throws {InfraError} `INFRA_IMAGE_PULL` with the registry's own reason
  */
@@ -42,7 +43,7 @@ export async function ensureImage(options: EnsureImageOptions): Promise<string> 
   return name.string
 }
 
-/** Not by Testcontainers, which reports no progress and ignores an error in the stream. */
+/** Pulls an image without Testcontainers, which reports no progress and ignores an error in the stream. */
 async function pullImage(name: ImageName, options: EnsureImageOptions): Promise<void> {
   const { api, report, signal, clock = systemClock } = options
   const image = name.string
@@ -59,9 +60,10 @@ async function pullImage(name: ImageName, options: EnsureImageOptions): Promise<
 }
 
 /**
- * Reads the credentials as Testcontainers does: from a credential helper, a credentials store or config.json. It does
- * not export the function, so its file is imported. A failure is returned, not thrown, as a public image needs no
- * credentials.
+ * Reads the credentials as Testcontainers does: from a credential helper, a credentials store or config.json.
+ * Testcontainers does not export its function, so an internal file is imported.
+ *
+ * A failure is returned instead of thrown, because a public image needs no credentials.
  */
 async function readCredentials({ registry }: ImageName, api: EngineApi): Promise<RegistryCredentials> {
   try {

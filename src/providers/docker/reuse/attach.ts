@@ -27,13 +27,16 @@ import { type Attachment, Lifeline } from '../container/lifeline.ts'
 export interface AttachOptions extends ReusePlace, StartContext {
   readonly api: EngineApi
   readonly runId: string
-  /** How long the server stays up unused after this run, at least; undefined if this run leaves nothing up itself. */
+  /**
+   * The minimum time that the server stays up unused after this run, in milliseconds; undefined if this run leaves no
+   * servers running itself.
+   */
   readonly keepAliveMs: number | undefined
 }
 
 /**
- * Attaches to a server that an earlier run left up, if it has the same definition and no other run uses it. An unhealthy
- * one is removed.
+ * Attaches to a server of an earlier run that is still running, if it has the same definition and no other run uses it.
+ * Removes an unhealthy server. Resolves to undefined if no server can be used.
  */
 export async function attachService(
   definition: ServiceDefinition,
@@ -44,14 +47,15 @@ export async function attachService(
   const answers = await Promise.all([
     api.listContainers({ [SPEC_LABEL]: spec }, signal),
     api.findImage(definition.service.image, signal),
-    // If the engine fails, the start of a container reports it.
+    // If the engine fails, the start of a container reports the error.
   ]).catch(() => undefined)
   signal.throwIfAborted()
   const [containers = [], image] = answers ?? []
   for (const { Id, Labels, State } of containers) {
-    // The image's name may point to another image by now. Containers that never ran are being created by another run.
+    // The image's name may now point to another image. A container that never ran is still being created by another
+    // run.
     if (image && Labels[IMAGE_LABEL] === image.Id && (State === 'running' || State === 'paused')) {
-      // A container that does not answer stays as it is.
+      // A container that does not answer is left alone.
       const attached = await attachTo(Id, { ...options, definition, image }).catch(() => undefined)
       if (attached) {
         return attached
@@ -76,7 +80,7 @@ async function attachTo(
     return undefined
   }
   if (details.State.Paused) {
-    // A paused container cannot answer whether another run uses it.
+    // A paused container cannot report whether another run uses it.
     await api.unpause(id, signal)
   }
   const { Labels } = details.Config
@@ -117,18 +121,18 @@ interface AttachedServiceOptions extends Attachment {
   readonly api: EngineApi
   readonly details: ContainerDetails
   readonly definition: ServiceDefinition
-  /** How long it stays up unused. */
+  /** How long the server stays up unused, in milliseconds. */
   readonly idleTimeoutMs: number
-  /** A folder inside the container that is kept in memory. */
+  /** A folder of the container that is in memory. */
   readonly folder: string
   /** The entrypoint of the service's image. */
   readonly entrypoint: readonly string[]
 }
 
-/** The exit of an attached container, whose events are not watched. */
+/** The exit of an attached container. Nothing more is known about it, because the engine's events are not watched. */
 const UNKNOWN_EXIT: ServerExit = { running: false, exitCode: undefined, outOfMemory: false }
 
-/** A container that an earlier run left up and this run uses. */
+/** A running container of an earlier run, which this run uses. */
 class AttachedService implements StartedService {
   readonly address: Address
   readonly label: string
@@ -164,7 +168,10 @@ class AttachedService implements StartedService {
     return this.#options.freeBytes
   }
 
-  /** The last result of the engine's own check. In the first seconds of a container there is none, and the health gate's query has to do. */
+  /**
+   * Returns the last result of the engine's own healthcheck. In the first seconds of a container there is none; then
+   * only the health gate's query decides.
+   */
   async runHealthcheck(): Promise<HealthcheckResult> {
     const { Health } = this.#options.details.State
     return { passed: Health?.Status !== 'unhealthy', output: `the engine says ${Health?.Status ?? 'nothing'}` }
@@ -172,13 +179,13 @@ class AttachedService implements StartedService {
 
   async status(): Promise<ServerStatus> {
     const { api, details } = this.#options
-    // The engine may answer the next time.
+    // If the request fails, the container counts as running, because the engine may answer the next time.
     return (await api.inspectContainer(details.Id).then(isRunning, () => true)) ? { running: true } : UNKNOWN_EXIT
   }
 
   logTail(count: number, sinceMs = 0): Promise<string> {
     const { api, details } = this.#options
-    // Not every engine accepts fractions of a second.
+    // Whole seconds, because not every engine accepts fractions.
     return api.readLog(details.Id, { count, since: Math.floor(sinceMs / 1000) })
   }
 

@@ -6,7 +6,7 @@ import { Lifeline } from '../container/lifeline.ts'
 const POLL_MS = 20
 const REMOVAL_TRIES = 250
 
-/** Removes unused containers of earlier runs of the project from a host port that this run needs. */
+/** Removes unused containers of the project's earlier runs that hold a host port which this run needs. */
 export async function evictReusable(
   port: number,
   { api, root, runId }: Pick<ReusePlace, 'root'> & { readonly api: EngineApi; readonly runId: string },
@@ -14,7 +14,7 @@ export async function evictReusable(
   for (const { Id } of await api.listContainers(labelOfRoot(root))) {
     const details = await api.inspectContainer(Id)
     if (details && isOn(details, port)) {
-      // A container that does not answer is left alone: the error about the port names it.
+      // A container that does not answer is left alone. The error about the port then names it.
       const attachment = await Lifeline.attach({ api, id: Id, hold: { run: runId } }, { folder: '/' }).catch(
         () => undefined,
       )
@@ -27,7 +27,10 @@ export async function evictReusable(
   }
 }
 
-/** If the container was being removed already, it holds the port a while longer. */
+/**
+ * Waits until a container is removed. If the engine was already removing it, the container holds its port a while
+ * longer.
+ */
 async function awaitRemoval(api: EngineApi, id: string): Promise<void> {
   for (let tries = REMOVAL_TRIES; tries > 0 && (await api.inspectContainer(id)); tries -= 1) {
     await sleep(POLL_MS)

@@ -4,21 +4,21 @@ import { type Address, type ServiceDefinition, instancePortsOf } from '../../../
 import type { ContainerDetails } from '../engine/engine-api.ts'
 import type { Engine } from '../engine/find-engine.ts'
 
-/** The name of the service, on every container of ours. */
+/** The label with the name of the service, on every container of vitest-infra. */
 export const SERVICE_LABEL = 'vitest-infra.service'
-/** The id of the run that created it, on every container of ours. */
+/** The label with the id of the run that created the container, on every container of vitest-infra. */
 export const RUN_LABEL = 'vitest-infra.run'
-/** A digest of the service's definition, only on containers that outlive their run. */
+/** The label with a digest of the service's definition, only on containers that outlive their run. */
 export const SPEC_LABEL = 'vitest-infra.kept.spec'
-/** The service's image. The container may be made from a snapshot of it. */
+/** The label with the id of the service's image. The container itself may be created from a snapshot. */
 export const IMAGE_LABEL = 'vitest-infra.kept.image'
-/** Idle timeout, in milliseconds. */
+/** The label with the idle timeout, in milliseconds. */
 export const KEEP_LABEL = 'vitest-infra.kept.for'
-/** The host of its published ports. */
+/** The label with the host of the published ports. */
 const HOST_LABEL = 'vitest-infra.kept.host'
-/** The data folder. */
+/** The label with the data folder. */
 export const FOLDER_LABEL = 'vitest-infra.kept.folder'
-/** A digest of the project's folder. */
+/** The label with a digest of the project's folder. */
 const ROOT_LABEL = 'vitest-infra.kept.root'
 
 export interface ReusePlace {
@@ -35,12 +35,12 @@ export interface ReusableContainer extends ReusePlace {
   readonly folder: string
 }
 
-/** The label of all containers that runs of a project left up. */
+/** Returns the label of all containers that runs of a project have left running. */
 export function labelOfRoot(root: string): Readonly<Record<string, string>> {
   return { [ROOT_LABEL]: digest(root) }
 }
 
-/** The labels of a container that may outlive its run; undefined if it stops with its run. */
+/** Returns the labels of a container that may outlive its run; undefined if it stops with its run. */
 export function reuseLabels(
   definition: ServiceDefinition,
   container: ReusableContainer,
@@ -60,8 +60,9 @@ export function reuseLabels(
 }
 
 /**
- * A digest that is equal for two runs only if each can use the server of the other. It leaves out the number of instances,
- * because a server with more of them will do, and templates, which have fingerprints of their own.
+ * Returns a digest that is equal for two runs only if each can use the server of the other. It excludes the number of
+ * instances, because a run can also use a server with more of them. It excludes templates, because they have
+ * fingerprints of their own.
  */
 export function digestSpec(definition: ServiceDefinition, { engine, root }: ReusePlace): string {
   const { service, hostPort, environment, command, instances, sharedMemoryBytes } = definition
@@ -81,12 +82,12 @@ export function digestSpec(definition: ServiceDefinition, { engine, root }: Reus
   )
 }
 
-/** The ports that a service's container must publish. */
+/** Returns the ports that a service's container must publish. */
 export function wantedPorts(definition: ServiceDefinition): readonly string[] {
   return [definition.service.defaultPort, ...instancePortsOf(definition)].map((port) => `${port}/tcp`)
 }
 
-/** The address of a published port of a container that outlived its run. */
+/** Returns the address of a published port of a container that has outlived its run. */
 export function addressIn({ Config, NetworkSettings }: ContainerDetails, port: number): Address {
   const [binding] = NetworkSettings.Ports[`${port}/tcp`] ?? []
   return { host: Config.Labels[HOST_LABEL] ?? 'localhost', port: Number(binding?.HostPort) }

@@ -4,10 +4,10 @@ import { searchHere } from '../engine/engine-places.ts'
 import { findEngine } from '../engine/find-engine.ts'
 import { addressIn, labelOfRoot, SERVICE_LABEL } from './reuse-labels.ts'
 
-/** A server that `up` or a run of the project left up. */
+/** A server that `up` or a run of the project has left running. */
 export interface RunningService {
   readonly name: string
-  /** The name of its container. */
+  /** The name of the server's container. */
   readonly container: string
   readonly details: ContainerDetails
   readonly addressOf: (port: number) => Address
@@ -15,12 +15,12 @@ export interface RunningService {
 
 export interface RunningServices {
   readonly api: EngineApi
-  /** The newest one of each service. */
+  /** The newest running server of each service. */
   readonly services: readonly RunningService[]
 }
 
 /**
- * Finds the servers that are up for a project, without attaching: a run that uses them is not disturbed.
+ * Finds the running servers of a project. It does not attach to them, so a run that uses them is not disturbed.
  *
  * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
  */
@@ -30,7 +30,7 @@ export async function findRunningServices(
 ): Promise<RunningServices> {
   const api = new EngineApi(await findEngine(searchHere(environment)))
   const containers = await api.listContainers(labelOfRoot(root))
-  // The engine lists the newest first. A container may be gone by now.
+  // The engine lists the newest container first. A listed container may be removed by now.
   const all = await Promise.all(containers.map(({ Id }) => api.inspectContainer(Id)))
   const alive = all.flatMap((details) => (details?.State.Running ? [details] : []))
   const byName = new Map(alive.toReversed().map((details) => [details.Config.Labels[SERVICE_LABEL], details]))
@@ -38,8 +38,8 @@ export async function findRunningServices(
 }
 
 /**
- * Removes the running services of a project, even if a run uses them, from the engine that a run would find. Resolves to
- * their number.
+ * Removes the running services of a project, even if a run uses them. Uses the engine that a run would find. Resolves
+ * to the number of removed containers.
  *
  * @throws InfraError `INFRA_ENGINE_UNREACHABLE`, naming every place that was tried and why it failed
  */

@@ -6,7 +6,7 @@ import { COPY_FOLDER, keepSnapshot, SNAPSHOT_FOLDER } from './keep-snapshot.ts'
 import { SnapshotImages } from './snapshot-images.ts'
 import type { StartGuard } from '../container/start-guard.ts'
 
-/** Restores the data of a snapshot, then runs the image's own entrypoint, which finds that data. */
+/** A script that restores the data of a snapshot, then runs the image's own entrypoint, which finds that data. */
 const RESTORE_AND_START = `export snapshot=${SNAPSHOT_FOLDER}; sh -c "$1" || exit; shift; exec "$@"`
 
 /** An image as the engine describes it. */
@@ -14,17 +14,20 @@ export interface ImageFacts {
   readonly id: string
   readonly entrypoint: readonly string[]
   readonly command: readonly string[]
-  /** The folders that it declares as volumes: its server's data is there. */
+  /** The folders that the image declares as volumes. They contain the server's data. */
   readonly volumes: readonly string[]
 }
 
-/** What a container is created from. */
+/** The name, image and command line of a container to create. */
 export interface ContainerSource {
-  /** The container's name, another one for each attempt: a failed container's name is free only once it is removed. */
+  /**
+   * The container's name. Each attempt uses another name, because the name of a failed container is free only once that
+   * is removed.
+   */
   readonly name: string
   readonly image: string
   readonly entrypoint: readonly string[]
-  /** Its default command. */
+  /** The image's default command. */
   readonly command: readonly string[]
 }
 
@@ -40,7 +43,7 @@ export interface DockerSnapshotOptions {
   readonly labels: Readonly<Record<string, string>>
 }
 
-/** The snapshot of a service: an image, which exists once a run has taken the snapshot. */
+/** The snapshot of a service. It is an image, which exists once a run has taken the snapshot. */
 export class DockerSnapshot {
   readonly #options: DockerSnapshotOptions
   readonly #images: SnapshotImages
@@ -52,7 +55,10 @@ export class DockerSnapshot {
     this.#name = SnapshotImages.nameOf(this.#identity)
   }
 
-  /** Starts a server from it; undefined if there is none, or if the engine cannot start a container from it. */
+  /**
+   * Starts a server from the snapshot. Resolves to undefined if there is no snapshot, or if the engine cannot start a
+   * container from it.
+   */
   async start<T>(
     start: (source: ContainerSource) => Promise<T>,
     { service, report }: { readonly service: string; readonly report: Report },
@@ -67,7 +73,7 @@ export class DockerSnapshot {
       return await start({ name, image: this.#name, entrypoint, command: image.command })
     } catch (error) {
       await api.removeContainer(name).catch(() => {})
-      // If another run has removed the image meanwhile, the snapshot was not at fault.
+      // If another run has removed the image meanwhile, the snapshot is not the cause.
       if (await this.#images.has(this.#name)) {
         await this.#discard()
         report({ type: 'snapshot-discarded', service, reason: messageOf(error) })
@@ -76,7 +82,7 @@ export class DockerSnapshot {
     }
   }
 
-  /** How the server in this container uses the snapshot. */
+  /** Returns how the server in a container uses the snapshot. */
   useOf(container: string, { isRestored }: { readonly isRestored: boolean }): SnapshotUse {
     return isRestored
       ? { kind: 'restored', discard: () => this.#discard() }
@@ -90,7 +96,7 @@ export class DockerSnapshot {
     await keepSnapshot(options, ...signals)
   }
 
-  /** Removes its name at least: servers of other runs may still run from the image. */
+  /** Removes the snapshot, or at least its name if servers of other runs still run from the image. */
   async #discard(): Promise<void> {
     try {
       await this.#images.remove(this.#name, { force: true })
@@ -110,7 +116,7 @@ export class DockerSnapshot {
   }
 }
 
-/** The snapshot of a service; undefined if it uses none. */
+/** Returns the snapshot of a service; undefined if the service uses none. */
 export function openSnapshot(
   { snapshot: definition }: ServiceDefinition,
   options: Omit<DockerSnapshotOptions, 'definition'>,

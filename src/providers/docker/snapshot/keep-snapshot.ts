@@ -3,7 +3,10 @@ import { type SnapshotIdentity, SnapshotImages } from './snapshot-images.ts'
 import type { StartGuard } from '../container/start-guard.ts'
 import { OPEN_INPUT } from '../container/tie.ts'
 
-/** Where the server's container holds the copy: neither in a volume nor in memory, since the engine exports neither. */
+/**
+ * The folder of the copy in the server's container. It is neither in a volume nor in memory, because the engine exports
+ * neither.
+ */
 export const COPY_FOLDER = '/tmp/vitest-infra-snapshot'
 
 /** The copy's folder in the image. */
@@ -15,19 +18,19 @@ export interface KeepOptions {
   /** Id of the server's container. */
   readonly container: string
   readonly identity: SnapshotIdentity
-  /** Name of the container that the image is made from. */
+  /** Name of the container from which the image is created. */
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   /** The folders that the image declares as volumes. */
   readonly volumes: readonly string[]
 }
 
-/** A program that exits when its input ends: with this process, at the latest. */
+/** Settings of a container whose program exits when its input ends, at the latest when this process exits. */
 const WAITS_FOR_INPUT = { Entrypoint: ['cat'], Cmd: [], ...OPEN_INPUT }
 
 /**
- * Makes an image of the copy in {@link COPY_FOLDER}. It is made from a container of its own: an image of the server's
- * container would contain its whole environment, with the password, and every other file that was written there.
+ * Creates an image from the copy in {@link COPY_FOLDER}, using a separate container. An image of the server's container
+ * would contain its whole environment, including the password, and every other file that was written there.
  */
 export async function keepSnapshot(options: KeepOptions, signal: AbortSignal, letGo: AbortSignal): Promise<void> {
   const { api, guard, identity } = options
@@ -52,7 +55,7 @@ async function startEmpty({ api, identity, name, labels, volumes }: KeepOptions,
   const id = await api.createContainer(name, spec, signal)
   try {
     const input = await api.attach(id, signal)
-    // Its output is dropped; a stream that is not read would never close.
+    // The output is discarded, because a stream that is not read would never close.
     input.resume()
     await api.startContainer(id, signal)
     return id
@@ -63,8 +66,8 @@ async function startEmpty({ api, identity, name, labels, volumes }: KeepOptions,
 }
 
 /**
- * The image gets its name last. If the container is removed during the commit, as at the end of a run, the engine makes an
- * image that lacks files; a later run removes such a nameless image.
+ * Creates the image, and names it last. If the container is removed during the commit, as at the end of a run, the
+ * engine creates an image that lacks files. Such an image has no name, and a later run removes it.
  */
 async function commit(
   { api, container, identity }: Pick<KeepOptions, 'api' | 'container' | 'identity'>,

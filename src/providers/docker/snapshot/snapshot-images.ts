@@ -3,26 +3,26 @@ import type { EngineApi, ImageSummary } from '../engine/engine-api.ts'
 import { type EngineRefusal, isGone } from '../engine/engine-errors.ts'
 import { PLACE_LABEL } from '../container/owner.ts'
 
-/** With a registry, so that `TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX` does not change it. */
+/** Includes a registry, so that `TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX` does not change the name. */
 const REPOSITORY = 'localhost/vitest-infra-snapshot'
 
 const KEY_LABEL = 'vitest-infra.snapshot'
 const PROJECT_LABEL = 'vitest-infra.snapshot.project'
 const CREATED_LABEL = 'vitest-infra.snapshot.created'
 
-/** How many snapshots a project retains: one for the current branch, and two more. */
+/** The number of snapshots that a project retains: one for the current branch, and two more. */
 const RETAINED = 3
 
-/** Another run may just have created a nameless image and be about to name it. */
+/** Minimum age of a nameless image that is removed, because another run may be about to name a new one. */
 const NAMING_TIMEOUT_MS = 60_000
 
-/** How many snapshots were removed, and how many stay because a server runs from them. */
+/** The numbers of snapshots that were removed, and of those that remain because a server runs from them. */
 export interface RemovedSnapshots {
   readonly removed: number
   readonly inUse: number
 }
 
-/** The servers that a snapshot fits. */
+/** Identifies the servers that can start from a snapshot. */
 export interface SnapshotIdentity {
   /** Id of the service's image. */
   readonly image: string
@@ -31,7 +31,7 @@ export interface SnapshotIdentity {
   readonly key: string
 }
 
-/** The images in which an engine stores snapshots. Names and labels identify them; there is no other register. */
+/** The images in which an engine stores snapshots. Only names and labels identify them. */
 export class SnapshotImages {
   readonly #api: EngineApi
 
@@ -39,7 +39,7 @@ export class SnapshotImages {
     this.#api = api
   }
 
-  /** The name of a snapshot's image, which need not exist. */
+  /** Returns the name of a snapshot's image, which need not exist. */
   static nameOf({ image, root, key }: SnapshotIdentity): string {
     return `${REPOSITORY}:${shortDigest(JSON.stringify([image, root, key]))}`
   }
@@ -49,7 +49,8 @@ export class SnapshotImages {
       [KEY_LABEL]: shortDigest(identity.key),
       [PROJECT_LABEL]: shortDigest(identity.root),
       [CREATED_LABEL]: new Date().toISOString(),
-      // Containers inherit the labels of their image: they must not seem to belong to the process that took the snapshot.
+      // Containers inherit the labels of their image. Without this empty label, they could seem to belong to the
+      // process that took the snapshot.
       [PLACE_LABEL]: '',
     }
   }
@@ -57,12 +58,12 @@ export class SnapshotImages {
   async has(name: string): Promise<boolean> {
     return this.#api.findImage(name).then(
       (image) => image !== undefined,
-      // A server can do without a snapshot.
+      // A server can start without a snapshot.
       () => false,
     )
   }
 
-  /** Removes the oldest snapshots of a project, and those that lost their name to a newer one. */
+  /** Removes the oldest snapshots of a project, and images that lost their name to a newer snapshot. */
   async removeOld(root: string, signal: AbortSignal): Promise<void> {
     const images = await this.#api.listImages(labelOf(root), signal)
     const newestFirst = images.filter(isNamed).toSorted((left, right) => createdAt(right) - createdAt(left))
@@ -80,7 +81,7 @@ export class SnapshotImages {
     return { removed, inUse: outcomes.length - removed }
   }
 
-  /** Resolves to whether the image is gone; it stays while a container runs from it. */
+  /** Removes an image. Resolves to whether the image is gone; it remains while a container runs from it. */
   async remove(
     name: string,
     { force = false, signal }: { readonly force?: boolean; readonly signal?: AbortSignal } = {},
