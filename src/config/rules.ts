@@ -81,7 +81,7 @@ export function assertOwnServers(spec: {
   const service = (['postgres', 'redis'] as const).find((name) => spec[name]?.isolation === 'server')
   if (service) {
     throw new InfraError('INFRA_CONFIG_INVALID', {
-      problem: `Cannot use ${service}.isolation 'server' with the provider "external": servers that are there already are all there is`,
+      problem: `Cannot use ${service}.isolation 'server' with the provider "external": it uses existing servers and cannot start others`,
       remedy: `Leave ${service}.isolation at 'database', or take the provider 'docker' or 'embedded'`,
       service,
       provider: 'external',

@@ -36,7 +36,7 @@ export function serviceMissing(service: string): InfraError {
 function serviceExternal(service: LeasedService, action: ServerAction): InfraError {
   return new InfraError('INFRA_SERVICE_SHARED', {
     problem: `Cannot ${action} service "${service}": it was there before the run, and others may use it`,
-    remedy: "Take the provider 'docker' or 'embedded' for tests that control servers",
+    remedy: "Use provider 'docker' or 'embedded' for tests that stop or restart servers",
     service,
     provider: 'external',
   })

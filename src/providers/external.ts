@@ -22,7 +22,7 @@ export function createExternalProvider(spec: ResolvedSpec): Provider {
   const places = [...servers].flatMap(([name, server]) => (server ? `${name} on ${server.host}:${server.port}` : []))
   return {
     name: 'external',
-    description: `Servers that are there already: ${places.join(', ')} (as asked for)`,
+    description: `Existing servers: ${places.join(', ')} (as asked for)`,
     async sweep() {},
     async start({ service: { name }, probe }, { signal }) {
       const { host, port } = servers.get(name) as Address

@@ -46,7 +46,7 @@ test.for(['--isolate', '--no-isolate'])('files see only their own, and leave not
   const [postgres, redis] = [servers.postgres.port, servers.redis.port]
   expect(stdout).toContain(`Test Files  ${FILES} passed (${FILES})`)
   expect(stderr).toContain(
-    `infra  Servers that are there already: postgres on localhost:${postgres}, redis on localhost:${redis} (as asked for)\n`,
+    `infra  Existing servers: postgres on localhost:${postgres}, redis on localhost:${redis} (as asked for)\n`,
   )
   expect(stderr).toMatch(/^infra {2}template "default" (?:built|found) in /m)
   expect({ exitCode, created }).toEqual({ exitCode: 0, created: [] })
@@ -69,7 +69,7 @@ test('projects of one run share what it has claimed, with what .env says of the 
     files: { ...files('one'), ...files('two'), '.env': dotenv.join('\n'), 'vitest.config.ts': config },
   })
   expect(stdout).toContain(`Test Files  ${FILES * 2} passed (${FILES * 2})`)
-  expect(stderr.match(/Servers that are there already/g)).toHaveLength(1)
+  expect(stderr.match(/Existing servers/g)).toHaveLength(1)
   expect(exitCode).toBe(0)
   expect(withoutTemplates(await servers.look())).toEqual(UNTOUCHED)
 })

@@ -108,7 +108,7 @@ test('a stack leases what is free, and a test that may not control the server is
   await client.reset(one.lease, 'b')
   expect(await withRedis(redis, (connection) => connection.dbsize())).toBe(0)
   await expect(client.control(one.lease, 'redis', 'stop')).rejects.toThrow(
-    `Cannot stop service "redis": it was there before the run, and others may use it\nTake the provider 'docker' or 'embedded' for tests that control servers`,
+    `Cannot stop service "redis": it was there before the run, and others may use it\nUse provider 'docker' or 'embedded' for tests that stop or restart servers`,
   )
   await infra.stop()
 })

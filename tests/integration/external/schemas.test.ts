@@ -101,7 +101,7 @@ test('what migrations make outside of their schema is an error, and named', asyn
   const infra = await start('CREATE TABLE tenant.shared ()')
   await expect(infra.up).rejects.toMatchObject({
     code: 'INFRA_SEED_FAILED',
-    message: expect.stringContaining('made table tenant.shared, which all schemas would share'),
+    message: expect.stringContaining('created table tenant.shared, which all schemas would share'),
   })
   await infra.stop()
   expect(await schemas()).toEqual([])

@@ -175,7 +175,7 @@ test.for(['postgres', 'redis'] as const)(
   async (service) => {
     const error = await refusalOf({}, { [service]: { isolation: 'server' } })
     expect(error.message).toBe(
-      `Cannot use ${service}.isolation 'server' with the provider "external": servers that are there already are all there is\n` +
+      `Cannot use ${service}.isolation 'server' with the provider "external": it uses existing servers and cannot start others\n` +
         `Leave ${service}.isolation at 'database', or take the provider 'docker' or 'embedded'`,
     )
   },
