@@ -4,7 +4,9 @@ import { anyServers, runVitest } from './support/run-vitest.ts'
 
 /** Those that it says left a client behind. */
 function namedIn(stderr: string): string[] {
-  return [...stderr.matchAll(/^infra {2}(\S+) left a client connected to its Redis/gm)].map(([, file = '']) => file).sort()
+  return [...stderr.matchAll(/^infra {2}(\S+) left a client connected to its Redis/gm)]
+    .map(([, file = '']) => file)
+    .sort()
 }
 
 test.for(RUNNERS)(
