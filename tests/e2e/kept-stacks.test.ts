@@ -10,7 +10,7 @@ const consumer = inject('consumer')
 const KEEP = { VITEST_INFRA_KEEP_ALIVE: '1m' }
 const STAYING =
   'infra  the servers keep running for the next run, and stop after 1m without use; to stop them now: npx vitest-infra down'
-const PATIENCE = { timeout: 30_000, interval: 100 }
+const PATIENCE = { timeout: 90_000, interval: 100 }
 
 /** A run whose containers go with the test. */
 async function start(project: string, options: RunOptions): Promise<VitestRun> {

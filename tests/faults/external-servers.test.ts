@@ -14,7 +14,7 @@ import { expectNothingLeft } from './support/left-of-run.ts'
 const consumer = inject('consumer')
 
 /** Claims on Redis are proof of life for 15 s. */
-const PATIENCE = { timeout: 30_000, interval: 200 }
+const PATIENCE = { timeout: 90_000, interval: 200 }
 
 let servers: SomebodysServers
 beforeAll(async () => {

@@ -107,7 +107,7 @@ test.for([
   await expect.poll(() => isThere(container), { timeout: 5_000 }).toBe(false)
 })
 
-test('a server that heeds no signal ends by itself when its run is killed', { timeout: 30_000 }, async () => {
+test('a server that heeds no signal ends by itself when its run is killed', { timeout: 90_000 }, async () => {
   const { dockerode } = await engine()
   const container = await dockerode.createContainer({
     Image: cache.image,

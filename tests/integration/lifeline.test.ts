@@ -68,7 +68,7 @@ test.for([
 test.for([
   ['postgres', POSTGRES],
   ['redis', REDIS],
-] as const)('%s ends by itself when its input ends without a farewell', { timeout: 30_000 }, async ([, server]) => {
+] as const)('%s ends by itself when its input ends without a farewell', { timeout: 90_000 }, async ([, server]) => {
   const container = await create({ ...server, Cmd: [...server.Cmd], Env: [...server.Env] })
   const exit = await ContainerExit.watch(api, container.id)
   const input = await container.attach({ hijack: true, stream: true, stdin: true })

@@ -18,7 +18,7 @@ import { describeEnvironment } from '../../src/stack/stack-facts.ts'
 import { startInfra } from '../../src/stack/start-infra.ts'
 import type { Dockerode } from './dockerode.ts'
 
-const PATIENCE = { timeout: 30_000, interval: 20 }
+const PATIENCE = { timeout: 90_000, interval: 20 }
 
 interface FoundEngine {
   readonly found: Engine

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { CliProject } from '../../support/cli-project.ts'
 
-const PATIENCE = { timeout: 30_000, interval: 50 }
+const PATIENCE = { timeout: 90_000, interval: 50 }
 const PASSWORD = 'a-secret-of-the-test'
 const UP = `postgres: { user: 'clerk', password: '${PASSWORD}', database: 'shop', settings: { log_statement: 'all' } }`
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { CliProject } from '../../support/cli-project.ts'
 
-const PATIENCE = { timeout: 30_000, interval: 50 }
+const PATIENCE = { timeout: 90_000, interval: 50 }
 const PG = fileURLToPath(import.meta.resolve('pg'))
 const FILES = {
   'fixtures/postgres/migrations/1.sql': "CREATE TABLE visits (page text); INSERT INTO visits VALUES ('/home')",

@@ -3,7 +3,7 @@ import { CliProject } from '../../support/cli-project.ts'
 import { engine } from '../../support/snapshot-runs.ts'
 import type { ServiceStatus } from '../../../src/report/render-status.ts'
 
-const PATIENCE = { timeout: 30_000, interval: 100 }
+const PATIENCE = { timeout: 90_000, interval: 100 }
 /** A Redis that is well or not, as the test wants it, and is asked often. */
 const FLAPPING = `services: ['redis'], startupTimeoutMs: 8000, redis: { healthcheck: { cmd: 'test ! -e /dev/shm/sick', interval: '400ms', timeout: '2s', retries: 20 } }`
 

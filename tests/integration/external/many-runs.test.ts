@@ -56,7 +56,7 @@ test('what a killed run leaves is dropped by the next, and what a living one has
   const start = (name: string, holds: boolean) =>
     startExternalProcess({ name, root, rounds: 2, holds, options: { external: servers.external } })
   const [killed, living] = [start('killed', true), start('living', true)]
-  await expect.poll(() => killed.isDone && living.isDone, { timeout: 30_000 }).toBe(true)
+  await expect.poll(() => killed.isDone && living.isDone, { timeout: 90_000 }).toBe(true)
   await killed.kill()
   const databasesOf = (visits: typeof killed.visits) => visits.map(({ database }) => database)
   expect((await servers.look()).databases).toEqual(expect.arrayContaining(databasesOf(killed.visits)))
