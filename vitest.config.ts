@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { infra } from 'vitest-infra/plugin'
 import { defineConfig } from 'vitest/config'
 import { SummaryReporter } from './tests/support/summary-reporter.ts'
@@ -13,16 +14,55 @@ const ONE_VITEST = [
   'secrets',
   'seeds',
   'snapshots',
-].map((name) => `tests/e2e/${name}.test.ts`)
+].map(inE2e)
 
-/** They wait for nothing. */
+/** They start servers, or whole runs, by the dozen, or wait for servers to exit. */
+const SLOW = {
+  integration: [
+    'command-line/clients',
+    'command-line/run',
+    'command-line/status',
+    'embedded/kept-data',
+    'embedded/killed',
+    'external/many-runs',
+    'kept-stacks',
+    'servers/postgres-servers',
+    'servers/redis-clients-left',
+    'servers/services',
+    'snapshots',
+  ].map((name) => `tests/integration/${name}.test.ts`),
+  e2e: [
+    'endings',
+    'error-printing',
+    'external',
+    'failed-starts',
+    'functions',
+    'isolation-kept',
+    'isolation-leaks',
+    'isolation-servers',
+    'isolation-tests',
+    'kept-stacks',
+    'killed',
+    'never-green',
+    'outside-lease',
+    'service-lost',
+    'signals',
+    'snapshots',
+    'watch',
+    'who-has-variables',
+  ].map(inE2e),
+}
+
 const QUICK_FAULTS = ['supervisor-requests', 'local-processes'].map((name) => `tests/faults/${name}.test.ts`)
 
+const ON_SERVERS = { testTimeout: 120_000, hookTimeout: 120_000 }
 const ON_CONSUMERS = { globalSetup: ['tests/e2e/consumers.ts'], testTimeout: 240_000, hookTimeout: 240_000 }
 
-// `npm test` runs all projects but those whose names end in ":rest".
+// A project with a colon in its name is not part of `npm test`. Those in ":slow" are `npm run test:slow`.
 export default defineConfig({
   test: {
+    // Half of a test's time is waiting for servers, so that a second worker pays even on two cores.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     reporters: ['default', new SummaryReporter()],
     projects: [
       {
@@ -35,10 +75,14 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['tests/integration/**/*.test.ts'],
-          // A server is started in many of them, which a busy machine takes its time for.
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          exclude: SLOW.integration,
+          ...ON_SERVERS,
         },
+      },
+      {
+        plugins: [infra({ snapshot: false })],
+        // Not in parallel with other projects: one of its tests removes the snapshots of all projects from the engine.
+        test: { name: 'integration:slow', include: SLOW.integration, sequence: { groupOrder: 1 }, ...ON_SERVERS },
       },
       {
         // The same suite for every provider, each in its own file.
@@ -46,11 +90,14 @@ export default defineConfig({
       },
       {
         // Runs consumer projects, through the real Vitest, on the packed package.
-        test: { name: 'e2e', include: ['tests/e2e/*.test.ts'], ...ON_CONSUMERS },
+        test: { name: 'e2e', include: ['tests/e2e/*.test.ts'], exclude: SLOW.e2e, ...ON_CONSUMERS },
+      },
+      {
+        test: { name: 'e2e:slow', include: SLOW.e2e, ...ON_CONSUMERS },
       },
       {
         // The same with the older Vitest, and with the newest in the pools that are not its default.
-        test: { name: 'e2e:rest', include: ['tests/e2e/*.test.ts'], exclude: ONE_VITEST, ...ON_CONSUMERS },
+        test: { name: 'e2e:matrix', include: ['tests/e2e/*.test.ts'], exclude: ONE_VITEST, ...ON_CONSUMERS },
       },
       {
         // Ends runs, workers and servers where it hurts. `npm run faults` goes on with kills at random.
@@ -58,7 +105,10 @@ export default defineConfig({
       },
       {
         test: {
-          name: 'faults:rest',
+          name: 'faults:slow',
+          // One at a time: some of them load the machine as much as they can.
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
           include: [process.env['FAULTS_ALONE'] ? 'tests/faults/alone/*.test.ts' : 'tests/faults/*.test.ts'],
           exclude: QUICK_FAULTS,
           ...ON_CONSUMERS,
@@ -66,7 +116,7 @@ export default defineConfig({
       },
       {
         // Whether the images and the engine of this machine do what this project relies on.
-        test: { name: 'images:rest', include: ['tests/images/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 },
+        test: { name: 'images:slow', include: ['tests/images/*.test.ts'], ...ON_SERVERS },
       },
       {
         // Each folder of examples/, as its user runs it, on what `npm run build` has made.
@@ -87,3 +137,7 @@ export default defineConfig({
     ],
   },
 })
+
+function inE2e(name: string): string {
+  return `tests/e2e/${name}.test.ts`
+}

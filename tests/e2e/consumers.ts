@@ -31,8 +31,8 @@ export interface Runner {
   readonly option: string
 }
 
-/** The project of the suite that tries what `e2e` does not: the older Vitest, and other pools than the default. */
-const REST = 'e2e:rest'
+/** The project of the suite that tries what the others do not: the older Vitest, and other pools than the default. */
+const MATRIX = 'e2e:matrix'
 
 const POOLS = ['forks', 'threads', 'vmForks', 'vmThreads']
 
@@ -67,14 +67,14 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const holder = globalThis as { [KEY]?: Shared }
   const shared = (holder[KEY] ??= share())
   shared.users += 1
-  const isRest = project.name === REST
+  const isMatrix = project.name === MATRIX
   const newest = await consumerOf(5, shared)
-  const consumers = isRest ? [await consumerOf(4, shared)] : [newest]
+  const consumers = isMatrix ? [await consumerOf(4, shared)] : [newest]
   project.provide('consumers', consumers)
-  project.provide('newest', isRest ? [] : [newest])
+  project.provide('newest', isMatrix ? [] : [newest])
   project.provide('consumer', newest)
   project.provide('runners', [
-    ...POOLS.filter((pool) => (pool === 'forks') !== isRest).map((pool) => runnerOf(newest, pool)),
+    ...POOLS.filter((pool) => (pool === 'forks') !== isMatrix).map((pool) => runnerOf(newest, pool)),
     ...consumers
       .filter((consumer) => consumer !== newest)
       .flatMap((older) => OLDER_POOLS.map((pool) => runnerOf(older, pool))),

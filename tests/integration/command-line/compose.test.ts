@@ -23,7 +23,7 @@ test('compose prints, writes and checks what the options say', async () => {
   await writeFile(path, text.replace('team: shop', 'team: books'))
   const differs = await cli.run(['compose', '--check'])
   expect(differs).toMatchObject({ exitCode: 1, stdout: '' })
-  expect(differs.stderr).toMatch(/it says " +team: books", the code " +team: shop"\n.*vitest-infra compose --write/)
+  expect(differs.stderr).toMatch(/it has " +team: books" instead of " +team: shop"\n.*vitest-infra compose --write/)
 })
 
 test(
