@@ -113,7 +113,7 @@ function copyError(thrown: unknown, outer: readonly unknown[]): Error {
     ...(isNamed && { cause: copyError(cause, path) }),
     ...(causes && { errors: causes.map((error) => copyError(error, path)) }),
   }
-  // Own properties are writable, and non-enumerable ones are not printed.
+  // Writable, because Vitest changes the name; non-enumerable, because Vitest prints every enumerable property.
   const descriptors = Object.entries(properties).map(([key, value]) => [
     key,
     { value, writable: true, configurable: true },

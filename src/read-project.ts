@@ -18,7 +18,7 @@ const CONFIG_FILES = ['infra.config.ts', 'infra.config.mts', 'infra.config.js', 
 export interface ReadProjectOptions {
   /** The folder where the search for `infra.config.*` begins. */
   readonly directory: string
-  /** The folder from which paths start if there is no `infra.config.*`. */
+  /** The folder that relative paths are resolved against if there is no `infra.config.*`. */
   readonly defaultRoot?: string
   /**
    * Options that override those of `infra.config.*`.

@@ -123,8 +123,8 @@ export class LeaseBroker {
       reset: async (lease, owner, idleMs = 0) => {
         const held = find(lease)
         await this.#use.hand(lease, { owner, reset: () => resetItems(held, idleMs) })
-        // Set only after a successful reset. If a reset fails, it fails for all later files, too, because of the last
-        // file that used the items.
+        // Set only after a successful reset. After a failed one, later resets fail too, and the file to blame remains
+        // the one that used the items last.
         held.resetFor = owner
       },
       changed: async (lease, owner, variables) => {

@@ -17,7 +17,7 @@ const OWN_SETTINGS = ['port', 'dir']
 /** Matches a rule of an ACL user. A selector is one rule, with spaces in its parentheses. */
 const ACL_RULE = /\([^)]*\)|\S+/g
 
-/** Commands that healthchecks send, or clients when they connect. */
+/** Commands that healthchecks send, or that clients send when they connect. They do not count as use. */
 export const LOOKS = new Set(['ping', 'info', 'client', 'hello', 'auth', 'select', 'command', 'quit', 'echo'])
 
 /**

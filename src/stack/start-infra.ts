@@ -27,7 +27,7 @@ export interface StartContext {
   readonly environment: Record<string, string | undefined>
   /** Maximum number of workers of the run at once. */
   readonly workers: number
-  /** Returns the variables of a project for the given facts. */
+  /** Returns the environment variables that point a project to the stack that `facts` describes. */
   readonly variables: (project: string, facts: StackFacts) => Readonly<Record<string, string>>
   /**
    * Whether the run continues after the tests, as in watch mode, so that users can inspect the stack.

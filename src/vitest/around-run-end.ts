@@ -9,7 +9,7 @@ export interface AroundRunEnd {
 }
 
 export function onRunEnd(vitest: Vitest, { before, after }: AroundRunEnd): void {
-  // Vitest has already created its reporters. Reporters that a plugin adds to the configuration could only run last.
+  // Inserts into Vitest's internal list, because reporters that a plugin adds to the configuration always run last.
   const { reporters } = vitest as unknown as { reporters?: Reporter[] }
   reporters?.unshift({ onTestRunEnd: (modules, _errors, reason) => before(modules, reason === 'passed') })
   reporters?.push({ onTestRunEnd: after })

@@ -14,7 +14,7 @@ export function pluginOptions(project: TestProject): InfraOptions | undefined {
   return plugin && canonicalOptions(owner, placeInConfig(plugin, owner), plugin.api as InfraOptions)
 }
 
-/** Returns the plugin of a project. A project that extends another one may have both plugins; its own is the last. */
+/** Returns a project's plugin. If it also inherits one from a project that it extends, its own comes last. */
 function pluginOf({ vite }: TestProject): Vite.Plugin | undefined {
   return vite.config.plugins.findLast(({ name }) => name === PLUGIN_NAME)
 }

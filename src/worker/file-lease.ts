@@ -98,7 +98,7 @@ export async function finishFile(): Promise<void> {
     return
   }
   if (current.access.lifetime === 'worker') {
-    // The modules and their connections remain, but they should send nothing until the next file starts.
+    // Modules and their connections outlive the file. What they send before the next file starts can be reported.
     await (current.access.reuse ? undefined : current.client.idle(current.lease.lease).catch(() => {}))
     return
   }

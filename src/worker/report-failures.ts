@@ -39,7 +39,7 @@ export async function reportFailures(file: Readonly<RunnerTestSuite>): Promise<v
   }
   const { access, client, owner, lease, testDatabases } = current
   const tests = failures.map(({ name, task }) => describeTest(name, task, testDatabases.get(task.id)))
-  // Other databases are not retained, as the worker's next file reuses them.
+  // A database that the worker's next file reuses cannot be retained.
   const retain = access.lifetime === 'file' && !access.reuse
   // Failures are ignored, as a run that is ending no longer answers and the test has its own error.
   const logs = await client.failed(lease.lease, { owner, retain, tests }).catch(() => [])

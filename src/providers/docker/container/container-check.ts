@@ -88,7 +88,7 @@ export class ContainerCheck {
     const { api, id, command, folder } = this.#options
     const stream = api.exec(id, { command: ['sh', '-c', CHECK, 'sh', command, folder], signal: this.#closed.signal })
     const arming = stream.then((opened) => new ArmedCheck(opened))
-    // The next check reports the failure.
+    // Prevents an unhandled rejection. The check that awaits the result handles the failure.
     arming.catch(() => {})
     return arming
   }
