@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { infra } from 'vitest-infra/plugin'
 import { defineConfig } from 'vitest/config'
 import { SummaryReporter } from './tests/support/summary-reporter.ts'
@@ -17,41 +16,40 @@ const ONE_VITEST = [
 ].map(inE2e)
 
 /** They start servers, or whole runs, by the dozen, or wait for servers to exit. */
-const SLOW = {
-  integration: [
-    'command-line/clients',
-    'command-line/run',
-    'command-line/status',
-    'embedded/kept-data',
-    'embedded/killed',
-    'external/many-runs',
-    'kept-stacks',
-    'servers/postgres-servers',
-    'servers/redis-clients-left',
-    'servers/services',
-    'snapshots',
-  ].map((name) => `tests/integration/${name}.test.ts`),
-  e2e: [
-    'endings',
-    'error-printing',
-    'external',
-    'failed-starts',
-    'functions',
-    'isolation-kept',
-    'isolation-leaks',
-    'isolation-servers',
-    'isolation-tests',
-    'kept-stacks',
-    'killed',
-    'never-green',
-    'outside-lease',
-    'service-lost',
-    'signals',
-    'snapshots',
-    'watch',
-    'who-has-variables',
-  ].map(inE2e),
-}
+const SLOW = [
+  'command-line/clients',
+  'command-line/compose',
+  'command-line/env',
+  'command-line/run',
+  'command-line/status',
+  'compose',
+  'databases/edited-templates',
+  'embedded/accounts',
+  'embedded/kept-data',
+  'embedded/killed',
+  'external/many-runs',
+  'external/postgres-guards',
+  'image-entrypoint',
+  'kept-stacks',
+  'lease-limit',
+  'lifeline',
+  'migrations/extensions',
+  'migrations/tools',
+  'postgres-admin',
+  'reset/reset-alterations',
+  'reset/reset-database',
+  'reset/reset-schema',
+  'servers/postgres-servers',
+  'servers/redis-clients-left',
+  'servers/redis-servers',
+  'servers/services',
+  'snapshots',
+].map((name) => `tests/integration/${name}.test.ts`)
+
+/** One for each way in which a run starts, is isolated and fails; each starts several Vitests. */
+const QUICK = ['custom-services', 'failures', 'isolation', 'isolation-fixtures', 'quick-start', 'starts-nothing'].map(
+  inE2e,
+)
 
 const QUICK_FAULTS = ['supervisor-requests', 'local-processes'].map((name) => `tests/faults/${name}.test.ts`)
 
@@ -61,8 +59,6 @@ const ON_CONSUMERS = { globalSetup: ['tests/e2e/consumers.ts'], testTimeout: 240
 // A project with a colon in its name is not part of `npm test`. Those in ":slow" are `npm run test:slow`.
 export default defineConfig({
   test: {
-    // Half of a test's time is waiting for servers, so that a second worker pays even on two cores.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
     reporters: ['default', new SummaryReporter()],
     projects: [
       {
@@ -75,14 +71,14 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['tests/integration/**/*.test.ts'],
-          exclude: SLOW.integration,
+          exclude: SLOW,
           ...ON_SERVERS,
         },
       },
       {
         plugins: [infra({ snapshot: false })],
         // Not in parallel with other projects: one of its tests removes the snapshots of all projects from the engine.
-        test: { name: 'integration:slow', include: SLOW.integration, sequence: { groupOrder: 1 }, ...ON_SERVERS },
+        test: { name: 'integration:slow', include: SLOW, sequence: { groupOrder: 1 }, ...ON_SERVERS },
       },
       {
         // The same suite for every provider, each in its own file.
@@ -90,10 +86,10 @@ export default defineConfig({
       },
       {
         // Runs consumer projects, through the real Vitest, on the packed package.
-        test: { name: 'e2e', include: ['tests/e2e/*.test.ts'], exclude: SLOW.e2e, ...ON_CONSUMERS },
+        test: { name: 'e2e', include: QUICK, ...ON_CONSUMERS },
       },
       {
-        test: { name: 'e2e:slow', include: SLOW.e2e, ...ON_CONSUMERS },
+        test: { name: 'e2e:slow', include: ['tests/e2e/*.test.ts'], exclude: QUICK, ...ON_CONSUMERS },
       },
       {
         // The same with the older Vitest, and with the newest in the pools that are not its default.
