@@ -72,7 +72,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
           test('uses it', () => openPool('next').query('SELECT 1').then(() => {}))`,
       },
     })
-    expect(run.stderr.match(/^infra {2}.*left something.*$/gm)).toEqual([
+    expect(run.stderr.match(/^infra {2}.*left code running.*$/gm)).toEqual([
       'infra  test/poll.test.ts left code running that still uses its database ("poller": INSERT INTO t VALUES (1)), ' +
         'which later files use too: stop timers and await queries in afterAll',
     ])
@@ -115,7 +115,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
           ),
         },
       })
-      expect(run.stderr.match(/^infra {2}.*left something.*$/gm)).toEqual([
+      expect(run.stderr.match(/^infra {2}.*left code running.*$/gm)).toEqual([
         expect.stringMatching(
           /^infra {2}test\/redis\/poll\.test\.ts left code running that still uses its Redis \("poller": set stray \d+, "queue": blpop\), which later files use too: stop timers, close queues and await commands in afterAll$/,
         ),
