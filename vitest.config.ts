@@ -56,7 +56,8 @@ const QUICK_FAULTS = ['supervisor-requests', 'local-processes'].map((name) => `t
 const ON_SERVERS = { testTimeout: 120_000, hookTimeout: 120_000 }
 const ON_CONSUMERS = { globalSetup: ['tests/e2e/consumers.ts'], testTimeout: 240_000, hookTimeout: 240_000 }
 
-// A project with a colon in its name is not part of `npm test`. Those in ":slow" are `npm run test:slow`.
+// `npm test` leaves out the projects with a colon in their names, which `npm run test:all` runs too. `npm run test:slow` runs
+// those in ":slow".
 export default defineConfig({
   test: {
     reporters: ['default', new SummaryReporter()],
@@ -112,7 +113,7 @@ export default defineConfig({
       },
       {
         // Whether the images and the engine of this machine do what this project relies on.
-        test: { name: 'images:slow', include: ['tests/images/*.test.ts'], ...ON_SERVERS },
+        test: { name: 'images:all', include: ['tests/images/*.test.ts'], ...ON_SERVERS },
       },
       {
         // Each folder of examples/, as its user runs it, on what `npm run build` has made.
