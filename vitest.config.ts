@@ -46,10 +46,8 @@ const SLOW = [
   'snapshots',
 ].map((name) => `tests/integration/${name}.test.ts`)
 
-/** One for each way in which a run starts, is isolated and fails; each starts several Vitests. */
-const QUICK = ['custom-services', 'failures', 'isolation', 'isolation-fixtures', 'quick-start', 'starts-nothing'].map(
-  inE2e,
-)
+/** A few of them, since each starts several Vitests: how a run starts, isolates and fails. */
+const QUICK = ['custom-services', 'failures', 'isolation-fixtures', 'quick-start'].map(inE2e)
 
 const QUICK_FAULTS = ['supervisor-requests', 'local-processes'].map((name) => `tests/faults/${name}.test.ts`)
 
