@@ -23,6 +23,6 @@ test.skipIf(!(await reachesRegistry(engine)))('ensureImage() sends the credentia
     (error: Error) => error.message,
   )
   expect(anonymous).toContain('no basic auth credentials')
+  onTestFinished(() => api.removeImage(image, { force: true }))
   expect(await ensureImage({ api, image, signal, report: () => {} })).toBe(image)
-  await api.removeImage(image, { force: true })
 })

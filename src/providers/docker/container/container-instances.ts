@@ -215,7 +215,7 @@ export class ContainerInstances {
         return { message: ['its container has ended', ...unexpected].join(': ') }
       },
     })
-    stream.on('error', () => {}).on('close', () => requests.close())
+    stream.on('close', () => requests.close())
     onLines(stream, (line) => {
       const answer = ANSWER.exec(line)
       if (answer) {

@@ -23,7 +23,7 @@ export interface ContainerPlacement {
 /** Describes a service's container for Testcontainers, without creating it. */
 export function describeContainer(definition: ServiceDefinition, placement: ContainerPlacement): GenericContainer {
   const { service, hostPort, command, sharedMemoryBytes } = definition
-  const container = (CONTAINERS[definition.service.name] ?? createGeneric)(definition, placement)
+  const container = (CONTAINERS[service.name] ?? createGeneric)(definition, placement)
     .withName(placement.source.name)
     .withLabels({ ...service.labels, ...placement.labels })
     .withEntrypoint(tiedEntrypoint(placement.source.entrypoint, placement.hold, definition))

@@ -77,18 +77,12 @@ export class DockerService implements StartedService {
 
   async status(): Promise<ServerStatus> {
     const { api, id, exit } = this.#options
-    const isRunning = await api.inspectContainer(id).then(
-      (details) => details?.State.Running ?? false,
-      // A failed request does not show that the container has stopped; the next one may succeed.
-      () => true,
-    )
-    return isRunning ? { running: true } : exit.status()
+    return (await api.isRunning(id)) ? { running: true } : exit.status()
   }
 
   async logTail(count: number, sinceMs?: number): Promise<string> {
     const { api, id, output } = this.#options
-    // Whole seconds, because not every engine accepts fractions.
-    return sinceMs === undefined ? output.tail(count) : api.readLog(id, { count, since: Math.floor(sinceMs / 1000) })
+    return sinceMs === undefined ? output.tail(count) : api.readLog(id, { count, sinceMs })
   }
 
   stop(letGo?: AbortSignal): Promise<void> {

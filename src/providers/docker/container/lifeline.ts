@@ -127,25 +127,14 @@ export class Lifeline {
         this.#hold(await api.exec(id, { command: holderCommand(`${hold.run}${this.#holders}`, hold), signal }))
         return
       } catch (error) {
-        if (isGone(error) && !(await this.#isRunning())) {
+        // A paused container cannot start a holder either, but it will be resumed.
+        if (isGone(error) && !(await api.isRunning(id))) {
           this.#gone.resolve()
           return
         }
         await sleep(RETRY_MS, undefined, { ref: false })
       }
     }
-  }
-
-  /**
-   * Resolves to whether the container is running. A paused container cannot start a holder either, but it will be
-   * resumed.
-   */
-  async #isRunning(): Promise<boolean> {
-    const { api, id } = this.#options
-    return api.inspectContainer(id).then(
-      (details) => details?.State.Running ?? false,
-      () => true,
-    )
   }
 }
 

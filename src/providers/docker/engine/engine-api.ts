@@ -152,6 +152,17 @@ export class EngineApi {
     return this.#find(`/containers/${id}/json`, signal)
   }
 
+  /**
+   * Resolves to whether a container is running, which a paused one is too. Resolves to true as well if the request
+   * fails: that does not show that the container has stopped, and the next request may succeed.
+   */
+  isRunning(id: string): Promise<boolean> {
+    return this.inspectContainer(id).then(
+      (details) => details?.State.Running ?? false,
+      () => true,
+    )
+  }
+
   /** Creates a container. Resolves to its id. */
   async createContainer(name: string, spec: ContainerSpec, signal?: AbortSignal): Promise<string> {
     const request = { path: '/containers/create', query: { name }, body: spec, signal, ...UNLIMITED }
@@ -186,14 +197,15 @@ export class EngineApi {
   }
 
   /**
-   * Resolves to the last `count` lines of a container's log. None of them is older than `since`, a Unix time in
-   * seconds.
+   * Resolves to the last `count` lines of a container's log. None of them is older than `sinceMs`, a Unix time in
+   * milliseconds.
    */
   async readLog(
     id: string,
-    { count, since = 0 }: { readonly count: number | 'all'; readonly since?: number },
+    { count, sinceMs = 0 }: { readonly count: number | 'all'; readonly sinceMs?: number },
   ): Promise<string> {
-    const query = { stdout: true, stderr: true, tail: count, since }
+    // Whole seconds, because not every engine accepts fractions.
+    const query = { stdout: true, stderr: true, tail: count, since: Math.floor(sinceMs / 1000) }
     return demultiplex(await buffer(await requestEngine(this.#engine, { path: `/containers/${id}/logs`, query })))
   }
 

@@ -11,7 +11,7 @@ import type {
 } from '../../../services/service.ts'
 import type { StartContext } from '../../provider.ts'
 import { ContainerInstances } from '../container/container-instances.ts'
-import { type ContainerDetails, EngineApi, type ImageDetails, plainName } from '../engine/engine-api.ts'
+import { type ContainerDetails, type EngineApi, type ImageDetails, plainName } from '../engine/engine-api.ts'
 import {
   addressIn,
   digestSpec,
@@ -179,14 +179,12 @@ class AttachedService implements StartedService {
 
   async status(): Promise<ServerStatus> {
     const { api, details } = this.#options
-    // If the request fails, the container counts as running, because the engine may answer the next time.
-    return (await api.inspectContainer(details.Id).then(isRunning, () => true)) ? { running: true } : UNKNOWN_EXIT
+    return (await api.isRunning(details.Id)) ? { running: true } : UNKNOWN_EXIT
   }
 
   logTail(count: number, sinceMs = 0): Promise<string> {
     const { api, details } = this.#options
-    // Whole seconds, because not every engine accepts fractions.
-    return api.readLog(details.Id, { count, since: Math.floor(sinceMs / 1000) })
+    return api.readLog(details.Id, { count, sinceMs })
   }
 
   stop(letGo?: AbortSignal): Promise<void> {
@@ -199,8 +197,4 @@ class AttachedService implements StartedService {
     this.#instances.close()
     await this.#options.lifeline.detach()
   }
-}
-
-function isRunning(known: ContainerDetails | undefined): boolean {
-  return known?.State.Running ?? false
 }

@@ -28,9 +28,8 @@ export async function findRunningServices(
   environment: Record<string, string | undefined>,
   root: string,
 ): Promise<RunningServices> {
-  const api = new EngineApi(await findEngine(searchHere(environment)))
-  const containers = await api.listContainers(labelOfRoot(root))
-  // The engine lists the newest container first. A listed container may be removed by now.
+  const { api, containers } = await listOfProject(environment, root)
+  // A listed container may be removed by now.
   const all = await Promise.all(containers.map(({ Id }) => api.inspectContainer(Id)))
   const alive = all.flatMap((details) => (details?.State.Running ? [details] : []))
   const byName = new Map(alive.toReversed().map((details) => [details.Config.Labels[SERVICE_LABEL], details]))
@@ -47,10 +46,15 @@ export async function removeRunningServices(
   environment: Record<string, string | undefined>,
   root: string,
 ): Promise<number> {
-  const api = new EngineApi(await findEngine(searchHere(environment)))
-  const containers = await api.listContainers(labelOfRoot(root))
+  const { api, containers } = await listOfProject(environment, root)
   await Promise.all(containers.map(({ Id }) => api.removeContainer(Id)))
   return containers.length
+}
+
+/** Lists the containers of a project on the engine that a run would find, the newest first. */
+async function listOfProject(environment: Record<string, string | undefined>, root: string) {
+  const api = new EngineApi(await findEngine(searchHere(environment)))
+  return { api, containers: await api.listContainers(labelOfRoot(root)) }
 }
 
 function describe(name: string, details: ContainerDetails): RunningService {
