@@ -18,12 +18,18 @@ const MAX_MEGABYTES = 512
 
 const SCRATCH_DATABASE = `${MARK}flush`
 
+/** Exit code of the script if the server wrote while its data was copied. */
+const WRITTEN = '5'
+
 /** Why no copy was made, by the script's exit code. */
 const REASONS = new Map([
   ['3', `its data is larger than ${MAX_MEGABYTES} MB`],
   ['4', 'it has tablespaces, replication slots or prepared transactions'],
-  ['5', 'something was written while its data was copied'],
+  [WRITTEN, 'something was written while its data was copied'],
 ])
+
+/** The server itself writes now and then, as at the end of an autovacuum, so one failed copy says little. */
+const COPY_ATTEMPTS = 3
 
 /**
  * Copies the data of an idle server: the control file separately, and all other files into one archive, which is faster
@@ -51,9 +57,9 @@ facts=$(pg_controldata "$copy/control")
 begin=$(printf '%s\\n' "$facts" | sed -n 's/.*REDO location: *//p')
 segment=$(printf '%s\\n' "$facts" | sed -n 's/.*REDO WAL file: *//p')
 records=$(pg_waldump --path=pg_wal --start="$begin" "$segment" 2>/dev/null) || true
-case $records in *'desc: CHECKPOINT_ONLINE'*) ;; *) exit 5 ;; esac
+case $records in *'desc: CHECKPOINT_ONLINE'*) ;; *) exit ${WRITTEN} ;; esac
 others=$(printf '%s\\n' "$records" | grep -vE 'desc: (CHECKPOINT_REDO|CHECKPOINT_ONLINE|RUNNING_XACTS)') || true
-[ -z "$others" ] || exit 5
+[ -z "$others" ] || exit ${WRITTEN}
 `
 
 /**
@@ -98,9 +104,17 @@ export async function copyPostgresData(address: PostgresAddress, copy: string): 
     // CHECKPOINT leaves pages of unlogged tables in memory. A file copy of a database writes them, too.
     await client.query(`CREATE DATABASE ${SCRATCH_DATABASE} TEMPLATE template0 STRATEGY FILE_COPY`)
     await client.query(`DROP DATABASE ${SCRATCH_DATABASE}`)
-    await client.query('CHECKPOINT')
   })
-  await runOnServer(address, { copy, script: COPY })
+  for (let attempt = 1; ; attempt++) {
+    await withPostgres(address, async (client) => client.query('CHECKPOINT'))
+    try {
+      return await runOnServer(address, { copy, script: COPY })
+    } catch (error) {
+      if (attempt === COPY_ATTEMPTS || !(error instanceof Error) || exitCodeOf(error.cause) !== WRITTEN) {
+        throw error
+      }
+    }
+  }
 }
 
 /** Completes a copy, so that a server can start from it. The server may be in use meanwhile. */
@@ -123,11 +137,20 @@ async function runOnServer(
   })
 }
 
-/** PostgreSQL's message quotes the whole script; the exit code is in the detail. */
+/** PostgreSQL's message quotes the whole script; how the script ended is in the detail. */
 function reasonOf(error: unknown): string {
+  const detail = detailOf(error)
+  return detail === undefined
+    ? messageOf(error)
+    : (REASONS.get(exitCodeOf(error) ?? '') ?? `its data could not be copied: ${detail}`)
+}
+
+/** Returns the exit code of a program that PostgreSQL ran. */
+function exitCodeOf(error: unknown): string | undefined {
+  return /\d+/.exec(detailOf(error) ?? '')?.[0]
+}
+
+function detailOf(error: unknown): string | undefined {
   const { detail } = error as { detail?: unknown }
-  if (typeof detail !== 'string') {
-    return messageOf(error)
-  }
-  return REASONS.get(/\d+/.exec(detail)?.[0] ?? '') ?? `its data could not be copied: ${detail}`
+  return typeof detail === 'string' ? detail : undefined
 }

@@ -1,10 +1,12 @@
 import { readdir } from 'node:fs/promises'
+import pg from 'pg'
 import { expect, test, vi } from 'vitest'
 import { InfraError } from '../../src/errors.ts'
 import { DockerSnapshot } from '../../src/providers/docker/snapshot/docker-snapshot.ts'
 import { SnapshotImages } from '../../src/providers/docker/snapshot/snapshot-images.ts'
 import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { StartGuard } from '../../src/providers/docker/container/start-guard.ts'
+import { copyPostgresData } from '../../src/services/postgres-snapshot.ts'
 import type { InfraOptions, SeedContext } from '../../src/config/infra-options.ts'
 import { ask, engine, Project, type Run, runCli } from '../support/snapshot-runs.ts'
 
@@ -233,6 +235,52 @@ test('two runs at once take the same snapshot without disturbing each other', as
   await Promise.all(runs.map((run) => run.stop()))
   expect(runs.flatMap(({ events }) => events.filter(({ type }) => type === 'snapshot-failed'))).toEqual([])
   expect((await project.start()).isRestored).toBe(true)
+})
+
+/** Copies a server's data as a snapshot does, into another folder. */
+const copyOf = ({ postgres }: Run) => copyPostgresData(postgres, '/tmp/copy-of-a-test')
+
+/** Writes while a server's data is copied for the first `limit` times. */
+async function writeDuringCopies({ postgres }: Run, limit: number): Promise<{ stop(): Promise<number> }> {
+  const client = new pg.Client({ ...postgres })
+  await client.connect()
+  const copies = new Set<string>()
+  let isOver = false
+  const write = async () => {
+    while (!isOver) {
+      const { rows } = await client.query<{ begun: string }>(
+        `SELECT query_start::text AS begun FROM pg_stat_activity
+          WHERE state = 'active' AND starts_with(query, 'COPY (SELECT 1) TO PROGRAM')`,
+      )
+      for (const { begun } of rows) {
+        copies.add(begun)
+      }
+      if (rows.length > 0 && copies.size <= limit) {
+        await client.query("SELECT pg_logical_emit_message(false, 'test', 'written')")
+      }
+    }
+  }
+  const writing = write()
+  return {
+    async stop() {
+      isOver = true
+      await writing
+      await client.end()
+      return copies.size
+    },
+  }
+}
+
+test('data is copied again if something was written meanwhile, but three times at most', async () => {
+  const project = await Project.create({ [MIGRATION]: BOOKS })
+  const run = await project.start({ snapshot: false })
+  const twice = await writeDuringCopies(run, 2)
+  await copyOf(run)
+  expect(await twice.stop()).toBe(3)
+
+  const always = await writeDuringCopies(run, Infinity)
+  await expect(copyOf(run)).rejects.toThrow('something was written while its data was copied')
+  expect(await always.stop()).toBe(3)
 })
 
 test('a snapshot that another run removes before a container is made of it is done without', async () => {
