@@ -1,16 +1,17 @@
 import { createServer } from 'node:net'
 import { once } from 'node:events'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { InfraError } from '../../src/errors.ts'
 import { withPostgres } from '../../src/services/postgres.ts'
 import { withRedis } from '../../src/services/redis.ts'
 import { answersPing } from '../../src/services/redis-admin.ts'
-import type { Address, ServiceDefinition } from '../../src/services/service.ts'
+import type { Address, StartedService } from '../../src/services/service.ts'
 import type { InfraOptions } from '../../src/config/infra-options.ts'
 import {
   admit,
   idle,
   type Open,
+  type Opened,
   openProvider,
   type ProviderCase,
   type ServiceName,
@@ -29,46 +30,51 @@ export function describeOwnServers({ name, leftovers }: ProviderCase): void {
   const open: Open = (service, options = {}, instances = 0) => openProvider(name, { service, options, instances })
 
   describe.each(SERVICES)(`${name}: %s of its own`, (service) => {
-    test('a server tells how much room it has, and what it logged', async () => {
-      const { provider, definition } = await open(service)
-      const started = await start(provider, definition)
-      await admit(started, definition)
-      expect(await started.freeBytes()).toBeGreaterThan(0)
-      expect(await started.logTail(40)).toMatch(/ready to accept connections/i)
-    })
+    describe('two servers, from start to stop', () => {
+      let one: Server, two: Server, port: number
 
-    test('a server that is stopped is gone with all that was made for it; stopping it again does nothing', async () => {
-      const { provider, definition } = await open(service)
-      const started = await start(provider, definition)
-      await admit(started, definition)
-      await started.stop()
-      await started.stop()
-      await expect(ask(started.address, definition)).rejects.toThrow(/ECONNREFUSED|closed/)
-      await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
-    })
+      beforeAll(async () => {
+        port = await freePort()
+        const opened = await Promise.all([open(service), open(service, { [service]: { port } })])
+        ;[one, two] = (await Promise.all(opened.map(startHealthy))) as [Server, Server]
+      })
+      afterAll(async () => {
+        await Promise.all([one.started.stop(), two.started.stop()])
+      })
 
-    test('a service can be started again, and knows nothing of before', async () => {
-      const { provider, definition } = await open(service)
-      const first = await start(provider, definition)
-      await admit(first, definition)
-      await leaveTrace(service, first.address)
-      expect(await hasTrace(service, first.address)).toBe(true)
-      await first.stop()
-      const second = await start(provider, definition)
-      await admit(second, definition)
-      expect(await hasTrace(service, second.address)).toBe(false)
-    })
+      test('a server tells its free space and its log', async () => {
+        expect(await one.started.freeBytes()).toBeGreaterThan(0)
+        expect(await one.started.logTail(40)).toMatch(/ready to accept connections/i)
+      })
 
-    test('two of a kind run side by side, as those of two runs do', async () => {
-      const [one, two] = await Promise.all([open(service), open(service)])
-      const servers = await Promise.all([start(one.provider, one.definition), start(two.provider, two.definition)])
-      await Promise.all(servers.map((started) => admit(started, one.definition)))
-      const [left, right] = servers.map(({ address }) => address) as [Address, Address]
-      expect(left.port).not.toBe(right.port)
-      await leaveTrace(service, left)
-      expect(await hasTrace(service, right)).toBe(false)
-      await servers[0]?.stop()
-      await ask(right, one.definition)
+      test('a server listens on its pinned port', () => {
+        expect(two.started.address.port).toBe(port)
+        expect(one.started.address.port).not.toBe(port)
+      })
+
+      test('each server has its own data', async () => {
+        await leaveTrace(service, one.started.address)
+        expect(await hasTrace(service, one.started.address)).toBe(true)
+        expect(await hasTrace(service, two.started.address)).toBe(false)
+      })
+
+      test('a stopped server is gone, stopping it again does nothing, and the other server goes on', async () => {
+        await one.started.stop()
+        await one.started.stop()
+        await expect(ask(one)).rejects.toThrow(/ECONNREFUSED|closed/)
+        await ask(two)
+      })
+
+      test('a service that is started again has no earlier data', async () => {
+        const again = await startHealthy(one)
+        onTestFinished(() => again.started.stop())
+        expect(await hasTrace(service, again.started.address)).toBe(false)
+      })
+
+      test('nothing is left of stopped servers', async () => {
+        await two.started.stop()
+        await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
+      })
     })
 
     test('a server that ends at once is known for it, with its code and its log', async () => {
@@ -81,14 +87,6 @@ export function describeOwnServers({ name, leftovers }: ProviderCase): void {
       expect((error as InfraError).message).toMatch(/could not access file "nope"|argument must be a memory value/)
       await started.stop()
       await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
-    })
-
-    test('a pinned port is the one that it listens on', async () => {
-      const port = await freePort()
-      const { provider, definition } = await open(service, { [service]: { port } })
-      const started = await start(provider, definition)
-      await admit(started, definition)
-      expect(started.address.port).toBe(port)
     })
 
     test('a pinned port that is taken is an error that says by whom, and nothing starts', async () => {
@@ -105,36 +103,38 @@ export function describeOwnServers({ name, leftovers }: ProviderCase): void {
     })
   })
 
-  describe(`${name}: postgres`, () => {
-    test('has the user, the password and the database that were asked for', async () => {
-      const options = { postgres: { user: 'Ada L', password: 'p w', database: 'shop "y"' } }
-      const { provider, definition } = await open('postgres', options)
-      const started = await start(provider, definition)
-      await admit(started, definition)
-      const place = { ...started.address, ...options.postgres }
-      const sql =
-        'SELECT current_user AS role, current_database() AS name, rolsuper AS super FROM pg_roles WHERE rolname = current_user'
-      const { rows } = await withPostgres(place, (client) => client.query(sql))
-      expect(rows).toEqual([{ role: 'Ada L', name: 'shop "y"', super: true }])
-      await expect(withPostgres({ ...place, password: 'wrong' }, async () => {})).rejects.toThrow(
-        'password authentication failed',
+  describe(`${name}: postgres with options`, () => {
+    const account = { user: 'Ada L', password: 'p w', database: 'shop "y"' }
+    let server: Server
+    const query = async (sql: string, values: unknown[] = []) => {
+      const place = { ...server.started.address, ...account }
+      return (await withPostgres(place, (client) => client.query<Record<string, unknown>>(sql, values))).rows
+    }
+
+    beforeAll(async () => {
+      const settings = { work_mem: '7MB' }
+      server = await startHealthy(
+        await open('postgres', { postgres: { ...account, settings, initdbArgs: '--wal-segsize=2' } }),
       )
     })
+    afterAll(async () => {
+      await server.started.stop()
+    })
 
-    test("obeys the user's settings and initdb's arguments, and keeps UTC and UTF-8 without them", async () => {
-      const settings = { work_mem: '7MB' }
-      const { provider, definition } = await open('postgres', { postgres: { settings, initdbArgs: '--wal-segsize=2' } })
-      const started = await start(provider, definition)
-      await admit(started, definition)
+    test('has the configured user, password and database', async () => {
+      const role =
+        'SELECT current_user AS role, current_database() AS name, rolsuper AS super FROM pg_roles WHERE rolname = current_user'
+      expect(await query(role)).toEqual([{ role: 'Ada L', name: 'shop "y"', super: true }])
+      const stranger = { ...server.started.address, ...account, password: 'wrong' }
+      await expect(withPostgres(stranger, async () => {})).rejects.toThrow('password authentication failed')
+    })
+
+    test("uses the configured settings and initdb's arguments, and UTC and UTF-8 by default", async () => {
       const names = ['work_mem', 'wal_segment_size', 'fsync', 'server_encoding', 'max_connections']
-      const { rows } = await withPostgres(postgresAt(started.address), (client) =>
-        client.query('SELECT current_setting(name) AS value FROM unnest($1::text[]) AS name', [names]),
-      )
-      expect(rows.map(({ value }) => value)).toEqual(['7MB', '2MB', 'off', 'UTF8', '500'])
-      const { rows: times } = await withPostgres(postgresAt(started.address), (client) =>
-        client.query("SELECT extract(timezone FROM timestamptz '2026-07-01')::int AS seconds"),
-      )
-      expect(times).toEqual([{ seconds: 0 }])
+      const values = await query('SELECT current_setting(name) AS value FROM unnest($1::text[]) AS name', [names])
+      expect(values.map(({ value }) => value)).toEqual(['7MB', '2MB', 'off', 'UTF8', '500'])
+      const offset = "SELECT extract(timezone FROM timestamptz '2026-07-01')::int AS seconds"
+      expect(await query(offset)).toEqual([{ seconds: 0 }])
     })
   })
 
@@ -177,8 +177,19 @@ export function describeOwnServers({ name, leftovers }: ProviderCase): void {
   describeOwnServersStack({ name, leftovers })
 }
 
-function ask(address: Address, { probe }: ServiceDefinition): Promise<string> {
-  return probe(address, idle())
+/** A healthy server, and what started it. */
+interface Server extends Opened {
+  readonly started: StartedService
+}
+
+async function startHealthy({ provider, definition }: Opened): Promise<Server> {
+  const started = await provider.start(definition, { report: () => {}, signal: idle() })
+  await admit(started, definition)
+  return { provider, definition, started }
+}
+
+function ask({ started, definition }: Server): Promise<string> {
+  return definition.probe(started.address, idle())
 }
 
 function postgresAt(address: Address) {
