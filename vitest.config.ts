@@ -115,7 +115,10 @@ export default defineConfig({
       },
       {
         // Each folder of examples/, as its user runs it, on what `npm run build` has made.
-        test: { name: 'examples', include: ['tests/examples/*.test.ts'], testTimeout: 240_000 },
+        test: { name: 'examples', include: ['tests/examples/examples.test.ts'], testTimeout: 240_000 },
+      },
+      {
+        test: { name: 'examples:slow', include: ['tests/examples/local-processes.test.ts'], testTimeout: 240_000 },
       },
       {
         test: {
