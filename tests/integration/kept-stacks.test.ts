@@ -5,7 +5,7 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import type { InfraOptions, SeedContext, SeedStep } from '../../src/config/infra-options.ts'
-import { ask, engine, Project, type Run } from '../support/snapshot-runs.ts'
+import { ask, engine, Project, type Run, testsOfOneProject } from '../support/snapshot-runs.ts'
 
 const KEPT: InfraOptions = { services: ['postgres', 'redis'], snapshot: false, keepAlive: '1m' }
 const MIGRATION = 'fixtures/postgres/migrations/1.sql'
@@ -49,6 +49,11 @@ async function control(container: string | undefined, action: 'pause' | 'kill', 
   await dockerode.getContainer(container ?? '')[action](signal === undefined ? {} : { signal })
 }
 
+const changedTest = testsOfOneProject()
+const usedTest = testsOfOneProject()
+const lostTest = testsOfOneProject()
+const maintenanceTest = testsOfOneProject()
+
 const BOTH = { postgres: 'earlier run', redis: 'earlier run' }
 
 test('a run uses the servers that the one before has left up, and sees nothing of it', async () => {
@@ -88,15 +93,14 @@ test('who is still connected to the main database of an earlier run keeps nobody
   expect(await cutOff).toBeInstanceOf(Error)
 })
 
-test.for<[string, InfraOptions]>([
+changedTest.for<[string, InfraOptions]>([
   ['setting of PostgreSQL', { postgres: { settings: { work_mem: '5MB' } } }],
   ['password', { postgres: { password: 'another' } }],
   ['main database', { postgres: { database: 'other' } }],
   ['healthcheck', { postgres: { healthcheck: { interval: '6s' } } }],
   ['isolation', { postgres: { isolation: 'server' } }],
   ['label', { labels: { team: 'green' } }],
-])('with another %s a run starts a PostgreSQL of its own', async ([, options]) => {
-  const project = await Project.create()
+])('with another %s a run starts a PostgreSQL of its own', async ([, options], { project }) => {
   const first = await leave(project)
   const changed = await leave(project, options)
   expect(originsOf(changed)).toMatchObject({ postgres: 'new' })
@@ -222,13 +226,12 @@ test('of many templates the newest stay', async () => {
   }
 })
 
-test.for([
+usedTest.for([
   ['made a role', 'CREATE ROLE somebody'],
   ['changed a setting of the server', "ALTER SYSTEM SET work_mem = '7MB'"],
   ['changed a setting of a role', "ALTER ROLE postgres SET work_mem = '7MB'"],
   ['made a database', 'CREATE DATABASE somewhere'],
-] as const)('a PostgreSQL in which somebody %s is replaced', async ([, statement]) => {
-  const project = await Project.create()
+] as const)('a PostgreSQL in which somebody %s is replaced', async ([, statement], { project }) => {
   const first = await leave(project, { services: ['postgres'] }, (run) => ask(run.postgres, statement))
   const second = await leave(project, { services: ['postgres'] })
   expect(originsOf(second)).toEqual({ postgres: 'new' })
@@ -288,23 +291,21 @@ test('a migration or seed that fails costs no server, and the next run goes on w
   expect(last.containers).toEqual(first.containers)
 })
 
-test.for([
+usedTest.for([
   ['setting', (client: Redis) => client.config('SET', 'maxmemory-policy', 'allkeys-lru')],
   ['user', (client: Redis) => client.call('ACL', 'SETUSER', 'somebody', 'on', 'nopass', '~*', '+@all')],
-] as const)('a Redis in which somebody changed a %s is replaced', async ([, change]) => {
-  const project = await Project.create()
+] as const)('a Redis in which somebody changed a %s is replaced', async ([, change], { project }) => {
   await leave(project, { services: ['redis'] }, (run) => askRedis(run, change))
   const second = await leave(project, { services: ['redis'] })
   expect(originsOf(second)).toEqual({ redis: 'new' })
   expect(reasonsOf(second)).toEqual({ redis: 'its settings or its users were changed' })
 })
 
-test.for([
+lostTest.for([
   ['is paused', 'pause', undefined],
   ['hangs', 'kill', 'SIGSTOP'],
   ['has ended', 'kill', 'SIGKILL'],
-] as const)('a server that %s is replaced', async ([, action, signal]) => {
-  const project = await Project.create()
+] as const)('a server that %s is replaced', async ([, action, signal], { project }) => {
   const first = await leave(project)
   await control(first.containers['postgres'], action, signal)
   await control(first.containers['redis'], action, signal)
@@ -381,7 +382,7 @@ test.for<[string, InfraOptions]>([
   })
 })
 
-test.for([
+maintenanceTest.for([
   'REVOKE TEMP ON DATABASE postgres FROM PUBLIC',
   'ALTER DATABASE postgres CONNECTION LIMIT 50',
   "COMMENT ON DATABASE postgres IS 'ours'",
@@ -389,8 +390,7 @@ test.for([
   'ALTER ROLE postgres NOREPLICATION',
   'GRANT SET ON PARAMETER log_statement TO PUBLIC',
   'GRANT CREATE ON SCHEMA information_schema TO PUBLIC',
-])('a server on which somebody ran "%s" is replaced', async (statement) => {
-  const project = await Project.create()
+])('a server on which somebody ran "%s" is replaced', async (statement, { project }) => {
   const given: InfraOptions = { services: ['postgres'], postgres: { database: 'postgres' } }
   await leave(project, given, ({ postgres }) => ask(postgres, statement))
   await leave(project, given, async (run) => {

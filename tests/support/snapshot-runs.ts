@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
-import { expect, onTestFinished } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { PostgresFacts, StackFacts } from '../../src/environment/infra-facts.ts'
 import { systemClock } from '../../src/internal/clock.ts'
 import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
@@ -53,7 +53,7 @@ export interface Run {
   stop(): Promise<void>
 }
 
-/** A project in its own folder, whose runs start and stop. Its snapshots are removed after the test. */
+/** A project in its own folder, whose runs start and stop. */
 export class Project {
   readonly root: string
   readonly images: SnapshotImages
@@ -65,17 +65,27 @@ export class Project {
     this.images = new SnapshotImages(new EngineApi(found))
   }
 
+  /** Creates a project, which is removed after the test. */
   static async create(files: Readonly<Record<string, string>> = {}): Promise<Project> {
+    const project = await Project.open(files)
+    onTestFinished(() => project.remove())
+    return project
+  }
+
+  /** Creates a project, which the caller removes. */
+  static async open(files: Readonly<Record<string, string>> = {}): Promise<Project> {
     const project = new Project(await mkdtemp(join(tmpdir(), 'snapshots-')), await engine())
     for (const [path, text] of Object.entries(files)) {
       await project.write(path, text)
     }
-    onTestFinished(async () => {
-      await project.removeContainers()
-      await project.images.removeAll(project.root)
-      await rm(project.root, { recursive: true })
-    })
     return project
+  }
+
+  /** Removes the project's folder, containers and snapshots. */
+  async remove(): Promise<void> {
+    await this.removeContainers()
+    await this.images.removeAll(this.root)
+    await rm(this.root, { recursive: true })
   }
 
   async write(path: string, text: string): Promise<void> {
@@ -165,6 +175,16 @@ export class Project {
       await container.remove({ v: true })
     }
   }
+}
+
+/** A test function whose tests share one project, so that a server of one test serves the next. */
+export function testsOfOneProject(files: Readonly<Record<string, string>> = {}) {
+  // oxlint-disable-next-line no-empty-pattern -- Vitest requires a pattern, and this fixture needs no other fixture.
+  return test.extend('project', { scope: 'file' }, async ({}, { onCleanup }) => {
+    const project = await Project.open(files)
+    onCleanup(() => project.remove())
+    return project
+  })
 }
 
 /** The first column of a query's rows. */
