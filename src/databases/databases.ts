@@ -1,7 +1,7 @@
 import { InfraError } from '../errors.ts'
 import { BackgroundTasks } from '../internal/background-tasks.ts'
 import type { Clock } from '../internal/clock.ts'
-import { prefixOf } from '../services/database-names.ts'
+import { prefixOf } from '../internal/names.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { FailureLog } from './failure-log.ts'
 import { RetainedDatabases } from './retained-databases.ts'

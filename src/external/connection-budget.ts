@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { MARK } from '../services/database-names.ts'
+import { OUR_APPLICATIONS, MARK, OF_RUN_APPLICATION } from '../internal/names.ts'
 
 /** The connections of a server that a run may use. */
 export interface ConnectionBudget {
@@ -19,14 +19,6 @@ export interface RunNeeds {
 }
 
 /**
- * Returns the `application_name` that announces a run. Any role may read it for other sessions, but few other facts
- * about them.
- */
-export function nameOfRun({ ticket, connections }: RunNeeds): string {
-  return `vitest-infra run ${ticket} ${connections}`
-}
-
-/**
  * Reads the budget of the run that owns `session`. Earlier runs take precedence, so that at least one run always has
  * enough connections to finish. Each later run counts as the single connection on which it waits.
  */
@@ -36,12 +28,12 @@ export async function readConnectionBudget(
 ): Promise<ConnectionBudget> {
   const { rows } = await session.query<Record<'max' | 'reserved' | 'others' | 'before' | 'after', number>>(
     `WITH sessions AS (SELECT pid, datname, application_name AS name,
-           (regexp_match(application_name, '^vitest-infra run (\\d+) (\\d+)$'))::bigint[] AS run
+           (regexp_match(application_name, '${OF_RUN_APPLICATION}'))::bigint[] AS run
          FROM pg_stat_activity WHERE datname IS NOT NULL)
        SELECT current_setting('max_connections')::int AS max,
          (SELECT sum(setting::int)::int FROM pg_settings
            WHERE name IN ('superuser_reserved_connections', 'reserved_connections')) AS reserved,
-         count(*) FILTER (WHERE name NOT LIKE 'vitest-infra%' AND NOT starts_with(datname, '${MARK}'))::int AS others,
+         count(*) FILTER (WHERE name NOT LIKE '${OUR_APPLICATIONS}' AND NOT starts_with(datname, '${MARK}'))::int AS others,
          coalesce(sum(run[2]) FILTER (WHERE (run[1], pid) < ($1, pg_backend_pid())), 0)::int AS before,
          count(*) FILTER (WHERE (run[1], pid) > ($1, pg_backend_pid()))::int AS after
        FROM sessions`,

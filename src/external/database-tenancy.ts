@@ -1,7 +1,7 @@
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { DatabaseResetter } from '../reset/database-resetter.ts'
 import { Templates } from '../databases/templates.ts'
-import { prefixOf } from '../services/database-names.ts'
+import { prefixOf } from '../internal/names.ts'
 import { MarkedDatabases } from './marked-databases.ts'
 import { PostgresAdmin, quote } from '../services/postgres-admin.ts'
 import { roleRefused, type Tenancy, type TenancyOptions } from './tenancy.ts'

@@ -1,4 +1,4 @@
-import { DROPPABLE, OF_RUN, prefixOf } from '../services/database-names.ts'
+import { DROPPABLE, OF_RUN, prefixOf } from '../internal/names.ts'
 import type { RunClaim } from './run-claim.ts'
 
 /** A database, or a schema used as one, whose name has our mark and whose owner is our role. */

@@ -1,4 +1,4 @@
-import { OF_RUN, prefixOf } from '../services/database-names.ts'
+import { APPLICATION, OF_RUN, prefixOf } from '../internal/names.ts'
 import type { Marked, MarkedDatabase } from './marked-databases.ts'
 import type { RunClaim } from './run-claim.ts'
 
@@ -35,15 +35,12 @@ export class MarkedSchemas implements Marked {
   }
 }
 
-/** `application_name` of the sessions that create and drop schemas. */
-export const ADMINISTRATION = 'vitest-infra schemas'
-
 /**
  * Returns a statement that terminates all sessions, except our own, that hold or await a lock on a relation in the
  * schemas.
  */
 const endUsers = (schemas: string) => `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-  WHERE pid <> pg_backend_pid() AND pg_has_role(usesysid, 'MEMBER') AND application_name <> '${ADMINISTRATION}'
+  WHERE pid <> pg_backend_pid() AND pg_has_role(usesysid, 'MEMBER') AND application_name <> '${APPLICATION.schemas}'
     AND pid IN (SELECT l.pid FROM pg_locks l
       JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND ${schemas})`

@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { OF_RUN } from '../services/database-names.ts'
+import { OF_RUN } from '../internal/names.ts'
 
 /**
  * Selects the objects that our role owns outside the schemas of runs. Extensions always count, as they belong to the

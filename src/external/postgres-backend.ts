@@ -4,7 +4,7 @@ import { connectionsOfRun, type LeaseLimit, limitSharedDatabases } from '../leas
 import { planTemplates } from '../databases/plan-templates.ts'
 import { sweepDatabases } from './sweep-databases.ts'
 import { type TemplatePlan, type TemplateSource, unplannedTemplates } from '../databases/templates.ts'
-import { prefixOf } from '../services/database-names.ts'
+import { prefixOf } from '../internal/names.ts'
 import { definePostgres, loadPostgres, psqlCommand } from '../services/postgres.ts'
 import type { RunClaim } from './run-claim.ts'
 import type { HealthyService, ServiceDefinition } from '../services/service.ts'

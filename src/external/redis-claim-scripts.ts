@@ -1,10 +1,12 @@
+import { CLAIM_KEY, OWNER_KEY } from '../internal/names.ts'
+
 // Each script runs atomically, so no other run can act between the check of a database and its change. ARGV[1] is the
 // run's id. After a SELECT, each script selects database 0 again.
 
 const KEYS_OF = `
 local run = ARGV[1]
-local function claim_of(n) return 'vitest-infra:claim:' .. n end
-local function owner_of(n) return 'vitest-infra:owner:' .. n end
+local function claim_of(n) return '${CLAIM_KEY}' .. n end
+local function owner_of(n) return '${OWNER_KEY}' .. n end
 local function flush(n) redis.call('SELECT', n); redis.call('FLUSHDB'); redis.call('SELECT', 0) end
 local function take(n, ms)
   redis.call('SET', claim_of(n), run, 'PX', ms)

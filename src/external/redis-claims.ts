@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import { nameRunConnection } from '../internal/names.ts'
 import type { RedisAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
@@ -39,7 +40,7 @@ export class RedisClaims {
 
   static async open(address: RedisAddress, options: RedisClaimsOptions): Promise<RedisClaims> {
     // The connection always uses database 0, as all runs must look for claims in the same one.
-    const client = await openRedis({ ...address, database: 0 }, connectionName(options.runId))
+    const client = await openRedis({ ...address, database: 0 }, nameRunConnection(options.runId))
     return new RedisClaims(client, await countDatabases(client), options)
   }
 
@@ -75,7 +76,7 @@ export class RedisClaims {
     if (left.length > 0) {
       // A run that was suspended for longer than the duration of its claim is still connected.
       const clients = String(await this.#client.call('CLIENT', 'LIST').catch(() => ''))
-      const over = left.filter((runId) => !clients.includes(`name=${connectionName(runId)} `))
+      const over = left.filter((runId) => !clients.includes(`name=${nameRunConnection(runId)} `))
       await this.#run(SWEEP, [this.count, ...over])
     }
   }
@@ -114,10 +115,6 @@ export interface RedisClaimsOptions {
 async function countDatabases(client: Redis): Promise<number> {
   const [, count] = await client.config('GET', 'databases').catch(() => [])
   return count === undefined ? DEFAULT_DATABASES : Number(count)
-}
-
-function connectionName(runId: string): string {
-  return `vitest-infra-${runId}`
 }
 
 function claimLost(database: number): InfraError {

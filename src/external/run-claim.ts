@@ -1,8 +1,9 @@
 import type { Client, QueryResultRow } from 'pg'
+import { lockKey, nameRunApplication } from '../internal/names.ts'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
-import { type ConnectionBudget, nameOfRun, readConnectionBudget } from './connection-budget.ts'
+import { type ConnectionBudget, readConnectionBudget } from './connection-budget.ts'
 import { openPostgres } from '../services/postgres.ts'
 
 const RETRY_MS = 500
@@ -46,10 +47,10 @@ export class RunClaim {
     const { runId } = options
     const claim = new RunClaim(address, options)
     try {
-      if (!(await claim.#tryLock(runKey(runId)))) {
+      if (!(await claim.#tryLock(lockKey.ofRun(runId)))) {
         throw idTaken(runId)
       }
-      claim.#locks.set(runKey(runId), 'pg_advisory_lock')
+      claim.#locks.set(lockKey.ofRun(runId), 'pg_advisory_lock')
       return claim
     } catch (error) {
       await claim.close()
@@ -59,7 +60,7 @@ export class RunClaim {
 
   /** Prevents other runs from dropping a template while this run lasts. */
   async holdTemplate(database: string): Promise<void> {
-    const key = templateKey(database)
+    const key = lockKey.ofTemplate(database)
     if (!this.#locks.has(key)) {
       await lock(await this.#session, key, 'pg_advisory_lock_shared')
       // The lock is recorded only once it is held, as a second caller would otherwise rely on it too early.
@@ -69,12 +70,12 @@ export class RunClaim {
 
   /** If the run has ended, runs `work` and prevents other runs from doing so at the same time. */
   ifOver(runId: string, work: () => Promise<void>): Promise<void> {
-    return this.#ifFree(runKey(runId), work)
+    return this.#ifFree(lockKey.ofRun(runId), work)
   }
 
   /** If no run uses the template, runs `work` and prevents the use of the template meanwhile. */
   ifUnused(database: string, work: () => Promise<void>): Promise<void> {
-    return this.#ifFree(templateKey(database), work)
+    return this.#ifFree(lockKey.ofTemplate(database), work)
   }
 
   /** Runs a query in the session that holds the claims. */
@@ -120,7 +121,7 @@ export class RunClaim {
     // Other runs read the start time and the needs of this run from the name of its session.
     await session.query(
       "SELECT set_config('application_name', $1, false), set_config('idle_session_timeout', '0', false)",
-      [nameOfRun({ ticket: this.#ticket, connections: this.#connections })],
+      [nameRunApplication(this.#ticket, this.#connections)],
     )
     for (const [key, how] of this.#locks) {
       await lock(session, key, how)
@@ -163,14 +164,6 @@ async function readTime(session: Client): Promise<string> {
 
 async function lock(session: Client, key: string, how: string): Promise<void> {
   await session.query(`SELECT ${how}(hashtextextended($1, 0))`, [key])
-}
-
-function runKey(runId: string): string {
-  return `vitest-infra run ${runId}`
-}
-
-function templateKey(database: string): string {
-  return `vitest-infra template ${database}`
 }
 
 function idTaken(runId: string): InfraError {

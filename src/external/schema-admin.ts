@@ -1,8 +1,8 @@
 import type { Pool, PoolClient } from 'pg'
 import { inSchema, type PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
-import { OF_RUN } from '../services/database-names.ts'
-import { ADMINISTRATION, END_USERS_OF_SCHEMA } from './marked-schemas.ts'
+import { APPLICATION, OF_RUN } from '../internal/names.ts'
+import { END_USERS_OF_SCHEMA } from './marked-schemas.ts'
 import { openPostgresPool } from '../services/postgres.ts'
 import { notOurs, quote, sqlState } from '../services/postgres-admin.ts'
 
@@ -45,7 +45,7 @@ export class SchemaAdmin {
   }
 
   static async open(address: PostgresAddress): Promise<SchemaAdmin> {
-    const options = { max: CONNECTIONS, idleTimeoutMillis: 0, application_name: ADMINISTRATION }
+    const options = { max: CONNECTIONS, idleTimeoutMillis: 0, application_name: APPLICATION.schemas }
     return new SchemaAdmin(address, await openPostgresPool(address, options))
   }
 

@@ -1,3 +1,4 @@
+import { CACHE_FOLDER } from './names.ts'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
@@ -7,7 +8,7 @@ export function userFolder(
   platform: NodeJS.Platform,
 ): string {
   const { XDG_CACHE_HOME: chosen, LOCALAPPDATA: local } = environment
-  return join(chosen || (platform === 'win32' && local) || join(homedir(), userCache(platform)), 'vitest-infra')
+  return join(chosen || (platform === 'win32' && local) || join(homedir(), userCache(platform)), CACHE_FOLDER)
 }
 
 function userCache(platform: NodeJS.Platform): string {

@@ -4,11 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { namePipe, SOCKET, TEMPORARY_FOLDER } from '../internal/names.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import { encodeMessage, serveRequests } from '../internal/requests.ts'
 import type { LeaseBroker, WorkerLeases } from './lease-broker.ts'
 import type { LossNotice } from './lease-client.ts'
-import { SOCKET_FOLDER, SOCKET_NAME, sweepSockets } from './sweep-sockets.ts'
+import { sweepSockets } from './sweep-sockets.ts'
 
 /** The server from which workers request leases. The leases of a connection end when it closes. */
 export class LeaseServer {
@@ -27,8 +28,8 @@ export class LeaseServer {
 
   static async open(broker: LeaseBroker): Promise<LeaseServer> {
     // Other users of this machine cannot reach a socket in a folder of mode 0700.
-    const folder = process.platform === 'win32' ? undefined : await makeFolder(join(tmpdir(), SOCKET_FOLDER))
-    const path = folder ? join(folder, SOCKET_NAME) : `\\\\.\\pipe\\vitest-infra-${randomBytes(8).toString('hex')}`
+    const folder = process.platform === 'win32' ? undefined : await makeFolder(join(tmpdir(), TEMPORARY_FOLDER))
+    const path = folder ? join(folder, SOCKET) : namePipe(randomBytes(8).toString('hex'))
     const server = createServer((socket) => leaseServer.#serve(socket, broker))
     const leaseServer = new LeaseServer(server, path, folder)
     await once(server.listen(path), 'listening')

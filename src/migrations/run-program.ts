@@ -2,6 +2,7 @@ import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
+import { TEMPORARY_FOLDER } from '../internal/names.ts'
 import { awaitExit, type Host, type ProgramExit } from './await-exit.ts'
 
 /** Output limit in bytes, as a program in an endless loop may write gigabytes. */
@@ -23,7 +24,7 @@ export interface ProgramResult {
 
 /** Runs a program without input. Resolves when it has exited. */
 export async function runProgram(program: Program, host: Host): Promise<ProgramResult> {
-  const folder = await mkdtemp(join(tmpdir(), 'vitest-infra-'))
+  const folder = await mkdtemp(join(tmpdir(), TEMPORARY_FOLDER))
   try {
     // Both streams write to one file, which preserves their order; two pipes would not. Unlike a pipe, a file does not
     // stay open while a child process is running.

@@ -1,7 +1,7 @@
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError, messageOf } from '../errors.ts'
 import type { Clock } from '../internal/clock.ts'
-import { prefixOf } from '../services/database-names.ts'
+import { prefixOf } from '../internal/names.ts'
 import { withPostgres } from '../services/postgres.ts'
 import type { Report } from '../report/events.ts'
 import { PostgresAdmin } from '../services/postgres-admin.ts'

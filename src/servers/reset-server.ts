@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 import { InfraError } from '../errors.ts'
-import { MARK } from '../services/database-names.ts'
+import { MARK } from '../internal/names.ts'
 import { quote } from '../services/postgres-admin.ts'
 import { readServerState, type ServerState } from '../reset/server-state.ts'
 

@@ -1,7 +1,7 @@
 import type { Pool, QueryResult } from 'pg'
 import type { PostgresAddress } from '../environment/variable-set.ts'
 import { InfraError } from '../errors.ts'
-import { DROPPABLE, MARK } from './database-names.ts'
+import { DROPPABLE, MARK } from '../internal/names.ts'
 import { openPostgres, openPostgresPool } from './postgres.ts'
 import { NO_OBJECTS, type PostgresSurvey, type ServerObjects, surveyPostgres } from './postgres-survey.ts'
 

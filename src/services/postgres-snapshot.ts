@@ -3,7 +3,7 @@ import type { PostgresAddress } from '../environment/variable-set.ts'
 import { messageOf } from '../errors.ts'
 import { digest } from '../internal/digest.ts'
 import { shellWord } from '../internal/shell-word.ts'
-import { MARK } from './database-names.ts'
+import { MARK } from '../internal/names.ts'
 import { withPostgres } from './postgres.ts'
 import type { ServiceDefinition, SnapshotDefinition } from './service.ts'
 

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { MARK, OF_SHARED_TEMPLATE } from './database-names.ts'
+import { MARK, OF_SHARED_TEMPLATE } from '../internal/names.ts'
 
 /** Names of server-wide objects, of the kinds that a template's steps can create and that we can remove. */
 export interface ServerObjects {

@@ -1,4 +1,5 @@
 import type { Client, ClientConfig, Pool, PoolConfig } from 'pg'
+import { APPLICATION } from '../internal/names.ts'
 import { type PostgresAddress, postgresUrl } from '../environment/variable-set.ts'
 import { shellWord } from '../internal/shell-word.ts'
 import type { ResolvedPostgres } from '../config/resolve-spec.ts'
@@ -8,7 +9,6 @@ import type { ServiceDefinition } from './service.ts'
 const PROBE_TIMEOUT_MS = 2_000
 /** Timeout of all other connections: a busy server accepts them late. */
 const CONNECT_TIMEOUT_MS = 30_000
-const APPLICATION_NAME = 'vitest-infra'
 
 /** Parallel queries keep their state in `/dev/shm`, of which containers get 64 MB by default. */
 const SHARED_MEMORY_BYTES = 256 * 1024 * 1024
@@ -143,7 +143,7 @@ export async function loadPostgres(): Promise<void> {
 /** Creates a pool whose errors do not end this process if the server exits. */
 export async function openPostgresPool(address: PostgresAddress, options: PoolConfig = {}): Promise<Pool> {
   const { default: pg } = await import('pg')
-  return new pg.Pool({ ...address, ...readParameters(address), application_name: APPLICATION_NAME, ...options }).on(
+  return new pg.Pool({ ...address, ...readParameters(address), application_name: APPLICATION.own, ...options }).on(
     'error',
     () => {},
   )
@@ -156,7 +156,7 @@ export async function openPostgres(address: PostgresAddress & ClientConfig): Pro
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     ...address,
     ...readParameters(address),
-    application_name: APPLICATION_NAME,
+    application_name: APPLICATION.own,
   })
   // Without a listener, the server's exit would end this process with an uncaught exception.
   client.on('error', () => {})

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Redis } from 'ioredis'
+import { CONNECTION } from '../internal/names.ts'
 import type { RedisAddress } from '../environment/variable-set.ts'
-import { createMonitor, OWN_NAME, withRedis } from './redis.ts'
+import { createMonitor, withRedis } from './redis.ts'
 import { type ConnectedClient, listClients, LOOKS } from './redis-admin.ts'
 
 const ANSWER_TIMEOUT_MS = 1_000
@@ -81,7 +82,7 @@ export class RedisMonitor {
   #hear(command: HeardCommand): void {
     const { words, from } = command
     const [name = '', word = '', last = ''] = words
-    if (/^client setname$/i.test(`${name} ${word}`) && last === OWN_NAME) {
+    if (/^client setname$/i.test(`${name} ${word}`) && last === CONNECTION) {
       this.#own.add(from)
     } else if (word === this.#mark) {
       this.#marked.resolve()

@@ -1,4 +1,5 @@
 import type { Redis, RedisOptions } from 'ioredis'
+import { CONNECTION } from '../internal/names.ts'
 import type { RedisAddress } from '../environment/variable-set.ts'
 import type { ResolvedRedis } from '../config/resolve-spec.ts'
 import type { ServiceDefinition } from './service.ts'
@@ -43,9 +44,6 @@ export interface RedisLimits {
   readonly timeoutMs?: number
 }
 
-/** The client name of our own connections. */
-export const OWN_NAME = 'vitest-infra'
-
 /** Runs `work` with a new connection, which is closed afterwards. */
 export async function withRedis<T>(
   address: RedisAddress,
@@ -54,7 +52,7 @@ export async function withRedis<T>(
 ): Promise<T> {
   // One attempt: the caller decides whether to try again.
   const client = await createClient(address, {
-    connectionName: OWN_NAME,
+    connectionName: CONNECTION,
     retryStrategy: () => null,
     maxRetriesPerRequest: 0,
   })

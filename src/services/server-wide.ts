@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { MARK, OF_TEMPLATE } from './database-names.ts'
+import { MARK, OF_TEMPLATE } from '../internal/names.ts'
 import { type PostgresAdmin, quote } from './postgres-admin.ts'
 import { ASIDE, NO_OBJECTS, type ServerObjects } from './postgres-survey.ts'
 

@@ -1,4 +1,4 @@
-import { nameSpare, prefixOf } from '../services/database-names.ts'
+import { nameSpare, prefixOf } from '../internal/names.ts'
 import type { PostgresAdmin } from '../services/postgres-admin.ts'
 import type { PostgresSurvey } from '../services/postgres-survey.ts'
 import { ServerWide } from '../services/server-wide.ts'

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client, ClientConfig, Pool, PoolClient } from 'pg'
+import { APPLICATION } from '../internal/names.ts'
 import { NextSession } from './next-session.ts'
 
 /** Time in milliseconds that a query may still run after a test that did not await it. */
@@ -12,8 +13,6 @@ export interface FixturePoolOptions {
   /** Called before unreleased clients are disconnected. */
   readonly onForgotten: () => Promise<void>
 }
-
-const APPLICATION_NAME = 'vitest-infra database'
 
 /** Opens pools, and sessions for future pools. */
 export interface FixtureDriver {
@@ -69,5 +68,5 @@ export class FixturePool {
 }
 
 function configOf(connectionString: string): ClientConfig {
-  return { connectionString, application_name: APPLICATION_NAME }
+  return { connectionString, application_name: APPLICATION.fixture }
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client, QueryResult } from 'pg'
+import { APPLICATION } from '../internal/names.ts'
 
 /** Time in milliseconds that a query may still run after a test that did not await it. */
 const QUERY_TIMEOUT_MS = 500
@@ -51,7 +52,7 @@ export class FixtureTransaction {
 
 async function connect(connectionString: string): Promise<Client> {
   const { default: pg } = await import('pg')
-  const client = new pg.Client({ connectionString, application_name: 'vitest-infra transaction' })
+  const client = new pg.Client({ connectionString, application_name: APPLICATION.transaction })
   // The server may close the connection between two queries. This is not a failure.
   client.on('error', () => {})
   await client.connect()

@@ -5,9 +5,9 @@ import { homedir, userInfo } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
+import { LABEL } from '../../src/internal/names.ts'
 import { connectTestcontainers } from '../../src/providers/docker/engine/connect-testcontainers.ts'
 import { findEngine } from '../../src/providers/docker/engine/find-engine.ts'
-import { RUN_LABEL } from '../../src/providers/docker/reuse/reuse-labels.ts'
 import { EngineApi } from '../../src/providers/docker/engine/engine-api.ts'
 import { StartGuard } from '../../src/providers/docker/container/start-guard.ts'
 import type { Container } from '../support/dockerode.ts'
@@ -23,7 +23,7 @@ async function create(runId: string): Promise<Container> {
   const container = await dockerode.createContainer({
     Image: 'redis:8-alpine',
     Cmd: ['sleep', '60'],
-    Labels: { [RUN_LABEL]: runId },
+    Labels: { [LABEL.run]: runId },
   })
   onTestFinished(() => new EngineApi(engine).removeContainer(container.id))
   return container

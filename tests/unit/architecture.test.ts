@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { findGlobalReferences } from './support/global-references.ts'
 import { COMPUTED, findCycles, findReach, type Import, isOurs, readImports } from './support/import-graph.ts'
-import { readSources } from './support/source.ts'
+import { placeOf, readSources } from './support/source.ts'
 
 // What design.md, "The house", says of directions and of the process wall, held against the real imports.
 const sources = readSources()
@@ -223,6 +223,26 @@ test('nothing that lets the process end is to be awaited', () => {
   expect(timeouts).toEqual([])
 })
 
+/** Files with our name in text for people, inside one process or session, or as a salt. */
+const NAMED =
+  /^(?:commands\/|vitest\/registry|worker\/(?:report-failures|savepoint)|services\/postgres-snapshot|internal\/names)/
+
+// A name that is written twice may be given in one way and recognised in another.
+test('only internal/names.ts names databases, connections, keys, containers, images and files', () => {
+  const isName = (text: unknown) =>
+    typeof text === 'string' && /(?<![`\w])vitest[-_]infra[-_.:]\S|^vitest[-_]infra$/.test(text)
+  const places = sources
+    .filter(({ path }) => !NAMED.test(path))
+    .flatMap((source) =>
+      source.nodes
+        .filter(({ type, value }) =>
+          type === 'TemplateElement' ? isName((value as { raw: string }).raw) : type === 'Literal' && isName(value),
+        )
+        .map((node) => placeOf(source, node)),
+    )
+  expect(places).toEqual([])
+})
+
 test.for(['setup-file.ts', 'test.ts'])('the process wall: a worker that imports %s gets no stack', (entry) => {
   const forbidden = /^(?:providers\/|stack\/|(?:testcontainers|@testcontainers\/[^/]+|dockerode)(?:\/|$)|vitest\/node$)/
   expect(findBreaches(entry, (module) => forbidden.test(module))).toEqual([])
@@ -239,7 +259,12 @@ test("the process wall: the global setup gets none of Vitest's test API", () => 
 test('the process wall: what both sides share belongs to neither', () => {
   const worker = new Set(['setup-file.ts', 'test.ts'].flatMap(ourFilesIn))
   const shared = ourFilesIn('global-setup.ts').filter((path) => worker.has(path))
-  expect(shared.toSorted()).toEqual(['environment/set-variables.ts', 'errors.ts', 'internal/requests.ts'])
+  expect(shared.toSorted()).toEqual([
+    'environment/set-variables.ts',
+    'errors.ts',
+    'internal/names.ts',
+    'internal/requests.ts',
+  ])
 })
 
 test('the plugin loads a handful of small files, and no package', () => {

@@ -1,3 +1,4 @@
+import { CACHE_FOLDER } from '../../internal/names.ts'
 import { userFolder } from '../../internal/user-folder.ts'
 import type { ServiceDefinition } from '../../services/service.ts'
 import type { ResolvedSpec } from '../../config/resolve-spec.ts'
@@ -34,7 +35,7 @@ export interface HomeContext {
 /** Environment variables without which a program may not start. */
 const PASSED_ON = ['PATH', 'Path', 'SystemRoot', 'TEMP', 'TMP', 'TMPDIR', 'LD_LIBRARY_PATH']
 /** The cache folder for root, because other accounts cannot read root's own cache folder. */
-const SYSTEM_CACHE = '/var/cache/vitest-infra'
+const SYSTEM_CACHE = `/var/cache/${CACHE_FOLDER}`
 
 /** Resolves to the programs and folders that a spec's services need as local processes, or to what is missing. */
 export async function findEmbeddedHome(

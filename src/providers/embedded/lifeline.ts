@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { LIFELINE_PROGRAM } from '../../internal/names.ts'
 
 /** A program that a supervisor has started, and the signal that ends it. */
 export interface HeldProgram {
@@ -43,7 +44,7 @@ export class Lifeline {
   /** @param folder the folder to remove when the programs have ended */
   constructor(folder: string) {
     if (process.platform !== 'win32') {
-      this.#shell = spawn('/bin/sh', ['-c', HOLD, 'vitest-infra-lifeline', folder], {
+      this.#shell = spawn('/bin/sh', ['-c', HOLD, LIFELINE_PROGRAM, folder], {
         // The shell leads its own process group, so that a signal to the supervisor's group does not reach it.
         detached: true,
         stdio: ['pipe', 'ignore', 'ignore'],

@@ -1,9 +1,8 @@
 import { chmod, mkdtemp, readdir, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type FolderOwner, nameDataFolder, ownerOfDataFolder } from '../../internal/names.ts'
 import { isRunning } from '../../internal/is-running.ts'
 import { readProcessStart } from '../../internal/process-start.ts'
-
-const PREFIX = 'vitest-infra-'
 
 /** The start time of a process on systems that do not report it. */
 const UNKNOWN = '0'
@@ -16,21 +15,20 @@ export async function createRunFolder(parent: string): Promise<string> {
   const space = await processSpace()
   await removeAbandoned(parent, space)
   const started = (await readProcessStart(process.pid)) ?? UNKNOWN
-  const folder = await mkdtemp(join(parent, `${PREFIX}${space}-${process.pid}-${started}-`))
+  const folder = await mkdtemp(join(parent, nameDataFolder({ space, pid: process.pid, started })))
   // The servers' account must be able to enter the folder, but not to list it.
   await chmod(folder, 0o711)
   return folder
 }
 
 async function removeAbandoned(parent: string, space: string): Promise<void> {
-  const ours = new RegExp(`^${PREFIX}${space}-(\\d+)-(\\d+)-`)
   const owned = (await readdir(parent)).flatMap((name) => {
-    const [, pid, started = UNKNOWN] = ours.exec(name) ?? []
-    return pid === undefined ? [] : [{ name, pid: Number(pid), started }]
+    const owner = ownerOfDataFolder(name, space)
+    return owner ? [{ name, owner }] : []
   })
   // Folders of other users cannot be removed, and need not be.
   await Promise.allSettled(
-    owned.map(async ({ name, ...owner }) => {
+    owned.map(async ({ name, owner }) => {
       if (await isGone(owner)) {
         await rm(join(parent, name), { recursive: true, force: true })
       }
@@ -42,7 +40,7 @@ async function removeAbandoned(parent: string, space: string): Promise<void> {
  * Resolves to whether a process has exited. It compares start times, because another process may have the same id by
  * now.
  */
-async function isGone({ pid, started }: { readonly pid: number; readonly started: string }): Promise<boolean> {
+async function isGone({ pid, started }: FolderOwner): Promise<boolean> {
   return started === UNKNOWN ? !isRunning(pid) : (await readProcessStart(pid)) !== started
 }
 

@@ -1,14 +1,9 @@
+import { DETACHED_LINE, LIFELINE_FILES, LIFELINE_PROGRAM } from '../../../internal/names.ts'
 /**
  * How long a server outlives a broken connection, in seconds. A connection to a remote engine may break. A run that did
  * not detach can reconnect within this time.
  */
 const RECONNECT_SECONDS = 10
-
-/** The line with which a holder confirms that the run has detached. */
-export const DETACHED = 'vitest-infra: detached'
-
-/** The shell's `$0` in a tied entrypoint, which marks the entrypoint as tied. */
-const TIED = 'vitest-infra-lifeline'
 
 /**
  * The script of a holder, which ties the server to a run. It reads words until its input ends. Then it ends the server,
@@ -29,7 +24,7 @@ const TIED = 'vitest-infra-lifeline'
  * folder.
  */
 const HOLD = `
-place=/dev/shm/vitest-infra
+place=${LIFELINE_FILES}
 claim() { ln -sn "$1" "$place-claim" 2>/dev/null; }
 unclaim() { rm -f "$place-claim"; }
 end() {
@@ -52,7 +47,7 @@ while read -r word rest; do
   case $word in
     end) end ;;
     note) echo "$rest" >"$place-note" ;;
-    detach) detached=yes; unclaim; echo ${DETACHED} ;;
+    detach) detached=yes; unclaim; echo ${DETACHED_LINE} ;;
   esac
 done
 waited=0
@@ -124,9 +119,18 @@ export function tiedEntrypoint(
   hold: Hold,
   { isCustom = false }: { readonly isCustom?: boolean | undefined } = {},
 ): string[] {
-  const prefix = ['sh', '-c', isCustom ? START_AS_CHILD : START, TIED, HOLD, hold.run, 'first', graceOf(hold)]
+  const prefix = [
+    'sh',
+    '-c',
+    isCustom ? START_AS_CHILD : START,
+    LIFELINE_PROGRAM,
+    HOLD,
+    hold.run,
+    'first',
+    graceOf(hold),
+  ]
   // An image that was committed from such a container already has a tied entrypoint.
-  const isTied = entrypoint[prefix.indexOf(TIED)] === TIED
+  const isTied = entrypoint[prefix.indexOf(LIFELINE_PROGRAM)] === LIFELINE_PROGRAM
   return [...prefix, ...(isTied ? entrypoint.slice(prefix.length) : entrypoint)]
 }
 

@@ -1,11 +1,12 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { DETACHED_LINE } from '../../../internal/names.ts'
 import { withTimeLimit } from '../../../internal/time-limit.ts'
 import { onLines } from '../engine/demultiplex.ts'
 import type { EngineApi } from '../engine/engine-api.ts'
 import { isGone } from '../engine/engine-errors.ts'
 import { freeBytesOf } from './container-check.ts'
-import { type Hold, holderCommand, DETACHED, WORDS } from './lifeline-script.ts'
+import { type Hold, holderCommand, WORDS } from './lifeline-script.ts'
 
 const RETRY_MS = 500
 
@@ -106,7 +107,7 @@ export class Lifeline {
     stream.on('close', () => void this.#takeOver())
     stream.resume()
     if (this.#options.hold.graceMs !== undefined) {
-      onLines(stream, (line) => line === DETACHED && this.#detached.resolve())
+      onLines(stream, (line) => line === DETACHED_LINE && this.#detached.resolve())
     }
   }
 

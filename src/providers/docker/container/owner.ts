@@ -1,17 +1,7 @@
 import { readFile, readlink } from 'node:fs/promises'
 import { userInfo } from 'node:os'
+import { LABEL } from '../../../internal/names.ts'
 import { readProcessStart } from '../../../internal/process-start.ts'
-
-/**
- * The label that identifies the processes that can see the owner's process: the boot of a machine, a pid namespace and
- * an account. The account is part of it because a process may not see processes of other accounts.
- */
-export const PLACE_LABEL = 'vitest-infra.owner.place'
-/** The same label for a container that may outlive its owner. */
-export const OUTLIVED_PLACE_LABEL = 'vitest-infra.outlived-owner.place'
-const PID_LABEL = 'vitest-infra.owner'
-/** The label with the kernel's start time of the process, because process ids are reused. */
-const STARTED_LABEL = 'vitest-infra.owner.started'
 
 /**
  * Resolves to labels that identify this process as the owner. If the system does not report the place and the start
@@ -21,8 +11,11 @@ export async function ownerLabels({ isOutlived = false } = {}): Promise<Record<s
   const [place, started] = await Promise.all([findPlace(), readProcessStart(process.pid)])
   const isKnown = place !== undefined && started !== undefined
   return {
-    [PID_LABEL]: String(process.pid),
-    ...(isKnown && { [isOutlived ? OUTLIVED_PLACE_LABEL : PLACE_LABEL]: place, [STARTED_LABEL]: started }),
+    [LABEL.owner]: String(process.pid),
+    ...(isKnown && {
+      [isOutlived ? LABEL.outlivedOwnerPlace : LABEL.ownerPlace]: place,
+      [LABEL.ownerStarted]: started,
+    }),
   }
 }
 
@@ -44,6 +37,6 @@ export async function findPlace(): Promise<string | undefined> {
  * process.
  */
 export async function isOwnerGone(labels: Readonly<Record<string, string>>): Promise<boolean> {
-  const started = labels[STARTED_LABEL]
-  return started !== undefined && (await readProcessStart(Number(labels[PID_LABEL]))) !== started
+  const started = labels[LABEL.ownerStarted]
+  return started !== undefined && (await readProcessStart(Number(labels[LABEL.owner]))) !== started
 }

@@ -1,5 +1,6 @@
 import { basename } from 'node:path'
 import type { ContainerRuntimeClient } from 'testcontainers'
+import { LABEL, nameContainer } from '../../../internal/names.ts'
 import { InfraError, messageOf } from '../../../errors.ts'
 import { withTimeLimit } from '../../../internal/time-limit.ts'
 import { assertPortFree } from '../../port-holder.ts'
@@ -12,7 +13,7 @@ import { isGone } from '../engine/engine-errors.ts'
 import { type EngineHost, findEngineHost } from '../engine/engine-host.ts'
 import { evictReusable } from '../reuse/evict-reusable.ts'
 import type { Engine } from '../engine/find-engine.ts'
-import { reuseLabels, RUN_LABEL, SERVICE_LABEL } from '../reuse/reuse-labels.ts'
+import { reuseLabels } from '../reuse/reuse-labels.ts'
 import { ensureImage } from '../image/pull-image.ts'
 import { ownerLabels } from './owner.ts'
 import type { StartGuard } from './start-guard.ts'
@@ -70,7 +71,7 @@ async function startFrom(
   const image = await readImage(api, imageName)
   const [{ describeContainer }, labels] = await Promise.all([import('./containers.ts'), labelsOf(definition, context)])
   signal.throwIfAborted()
-  const name = `vitest-infra-${runId}-${service.name}`
+  const name = nameContainer(runId, service.name)
   const hold = { run: runId, graceMs: keepAliveMs }
   const [memoryFolder = '/tmp'] = image.volumes
   const forReuse = reuseLabels(definition, { ...context, image: image.id, host, folder: memoryFolder })
@@ -148,9 +149,9 @@ async function labelsOf(
 ): Promise<Record<string, string>> {
   return {
     ...(await ownerLabels({ isOutlived })),
-    [SERVICE_LABEL]: service.name,
-    [RUN_LABEL]: runId,
-    'vitest-infra.project': basename(root),
+    [LABEL.service]: service.name,
+    [LABEL.run]: runId,
+    [LABEL.project]: basename(root),
   }
 }
 

@@ -2,8 +2,8 @@
 // Arguments: the run, the engine's address and, for TLS, the folder of its keys.
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LABEL } from '../../../internal/names.ts'
 import { EngineApi } from '../engine/engine-api.ts'
-import { RUN_LABEL } from '../reuse/reuse-labels.ts'
 
 /** How long to search after the parent has exited: the engine may still complete a request whose sender was killed. */
 const WATCH_MS = 8_000
@@ -24,7 +24,7 @@ while (performance.now() < overMs) {
 
 /** Removes the containers that were not started. A started container has a lifeline and exits by itself. */
 async function removeNotStarted(): Promise<void> {
-  const containers = await api.listContainers({ [RUN_LABEL]: run })
+  const containers = await api.listContainers({ [LABEL.run]: run })
   const created = containers.filter(({ State }) => State === 'created')
   await Promise.all(created.map(({ Id }) => api.removeContainer(Id)))
 }

@@ -1,5 +1,6 @@
+import { LABEL } from '../../../internal/names.ts'
 import type { EngineApi } from '../engine/engine-api.ts'
-import { findPlace, isOwnerGone, OUTLIVED_PLACE_LABEL, PLACE_LABEL } from './owner.ts'
+import { findPlace, isOwnerGone } from './owner.ts'
 
 /**
  * Removes containers of runs that have died, including those that were created and not yet started. It considers only
@@ -12,8 +13,8 @@ export async function sweep(api: EngineApi, signal?: AbortSignal): Promise<void>
     return
   }
   const [own, outlived] = await Promise.all([
-    api.listContainers({ [PLACE_LABEL]: place }, signal),
-    api.listContainers({ [OUTLIVED_PLACE_LABEL]: place }, signal),
+    api.listContainers({ [LABEL.ownerPlace]: place }, signal),
+    api.listContainers({ [LABEL.outlivedOwnerPlace]: place }, signal),
   ])
   const neverRan = outlived.filter(({ State }) => State === 'created')
   await Promise.all(

@@ -1,3 +1,4 @@
+import { LABEL } from '../../../internal/names.ts'
 import type {
   Address,
   HealthcheckResult,
@@ -12,16 +13,7 @@ import type {
 import type { StartContext } from '../../provider.ts'
 import { ContainerInstances } from '../container/container-instances.ts'
 import { type ContainerDetails, type EngineApi, type ImageDetails, plainName } from '../engine/engine-api.ts'
-import {
-  addressIn,
-  digestSpec,
-  FOLDER_LABEL,
-  IMAGE_LABEL,
-  KEEP_LABEL,
-  type ReusePlace,
-  SPEC_LABEL,
-  wantedPorts,
-} from './reuse-labels.ts'
+import { addressIn, digestSpec, type ReusePlace, wantedPorts } from './reuse-labels.ts'
 import { type Attachment, Lifeline } from '../container/lifeline.ts'
 
 export interface AttachOptions extends ReusePlace, StartContext {
@@ -45,7 +37,7 @@ export async function attachService(
   const { api, signal } = options
   const spec = digestSpec(definition, options)
   const answers = await Promise.all([
-    api.listContainers({ [SPEC_LABEL]: spec }, signal),
+    api.listContainers({ [LABEL.spec]: spec }, signal),
     api.findImage(definition.service.image, signal),
     // If the engine fails, the start of a container reports the error.
   ]).catch(() => undefined)
@@ -54,7 +46,7 @@ export async function attachService(
   for (const { Id, Labels, State } of containers) {
     // The image's name may now point to another image. A container that never ran is still being created by another
     // run.
-    if (image && Labels[IMAGE_LABEL] === image.Id && (State === 'running' || State === 'paused')) {
+    if (image && Labels[LABEL.image] === image.Id && (State === 'running' || State === 'paused')) {
       // A container that does not answer is left alone.
       const attached = await attachTo(Id, { ...options, definition, image }).catch(() => undefined)
       if (attached) {
@@ -84,8 +76,8 @@ async function attachTo(
     await api.unpause(id, signal)
   }
   const { Labels } = details.Config
-  const graceMs = Math.max(keepAliveMs, Number(Labels[KEEP_LABEL]))
-  const folder = Labels[FOLDER_LABEL] ?? '/'
+  const graceMs = Math.max(keepAliveMs, Number(Labels[LABEL.idleTimeout]))
+  const folder = Labels[LABEL.dataFolder] ?? '/'
   const attachment = await Lifeline.attach({ api, id, hold: { run: runId, graceMs } }, { folder, onWaiting })
   if (!attachment) {
     return undefined

@@ -1,25 +1,9 @@
 import { digest } from '../../../internal/digest.ts'
+import { LABEL } from '../../../internal/names.ts'
 import { packageVersion } from '../../../package-version.ts'
 import { type Address, type ServiceDefinition, instancePortsOf } from '../../../services/service.ts'
 import type { ContainerDetails } from '../engine/engine-api.ts'
 import type { Engine } from '../engine/find-engine.ts'
-
-/** The label with the name of the service, on every container of vitest-infra. */
-export const SERVICE_LABEL = 'vitest-infra.service'
-/** The label with the id of the run that created the container, on every container of vitest-infra. */
-export const RUN_LABEL = 'vitest-infra.run'
-/** The label with a digest of the service's definition, only on containers that outlive their run. */
-export const SPEC_LABEL = 'vitest-infra.kept.spec'
-/** The label with the id of the service's image. The container itself may be created from a snapshot. */
-export const IMAGE_LABEL = 'vitest-infra.kept.image'
-/** The label with the idle timeout, in milliseconds. */
-export const KEEP_LABEL = 'vitest-infra.kept.for'
-/** The label with the host of the published ports. */
-const HOST_LABEL = 'vitest-infra.kept.host'
-/** The label with the data folder. */
-export const FOLDER_LABEL = 'vitest-infra.kept.folder'
-/** The label with a digest of the project's folder. */
-const ROOT_LABEL = 'vitest-infra.kept.root'
 
 export interface ReusePlace {
   readonly engine: Engine
@@ -37,7 +21,7 @@ export interface ReusableContainer extends ReusePlace {
 
 /** Returns the label of all containers that runs of a project have left running. */
 export function labelOfRoot(root: string): Readonly<Record<string, string>> {
-  return { [ROOT_LABEL]: digest(root) }
+  return { [LABEL.root]: digest(root) }
 }
 
 /** Returns the labels of a container that may outlive its run; undefined if it stops with its run. */
@@ -50,11 +34,11 @@ export function reuseLabels(
     return undefined
   }
   return {
-    [SPEC_LABEL]: digestSpec(definition, container),
-    [IMAGE_LABEL]: image,
-    [KEEP_LABEL]: String(keepAliveMs),
-    [HOST_LABEL]: host,
-    [FOLDER_LABEL]: folder,
+    [LABEL.spec]: digestSpec(definition, container),
+    [LABEL.image]: image,
+    [LABEL.idleTimeout]: String(keepAliveMs),
+    [LABEL.host]: host,
+    [LABEL.dataFolder]: folder,
     ...labelOfRoot(root),
   }
 }
@@ -90,5 +74,5 @@ export function wantedPorts(definition: ServiceDefinition): readonly string[] {
 /** Returns the address of a published port of a container that has outlived its run. */
 export function addressIn({ Config, NetworkSettings }: ContainerDetails, port: number): Address {
   const [binding] = NetworkSettings.Ports[`${port}/tcp`] ?? []
-  return { host: Config.Labels[HOST_LABEL] ?? 'localhost', port: Number(binding?.HostPort) }
+  return { host: Config.Labels[LABEL.host] ?? 'localhost', port: Number(binding?.HostPort) }
 }

@@ -1,8 +1,9 @@
+import { LABEL } from '../../../internal/names.ts'
 import type { Address } from '../../../services/service.ts'
 import { type ContainerDetails, EngineApi, plainName } from '../engine/engine-api.ts'
 import { searchHere } from '../engine/engine-places.ts'
 import { findEngine } from '../engine/find-engine.ts'
-import { addressIn, labelOfRoot, SERVICE_LABEL } from './reuse-labels.ts'
+import { addressIn, labelOfRoot } from './reuse-labels.ts'
 
 /** A server that `up` or a run of the project has left running. */
 export interface RunningService {
@@ -32,7 +33,7 @@ export async function findRunningServices(
   // A listed container may be removed by now.
   const all = await Promise.all(containers.map(({ Id }) => api.inspectContainer(Id)))
   const alive = all.flatMap((details) => (details?.State.Running ? [details] : []))
-  const byName = new Map(alive.toReversed().map((details) => [details.Config.Labels[SERVICE_LABEL], details]))
+  const byName = new Map(alive.toReversed().map((details) => [details.Config.Labels[LABEL.service], details]))
   return { api, services: [...byName].map(([name = '', details]) => describe(name, details)) }
 }
 

@@ -1,8 +1,9 @@
+import { COPY_FOLDER, SNAPSHOT_FOLDER } from '../../../internal/names.ts'
 import { InfraError, messageOf } from '../../../errors.ts'
 import type { Report } from '../../../report/events.ts'
 import type { KeepSnapshot, ServiceDefinition, SnapshotDefinition, SnapshotUse } from '../../../services/service.ts'
 import type { EngineApi } from '../engine/engine-api.ts'
-import { COPY_FOLDER, keepSnapshot, SNAPSHOT_FOLDER } from './keep-snapshot.ts'
+import { keepSnapshot } from './keep-snapshot.ts'
 import { SnapshotImages } from './snapshot-images.ts'
 import type { StartGuard } from '../container/start-guard.ts'
 

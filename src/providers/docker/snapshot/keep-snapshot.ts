@@ -1,16 +1,8 @@
+import { COPY_FOLDER } from '../../../internal/names.ts'
 import type { EngineApi } from '../engine/engine-api.ts'
 import { type SnapshotIdentity, SnapshotImages } from './snapshot-images.ts'
 import type { StartGuard } from '../container/start-guard.ts'
 import { OPEN_INPUT } from '../container/tie.ts'
-
-/**
- * The folder of the copy in the server's container. It is neither in a volume nor in memory, because the engine exports
- * neither.
- */
-export const COPY_FOLDER = '/tmp/vitest-infra-snapshot'
-
-/** The copy's folder in the image. */
-export const SNAPSHOT_FOLDER = '/vitest-infra-snapshot'
 
 export interface KeepOptions {
   readonly api: EngineApi

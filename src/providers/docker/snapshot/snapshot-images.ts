@@ -1,14 +1,7 @@
+import { LABEL, SNAPSHOT_REPOSITORY } from '../../../internal/names.ts'
 import { digest } from '../../../internal/digest.ts'
 import type { EngineApi, ImageSummary } from '../engine/engine-api.ts'
 import { type EngineRefusal, isGone } from '../engine/engine-errors.ts'
-import { PLACE_LABEL } from '../container/owner.ts'
-
-/** Includes a registry, so that `TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX` does not change the name. */
-const REPOSITORY = 'localhost/vitest-infra-snapshot'
-
-const KEY_LABEL = 'vitest-infra.snapshot'
-const PROJECT_LABEL = 'vitest-infra.snapshot.project'
-const CREATED_LABEL = 'vitest-infra.snapshot.created'
 
 /** The number of snapshots that a project retains: one for the current branch, and two more. */
 const RETAINED = 3
@@ -41,17 +34,17 @@ export class SnapshotImages {
 
   /** Returns the name of a snapshot's image, which need not exist. */
   static nameOf({ image, root, key }: SnapshotIdentity): string {
-    return `${REPOSITORY}:${shortDigest(JSON.stringify([image, root, key]))}`
+    return `${SNAPSHOT_REPOSITORY}:${shortDigest(JSON.stringify([image, root, key]))}`
   }
 
   static labelsOf(identity: SnapshotIdentity): Record<string, string> {
     return {
-      [KEY_LABEL]: shortDigest(identity.key),
-      [PROJECT_LABEL]: shortDigest(identity.root),
-      [CREATED_LABEL]: new Date().toISOString(),
+      [LABEL.snapshot]: shortDigest(identity.key),
+      [LABEL.snapshotProject]: shortDigest(identity.root),
+      [LABEL.snapshotCreated]: new Date().toISOString(),
       // Containers inherit the labels of their image. Without this empty label, they could seem to belong to the
       // process that took the snapshot.
-      [PLACE_LABEL]: '',
+      [LABEL.ownerPlace]: '',
     }
   }
 
@@ -75,7 +68,7 @@ export class SnapshotImages {
 
   /** Removes every snapshot of a project, or of all projects. */
   async removeAll(root?: string): Promise<RemovedSnapshots> {
-    const images = await this.#api.listImages(root === undefined ? KEY_LABEL : labelOf(root))
+    const images = await this.#api.listImages(root === undefined ? LABEL.snapshot : labelOf(root))
     const outcomes = await Promise.all(images.map(({ Id }) => this.remove(Id, { force: true })))
     const removed = outcomes.filter(Boolean).length
     return { removed, inUse: outcomes.length - removed }
@@ -99,7 +92,7 @@ export class SnapshotImages {
 }
 
 function labelOf(root: string): string {
-  return `${PROJECT_LABEL}=${shortDigest(root)}`
+  return `${LABEL.snapshotProject}=${shortDigest(root)}`
 }
 
 /** Half a digest is enough to distinguish the images of one engine. */
@@ -108,9 +101,9 @@ function shortDigest(text: string): string {
 }
 
 function isNamed({ RepoTags }: ImageSummary): boolean {
-  return (RepoTags ?? []).some((tag) => tag.startsWith(`${REPOSITORY}:`))
+  return (RepoTags ?? []).some((tag) => tag.startsWith(`${SNAPSHOT_REPOSITORY}:`))
 }
 
 function createdAt({ Labels }: ImageSummary): number {
-  return Date.parse(Labels?.[CREATED_LABEL] ?? '')
+  return Date.parse(Labels?.[LABEL.snapshotCreated] ?? '')
 }
