@@ -36,7 +36,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   /** What Vitest 5 says at the end of a run without tests; Vitest 4 says nothing. */
   const summary = consumer.vitestMajor === 5 ? 'Tests  no tests' : ''
 
-  test('the main process prints a message with every kind of cause, and the summary', async () => {
+  test('the main process prints errors with every kind of cause, and the summary', async () => {
     const run = await startVitest('plain', { consumer, files: { 'infra.config.ts': CHAIN } })
     const { stderr, exitCode } = await run.ended
     expect(errorMessage(stderr)).toMatch(
@@ -65,7 +65,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   })
 
   // The message crosses the socket between main process and worker.
-  test('a worker prints an error of the main process whole', async () => {
+  test('a worker prints an error of the main process in full', async () => {
     // What leads to the main server is set, and what leads to a lease fails.
     const env = `({ redis }) => {
       main ??= redis.url
@@ -86,7 +86,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(exitCode).toBe(1)
   })
 
-  test('what nobody catches in the main process is printed as the fault of the one who threw it', async () => {
+  test('an uncaught error of a global setup is printed with its own stack only', async () => {
     const own =
       "export default () => { setTimeout(() => { throw new Error('late') }, 10); return new Promise(() => {}) }"
     const run = await runVitest('endings', { consumer, files: { 'test/global-setup.ts': own } })

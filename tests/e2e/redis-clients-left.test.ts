@@ -10,7 +10,7 @@ function namedIn(stderr: string): string[] {
 }
 
 test.for(RUNNERS)(
-  'what a file leaves behind does not come to the Redis of another one, in $name',
+  "a leftover client of a file cannot reach another file's Redis, in $name",
   async ({ consumer, option }) => {
     const run = await runVitest('redis-clients-left', { consumer, env: anyServers(consumer), args: ['run', option] })
     expect(run.stdout).toContain('Tests  6 passed (6)')

@@ -47,7 +47,7 @@ async function toldOfSnapshots(folder: string): Promise<string[]> {
   )
 }
 
-test('a password is in no output, report, label, name, command line or image', { timeout: 120_000 }, async () => {
+test('a password appears in no output, report, label, name, command line or image', { timeout: 120_000 }, async () => {
   const env = { POSTGRES_PASSWORD: SECRET, VITEST_INFRA_SNAPSHOT: 'on' }
   const run = await startVitest('secrets', { consumer, env })
   onTestFinished(() => removeSnapshotsOf(run.folder))
@@ -69,7 +69,7 @@ test('a password is in no output, report, label, name, command line or image', {
   }
 })
 
-test('a start that fails does not tell it either', async () => {
+test('a failed start does not print a password', async () => {
   const config = `
     import { infra } from 'vitest-infra/plugin'
     export default { plugins: [infra({ postgres: { settings: { shared_preload_libraries: 'none_of_that_name' } } })] }`

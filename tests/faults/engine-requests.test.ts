@@ -61,7 +61,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
 }
 
 test.for(Object.keys(SCENARIOS))(
-  'whatever happens to a request of %s, it runs its tests or says why',
+  'after any failure of an engine request, %s runs its tests or says why',
   { timeout: 3_600_000 },
   async (name) => {
     const scenario = SCENARIOS[name] as Scenario

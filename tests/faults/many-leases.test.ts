@@ -24,7 +24,7 @@ interface Tally {
   readonly findings: string[]
 }
 
-test('leases are as new, whoever had them before and however they were left', { timeout: LIMIT_MS }, async () => {
+test('leases equal new ones, whatever earlier users did and however they ended', { timeout: LIMIT_MS }, async () => {
   const project = await Project.create({
     'marks.sql': "CREATE TABLE marks (who text); INSERT INTO marks VALUES ('template')",
   })

@@ -27,7 +27,7 @@ test('nobody else is here', { timeout: 60_000 }, async () => {
 `,
 }
 
-test('runs that start at once all pass, and leave nothing', { timeout: LIMIT_MS }, async () => {
+test('runs that start at the same time all pass and leave nothing', { timeout: LIMIT_MS }, async () => {
   const bystander = await plantBystander()
   onTestFinished(() => bystander.remove())
   const env = { VITEST_INFRA_STARTUP_TIMEOUT_MS: String(LIMIT_MS) }

@@ -53,7 +53,7 @@ const batches = Array.from({ length: Math.ceil(COUNT / BATCH) }, (_, index) =>
 )
 
 test.for(batches.map((batch, index) => [index + 1, batch] as const))(
-  'nothing is left after kills at random, batch %i',
+  'random kills leave nothing, batch %i',
   { timeout: BATCH_LIMIT_MS },
   async ([, batch]) => {
     const runs: VitestRun[] = []

@@ -33,7 +33,7 @@ async function runOnce(options: InfraOptions, fault?: ArmedFault): Promise<Outco
 }
 
 test.for([['redis'], ['postgres', 'redis']] as const)(
-  'whatever happens to a request for local servers of a run with %s, it runs its tests or says why',
+  'after any failure of a supervisor request, a run with %s runs its tests or says why',
   { timeout: 3_600_000 },
   async (services) => {
     const options = { services: [...services] }

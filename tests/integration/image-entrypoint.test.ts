@@ -9,7 +9,7 @@ import { engine, Project, type Run } from '../support/snapshot-runs.ts'
 import { connect, startPostgresStack, valuesOf } from './servers/postgres-support.ts'
 import { describeRedis, openRedis, type RedisStack, startRedisStack } from './servers/redis-support.ts'
 
-describe('a leased Redis is what the entrypoint of its image makes of it', () => {
+describe("a leased Redis starts as its image's entrypoint does", () => {
   let image: BuiltImage
   let stack: RedisStack
 
@@ -49,7 +49,7 @@ exec docker-entrypoint.sh "$@" --maxmemory 64mb --set-proc-title no --loadmodule
     expect(leased).toMatchObject({ account: '999 999 999 999', variables: expect.arrayContaining(['SHOP=open']) })
   })
 
-  test('a server that is reset, and one that is started anew, have them, too', async () => {
+  test('a reset server and a restarted one have them, too', async () => {
     const lease = await stack.lease()
     const client = openRedis(lease.facts.redis)
     const before = await describeRedis(client)
@@ -69,7 +69,7 @@ exec docker-entrypoint.sh "$@" --maxmemory 64mb --set-proc-title no --loadmodule
     expect(await openRedis(lease.facts.redis).get('b')).toBe('1')
   })
 
-  test('leases of a server that an earlier run has left have them, too', async () => {
+  test('leases of a reused server have them, too', async () => {
     const project = await Project.create()
     for (const origin of ['new', 'earlier run']) {
       const run = await project.start({ services: ['redis'], redis: { image: image.name }, keepAlive: '1m' })
@@ -80,7 +80,7 @@ exec docker-entrypoint.sh "$@" --maxmemory 64mb --set-proc-title no --loadmodule
   })
 })
 
-test("a leased PostgreSQL with isolation: 'server' is what the entrypoint of its image makes of it", async () => {
+test("a leased PostgreSQL with isolation: 'server' starts as its image's entrypoint does", async () => {
   const image = await buildImage({
     from: 'postgres:18-alpine',
     entrypoint: `#!/bin/sh

@@ -10,7 +10,7 @@ afterAll(async () => {
   await mails.close()
 })
 
-test('the worker delivers what is queued, once, and keeps the answer', async () => {
+test('the worker delivers each queued mail once and stores the result', async () => {
   const completed = once(worker, 'completed')
   const job = await mails.add('welcome', { to: 'ada@example.org', subject: 'Welcome' })
   await completed

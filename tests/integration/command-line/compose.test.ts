@@ -7,7 +7,7 @@ import { CliProject } from '../../support/cli-project.ts'
 
 const run = promisify(execFile)
 
-test('compose prints, writes and checks what the options say', async () => {
+test('compose prints, writes and checks the file that the options describe', async () => {
   const cli = await CliProject.create("services: ['redis'], labels: { team: 'shop' }")
   const path = join(cli.project.root, 'compose.yaml')
   const missing = await cli.run(['compose', '--check'])
@@ -27,7 +27,7 @@ test('compose prints, writes and checks what the options say', async () => {
 })
 
 test(
-  'the profile test is up healthy, in memory, apart from the services for manual use',
+  'the profile "test" starts healthy, in memory, separate from the manual services',
   { timeout: 120_000 },
   async () => {
     const cli = await CliProject.create("services: ['postgres', 'redis'], labels: { team: 'shop' }")

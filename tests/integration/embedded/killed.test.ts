@@ -27,7 +27,7 @@ async function sharedMemory(before: readonly string[] = []): Promise<readonly st
 
 const PATIENCE = { timeout: 10_000 }
 
-test('a run that is killed leaves neither a process nor a file, whatever its servers are doing', async () => {
+test('a killed run leaves neither a process nor a file, whatever its servers do', async () => {
   const run = new EmbeddedProcess()
   const { postgres } = await run.up()
   const sleeping = withPostgres(postgres, (client) => client.query('SELECT pg_sleep(60)')).catch(() => {})
@@ -41,7 +41,7 @@ test('a run that is killed leaves neither a process nor a file, whatever its ser
   await expect.poll(() => leftOfSupervisors(run.pid), PATIENCE).toEqual([])
 })
 
-test.for([0, 30, 80, 150, 300, 600])('a run that is killed %d ms after its start leaves nothing', async (delayMs) => {
+test.for([0, 30, 80, 150, 300, 600])('a run killed %d ms after its start leaves nothing', async (delayMs) => {
   const before = await sharedMemory()
   const run = new EmbeddedProcess({ options: { postgres: { initdbArgs: `--wal-segsize=1` } } })
   await expect.poll(() => descendants(run.pid), { ...PATIENCE, interval: 5 }).not.toEqual([])
@@ -54,7 +54,7 @@ test.for([0, 30, 80, 150, 300, 600])('a run that is killed %d ms after its start
   await expect.poll(() => sharedMemory(before), PATIENCE).toEqual([])
 })
 
-test('a supervisor that is told to end takes the servers along', async () => {
+test('a supervisor stopped by a signal stops its servers', async () => {
   const run = new EmbeddedProcess()
   await run.up()
   const processes = await descendants(run.pid)
@@ -68,7 +68,7 @@ test.for([
   // As killall does it to all that is Node's.
   { what: 'their supervisor with its run', isRunKilled: true },
   { what: 'the supervisor of frozen ones', isFrozen: true },
-])('servers end and their files go when $what is killed', async ({ isRunKilled, isFrozen }) => {
+])('servers exit and their files are removed if $what is killed', async ({ isRunKilled, isFrozen }) => {
   const run = new EmbeddedProcess()
   await run.up()
   const [supervisor, ...others] = await descendants(run.pid)
@@ -85,7 +85,7 @@ test.for([
   await expect.poll(() => leftOfSupervisors(run.pid), PATIENCE).toEqual([])
 })
 
-test('the files of a supervisor that was killed with all that it started are removed by the next run', async () => {
+test('files of a supervisor killed with its children are removed by the next run', async () => {
   const run = new EmbeddedProcess({ options: { services: ['redis'] } })
   await run.up()
   const [supervisor] = await descendants(run.pid)
@@ -105,7 +105,7 @@ test('the files of a supervisor that was killed with all that it started are rem
   expect(await left()).toEqual([])
 })
 
-test('a run that ends as it should leaves nothing, not even in shared memory', async () => {
+test('a run that ends normally leaves nothing, not even in shared memory', async () => {
   const before = await sharedMemory()
   const run = new EmbeddedProcess()
   await run.up()

@@ -30,7 +30,7 @@ afterAll(async () => {
   await rm(root, { recursive: true })
 })
 
-test('twenty runs at once on one PostgreSQL and one Redis never meet, and leave nothing but their template', async () => {
+test('twenty parallel runs on one PostgreSQL and Redis stay separate and leave only their template', async () => {
   const names = Array.from({ length: PROCESSES }, (_, index) => `run-${index}`)
   const runs = names.map((name) =>
     startExternalProcess({ name, root, rounds: ROUNDS, options: { external: servers.external } }),
@@ -52,7 +52,7 @@ test('twenty runs at once on one PostgreSQL and one Redis never meet, and leave 
   expect(runs.map(({ errors }) => errors).join('')).not.toContain(PASSWORD)
 })
 
-test('what a killed run leaves is dropped by the next, and what a living one has is not', async () => {
+test('leftovers of a killed run are dropped by the next run, those of a live run are not', async () => {
   const start = (name: string, holds: boolean) =>
     startExternalProcess({ name, root, rounds: 2, holds, options: { external: servers.external } })
   const [killed, living] = [start('killed', true), start('living', true)]
