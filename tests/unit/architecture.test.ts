@@ -69,12 +69,12 @@ test('every source file is an entry or belongs to a layer', () => {
   expect(homeless).toEqual([])
 })
 
-test('every import of a file leads to a file', () => {
+test('every import of a file resolves to a file', () => {
   const paths = new Set(sources.map(({ path }) => path))
   expect(imports.filter(({ to }) => isOurs(to) && !paths.has(to)).map(show)).toEqual([])
 })
 
-test('imports make no circle, not even for types', () => {
+test('imports form no cycle, not even for types', () => {
   expect(findCycles(imports, ALL_KINDS)).toEqual([])
 })
 
@@ -95,7 +95,7 @@ test('what package.json exports is an entry', () => {
   expect(entries.toSorted()).toEqual([...targets, 'setup-file.ts'].toSorted())
 })
 
-test('imports lead downward', () => {
+test('imports point downward', () => {
   const upward = imports.filter(({ from, to }) => {
     const [above, below] = [layerOf(from), layerOf(to)]
     const isInside = areaOf(from) === areaOf(to) || (above === PURE_LAYER && below === PURE_LAYER)
@@ -118,7 +118,7 @@ test('the pure part knows no process, console, clock or network', () => {
 })
 
 // A migration tool that is a command runs in a process of its own, and so does what `vitest-infra run` is given.
-test('testcontainers and child processes stay in providers, but for programs of the user', () => {
+test('only providers and migration tools use testcontainers and child processes', () => {
   const programs = ['migrations/run-program.ts', 'commands/run.ts']
   const outside = imports.filter(
     ({ from, to }) =>
@@ -129,13 +129,13 @@ test('testcontainers and child processes stay in providers, but for programs of 
   expect(outside.map(show)).toEqual([])
 })
 
-test('the client of Testcontainers is only asked which engine it has found', () => {
+test("Testcontainers' client is only asked which engine it has found", () => {
   const users = sources.filter(({ text }) => text.includes('.dockerode')).map(({ path }) => path)
   expect(users).toEqual(['providers/docker/engine/connect-testcontainers.ts'])
 })
 
 // Type-only imports aside; test.ts opens the connections that its fixtures hand out.
-test('database clients stay in services, what leases are made of, and test.ts', () => {
+test('only services, lease backends and test.ts use database clients', () => {
   const outside = imports.filter(
     (edge) =>
       isAtRunTime(edge) &&
@@ -146,7 +146,7 @@ test('database clients stay in services, what leases are made of, and test.ts', 
 })
 
 // `docker/containers.ts` stands for testcontainers behind a dynamic import of its own.
-test('database clients and testcontainers are loaded only where they are used', () => {
+test('database clients and testcontainers are loaded lazily', () => {
   const heavy = /^(?:pg|ioredis|testcontainers|@testcontainers\/[^/]+)(?:\/|$)/
   const early = imports.filter(({ to, kind, from }) => {
     return kind === 'static' && heavy.test(to) && from !== 'providers/docker/container/containers.ts'
@@ -157,26 +157,26 @@ test('database clients and testcontainers are loaded only where they are used', 
   expect([...early.map(show), ...alwaysLoaded]).toEqual([])
 })
 
-test('the stack knows providers by their contract and their choice alone', () => {
+test('the stack imports only the contract and the selection of providers', () => {
   const others = imports.filter(
     ({ from, to }) => from.startsWith('stack/') && /^providers\/(?!(?:provider|select-provider)\.ts$)/.test(to),
   )
   expect(others.map(show)).toEqual([])
 })
 
-test('only infra.config and the migrations of Kysely are imported by a computed path', () => {
+test("only infra.config and Kysely's migrations are imported by a computed path", () => {
   const importers = imports.filter(({ to }) => to === COMPUTED).map(({ from }) => from)
   expect(importers).toEqual(['migrations/migrate-with-kysely.ts', 'read-project.ts'])
 })
 
-test('console stays in report', () => {
+test('only report uses console', () => {
   const uses = sources
     .filter(({ path }) => !path.startsWith('report/'))
     .flatMap((file) => findGlobalReferences(file, ['console']))
   expect(uses).toEqual([])
 })
 
-test('the environment, exit and signals of the process stay in entries', () => {
+test('only entries use the environment, exit and signals of the process', () => {
   const harmless = ['platform', 'pid', 'getuid']
   // They keep something on `process`, the one object that vm pools do not renew, and ask nothing of it.
   const holders = ['worker/file-lease.ts', 'worker/child-processes.ts']
@@ -215,7 +215,7 @@ const LET_GO = {
 }
 
 // Node ends with 0 where all that somebody waits for is such a handle: a run would be green without a test.
-test('nothing that lets the process end is to be awaited', () => {
+test('only listed files use unreferenced handles', () => {
   const unrefs = sources.filter(({ text }) => /\bunref\b(?!erence)|ref: false/.test(text)).map(({ path }) => path)
   expect(unrefs.toSorted()).toEqual(Object.keys(LET_GO).toSorted())
   // Its timer is such a handle, too: withTimeLimit() has one that holds.
@@ -242,7 +242,7 @@ test('the process wall: what both sides share belongs to neither', () => {
   expect(shared.toSorted()).toEqual(['environment/set-variables.ts', 'errors.ts', 'internal/requests.ts'])
 })
 
-test('the plugin loads a handful of small files, and no package', () => {
+test('the plugin loads a few small files and no package', () => {
   expect([...findReach(imports, 'plugin.ts', AT_RUN_TIME).keys()].toSorted()).toEqual([
     'node:path',
     'package-files.ts',
@@ -253,7 +253,7 @@ test('the plugin loads a handful of small files, and no package', () => {
 })
 
 // infra.config.ts imports it.
-test('the main entry loads a handful of small files, and no package', () => {
+test('the main entry loads a few small files and no package', () => {
   expect([...findReach(imports, 'index.ts', AT_RUN_TIME).keys()].toSorted()).toEqual([
     'config/infra-options.ts',
     'errors.ts',

@@ -81,7 +81,7 @@ function textsOf(name: string, property: SyntaxNode, file: SourceFile): Text[] {
     : []
 }
 
-test('InfraErrorCode lists every code, and each one deliberately', () => {
+test('InfraErrorCode lists every code and no other', () => {
   const declared = sources
     .find(({ path }) => path === 'errors.ts')
     ?.nodes.find(
@@ -115,12 +115,12 @@ test('every problem begins with "Cannot "', () => {
   expect(problems.length).toBeGreaterThan(20)
 })
 
-test('every remedy says something', () => {
+test('no remedy is empty', () => {
   expect(remedies.filter(({ text }) => text.trim() === '')).toEqual([])
   expect(remedies.length).toBeGreaterThan(20)
 })
 
-test('no problem and no remedy ends with a stop or a blank', () => {
+test('no problem and no remedy ends with a full stop or whitespace', () => {
   expect([...problems, ...remedies].filter(({ text }) => /[.!:,;\s]$/.test(text))).toEqual([])
 })
 
@@ -158,7 +158,7 @@ test('InfraError says what happened, the details, and what to do, in this order'
   })
 })
 
-test.for([{}, { detail: '' }])('InfraError has two lines where the details are %j', (details) => {
+test.for([{}, { detail: '' }])('InfraError has two lines if the details are %j', (details) => {
   const error = new InfraError('INFRA_PORT_INVALID', { problem: 'Cannot a', remedy: 'Do b', ...details })
   expect(error.message).toBe('Cannot a\nDo b')
   expect('cause' in error).toBe(false)
@@ -171,7 +171,7 @@ test.for([
   ['text', 'text'],
   [undefined, 'undefined'],
   [null, 'null'],
-] as const)('messageOf() tells what %s says', ([error, message]) => {
+] as const)('messageOf() returns the message of %s', ([error, message]) => {
   expect(messageOf(error)).toBe(message)
 })
 
@@ -216,7 +216,7 @@ const THROWN = [
   ['something unreadable', unreadable, { name: 'Error', message: '{}' }],
 ] as const
 
-test.for(THROWN)('plainError() makes %s an error that can be printed', ([, thrown, expected]) => {
+test.for(THROWN)('plainError() turns %s into a printable error', ([, thrown, expected]) => {
   const plain = plainError(thrown)
   expect(Object.getPrototypeOf(plain)).toBe(Error.prototype)
   expect(plain).toMatchObject({ stack: expect.any(String), ...expected })
@@ -227,13 +227,13 @@ test.for(THROWN)('plainError() makes %s an error that can be printed', ([, throw
   expect(plain.name).toMatch(/^Caused by: /)
 })
 
-test.for(THROWN)('InfraError has a cause that can be printed, for %s', ([, cause, expected]) => {
+test.for(THROWN)('InfraError has a printable cause for %s', ([, cause, expected]) => {
   const error = new InfraError('INFRA_SEED_FAILED', { problem: 'Cannot a', remedy: 'Do b', cause })
   expect(error.cause).toMatchObject(expected)
   expect(Object.getPrototypeOf(error.cause)).toBe(Error.prototype)
 })
 
-test('plainError() cuts a chain of causes that does not end', () => {
+test('plainError() cuts an endless chain of causes', () => {
   const endless: object = {
     message: 'again',
     get cause() {

@@ -240,7 +240,7 @@ const UNDONE = [
 ] as const
 
 test(
-  'resetDatabase() refuses every alteration, says whose and of what it is, and takes it back once it is undone',
+  'resetDatabase() refuses each alteration, names it and its file, and accepts its undoing',
   { timeout: 240_000 },
   async () => {
     const lab = await openResetLab(SHOP)
@@ -299,7 +299,7 @@ const REFUSED = [
   ['a version of a server', "ALTER SERVER far VERSION '2'", 'server far'],
 ] as const
 
-test('resetDatabase() refuses what cannot be undone, too', { timeout: 240_000 }, async () => {
+test('resetDatabase() refuses alterations that cannot be undone', { timeout: 240_000 }, async () => {
   const lab = await openResetLab(SHOP)
   for (const [what, statements, name] of REFUSED) {
     await run(lab.client, statements)
@@ -308,7 +308,7 @@ test('resetDatabase() refuses what cannot be undone, too', { timeout: 240_000 },
   }
 })
 
-test('resetDatabase() gives large objects back with their owner, privileges and comment', async () => {
+test('resetDatabase() restores large objects with owner, privileges and comment', async () => {
   const lab = await openResetLab(SHOP)
   const query = `SELECT oid, lomowner, lomacl, lo_get(oid) AS data, obj_description(oid, 'pg_largeobject') AS comment
     FROM pg_largeobject_metadata`
@@ -362,7 +362,7 @@ const DROPPED = [
   ],
 ] as const
 
-test('resetDatabase() drops what the template does not have, and counts nothing twice', async () => {
+test('resetDatabase() drops objects that the template lacks and counts nothing twice', async () => {
   const lab = await openResetLab(SHOP)
   for (const [what, statements, dropped] of DROPPED) {
     await run(lab.client, statements)

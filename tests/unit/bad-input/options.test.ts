@@ -352,7 +352,7 @@ test.for(rules)('%s: %j', async ([code, message, options]) => {
   expect(error.message).toBe(message.join('\n'))
 })
 
-test.for([{}, { CI: 'true' }])('a keepAlive that is no duration is refused, with %o, too', async (process) => {
+test.for([{}, { CI: 'true' }])('an invalid keepAlive is refused, with %o too', async (process) => {
   const error = await catchInfraError(() => resolve({ keepAlive: 'long' }, { process }))
   expect(error).toMatchObject({
     code: 'INFRA_DURATION_INVALID',
@@ -362,7 +362,7 @@ test.for([{}, { CI: 'true' }])('a keepAlive that is no duration is refused, with
   })
 })
 
-test('every fault is listed at once', async () => {
+test('all faults are listed at once', async () => {
   const error = await catchInfraError(() =>
     resolve({ provider: 'x', tmp: 1, verbose: true, redis: { args: 1, user: 'a' } }),
   )

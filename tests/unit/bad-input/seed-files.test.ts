@@ -180,7 +180,7 @@ test.for(paths.flatMap((row) => (['postgres', 'redis'] as const).map((service) =
   },
 )
 
-test('planning names the option of migrations, too, and reaches no server', async () => {
+test('planning also names the option of migrations and connects to no server', async () => {
   const root = createProject({ 'package.json': '{}' })
   const template = { name: 'default', from: undefined, extensions: ['vector'], migrations: ['nowhere'], seeds: [] }
   const error = await catchInfraError(() => planTemplates([template], root))
@@ -192,7 +192,7 @@ test('planning names the option of migrations, too, and reaches no server', asyn
   })
 })
 
-test('a file that is gone when it is read is refused', async () => {
+test('a file that disappears before it is read is refused', async () => {
   const root = createProject({ 'package.json': '{}' })
   const path = join(root, 'db', 'gone.sql')
   const error = await catchInfraError(() => readSeedFile(path, { root, service: 'postgres' }))

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { assertMirror } from '../../../src/compose/assert-mirror.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 
-test('assertMirror() passes a file that says what the code says', () => {
+test('assertMirror() accepts a file that matches the code', () => {
   expect(() => assertMirror('compose.yaml', 'a\nb\n', 'a\nb\n')).not.toThrow()
 })
 

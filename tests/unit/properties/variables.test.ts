@@ -68,11 +68,11 @@ test(
   ),
 )
 
-test('a value that holds the end of a value goes on', () => {
+test('a GitHub value may contain its own delimiter', () => {
   expect(renderVariables({ A: 'one\nEOF\nEOF_' }, 'github')).toBe('A<<EOF__\none\nEOF\nEOF_\nEOF__\n')
 })
 
-test('json holds everything', () => {
+test('json represents every value', () => {
   expect(JSON.parse(renderVariables({ 'a b': '\r\n"' }, 'json'))).toEqual({ 'a b': '\r\n"' })
 })
 

@@ -28,7 +28,7 @@ function openSilent({ startupTimeoutMs }: { startupTimeoutMs: number }): RedisSe
 }
 
 // A run whose container was taken away asked its instances for another ten seconds before it ended.
-test('RedisServers.close() ends the wait for a server that will not come', async () => {
+test('RedisServers.close() rejects pending requests', async () => {
   const servers = openSilent({ startupTimeoutMs: 60_000 })
   const taken = servers.acquire({ reuse: false })
   servers.close()
@@ -36,7 +36,7 @@ test('RedisServers.close() ends the wait for a server that will not come', async
 })
 
 // Of fifty runs at once beside a test suite on two cores, nine failed by a limit that nobody could set.
-test('RedisServers.acquire() waits as long for a server as startupTimeoutMs says', async () => {
+test('RedisServers.acquire() waits startupTimeoutMs for a server', async () => {
   await expect(openSilent({ startupTimeoutMs: 20 }).acquire({ reuse: false })).rejects.toThrow(
     "Cannot start a Redis for a lease on 127.0.0.1:1: no answer within 20 ms\nCorrect redis.args, raise startupTimeoutMs if it only needs more time, or set redis.isolation to 'database'",
   )
