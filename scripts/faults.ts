@@ -28,7 +28,7 @@ function runFaults(files: readonly string[], variables: Readonly<Record<string, 
   return status ?? 1
 }
 
-/** Somebody else's engine has somebody else's containers in it. */
+/** Another engine may have other users' containers. */
 function isEngineOurs(): boolean {
   const { stdout } = spawnSync(process.execPath, ['lab/cli.ts', 'status'], { encoding: 'utf8' })
   return stdout.includes("this clone's own")

@@ -27,7 +27,7 @@ test.for(RUNNERS)('files see only their own data on local processes, without a c
 })
 
 describe.each(inject('newest'))('the newest Vitest', (consumer) => {
-  test('inject("infra") tells the provider', async () => {
+  test('inject("infra") has the provider', async () => {
     const file = `import { expect, inject, test } from 'vitest'
     test('provider', () => expect(inject('infra').provider).toBe('embedded'))`
     const run = await runVitest('isolation', { consumer, env: LOCAL, files: { 'test/one.test.ts': file } })

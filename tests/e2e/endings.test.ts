@@ -50,7 +50,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     const files = globalSetup("export default () => () => { throw new Error('no') }")
     const run = await runVitest('endings', { consumer, files })
     expect(run.stderr).toContain('error during close')
-    // Vitest 4 takes no offence.
+    // Vitest 4 reports no error.
     expect(run).toMatchObject({ exitCode: consumer.vitestMajor === 5 ? 1 : 0, created: ['redis'] })
   })
 

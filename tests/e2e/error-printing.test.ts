@@ -33,7 +33,7 @@ const CAUSES = [
 ]
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  /** What Vitest 5 says at the end of a run without tests; Vitest 4 says nothing. */
+  /** Vitest 5 prints this at the end of a run without tests; Vitest 4 prints nothing. */
   const summary = consumer.vitestMajor === 5 ? 'Tests  no tests' : ''
 
   test('the main process prints errors with every kind of cause, and the summary', async () => {
@@ -66,7 +66,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
 
   // The message crosses the socket between main process and worker.
   test('a worker prints an error of the main process in full', async () => {
-    // What leads to the main server is set, and what leads to a lease fails.
+    // The variables of the main server are set, and those of the lease fail.
     const env = `({ redis }) => {
       main ??= redis.url
       if (redis.url !== main) throw new AggregateError([new ReplyError('NOPERM'), new DOMException('late', 'AbortError')])

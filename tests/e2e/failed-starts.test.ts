@@ -82,7 +82,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     })
     await run.said('Watching for file changes')
     expect(run.stdout).toContain(REASON)
-    // What another rerun fails with does not end Vitest either.
+    // Another failed rerun does not end Vitest either.
     await run.write('test/server.test.ts', `${FILES['test/server.test.ts']}\n`)
     await run.said(REASON, 2)
     await run.write('fixtures/redis/one.redis', 'SET key value')

@@ -2,7 +2,7 @@ import { describe, expect, inject, test } from 'vitest'
 import { errorMessage } from './support/plain.ts'
 import { LOCAL, runVitest } from './support/run-vitest.ts'
 
-/** Functions of one text, which differ in what they close over. */
+/** Functions with the same text that close over different values. */
 const FUNCTIONS = `
   const users = (count) => async ({ pool }) => {
     await pool.query('CREATE TABLE users AS SELECT FROM generate_series(1, ' + count + ')')

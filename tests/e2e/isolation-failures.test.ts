@@ -4,7 +4,7 @@ import { describe, expect, inject, test } from 'vitest'
 import { RUNNERS_AND_KEPT_MODULES } from './support/pools.ts'
 import { anyServers, startVitest, type VitestRun } from './support/run-vitest.ts'
 
-/** What was attached to tests, by their names. */
+/** The attachments of each test, by its name. */
 async function artifactsOf({ folder }: VitestRun): Promise<Record<string, string>> {
   return JSON.parse(await readFile(join(folder, 'artifacts.json'), 'utf8')) as Record<string, string>
 }

@@ -20,7 +20,7 @@ const CONFIG = `
   import { infra } from 'vitest-infra/plugin'
   export default { plugins: [infra({ services: ['postgres'], postgres: { user: 'shop', password: 'a long secret' } })] }`
 
-/** The commands that were printed, by whose database they open. */
+/** The printed commands, by the owner of the database. */
 function commandsIn({ stdout }: VitestRun): Record<string, string> {
   const text = stripVTControlCharacters(stdout).replaceAll('\r', '')
   const found = text.matchAll(/^infra {2}the database of (.+) stays until the tests run again: (docker exec .+)$/gm)

@@ -3,7 +3,7 @@ import { sortedLines } from './support/plain.ts'
 import { RUNNERS } from './support/pools.ts'
 import { anyServers, runVitest } from './support/run-vitest.ts'
 
-/** What the files of `test/count` said, sorted: how many visits there were, and where. */
+/** The output of the files of `test/count`, sorted: the number of visits, and the place. */
 function visitsIn(stdout: string): { visits: number[]; databases: string[] } {
   const said = [...stdout.matchAll(/^visit (\d+) of (\S+)$/gm)]
   const visits = said.map(([, visit]) => Number(visit)).sort((left, right) => left - right)
@@ -42,7 +42,7 @@ test.for(RUNNERS)('projects of every isolation mode run in parallel in $name', a
   })
   const { visits, databases } = visitsIn(run.stdout)
   expect(visits).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6])
-  // Vitest 4 gives all files of a vm pool to the one worker at once: it keeps its database, which is reset.
+  // Vitest 4 gives all files of a vm pool to one worker, which stays on its database and resets it.
   const filesShare = pool.startsWith('vm') && consumer.vitestMajor === 4
   expect(databases).toHaveLength((filesShare ? 1 : 6) + 1 + 1)
   expect(databases).toContain('app')

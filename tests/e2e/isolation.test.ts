@@ -17,7 +17,7 @@ function worlds(count: number): Record<string, string> {
   )
 }
 
-/** A benchmark that can only write its row into a database of its own. */
+/** A benchmark that can only insert its row into its own database. */
 const BENCHMARKS = {
   4: `import { bench } from 'vitest'
     import { pool } from '../src/app.ts'

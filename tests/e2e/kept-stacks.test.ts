@@ -12,15 +12,15 @@ const STAYING =
   'infra  the servers keep running for the next run, and stop after 1m without use; to stop them now: npx vitest-infra down'
 const PATIENCE = { timeout: 90_000, interval: 100 }
 
-/** A run whose containers go with the test. */
+/** A run whose containers are removed after the test. */
 async function start(project: string, options: RunOptions): Promise<VitestRun> {
   const run = await startVitest(project, options)
-  // Those that end by themselves may just do so.
+  // Containers may exit during the removal.
   onTestFinished(() => removeContainersOf(run.project).catch(() => {}))
   return run
 }
 
-/** The command line, as a user of the package has it, in the folder of a run. */
+/** The command line as a user of the package runs it, in the folder of a run. */
 async function runCli({ folder }: VitestRun, args: readonly string[]) {
   const cli = join(consumer.folder, 'node_modules/vitest-infra/dist/cli.js')
   const { promise, resolve } = Promise.withResolvers<{ exitCode: number; stdout: string; stderr: string }>()
@@ -38,7 +38,7 @@ test.for(['plain', 'isolation-modes', 'isolation-servers'])(
     const { created, stdout, exitCode } = await first.ended
     expect(exitCode).toBe(0)
     expect(created).not.toEqual([])
-    // One directly after the other: the servers of the first may still be at their end.
+    // The runs follow each other directly, so the first one's servers may still be stopping.
     for (const run of [2, 3]) {
       const next = await start(project, { consumer, env: KEEP, after: first })
       const ended = await next.ended

@@ -48,7 +48,7 @@ test('kill -9 leaves nothing for the next run, which does not wait for the grace
 
 test('servers survive a broken engine connection', async () => {
   const proxy = await EngineProxy.open()
-  // Redis processes beside the first one end with a connection of their own.
+  // Additional Redis processes exit with their own connection.
   const files = { 'infra.config.ts': "export default { redis: { isolation: 'database' } }" }
   const run = await startVitest('endings', { consumer, env: { HOLD: 'test', DOCKER_HOST: proxy.host }, files })
   await run.said('holding in test')

@@ -19,7 +19,7 @@ async function start(options: InfraOptions, run: RunOptions): Promise<VitestRun>
   return started
 }
 
-/** A run that is over, and whose servers are up. */
+/** A finished run whose servers are up. */
 async function keep(options: InfraOptions, run: RunOptions): Promise<VitestRun> {
   const kept = await start(options, run)
   expect(await kept.ended).toMatchObject({ exitCode: 0 })

@@ -9,10 +9,10 @@ const SEE = 'see "Connections that leave the lease" in the README'
 const REMEDY = `is a name hard-coded, or missing in a URL? Let the code read DATABASE_URL or DB_NAME, or set postgres.isolation to 'server'; ${SEE}`
 const FIXED = `infra  2 files (test/fixed-1.test.ts, test/fixed-2.test.ts) never connected to the leased database, but "app", which all files share, was used: ${REMEDY}`
 
-/** One after the other, so that what one file does is not laid at the door of another. */
+/** The files run in sequence, so that use by one file is not attributed to another. */
 const SERIAL = ['run', '--maxWorkers=1', 'fixed', 'leased', 'unit']
 
-/** What was found out about the use of leases. */
+/** The reported lines about the use of leases. */
 function findings({ stderr }: EndedRun): string {
   return sortedLines(
     stderr.match(/^infra {2}.*(?:never connected|no client connected|use the main|uses the main).*$/gm)?.join('\n') ??

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { RUNNERS } from './support/pools.ts'
 import { anyServers, runVitest } from './support/run-vitest.ts'
 
-/** Those that it says left a client behind. */
+/** The files that are reported to have left a client. */
 function namedIn(stderr: string): string[] {
   return [...stderr.matchAll(/^infra {2}(\S+) left a client connected to its Redis/gm)]
     .map(([, file = '']) => file)

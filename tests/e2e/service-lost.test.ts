@@ -5,7 +5,7 @@ import { startVitest, type VitestRun } from './support/run-vitest.ts'
 
 const LOSS = /^infra {2}Cannot go on with service "(\w+)": its server (.*), <time> after it was healthy$/gm
 
-/** Ends the server of a service as nobody has asked for. */
+/** Kills the server of a service. */
 async function kill(run: VitestRun, service: string): Promise<void> {
   await (await containerOf(run.project, service)).kill()
 }

@@ -12,7 +12,7 @@ const EXIT_CODES = [
   ['SIGHUP', 129],
 ] as const
 
-/** A stack that is waited for at the end, because the next run wants its port again. */
+/** A stack whose stop is awaited, because the next run needs its port. */
 async function pinnedPort(): Promise<Record<string, string>> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -54,7 +54,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       run.signal(signal)
       await sleep(200)
     }
-    // The engine answers nothing, so that only what waits for nothing ends.
+    // The engine answers nothing, so only work that does not wait for it completes.
     expect(await run.ended).toMatchObject({ exitCode: 143 })
     await removeContainersOf(run.project)
   })

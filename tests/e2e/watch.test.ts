@@ -109,7 +109,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       await run.said('Waiting for file changes')
       inBoth('books:count,round 1 Sanditon').forEach((line) => expect(run.stdout).toContain(line))
 
-      // Each of them makes a rerun of its own, with something that no run before has found.
+      // Each change causes its own rerun, with a new result.
       const change = async (path: string, text: string | undefined, expected: readonly string[]) => {
         const said = [run.stdout.length, run.stderr.length] as const
         await (text === undefined ? run.remove(path) : run.write(path, text))
@@ -118,7 +118,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       }
       await change('fixtures/redis/round.redis', 'SET round 2\n', inBoth('books:count,round 2 Sanditon'))
       await change('fixtures/redis/more.redis', 'SET more 1\n', inBoth('books:count,more,round 2 Sanditon'))
-      // What is added again is found like what was there before: deleted twice, and edited after each return.
+      // Files that are added again are watched like before: deleted twice, and edited after each return.
       for (const round of ['3', '4']) {
         await change('fixtures/redis/round.redis', undefined, inBoth('books:count,more null Sanditon'))
         await change(

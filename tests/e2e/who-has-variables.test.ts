@@ -3,7 +3,7 @@ import { sortedLines } from './support/plain.ts'
 import { RUNNERS } from './support/pools.ts'
 import { LOCAL, runVitest } from './support/run-vitest.ts'
 
-/** Says what a project's test sees: whether it leads to the Redis of this very file, and to which place else. */
+/** Prints the variables of a project's test: whether they point to this file's Redis, and which others are set. */
 const seeing = (name: string) => `
   import { inject, test } from 'vitest'
   test('sees', () => {

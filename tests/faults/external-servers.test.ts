@@ -38,7 +38,7 @@ async function killIn(stage: string, env: Record<string, string>, files = {}): P
 test('databases left by kill -9 in any stage are dropped by the next run, and nothing else', async () => {
   const { postgres: DATABASE_URL = '', redis: REDIS_URL = '' } = servers.external
   const env = { VITEST_INFRA_PROVIDER: 'external', DATABASE_URL, REDIS_URL }
-  // First, since the others wait for a template that somebody builds, and find one that is built.
+  // First, because the other tests use the template that this one builds.
   await killIn('template', env)
   await Promise.all([killIn('test', env), killIn('teardown', env)])
   // A run of this moment would leave them alone.

@@ -22,7 +22,7 @@ const STAGES: readonly (readonly [stage: string, hold: string, reached: (run: Vi
   ['setup', 'setup', (run) => run.said('holding in setup')],
   ['tests', 'test', (run) => run.said('holding in test')],
   ['teardown', 'teardown', (run) => run.said('holding in teardown')],
-  // Last, as the runs that follow would remove what it left.
+  // Last, because later runs would remove its leftovers.
   ['snapshot', 'test', async (run) => (await watchFor('start', run.project, '-snapshot')).done],
   ['creation', '', async (run) => (await watchFor('create', run.project)).done],
 ]

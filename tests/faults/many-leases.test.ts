@@ -43,7 +43,7 @@ test('leases equal new ones, whatever earlier users did and however they ended',
   )
   expect(tally.findings).toEqual([])
   expect(tally.leases).toBe(share * WORKERS)
-  // What nobody has is dropped, but for what is ready for the next one.
+  // Unleased databases are dropped, except for those ready for the next lease.
   const left = () =>
     ask(facts.postgres, String.raw`SELECT datname FROM pg_database WHERE datname ~ '^vitest_infra_[0-9a-f]{8}_'`)
   await expect.poll(async () => (await left()).length, PATIENCE).toBeLessThanOrEqual(16)
@@ -80,7 +80,7 @@ async function leaseWithOne(count: number, { socket, random, tally }: Leasing): 
     }
   })
   const [code, signal] = (await once(worker, 'exit')) as [number | null, NodeJS.Signals | null]
-  // What it said last may still be on its way.
+  // Its last message may still be in transit.
   await sleep(20)
   tally.leases += leases
   if (signal === 'SIGKILL') {

@@ -101,7 +101,7 @@ test('a server out of memory is reported as such, and nothing is left', async ()
   await bystander.assertUntouched()
 })
 
-// The lifeline once took a container that was paused for one that was gone, and let go of it.
+// A paused container does not count as exited for the lifeline.
 test('a server whose connection breaks while it is paused is not given up', async () => {
   const proxy = await EngineProxy.open()
   const run = await startHolding({ DOCKER_HOST: proxy.host })
@@ -137,7 +137,7 @@ test('kill -9 of a run whose servers are paused', async () => {
   run.signal('SIGKILL')
   expect(await run.ended).toMatchObject({ signal: 'SIGKILL' })
   await run.forgetFiles()
-  // One that is paused cannot end by itself; once it goes on, it does.
+  // A paused container cannot exit; it does once it resumes.
   await container.unpause()
   await expectNothingLeft(run)
 })

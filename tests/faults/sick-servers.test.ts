@@ -78,7 +78,7 @@ test('the run waits for a port that answers after the healthcheck passes', async
   await expectNothingLeft(run)
 })
 
-/** Has what a process takes for the time of day jump while its run goes on. */
+/** Makes the clock of a process jump during its run. */
 const JUMP = (hours: number) => `
 const Clock = Date
 let offset = 0

@@ -16,7 +16,7 @@ interface Outcome {
   readonly requests: readonly RequestName[]
 }
 
-/** A run of the project on local servers, whose starter something is done to. */
+/** A run of the project on local servers with a disturbed supervisor. */
 async function runOnce(options: InfraOptions, fault?: ArmedFault): Promise<Outcome> {
   const folder = join(consumer.folder, `${PROJECT}-local-${(folders += 1)}`)
   await cp(join(consumer.folder, PROJECT), folder, { recursive: true })

@@ -11,7 +11,7 @@ const ROOT = new URL('../..', import.meta.url)
 test('docker compose up --wait starts compose.yaml healthy on the configured ports', { timeout: 120_000 }, async () => {
   const project = `vitest-infra-compose-${process.pid}`
   const [postgresPort, redisPort] = [await freePort(), await freePort()]
-  // Without the variables of this file's own lease, which compose would take for its own.
+  // Without the variables of this file's lease, which compose would use.
   const { POSTGRES_USER: _user, POSTGRES_PASSWORD: _password, POSTGRES_DB: _database, ...rest } = process.env
   const env = { ...rest, POSTGRES_PORT: String(postgresPort), REDIS_PORT: String(redisPort) }
   const compose = (...args: string[]) =>

@@ -7,7 +7,7 @@ import { tiedEntrypoint } from '../../src/providers/docker/container/lifeline-sc
 import type { InfraOptions } from '../../src/config/infra-options.ts'
 import { engine, Project } from '../support/snapshot-runs.ts'
 
-/** The image of Redis, as a service that nobody knows. */
+/** The image of Redis, as a custom service. */
 const cache = {
   image: 'redis:8-alpine',
   port: 7000,
@@ -78,7 +78,7 @@ test('a service that exits before it is healthy is reported with exit code and l
   })
 })
 
-/** A server that heeds no signal but those that none can pass over. */
+/** A server that ignores every signal that it can. */
 const STUBBORN = [
   'sh',
   '-c',

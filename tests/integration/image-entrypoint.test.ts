@@ -62,7 +62,7 @@ exec docker-entrypoint.sh "$@" --maxmemory 64mb --set-proc-title no --loadmodule
     await stack.leases.control(lease.lease, 'redis', 'restart')
     const next = openRedis(lease.facts.redis)
     expect(await next.call('GREETER.HELLO')).toBe('hello')
-    // What a test saves is there after a restart, so the account may write in the folder.
+    // Data saved by a test exists after a restart, so the account may write to the folder.
     await next.set('b', 1)
     await next.save()
     await stack.leases.control(lease.lease, 'redis', 'restart')
@@ -100,7 +100,7 @@ exec docker-entrypoint.sh "$@" -c work_mem=7MB -c autovacuum_naptime=77
   expect(lines).toEqual(['PGTZ=Asia/Tokyo', 'SHOP=open', 'postgres'])
 })
 
-/** What a server runs as. */
+/** The user and the command line of a server. */
 async function processOf(place: RedisFacts, container: string) {
   const info = await openRedis(place).info('server')
   const pid = /^process_id:(\d+)/m.exec(info)?.[1] ?? ''
@@ -116,7 +116,7 @@ async function processOf(place: RedisFacts, container: string) {
   return {
     account: valueOf('Uid')?.replaceAll('\t', ' '),
     mask: valueOf('Umask'),
-    // What shells note about themselves is left out.
+    // Without variables that shells set.
     variables: lines.filter((line) => /^(?!SHLVL|_|PWD|OLDPWD)\w+=/.test(line)).sort(),
   }
 }

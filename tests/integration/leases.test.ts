@@ -207,7 +207,7 @@ describe('databases', () => {
     const runs = ['one', 'two'].map((runId) => start({ inputs, runId, databases: 20 }))
     await Promise.all(runs.map(({ ended }) => ended))
     const taken = runs.map(({ lines }) => lines.filter((line) => line.startsWith('vitest_infra_')))
-    // Each found the table empty, and no name was given twice.
+    // Each found the table empty, and no name was used twice.
     expect(taken.flat().filter((line) => !line.endsWith(' 0'))).toEqual([])
     expect(new Set(taken.flat()).size).toBe(40)
     expect(runs.map(({ lines }) => lines.at(-1))).toEqual(['done', 'done'])

@@ -64,7 +64,7 @@ test.for([
   await expect.poll(() => exists(id), { timeout: 5_000 }).toBe(false)
 })
 
-// Nobody owns these containers, so that no other run on this machine sweeps them.
+// These containers have no owner, so no other run on this machine sweeps them.
 test.for([
   ['postgres', POSTGRES],
   ['redis', REDIS],

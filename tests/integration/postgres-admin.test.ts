@@ -52,7 +52,7 @@ test('countUse() counts the use by others, not its own', { timeout: 60_000 }, as
   await connect('vitest_infra_two', 'SELECT 1')
   await connect('app', 'SELECT 1')
   await connect('postgres', 'SELECT 1')
-  // Written by the session as it ends, of which its client does not wait for.
+  // The session writes it on exit, for which its client does not wait.
   const active = async () => (await admin.countUse()).common.get('app') ?? 0
   await expect.poll(active).toBeGreaterThan(before.common.get('app') ?? 0)
   expect(await admin.countUse('vitest_infra_two')).toEqual({

@@ -22,7 +22,7 @@ function createRoot(files: Record<string, string>): string {
   return root
 }
 
-/** A client whose unqualified names lead into a schema of this test. */
+/** A client whose unqualified names refer to a schema of this test. */
 async function openSchema(): Promise<Client> {
   const schema = `seeds_${randomUUID().replaceAll('-', '')}`
   const connectionString = process.env['DATABASE_URL']
@@ -182,7 +182,7 @@ test('loadRedisFiles() stops at the first command that Redis refuses', async () 
   expect(await redis.exists(`${prefix}a`, `${prefix}b`)).toBe(1)
 })
 
-// EXEC itself succeeds then: the error stands inside its reply.
+// EXEC itself succeeds then: the error is inside its reply.
 test('loadRedisFiles() notices a command that fails inside a transaction', async () => {
   const { redis, prefix } = await openRedis()
   const text = `MULTI\nSET ${prefix}a 1\nHSET ${prefix}a f 1\nEXEC\n`

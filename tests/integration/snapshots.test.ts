@@ -36,7 +36,7 @@ test('the next run with the same inputs starts from a snapshot, initialized and 
   expect(await ask({ ...run.postgres, database: 'ada' }, 'SELECT current_database()')).toEqual(['ada'])
   expect(await ask(run.postgres, template)).toHaveLength(2)
   expect(await ask(run.postgres, "SELECT datname FROM pg_database WHERE datname = 'vitest_infra_flush'")).toEqual([])
-  // Nothing is kept in the project, which may be read-only.
+  // Nothing is stored in the project, which may be read-only.
   expect(await readdir(project.root)).toEqual(['fixtures', 'more.sql'])
 })
 
@@ -66,7 +66,7 @@ let taken = ''
 changedTest.for(changes)(
   'a run with another value of %s does not start from the snapshot',
   async ([, other, query, answer], { project }) => {
-    // Snapshots of the other values replace it in the end.
+    // Snapshots of the other values eventually replace it.
     if (!(await project.snapshots()).includes(taken)) {
       taken = await project.take()
     }
@@ -326,7 +326,7 @@ test('vitest-infra gc removes only snapshots, of all projects', async () => {
   const foreign = (await images()).filter((name) => !name.includes('snapshot'))
   const run = await project.start()
 
-  // The image of a server that runs may stay, as the engine keeps it; once it is over, it goes.
+  // The engine may keep the image of a running server; it is removed once the server has stopped.
   expect((await runCli(['gc'])).stdout).toMatch(/^\d+ snapshots? removed(; \d+ snapshots? not removed, .*)?\n$/)
   expect(await other.snapshots()).toEqual([])
   expect(await ask(run.postgres, 'SELECT 1')).toEqual([1])

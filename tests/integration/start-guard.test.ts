@@ -18,7 +18,7 @@ const { platform, env: environment } = process
 const engine = await findEngine({ platform, environment, homeDirectory: homedir(), userId: userInfo().uid })
 const { dockerode } = (await connectTestcontainers(engine, environment)).container
 
-/** Nobody sweeps it: it has no owner. */
+/** It has no owner, so no run sweeps it. */
 async function create(runId: string): Promise<Container> {
   const container = await dockerode.createContainer({
     Image: 'redis:8-alpine',
@@ -50,7 +50,7 @@ test('created containers that never started are removed once their process is go
   await sleep(500)
   expect(await stateOf(created)).toBe('created')
   child.disconnect()
-  // As one whose creation was under way.
+  // Like a container whose creation is in progress.
   const late = await create(runId)
   await expect.poll(() => Promise.all([stateOf(created), stateOf(late)]), { timeout: 8_000 }).toEqual(['gone', 'gone'])
   expect(await Promise.all([stateOf(running), stateOf(other)])).toEqual(['running', 'created'])

@@ -8,7 +8,7 @@ import { staticTexts } from './support/static-text.ts'
 
 const sources = readSources()
 
-/** Every code, in the order of `errors.ts`. Whoever adds one adds it here, and to the README's "Errors". */
+/** Every code, in the order of `errors.ts`. Add a new code here and to the README's "Errors". */
 const CODES = [
   'INFRA_CONFIG_LOAD',
   'INFRA_CONFIG_INVALID',
@@ -46,7 +46,7 @@ const CODES = [
 /** Files that pass on a message which another part has made, and so say nothing of their own. */
 const MESSENGERS = ['leasing/lease-client.ts']
 
-/** `new InfraError(code, details)`, wherever it stands. */
+/** `new InfraError(code, details)` anywhere. */
 const raised = sources.flatMap((file) =>
   file.nodes
     .filter((node) => node.type === 'NewExpression' && isNode(node.callee) && node.callee.name === 'InfraError')
@@ -65,7 +65,7 @@ const problems: readonly Text[] = raised
   .filter(({ file }) => !MESSENGERS.includes(file.path))
   .flatMap(({ file, properties }) => properties.flatMap((property) => textsOf('problem', property, file)))
 
-/** Those of helpers that make an `InfraError` of what they are given, too. */
+/** Includes those of helpers that create an `InfraError` from their arguments. */
 const remedies: readonly Text[] = sources.flatMap((file) => {
   const destructured = file.nodes.flatMap((node) => (node.type === 'ObjectPattern' ? partsOf(node, 'properties') : []))
   return file.nodes
@@ -73,7 +73,7 @@ const remedies: readonly Text[] = sources.flatMap((file) => {
     .flatMap((property) => textsOf('remedy', property, file))
 })
 
-/** What a property says, if it has the name. */
+/** The text of a property with this name. */
 function textsOf(name: string, property: SyntaxNode, file: SourceFile): Text[] {
   const { key, value } = property
   return isNode(key) && key.name === name
@@ -188,7 +188,7 @@ const unreadable = new Proxy(
   },
 )
 
-/** Whatever a client, an engine or a user may throw, and what is left of it. */
+/** Values that a client, an engine or a user may throw, and the resulting error. */
 const THROWN = [
   ['a reply of Redis', new ReplyError('NOPERM no'), { name: 'ReplyError', message: 'NOPERM no' }],
   ['an abort', new DOMException('too slow', 'AbortError'), { name: 'AbortError', message: 'too slow', code: 20 }],
@@ -221,7 +221,7 @@ test.for(THROWN)('plainError() turns %s into a printable error', ([, thrown, exp
   expect(Object.getPrototypeOf(plain)).toBe(Error.prototype)
   expect(plain).toMatchObject({ stack: expect.any(String), ...expected })
   for (let error: Error | undefined = plain; error; error = error.cause as Error | undefined) {
-    // What Vitest does to each cause before it prints it.
+    // Vitest does this to each cause before it prints it.
     error.name = `Caused by: ${error.name}`
   }
   expect(plain.name).toMatch(/^Caused by: /)

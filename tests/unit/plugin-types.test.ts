@@ -28,7 +28,7 @@ const TEST = `
   inject('infrastructure')
 `
 
-/** What the compiler says of a project that has this package and Vitest. */
+/** The compiler's output for a project with this package and Vitest. */
 async function compile(files: Readonly<Record<string, string>>): Promise<string> {
   const root = createProject({ 'package.json': '{ "type": "module" }', 'tsconfig.json': TSCONFIG, ...files })
   mkdirSync(join(root, 'node_modules'))

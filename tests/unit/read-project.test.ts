@@ -86,7 +86,7 @@ test('readProject() searches above a package inside a repository', async () => {
   expect((await reader.read({ directory: join(root, 'packages/a') })).spec?.root).toBe(root)
 })
 
-// A checkout that is copied into a container comes without .git.
+// A checkout copied into a container has no .git.
 test("readProject() searches up to Vitest's folder outside a repository", async () => {
   const root = createProject({ 'infra.config.ts': CONFIG, 'package.json': '{}', 'packages/a/package.json': '{}' })
   expect((await reader.read({ directory: join(root, 'packages/a'), defaultRoot: root })).spec?.root).toBe(root)

@@ -4,7 +4,7 @@ import { pool } from '../src/database.ts'
 
 afterAll(() => pool.end())
 
-// A database of its own: the notes of the other file are not in it.
+// This file has its own database, without the notes of the other file.
 test('the list of notes is empty at first', async () => {
   expect(await (await app.request('/notes')).json()).toEqual([])
 })

@@ -1,4 +1,4 @@
-// The engine is everybody's, so `npm run faults` runs this behind all else, and where the engine is this clone's own.
+// Others share the engine, so `npm run faults` runs this last, and only with this clone's own engine.
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, inject, test } from 'vitest'

@@ -33,7 +33,7 @@ test(
     const cli = await CliProject.create("services: ['postgres', 'redis'], labels: { team: 'shop' }")
     await cli.run(['compose', '--write'])
     const project = `vitest-infra-profile-${process.pid}`
-    // Without the variables of this file's own lease, which compose would take for its own.
+    // Without the variables of this file's lease, which compose would use.
     const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], DOCKER_HOST: process.env['DOCKER_HOST'] }
     const docker = async (...args: string[]) => {
       const { DOCKER_CONFIG, DOCKER_CONTEXT } = process.env

@@ -38,7 +38,7 @@ test('every command knows a custom service', async () => {
   })
   expect((await cli.run(['logs', 'cache'])).stdout).toMatch(/ready to accept connections/i)
   expect((await cli.run(['doctor'])).stdout).toContain('redis:8-alpine')
-  // What is up is used, not started anew.
+  // A running stack is used, not started again.
   const program = ['run', '--', process.execPath, '-p', 'process.env.CACHE_PORT']
   expect(await cli.run(program)).toMatchObject({ exitCode: 0, stdout: `${port}\n` })
   expect(await cli.run(['down'])).toMatchObject({ exitCode: 0 })

@@ -39,7 +39,7 @@ test('run uses a running stack and leaves it up', async () => {
   expect(await cli.project.containers()).toEqual(before)
 })
 
-// What the shell says of another server: libpq would prefer both to PGHOST.
+// The shell's variables of another server: libpq would prefer both to PGHOST.
 test('run points libpq to the stack, whatever the shell sets', async () => {
   const cli = await CliProject.create(POSTGRES_ONLY)
   await cli.up()

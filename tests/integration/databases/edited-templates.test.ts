@@ -18,7 +18,7 @@ beforeAll(async () => {
 })
 afterAll(() => servers.stop())
 
-/** A watching run: what a file leases after each edit. */
+/** A run in watch mode, with a lease after each edit. */
 async function watch(options: InfraOptions, first: string) {
   const root = createProject({ '1.sql': first })
   const file = join(root, '1.sql')
@@ -54,10 +54,10 @@ test('an edited migration recreates its roles, databases and settings on a manag
   expect(await valuesOf(second, TABLES)).toEqual(['one', 'two'])
   expect(await valuesOf(second, "SELECT has_table_privilege('app', 'two', 'SELECT')")).toEqual([true])
   expect(await valuesOf(second, "SELECT datname FROM pg_database WHERE datname = 'analytics'")).toEqual(['analytics'])
-  // A database of before goes on with what it has.
+  // An earlier database keeps its content.
   expect(await valuesOf(held, TABLES)).toEqual(['one'])
 
-  // What one that fails has made is in nobody's way either.
+  // Leftovers of a failed migration do not disturb either.
   await run.edit(`${make}\nCREATE ROLE other;\nCREATE TABLE wrong;`)
   for (const _ of [1, 2]) {
     await expect(run.lease()).rejects.toThrow('Cannot load 1.sql:4: syntax error')
@@ -69,7 +69,7 @@ test('an edited migration recreates its roles, databases and settings on a manag
     'other',
   ])
 
-  // Back to the first, whose template was given up with its role.
+  // Back to the first one, whose template was dropped with its role.
   await run.edit(make)
   const last = await run.lease()
   expect(await valuesOf(last, "SELECT has_table_privilege('app', 'one', 'SELECT')")).toEqual([true])

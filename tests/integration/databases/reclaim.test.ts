@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => admin.close())
 
-/** Keeps no clone ready, so that who comes next has what was taken back, or a new one. */
+/** Keeps no clone ready, so that the next request gets the reclaimed database or a new one. */
 function createDatabases(): Databases {
   const inputs = `${expect.getState().currentTestName} ${process.pid} ${Math.random()}`
   const plan = { name: 'default', from: undefined, files: [], isEmpty: true, isRepeatable: true, inputs }

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => stack.stop())
 beforeEach(() => void (visited = []))
 
-/** A few databases of the same server; no test uses those of the stack beside them. */
+/** A few databases of the same server, which no lease of the stack uses in these tests. */
 function openDatabases(count: number, seed: (database: number) => Promise<void> = async () => {}): RedisDatabases {
   const { host, port } = stack.main
   const databases = new RedisDatabases({
@@ -98,7 +98,7 @@ test("RedisDatabases withholds a database that an earlier lease's client uses, a
   expect(visited).toEqual(['a.test.ts'])
   const third = databases.acquire(FRESH)
   await left.set('stray', 1)
-  // A client that is cut off comes back.
+  // A client that is cut off reconnects.
   await openRedis(stack.main).client('KILL', 'ID', await left.client('ID'))
   await left.set('stray', 2)
   left.disconnect()

@@ -16,7 +16,7 @@ vi.setConfig({ testTimeout: 60_000 })
 const isRoot = userInfo().uid === 0
 /** Debian's "nobody"; root's servers run as "postgres", where there is one. */
 const SOMEBODY: Account = { uid: 65_534, gid: 65_534 }
-/** Without a line in /etc/passwd, as containers are often told to run. */
+/** Without an entry in /etc/passwd, as containers often run. */
 const NAMELESS: Account = { uid: 54_321, gid: 54_321 }
 
 async function ownFolder(account: Account = { uid: userInfo().uid, gid: userInfo().gid }): Promise<string> {
@@ -57,7 +57,7 @@ function versionOf(binaries: string, account: Account | undefined): string {
   return `${stdout}${stderr}`.trim()
 }
 
-/** The user of each server below a process: of what runs in the supervisor's folder, as the shell that waits does not. */
+/** The user of each server process below a process: those with the supervisor's folder, unlike the waiting shell. */
 async function usersBelow(pid: number): Promise<readonly string[]> {
   const all = await listProcesses()
   const supervisor = all.find(({ parent }) => parent === pid)

@@ -18,7 +18,7 @@ async function emptyCache(): Promise<{ cache: string; kept: () => Promise<string
   return { cache, kept, idOf }
 }
 
-/** Starts a run, asks its server something, ends it. */
+/** Starts a run, queries its server, stops it. */
 async function use(cache: string, options: object = {}): Promise<string> {
   const run = new EmbeddedProcess({
     options: { ...ONLY_POSTGRES, ...options },

@@ -20,7 +20,7 @@ async function stillThere(pids: readonly number[]): Promise<readonly string[]> {
   return all.filter(({ pid, command }) => pids.includes(pid) && command !== '').map(({ command }) => command)
 }
 
-/** What PostgreSQL shares among its processes, where it does not lie beside the data; but for what was there before. */
+/** PostgreSQL's shared memory outside the data directory, except what existed before. */
 async function sharedMemory(before: readonly string[] = []): Promise<readonly string[]> {
   return (await readdir('/dev/shm')).filter((name) => name.startsWith('PostgreSQL.') && !before.includes(name))
 }
@@ -90,7 +90,7 @@ test('files of a supervisor killed with its children are removed by the next run
   await run.up()
   const [supervisor] = await descendants(run.pid)
   process.kill(supervisor?.pid ?? Number.NaN, 'SIGSTOP')
-  // One that it was just starting is seen a moment later; what it cannot clear away any more has no command.
+  // A process that was just starting appears a moment later; one that can no longer clean up has no command.
   const endServers = async () => {
     const servers = (await descendants(supervisor?.pid ?? Number.NaN)).filter(({ command }) => command !== '')
     servers.forEach(({ pid }) => process.kill(pid, 'SIGKILL'))

@@ -26,7 +26,7 @@ test('"auto" selects an engine that answers', async () => {
 
 test('"auto" selects local processes if no engine is configured or answers, and says so', async () => {
   const { name, description } = await select({}, HERE)
-  // A machine with an engine of its own at the usual place proves nothing here.
+  // On a machine with its own engine at the default socket this proves nothing.
   const isServed = existsSync('/var/run/docker.sock')
   expect(name).toBe(isServed ? 'docker' : 'embedded')
   expect(description).toMatch(

@@ -46,7 +46,7 @@ test('twenty parallel runs on one PostgreSQL and Redis stay separate and leave o
   const left = await servers.look()
   expect(withoutTemplates(left)).toEqual(UNTOUCHED)
   expect(left.databases).toHaveLength(UNTOUCHED.databases.length + 1)
-  // Whoever was last to come found what the first had built.
+  // The last run used the template that the first one built.
   const built = runs.filter(({ errors }) => errors.includes('"isNew":true'))
   expect(built).toHaveLength(1)
   expect(runs.map(({ errors }) => errors).join('')).not.toContain(PASSWORD)
@@ -61,7 +61,7 @@ test('leftovers of a killed run are dropped by the next run, those of a live run
   const databasesOf = (visits: typeof killed.visits) => visits.map(({ database }) => database)
   expect((await servers.look()).databases).toEqual(expect.arrayContaining(databasesOf(killed.visits)))
 
-  // Its keys are swept when they are older than a claim lives, which the next run finds out for itself.
+  // The next run sweeps the keys once it sees that the claim has expired.
   await expect
     .poll(
       async () => {

@@ -28,7 +28,7 @@ function ask(sql: string, database = 'postgres') {
   return withPostgres({ ...servers.postgres, database }, async (client) => (await client.query(sql)).rows)
 }
 
-/** Another role, which owns nothing and is gone when the test has finished. */
+/** Another role without any objects, dropped after the test. */
 async function createRole(name: string, may: string) {
   await ask(`CREATE ROLE ${name} LOGIN PASSWORD '${PASSWORD}' ${may}`)
   onTestFinished(async () => {
@@ -192,7 +192,7 @@ test('a run counts the connections that earlier runs and other roles need', asyn
   const { available, isSufficient } = await second.claim.readBudget()
   expect(isSufficient).toBe(false)
   expect(available).toBeLessThan(10)
-  // Whoever comes later takes nothing from who is there, but the connection that it waits on.
+  // A later run takes nothing from earlier ones except the connection on which it waits.
   const { available: before } = await first.claim.readBudget()
   await claimRun(servers, 50)
   expect((await first.claim.readBudget()).available).toBe(before - 1)

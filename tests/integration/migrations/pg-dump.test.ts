@@ -54,7 +54,7 @@ test('pgDump() loads sequences, triggers, materialized views and large objects',
   expect(rows).toEqual([{ book: 4, logged: 4, shelf: 2, large: Buffer.from('large object') }])
 })
 
-test('pgDump() leaves no session state behind', async () => {
+test('pgDump() leaves no session state', async () => {
   const client = await buildTemplate({
     name: 'both',
     files: [],

@@ -14,7 +14,7 @@ interface Tool {
   readonly broken: SeedStep
   /** The first line of its failure. */
   readonly problem: string
-  /** What the tool writes about it, in this order. */
+  /** The tool's output about it, in this order. */
   readonly output: readonly RegExp[]
 }
 

@@ -25,7 +25,7 @@ const SHOP = `
   SELECT lo_from_bytea(70001, 'x'); COMMENT ON LARGE OBJECT 70001 IS 'a letter'; GRANT SELECT ON LARGE OBJECT 70001 TO PUBLIC;
   INSERT INTO users (name) VALUES ('Ada'); ALTER EVENT TRIGGER heard DISABLE`
 
-/** Stands for the name of the database. */
+/** Placeholder for the name of the database. */
 const DATABASE = 'THIS_DATABASE'
 
 function run(client: pg.Client, statements: string) {
@@ -47,7 +47,7 @@ async function refusalOf(lab: ResetLab, what: string): Promise<string> {
   return failure instanceof Error ? failure.message : ''
 }
 
-/** How something is altered, what is named, and how it is undone. */
+/** An alteration, the reported name, and the statement that undoes it. */
 const UNDONE = [
   ['GRANT INSERT ON users TO PUBLIC', 'table public.users (privileges)', 'REVOKE INSERT ON users FROM PUBLIC'],
   ['REVOKE SELECT ON users FROM PUBLIC', 'table public.users (privileges)', 'GRANT SELECT ON users TO PUBLIC'],
@@ -257,7 +257,7 @@ test(
   },
 )
 
-/** What is altered, how, and what is named. */
+/** An altered object, the alteration, and the reported name. */
 const REFUSED = [
   ['a constraint that is validated no more', 'ALTER TABLE users DROP CONSTRAINT named', 'named on public.users'],
   [
@@ -318,7 +318,7 @@ test('resetDatabase() restores large objects with owner, privileges and comment'
   expect((await lab.client.query(query)).rows).toEqual((await lab.pristine.query(query)).rows)
 })
 
-/** What is made, how, and what is said to be dropped. */
+/** A created object, its statement, and the reported drop. */
 const DROPPED = [
   [
     'casts, operators, collations',

@@ -176,7 +176,7 @@ test('resetDatabase() does not wait for a transaction outside the tables to empt
   expect((await lab.client.query('SELECT count(*)::int FROM users')).rows).toEqual([{ count: 0 }])
 })
 
-/** All that the planner goes by, beside the sizes of files. */
+/** All inputs of the planner except file sizes. */
 const STATISTICS = [
   `SELECT coalesce(owner.relname, c.relname) AS name, c.relkind, to_jsonb(c) - '{oid,relname,relfilenode,relfrozenxid}'::text[]
      - '{relminmxid,reltype,reltoastrelid,reloftype}'::text[] AS values

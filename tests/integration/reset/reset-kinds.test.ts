@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { describeDatabase, openResetLab } from './reset-support.ts'
 
-// What is special is what it is that holds the rows, not how they are changed.
+// The special part is the kind of table, not how its rows change.
 test.for([
   {
     what: 'generated and identity columns',
@@ -101,7 +101,7 @@ test.for([
   expect(await lab.reset()).toMatchObject({ dropped: [] })
   expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
 
-  // What was given back counts as the template's from now on, and is told from what is written later.
+  // Restored rows count as the template's from now on, and differ from later writes.
   await lab.client.query(changes)
   await lab.reset()
   expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))

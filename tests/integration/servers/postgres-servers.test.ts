@@ -90,7 +90,7 @@ test('the next lease of a server has no data of the last file, whose clients are
     await ended
   }
   expect(counts).toEqual([0, 0, 0, 0, 0, 0, 0, 0])
-  // There are four of them, so each was given out twice.
+  // There are four servers, so each was leased twice.
   expect(ports.size).toBe(4)
 })
 

@@ -8,7 +8,7 @@ import { type Answer, encodeMessage, readMessages, RequestClient } from '../../.
 import type { LeaseMethods } from '../../../src/leasing/lease-client.ts'
 import { describeRedis, openRedis, type RedisStack, startRedisStack, withoutPassword } from './redis-support.ts'
 
-/** Writes whatever happens, in a process of its own. */
+/** Writes continuously in a separate process. */
 const WRITER = `
   import { Redis } from 'ioredis'
   const client = new Redis(Number(process.argv[1]), '127.0.0.1', { retryStrategy: () => Number(process.argv[2] ?? 50) })
@@ -25,7 +25,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
     return () => stack.stop()
   })
 
-  /** A file in a process of its own, which ends with it. */
+  /** A file in a separate process, which exits with it. */
   async function beginFile(owner: string) {
     const socket = connect(stack.socket)
     onTestFinished(() => void socket.destroy())
@@ -43,7 +43,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
     }
   }
 
-  /** What files that come one after the other find on their servers, and the ports of these. */
+  /** The data that consecutive files find on their servers, and the ports. */
   async function findInNextFiles(count: number): Promise<{ keys: string[]; ports: number[] }> {
     const keys: string[] = []
     const ports: number[] = []
@@ -51,7 +51,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
       const { redis, end } = await beginFile(`next-${file}.test.ts`)
       const client = openRedis(redis)
       ports.push(redis.port)
-      // Whoever tries it every few milliseconds has the time for it.
+      // Long enough for a client that retries every few milliseconds.
       await client.blpop('nothing', 0.2)
       keys.push(...(await client.keys('*')))
       client.disconnect()
@@ -162,7 +162,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
       const { redis, end } = await beginFile(`next-${file}.test.ts`)
       const queue = new Queue('mails', { connection: { host: redis.host, port: redis.port } })
       await queue.add(`of file ${file}`, {})
-      // One that is there takes a job at once.
+      // An idle worker takes a job at once.
       await openRedis(redis).blpop('nothing', 0.2)
       expect(await queue.getWaitingCount()).toBe(1)
       await queue.close()

@@ -173,7 +173,7 @@ test.for<[string, string[][]]>([
     client.disconnect()
     await stack.leases.release(lease.lease)
   }
-  // There are four of them, so each was given out twice.
+  // There are four servers, so each was leased twice.
   expect(runIds.size).toBe(8)
 })
 

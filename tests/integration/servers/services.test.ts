@@ -25,7 +25,7 @@ function ask(pool: pg.Pool): Promise<unknown> {
   )
 }
 
-/** Whether something has an end within a time that nothing needs here. */
+/** Whether a promise settles within a generous time. */
 async function isPending(work: Promise<unknown>): Promise<boolean> {
   return Promise.race([work.then(() => false), sleep(300, true)])
 }
@@ -48,7 +48,7 @@ describe('servers of their own', () => {
     await Promise.all(BOTH.map((service) => stack.leases.control(id, service, 'restart')))
     await reconnecting
     expect((await pool.query('SELECT n FROM notes')).rows).toEqual([{ n: 1 }])
-    // It saves nothing, unless it was told to.
+    // Redis saves nothing unless configured.
     expect(await redis.get('key')).toBeNull()
   })
 

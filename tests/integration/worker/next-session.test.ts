@@ -7,7 +7,7 @@ import { PostgresAdmin } from '../../../src/services/postgres-admin.ts'
 
 const { postgres } = inject('infra')
 
-/** A database, a session that is open before its pool is, and a pool that is given it. */
+/** A database, a session opened before its pool, and a pool that receives it. */
 async function openAhead(environment: NodeJS.ProcessEnv = {}) {
   const admin = await PostgresAdmin.open(postgres)
   const database = `next_session_${randomBytes(6).toString('hex')}`

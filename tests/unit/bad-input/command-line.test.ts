@@ -37,7 +37,7 @@ const lines: readonly (readonly [args: readonly string[], problem: RegExp])[] = 
   [['--help=yes'], /^Option '-h, --help' does not take an argument$/],
 ]
 
-// No engine could be reached either: whoever looked for one would end with another code and message.
+// No engine is reachable either: a search for one would end with another code and message.
 const env = { PATH: process.env['PATH'], HOME: '/nowhere', DOCKER_HOST: 'unix:///nowhere/docker.sock' }
 
 function run(args: readonly string[]) {

@@ -14,7 +14,7 @@ const CORRECT =
   'Correct it; Node loads the file without a bundler, so write imports with file extensions, and erasable TypeScript only'
 const OPTIONS = 'Correct them; README.md, "Configuration", lists every option'
 
-/** What `infra.config.ts` says, and the whole message; `%` stands for the file. */
+/** The content of `infra.config.ts`, and the whole message; `%` is the file. */
 const files: readonly (readonly [code: string, text: string, problem: string, remedy: string])[] = [
   // What it exports
   ...['', 'export const options = {}\n', 'export default null\n', 'export default () => ({})\n'].map(
@@ -73,7 +73,7 @@ const files: readonly (readonly [code: string, text: string, problem: string, re
     "Cannot load %:1: The requested module 'node:fs' does not provide an export named 'nowhere'",
     CORRECT,
   ],
-  // What a function of ours refuses, at the line of the call
+  // Refused by one of our functions, at the line of the call
   ...(
     [
       [
@@ -130,7 +130,7 @@ test.for([
   expect(await reader.read({ directory: renamed })).toMatchObject({ spec: { provider: 'auto' } })
 })
 
-// V8 keeps to itself where in the file that is.
+// V8 does not report the place in the file.
 test('a truncated infra.config.mjs is refused with the cause', async () => {
   const root = createProject({ 'infra.config.mjs': 'export default { postgres: \n' })
   const { error } = await reader.read({ directory: root })

@@ -13,7 +13,7 @@ function noUrl(source: string, service: 'postgres' | 'redis'): string {
   )
 }
 
-/** What is no URL of a server; none of it may be repeated, as a password may stand anywhere in it. */
+/** Invalid URLs of a server; no part may be repeated, as a password can be anywhere in it. */
 const urls = [
   'postgres://ada:sword#fish@localhost/shop',
   'postgres://ada:sword/fish@localhost/shop',

@@ -7,7 +7,7 @@ import { resolve } from '../support/resolve.ts'
 const OPTIONS = { postgres: { port: 'env' }, redis: { port: 'env' } }
 const LIST = 'README.md, "Configuration", lists every variable'
 
-/** A variable, its value, the code, what is wrong with it, and what to do; `%` stands for the variable and its place. */
+/** A variable, its value, the code, the problem and the remedy; `%` is the variable and its place. */
 const variables: readonly (readonly [
   name: string,
   value: string,
@@ -131,7 +131,7 @@ const NOT_CLOSED = (quote: string) =>
     'Close the quote; enclose a value that begins with a quote in quotes of another kind',
   ] as const
 
-/** A file of variables, the variable, its line, and what is wrong. */
+/** A file of variables, the variable, its line, and the problem. */
 const files: readonly (readonly [text: string, name: string, line: number, reason: readonly [string, string]])[] = [
   ['POSTGRES_USER="shop\nPOSTGRES_DB=orders\n', 'POSTGRES_USER', 1, NOT_CLOSED('"')],
   ["A=1\r\nexport POSTGRES_USER = 'shop\r\n", 'POSTGRES_USER', 2, NOT_CLOSED("'")],
@@ -145,7 +145,7 @@ const files: readonly (readonly [text: string, name: string, line: number, reaso
 
 test.for(files)('%j is refused for %s', async ([text, name, line, [reason, remedy]]) => {
   for (const [key, file] of Object.entries({ envFile: '.env', envExample: '.env.example' })) {
-    // The example has to name the ports, wherever they come from.
+    // The example must name the ports, whatever their source.
     const error = await catchInfraError(() => resolve({ ...OPTIONS }, { [key]: text }))
     expect(error).toMatchObject({
       code: 'INFRA_CONFIG_INVALID',

@@ -28,7 +28,7 @@ test.for([
   expect(error.message.split('\n')[0]).toBe(`Cannot accept ${fault}`)
 })
 
-// Indentation has a meaning in YAML; a message that quotes the same text twice helps nobody.
+// Indentation matters in YAML; a message that quotes the same text twice does not help.
 test.for([
   ['indentation', '  b: 1\n', 'b: 1\n'],
   ['a trailing blank', 'b: 1 \n', 'b: 1\n'],

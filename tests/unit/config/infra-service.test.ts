@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { parseDurationMs } from '../../../src/internal/duration.ts'
 import { DEFAULT_SERVICES, DEFAULT_STARTUP_TIMEOUT_MS } from '../../../src/config/infra-service.ts'
 
-// The table of design.md, "The model", word for word.
+// The values of the default services, in full.
 test('DEFAULT_SERVICES describes PostgreSQL', () => {
   expect(DEFAULT_SERVICES.postgres).toEqual({
     name: 'postgres',

@@ -52,7 +52,7 @@ test.for([
   expect(() => assertOptions({ redis: { image } }, 'infra()')).not.toThrow()
 })
 
-// Vitest may read its configuration in a realm of its own, where Object is another one; a module has no prototype.
+// Vitest may read its configuration in another realm, with another Object; a module has no prototype.
 test('assertOptions() accepts an object of another realm and one without a prototype', () => {
   expect(() => assertOptions(runInNewContext('({ redis: {} })'), 'infra()')).not.toThrow()
   expect(() => assertOptions(Object.assign(Object.create(null), { redis: {} }), 'infra()')).not.toThrow()

@@ -134,7 +134,7 @@ test("servicesOf() keeps the default order, whatever the option's", () => {
 
 type Read = (spec: ResolvedSpec) => unknown
 
-/** A variable, the option that wins over it, and what becomes of both. */
+/** A variable, the option that overrides it, and the results of both. */
 const variables: readonly (readonly [string, object, Read, fallback: unknown])[] = [
   ['POSTGRES_USER', { postgres: { user: '1' } }, ({ postgres }) => postgres?.user, 'postgres'],
   ['POSTGRES_PASSWORD', { postgres: { password: '1' } }, ({ postgres }) => postgres?.password, 'postgres'],

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { DatabasePool } from '../../../src/databases/databases.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 
-/** A pool whose clones are made when the test says so. */
+/** A pool whose clones are made when the test requests it. */
 function createPool({ target = 2 } = {}) {
   const made: string[] = []
   const making: PromiseWithResolvers<void>[] = []

@@ -27,7 +27,7 @@ test('planTemplates() calls no template repeatable with, or on top of, a functio
     template('shop', 'default', [seed]),
     template('orders', 'shop', []),
   ]
-  // But what comes before the function is.
+  // But the steps before the function are.
   const repeatable = ['default', 'shop, without its functions']
   expect(await repeatableOf(layers(bare))).toEqual(repeatable)
   expect(await repeatableOf(layers({ name: 'step', files: [], run: bare }))).toEqual(repeatable)

@@ -23,7 +23,7 @@ test('RetainedDatabases drops the oldest of more than five', () => {
   kept.release('a')
   keep('f')
   expect(dropped).toEqual(['a'])
-  // Still leased: whoever has it drops it.
+  // Still leased: its release drops it.
   keep('g')
   expect([dropped, kept.release('b')]).toEqual([['a'], false])
   expect(names()).toEqual(['c', 'd', 'e', 'f', 'g'])

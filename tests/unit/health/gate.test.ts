@@ -69,7 +69,7 @@ test('awaitHealthy() does not admit on the query alone', async () => {
   expect(clock.now()).toBeLessThan(20_100)
 })
 
-// The first, temporary server of postgres' image answers, ends, and a second one starts.
+// The temporary first server of the postgres image answers and exits, and a second one starts.
 test('awaitHealthy() requires both at the same time', async () => {
   const clock = new FakeClock()
   const probe = async () => (clock.now() < 1_000 || clock.now() >= 5_000 ? '18.6' : refuse())
@@ -252,7 +252,7 @@ test('awaitHealthy() passes an abort to the query', async () => {
   expect(await heard).toBe(reason)
 })
 
-// A server that takes the connection and never answers, as docker-proxy does for one that does not listen yet.
+// A server that accepts connections and never answers, like docker-proxy without a listener.
 test('awaitHealthy() stops on an abort although the query never ends', { timeout: 1_000 }, async () => {
   const controller = new AbortController()
   const definition = createDefinition('postgres', { probe: () => new Promise(() => {}) })
@@ -285,7 +285,7 @@ test('awaitHealthy() counts a healthcheck that outlasts its timeout as failed', 
   expect(error.message).toContain('healthcheck failed: no answer within 20 ms')
 })
 
-// ioredis waits without end for a server that takes the connection and says nothing.
+// ioredis waits forever for a server that accepts connections and is silent.
 test('awaitHealthy() counts a query that never ends as failed after 2 s', async () => {
   const definition = createDefinition('redis', { probe: () => new Promise(() => {}) })
   const error = await catchInfraError(() => gate({ definition, windowMs: 10 }))

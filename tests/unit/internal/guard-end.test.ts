@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 
 const MODULE = new URL('../../../src/internal/guard-end.ts', import.meta.url).href
 
-/** Runs a script in which `release` is what the guard returned, and the guard says `early`. */
+/** Runs a script in which `release` is the guard's result, and the guard prints `early`. */
 function run(script: string): Promise<{ code: number | string | null | undefined; stdout: string }> {
   const whole = `
     import { guardEnd } from '${MODULE}'

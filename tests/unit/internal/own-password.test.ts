@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { createProject } from '../support/create-project.ts'
 
-/** As another process has it, which remembers nothing of this one. */
+/** Like another process without any cached value. */
 async function passwordInNewProcess(folder: string): Promise<string> {
   vi.resetModules()
   const { ownPassword } = await import('../../../src/internal/own-password.ts')
@@ -23,7 +23,7 @@ test.skipIf(process.platform === 'win32')('ownPassword() stores it readable only
   const password = await passwordInNewProcess(folder)
   expect(readdirSync(folder)).toEqual(['password'])
   expect([statSync(folder).mode & 0o777, statSync(join(folder, 'password')).mode & 0o777]).toEqual([0o700, 0o600])
-  // What others could have read is nobody's alone any more.
+  // A password that others could have read is no longer secret.
   chmodSync(join(folder, 'password'), 0o640)
   expect(await passwordInNewProcess(folder)).not.toBe(password)
   expect(statSync(join(folder, 'password')).mode & 0o777).toBe(0o600)

@@ -15,7 +15,7 @@ const methods: Methods = {
   wait: () => new Promise(() => {}),
 }
 
-/** A client whose requests are answered in this process, as long as the connection is open. */
+/** A client whose requests are answered in this process while the connection is open. */
 function createClient() {
   const sent: Request[] = []
   const held: boolean[] = []

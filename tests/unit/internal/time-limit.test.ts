@@ -28,7 +28,7 @@ test("withTimeLimit() rejects with the outer signal's reason", async () => {
   await expect(waiting).rejects.toThrow('the run ended')
 })
 
-// With AbortSignal.timeout() Node ends with 13, or in a process that awaits nothing at its top level, with 0.
+// With AbortSignal.timeout() Node exits with 13, or with 0 in a process without a top-level await.
 test('withTimeLimit() keeps the process alive until the time is over', async () => {
   const script = `
     const { withTimeLimit } = await import('${MODULE}')

@@ -5,7 +5,7 @@ import { FakeRedises, FakeSource, openLeasing, REQUEST, STACK } from './lease-su
 /** A connection that does not close. */
 const OPEN = new AbortController().signal
 
-/** What comes in place of a server that was lost, at another port. */
+/** The replacement of a lost server, at another port. */
 function createSources() {
   const [databases, redises] = [new FakeSource(), new FakeRedises()]
   const stack = { ...STACK, postgres: { ...STACK.postgres, port: 5433 } }

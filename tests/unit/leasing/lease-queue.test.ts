@@ -105,7 +105,7 @@ test('a lease ahead that is released before its test frees no slot', async () =>
   const granted: string[] = []
   const waiting = client.acquire({ ...TEST, test: '2' }).then(() => granted.push('2'))
   await client.release(next.lease)
-  // Answered after what the release would have set off.
+  // Answered after the release would have taken effect.
   await client.finish(1, FILE.owner)
   expect([granted, databases.out.size]).toEqual([[], 2])
   await client.release(2)
@@ -124,7 +124,7 @@ test("a dead worker's request is dropped and does not delay the next one", async
   await closed
   await client.finish(lease, FILE.owner)
   await client.release(lease)
-  // No database was taken for the one that is gone.
+  // No database was acquired for the dead worker.
   expect((await waiting).facts.postgres.database).toBe('db2')
 })
 

@@ -44,7 +44,7 @@ test('a file with an unused lease is named if the shared database was used meanw
   })
 })
 
-// In vm pools, a worker gives a lease back and asks for the next one in one go.
+// In vm pools, a worker releases a lease and requests the next one at once.
 test("a file's use is not attributed to the file that starts during the count", async () => {
   const { use, file, count } = await openUse()
   await use.begin()

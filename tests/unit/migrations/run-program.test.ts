@@ -16,14 +16,14 @@ function createHost(): { host: Host; events: EventEmitter } {
   return { host: { env, execPath, platform, kill, once, off }, events }
 }
 
-/** Long enough for two programs to come up one after the other, on a busy machine, too. */
+/** Long enough for two programs to start in sequence on a busy machine. */
 const SOON_MS = 3_000
 
 function programOf(code: string, timeoutMs = 10_000): Program {
   return { command: [process.execPath, '--eval', code], cwd: tmpdir(), env: process.env, timeoutMs }
 }
 
-/** One that nobody has waited for yet, a zombie, has ended. */
+/** A zombie, which no process has waited for yet, has exited. */
 function isAlive(pid: number): boolean {
   const state = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)])
     .stdout.toString()
@@ -31,7 +31,7 @@ function isAlive(pid: number): boolean {
   return state !== '' && !state.startsWith('Z')
 }
 
-/** Starts a program of its own, tells its id, and stays. */
+/** Starts a child process, prints its id, and keeps running. */
 const WITH_CHILD = `
   const { spawn } = require('node:child_process')
   const code = "process.on('SIGTERM', () => {}); console.log(process.pid); setInterval(() => {}, 1000)"

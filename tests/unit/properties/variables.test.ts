@@ -80,7 +80,7 @@ test.for(['shell', 'dotenv', 'github'] as const)('a name that is a command is re
   expect(() => renderVariables({ 'A=1; rm -rf /; B': '' }, format)).toThrow(InfraError)
 })
 
-/** As the runner does: by lines, `NAME=value` or `NAME<<END`, lines up to END. */
+/** As the runner reads it: line by line, `NAME=value` or `NAME<<END`, up to a line END. */
 function readGithubEnv(text: string): Record<string, string> {
   const lines = text.split('\n').slice(0, -1)
   const variables: Record<string, string> = {}

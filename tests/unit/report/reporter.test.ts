@@ -15,7 +15,7 @@ function progress(layersDone: number): InfraEvent & { type: 'pull-progress' } {
   return { type: 'pull-progress', image: 'postgres:18-alpine', layersDone, layersTotal: 9, bytesDone, bytesTotal }
 }
 
-/** What is written to a stream of the kind that standard error is. */
+/** A writable stream like standard error that records its output. */
 class Output extends Writable {
   readonly isTTY: boolean
   text = ''

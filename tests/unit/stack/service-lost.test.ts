@@ -40,7 +40,7 @@ async function nextLoss(stack: Stack): Promise<StackLoss> {
   return value
 }
 
-/** Servers that end when they are told to, and what becomes of them. */
+/** Servers that exit on request, and their records. */
 function createServers() {
   const log: string[] = []
   const endings: PromiseWithResolvers<ServerExit>[] = []

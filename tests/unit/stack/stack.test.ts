@@ -13,7 +13,7 @@ type Start = (definition: ServiceDefinition, context: StartContext) => Promise<S
 interface Setup {
   readonly stack: Stack
   readonly events: InfraEvent[]
-  /** What happened, in order. */
+  /** The events, in order. */
   readonly log: string[]
   readonly clock: FakeClock
 }
@@ -21,7 +21,7 @@ interface Setup {
 interface SetupOptions {
   readonly postgres?: Partial<ServiceDefinition>
   readonly redis?: Partial<ServiceDefinition>
-  /** What a provider does before it hands over a server. */
+  /** The provider's work before it returns a server. */
   readonly start?: Start
   readonly server?: (name: string) => Partial<StartedService>
   readonly onWaiting?: () => void
@@ -61,7 +61,7 @@ function createStack({ postgres, redis, start, server, onWaiting }: SetupOptions
   return { stack, events, log, clock }
 }
 
-/** A start that ends with the run, as a provider's does. */
+/** A start that the run can abort, as a provider's. */
 function untilAborted({ signal }: StartContext): Promise<never> {
   return new Promise((_resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error))
@@ -179,7 +179,7 @@ test('Stack.start() aborts the other starts if one fails', async () => {
   expect(heard).toEqual([failure])
 })
 
-// In the order of the definitions, PostgreSQL's would come first.
+// In the order of the definitions, PostgreSQL's error would come first.
 test('Stack.start() rejects with the first error', async () => {
   const first = new Error('redis failed first')
   const second = new Error('postgres failed because of it')
@@ -325,7 +325,7 @@ test('Stack.stop() waits for a start that cannot be aborted, and stops the serve
   expect((await error).code).toBe('INFRA_START_ABORTED')
 })
 
-// A migration may run for minutes; what ends it is the end of its server.
+// A migration may run for minutes; stopping its server ends it.
 test('Stack.stop() stops a server without waiting for its preparation', { timeout: 1_000 }, async () => {
   const { promise: preparing, resolve: begin } = Promise.withResolvers<void>()
   const { promise: connection, reject: breakConnection } = Promise.withResolvers<void>()
@@ -416,7 +416,7 @@ test('Stack.start() discards a snapshot whose server exits, reports it and start
       snapshot: { key: 'k', restore: '' },
       probe: async () => {
         probes += 1
-        // The first server never answers, so that its end is noticed.
+        // The first server never answers, so that its exit is noticed.
         if (wanted.length === 1) {
           throw new Error(`not yet, ${probes}`)
         }
@@ -452,7 +452,7 @@ test('Stack.start() does not retry a start that failed without a snapshot', asyn
   expect(log.filter((entry) => entry === 'start postgres')).toHaveLength(1)
 })
 
-/** A server that stays for the next run, which writes into the log what becomes of it. */
+/** A reusable server that logs its fate. */
 function keptService(log: string[], given: Partial<StartedService> = {}): StartedService {
   return createStartedService({
     reuse: {
@@ -561,7 +561,7 @@ test.for<[string, InfraError, () => Promise<string>]>([
     start: async ({ service }) =>
       service.name === 'redis' || isPrepared ? createStartedService() : keptService(log, ATTACHED),
     postgres: {
-      // Of the server that comes in its place nothing is wrong.
+      // The replacement server has no problem.
       probe: async () => (isPrepared && log.length === 0 ? answer() : '18.6'),
       prepare: async ({ snapshot }) => {
         if (snapshot.kind === 'attached') {

@@ -7,7 +7,7 @@ import { readProcessStart } from '../../../internal/process-start.ts'
  * an account. The account is part of it because a process may not see processes of other accounts.
  */
 export const PLACE_LABEL = 'vitest-infra.owner.place'
-/** The same label for a container that may outlive its owner. */
+/** Replaces {@link PLACE_LABEL} on a container that may outlive its owner, which is swept only if it never ran. */
 export const OUTLIVED_PLACE_LABEL = 'vitest-infra.outlived-owner.place'
 const PID_LABEL = 'vitest-infra.owner'
 /** The label with the kernel's start time of the process, because process ids are reused. */

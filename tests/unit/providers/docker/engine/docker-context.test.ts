@@ -59,7 +59,7 @@ test('readDockerContext() reports a context without a docker endpoint', async ()
   expect(context).toMatchObject({ kind: 'missing', reason: 'it has no docker endpoint' })
 })
 
-// As the docker command: it warns and goes on.
+// Like the docker command, which warns and continues.
 test('readDockerContext() ignores a config.json that is not JSON', async () => {
   const homeDirectory = await createHome({ '.docker/config.json': '{' })
   const context = await readDockerContext({ environment: {}, homeDirectory })

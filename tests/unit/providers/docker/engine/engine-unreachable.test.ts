@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { claimFailed, noEngineAnswered } from '../../../../../src/providers/docker/engine/engine-unreachable.ts'
 import { ProbeError } from '../../../../../src/providers/docker/engine/engine-errors.ts'
 
-// The account that runs the tests is often root, whom no socket refuses.
+// The tests often run as root, which no socket refuses.
 const denied = ProbeError.from(Object.assign(new Error('connect EACCES'), { code: 'EACCES' }))
 
 test('noEngineAnswered() explains how to get access to a socket', () => {

@@ -22,7 +22,7 @@ async function openSlowEngine() {
   return { host: `unix://${join(folder, 'docker.sock')}`, asked: asked.promise }
 }
 
-/** Runs a script in a process of its own; resolves to what it printed when it has ended. */
+/** Runs a script in a separate process; resolves to its output after its exit. */
 function run(host: string, script: string): Promise<string> {
   const whole = `
     import { EngineApi } from '${MODULE}'
