@@ -1,7 +1,7 @@
 // Kills runs, workers and servers at random, and leases:
 // npm run faults -- [FILTER …] [--seed N] [--count N] [--leases N] [--runs N] [--requests N]
 // [--only 'refuse GET /events 1']
-// Behind all that, the engine is restarted under runs, where it is this clone's own. A filter names files of tests/faults,
+// At the end, the engine is restarted under runs, where it is this clone's own. A filter names files of tests/faults,
 // such as random-kills, and leaves out all else. --only leaves out all requests but those whose name it is a part of.
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'

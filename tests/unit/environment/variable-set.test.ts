@@ -114,7 +114,7 @@ test.for(oddTexts)('postgresUrl() passes the user and password %j to pg unchange
 })
 
 // pg reads the path with decodeURI(), which leaves %2F, %3F, %23, %40, %3A, … as they are; "/", "?" and "#" must be
-// encoded all the same, so pg cannot be told of a database with one of these.
+// encoded all the same, so pg cannot connect to a database with one of these.
 test.for(oddTexts.filter((text) => !/[/?#]/.test(text)))(
   'postgresUrl() passes the database %j to pg unchanged',
   (text) => {
