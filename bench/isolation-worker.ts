@@ -1,5 +1,4 @@
-// A worker that leases one database after the other, as one that runs test files does, and tells its parent how long
-// it waited.
+// A worker that leases databases in sequence, as one that runs test files does, and reports its waits to its parent.
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { openLeaseClient } from '../src/leasing/lease-client.ts'

@@ -67,7 +67,7 @@ async function runWorker(socket: string): Promise<Waits> {
   return waits
 }
 
-/** The same tests in both ways, in turns, so that whatever else the machine does hits both. */
+/** The same tests in both ways, alternating, so that other load on the machine affects both. */
 async function measureRatio() {
   const folder = await createConsumer('orders')
   await mkdir(join(folder, 'test'), { recursive: true })

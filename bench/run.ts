@@ -31,7 +31,7 @@ async function main(): Promise<number> {
     process.stdout.write(USAGE)
     return 0
   }
-  // Each temporary folder is removed by a listener of its own.
+  // Each temporary folder adds a listener that removes it.
   process.setMaxListeners(0)
   const interruption = new AbortController()
   for (const signal of SIGNALS) {

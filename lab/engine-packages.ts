@@ -166,7 +166,7 @@ async function writeProgram(path: string, lines: readonly string[]): Promise<voi
   await rename(`${path}.part`, path)
 }
 
-/** A word as a shell reads it back. */
+/** A word, quoted for a shell. */
 export function quote(word: string): string {
   return /^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
 }

@@ -7,7 +7,7 @@ import type { Lab } from './lab.ts'
 import { LabError, reasonOf } from './report.ts'
 import { STAND_INS, type StandIn } from './stand-ins.ts'
 
-/** How long a registry may be silent before it counts as unreachable. A closed network often drops packets without a word. */
+/** How long a registry may be silent before it counts as unreachable. A closed network often drops packets silently. */
 const REGISTRY_LIMIT_MS = 4_000
 const REGISTRY_MEMORY_MS = 15 * 60_000
 /** Matches a refusal by the registry itself. Every other failure is one of the network. */

@@ -20,12 +20,12 @@ export interface Layout {
   readonly logs: string
   readonly bin: string
   readonly dockerConfig: string
-  /** Sockets, process ids and mounts of the running engine. Gone when it is stopped. */
+  /** Sockets, process ids and mounts of the running engine. Removed when it stops. */
   readonly run: string
   readonly socket: string
   /** Says that the engine is up, and which one it is. */
   readonly engineRecord: string
-  /** Stands when a set-up has come to its end once. Goes with the data. */
+  /** Exists once a set-up has completed. Removed with the data. */
   readonly setUpMark: string
   readonly networkRecord: string
   readonly registryRecord: string

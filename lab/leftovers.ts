@@ -8,10 +8,10 @@ import { findByProgram, findDescendants, signalProcess, waitForEnd } from './pro
 import { run } from './run.ts'
 
 const SHIMS = ['containerd-shim-runc-v2', 'containerd-shim']
-/** docker-proxy is not among them: it ends with its dockerd. */
+/** docker-proxy is not among them: it exits with its dockerd. */
 const DAEMONS = ['dockerd', 'containerd', 'runc', ...SHIMS]
 
-/** What a killed engine, an interrupted start or a reboot leaves: processes, mounts, the bridge, sockets. */
+/** Leftovers of a killed engine, an interrupted start or a reboot: processes, mounts, the bridge, sockets. */
 export async function clearLeftovers(lab: Lab): Promise<string[]> {
   const did: string[] = []
   const processes = await endLeftoverProcesses(lab)
@@ -27,7 +27,7 @@ export async function clearLeftovers(lab: Lab): Promise<string[]> {
   return did
 }
 
-/** Only what runs a program of this clone's engine on this clone's folder, and what its shims started. */
+/** Only processes that run a program of this clone's engine on this clone's folder, and the children of their shims. */
 async function endLeftoverProcesses(lab: Lab): Promise<number> {
   const daemons = findByProgram(lab.layout.engines, DAEMONS, lab.layout.run)
   const shims = findByProgram(lab.layout.engines, SHIMS, lab.layout.run)

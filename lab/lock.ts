@@ -56,7 +56,7 @@ async function tryListen(name: string): Promise<Lock | undefined> {
   return {
     release() {
       server.close()
-      // The waiting processes notice the end of their connections.
+      // The waiting processes notice that their connections close.
       for (const socket of waiting) socket.destroy()
     },
   }

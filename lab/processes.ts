@@ -44,7 +44,7 @@ export function findDescendants(parents: readonly ProcessMark[]): readonly Proce
   return found
 }
 
-/** Asks a process to end, and insists when it has not within the time. Resolves when it is gone. */
+/** Stops a process with SIGTERM, then with SIGKILL after the timeout. Resolves when it has exited. */
 export async function endProcess(mark: ProcessMark, { graceMs }: { readonly graceMs: number }): Promise<void> {
   if (!signalProcess(mark, 'SIGTERM')) return
   if (await waitForEnd(mark, graceMs)) return

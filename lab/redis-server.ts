@@ -36,7 +36,7 @@ async function install(lab: Lab): Promise<void> {
   })
 }
 
-/** Under its own linker: the machine's C library may be older than what it was built with. */
+/** Runs with its own dynamic linker: the machine's C library may be older than the one it was built with. */
 async function renderProgram(part: string, root: string): Promise<string> {
   const triplet = (await readdir(join(part, 'usr/lib'))).find((name) => name.endsWith('-linux-gnu')) ?? ''
   const libraries = join(root, 'usr/lib', triplet)

@@ -104,7 +104,7 @@ async function readPackages(lab: Lab, { packages }: RootfsRecipe): Promise<reado
   return debs.toSorted((a, b) => Number(b.name === 'base-files') - Number(a.name === 'base-files'))
 }
 
-/** Of what a server depends on, its libraries are wanted; what maintainer scripts and other programs need is not. */
+/** Of a server's dependencies, only the libraries are needed, not maintainer scripts and other programs. */
 function isLibrary(name: string): boolean {
   if (name === 'zlib1g') return true
   return (
@@ -131,7 +131,7 @@ async function linkApplets(lab: Lab, root: string): Promise<void> {
   const applets = list.split('\n').filter((name) => name !== '' && name !== 'busybox' && !HIDDEN_APPLETS.has(name))
   for (const applet of applets) {
     await symlink('busybox', join(root, 'usr/bin', applet)).catch((error: unknown) => {
-      // A program of the packages that was kept.
+      // A retained program of the packages.
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
     })
   }

@@ -7,7 +7,7 @@ import type { RootfsRecipe } from './rootfs.ts'
 export interface StandIn {
   readonly image: string
   readonly title: string
-  /** The package whose version is that of the server. */
+  /** The package whose version is the server's. */
   readonly server: string
   readonly rootfs: RootfsRecipe
   /** The rest of the image, in `lab/image/`. */

@@ -1,7 +1,7 @@
 // Kills runs, workers and servers at random, and leases:
 // npm run faults -- [FILTER …] [--seed N] [--count N] [--leases N] [--runs N] [--requests N]
 // [--only 'refuse GET /events 1']
-// Behind all that, the engine is restarted under runs, where it is this clone's own. A filter names files of tests/faults,
+// At the end, the engine is restarted under runs, where it is this clone's own. A filter names files of tests/faults,
 // such as random-kills, and leaves out all else. --only leaves out all requests but those whose name it is a part of.
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
@@ -28,7 +28,7 @@ function runFaults(files: readonly string[], variables: Readonly<Record<string, 
   return status ?? 1
 }
 
-/** Somebody else's engine has somebody else's containers in it. */
+/** Another engine may have other users' containers. */
 function isEngineOurs(): boolean {
   const { stdout } = spawnSync(process.execPath, ['lab/cli.ts', 'status'], { encoding: 'utf8' })
   return stdout.includes("this clone's own")

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 
 const REPOSITORY = join(import.meta.dirname, '../..')
 
-/** A folder with a project of `bench/projects` in it, and this package, built, beside what it depends on. */
+/** A folder with a project of `bench/projects`, this package as built, and its dependencies. */
 export async function createConsumer(project: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'vitest-infra-bench-'))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))

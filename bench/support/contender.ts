@@ -1,12 +1,12 @@
 import type { Session } from './session.ts'
 
-/** The values of one round, by what was measured. */
+/** The values of one round, by name. */
 export type Samples = Readonly<Record<string, readonly number[]>>
 
-/** Somebody who is measured. */
+/** A contender of the benchmark. */
 export interface Contender {
   readonly name: string
-  /** Does what is not measured; what it starts is stopped by `cleanup`, or by itself if it fails. */
+  /** Work that is not measured; `cleanup` stops what it starts. It cleans up after itself if it fails. */
   prepare(session: Session): Promise<Prepared>
 }
 
@@ -16,7 +16,7 @@ export interface Prepared {
   cleanup?(): Promise<void>
 }
 
-/** Something that is measured, and whom everybody is held against. */
+/** The contender with which all others are compared. */
 export interface Measure {
   readonly name: string
   readonly unit: 'ms' | 'MB'
@@ -24,7 +24,7 @@ export interface Measure {
   readonly as: 'ratio' | 'difference'
 }
 
-/** Contenders who run in turns, under the same circumstances. */
+/** Contenders that alternate under the same conditions. */
 export interface Condition {
   readonly name: string
   readonly measures: readonly Measure[]

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { createConsumer } from './consumer.ts'
 import type { Session } from './session.ts'
 
-/** A project of `bench/projects` whose containers, as far as we start them, can be told by the session's label. */
+/** A project of `bench/projects`. The session's label identifies its containers, as far as we start them. */
 export async function createProject(session: Session, name: string): Promise<string> {
   const folder = await createConsumer(name)
   await unlinkCaches(join(folder, 'node_modules'))
@@ -12,7 +12,7 @@ export async function createProject(session: Session, name: string): Promise<str
   return folder
 }
 
-/** What tools write into `node_modules` is each project's own. */
+/** Each project has its own `node_modules`, since tools write into it. */
 async function unlinkCaches(modules: string): Promise<void> {
   const caches = (await readdir(modules)).filter((name) => name.startsWith('.') && name !== '.bin')
   await Promise.all(caches.map((name) => rm(join(modules, name))))

@@ -37,7 +37,7 @@ export async function describeEngine(): Promise<Engine> {
   return { version: ServerVersion, storage: Driver, standIns }
 }
 
-/** Removes what contenders left behind, which is what they do when a signal ends them; says how much that was. */
+/** Removes containers that contenders left, as they do when a signal stops them; returns their number. */
 export async function sweep(session: Session): Promise<number> {
   const engine = await connect()
   const filters = { label: labelsOf(session) }
@@ -61,7 +61,7 @@ interface MemoryStats {
   readonly stats?: { readonly inactive_file?: number; readonly total_inactive_file?: number }
 }
 
-/** What all containers use together: as `docker stats` counts it, without files that are merely cached. */
+/** The memory of all containers, as `docker stats` counts it, without cached files. */
 export async function containerMemoryBytes(session: Session): Promise<number> {
   const engine = await connect()
   const containers = await engine.listContainers({ filters: { label: labelsOf(session) } })

@@ -1,6 +1,6 @@
 import { cpus, loadavg, release, totalmem, type as system } from 'node:os'
 
-/** What the figures were measured on, and what else it did at that time. */
+/** The machine of the figures, and its other load during the benchmark. */
 export function describeMachine(): Record<string, string | number> {
   const [cpu] = cpus()
   return {

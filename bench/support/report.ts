@@ -1,7 +1,7 @@
 import type { Results } from '../benchmark.ts'
 import { renderTable } from './table.ts'
 
-/** The table, and what one has to know to read it. */
+/** The table, with the notes needed to read it. */
 export function renderReport({ machine, engine, rounds, rows, conditions }: Results): string {
   const { cpu, memoryGb, system, node, loadAverage } = machine
   const facts = [

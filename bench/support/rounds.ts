@@ -2,7 +2,7 @@ import type { Condition, Contender, Prepared, Samples } from './contender.ts'
 import type { Session } from './session.ts'
 import { median, round } from './statistics.ts'
 
-/** What one contender did, round by round, or why it did nothing. */
+/** A contender's values for each round, or the reason why there are none. */
 export interface Outcome {
   readonly contender: string
   readonly rounds: readonly Samples[]
@@ -17,8 +17,8 @@ interface Entry {
 }
 
 /**
- * All contenders of a condition, in turns and in another order each round, so that whatever else the machine does hits
- * all of them. One that fails is left out from there on.
+ * Runs all contenders of a condition in alternation, in another order each round, so that other load on the machine
+ * affects all of them. A contender that fails is left out from then on.
  */
 export async function runRounds(session: Session, condition: Condition, rounds: number): Promise<Outcome[]> {
   const entries: Entry[] = condition.contenders.map((contender) => ({ contender, rounds: [] }))

@@ -11,7 +11,7 @@ export interface Row {
   readonly contender: string
   readonly median: number
   readonly p95: number
-  /** The median of what is compared within each round; none for whom all are held against. */
+  /** The median of the comparison within each round; undefined for the baseline. */
   readonly compared?: { readonly to: string; readonly as: Measure['as']; readonly value: number }
 }
 

@@ -5,7 +5,7 @@ import type { Session } from './session.ts'
 
 export interface ProjectRun {
   readonly output: string
-  /** When the process was started and when it was gone, and what its tests marked in between, on one clock. */
+  /** The start and the exit of the process, and its tests' marks in between, on one clock. */
   readonly beganMs: number
   readonly endedMs: number
   readonly marks: ReadonlyMap<string, number>
@@ -33,7 +33,7 @@ export async function runProject(
   const beganMs = nowMs()
   const child = session.spawn(process.execPath, [join(folder, 'node_modules/vitest/vitest.mjs'), 'run'], {
     cwd: folder,
-    // A snapshot is somebody's own contender.
+    // Snapshots are measured as a separate contender.
     env: { ...process.env, NO_COLOR: '1', BENCH_MARKS: marksFile, VITEST_INFRA_SNAPSHOT: 'off', ...env },
     ...(uid !== undefined && { uid, gid: uid }),
   })

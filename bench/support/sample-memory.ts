@@ -12,7 +12,7 @@ export const MEASURES = {
 const PERIOD_MS = 100
 const MEGABYTE = 1024 ** 2
 
-/** The same contender, asked how much memory it takes and not how long. Watching disturbs: its times do not count. */
+/** The same contender, measured for memory instead of time. Sampling disturbs it, so its times do not count. */
 export function watchMemory(contender: Contender): Contender {
   return {
     name: contender.name,
@@ -44,7 +44,7 @@ async function peakOf(read: () => Promise<number>, signal: AbortSignal): Promise
   return peak
 }
 
-/** The kernel keeps the peak itself, so that only the last moments before the end can be missed. */
+/** The kernel records the peak, so only the last moments before the end can be missed. */
 async function mainProcessBytes({ pids }: Session): Promise<number> {
   const status = await readFile(`/proc/${pids[0]}/status`, 'utf8')
   // One that has just ended has no such line.

@@ -7,7 +7,7 @@ export interface SchemaShape {
   readonly migrations: number
 }
 
-/** Writes migrations as a project collects them: first tables, then columns that somebody missed. */
+/** Writes migrations as a project collects them: first tables, then added columns. */
 export async function writeMigrations(folder: string, shape: SchemaShape): Promise<void> {
   await mkdir(folder, { recursive: true })
   await Promise.all(
@@ -27,7 +27,7 @@ function renderMigration(index: number, { tables, migrations }: SchemaShape): st
   return `ALTER TABLE table_${(index % tables) + 1} ADD COLUMN column_${index + 1} text;\n`
 }
 
-/** A key, an index, a foreign key, a default and a check: what a table of an application has. */
+/** A key, an index, a foreign key, a default and a check, as in an application's table. */
 function renderTable(number: number): string {
   const parent = number > 1 ? `bigint REFERENCES table_${number - 1} (id)` : 'bigint'
   return `CREATE TABLE table_${number} (

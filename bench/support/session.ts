@@ -4,13 +4,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** How long a run that was asked to end has to clean up behind itself. */
+/** How long an interrupted run has to clean up. */
 const GRACE_MS = 10_000
 
-/** One call of the benchmark: everything that it starts can be told by it, and ends with it. */
+/** One run of the benchmark. It identifies and stops everything that the run starts. */
 export class Session {
   readonly id = randomBytes(4).toString('hex')
-  /** Stands on each container, volume and network. */
+  /** The label of each container, volume and network. */
   readonly labels = { 'vitest-infra.bench': this.id }
   readonly signal: AbortSignal
   readonly #children = new Set<ChildProcess>()
@@ -31,7 +31,7 @@ export class Session {
     return folder
   }
 
-  /** In a process group of its own, so that what it leaves behind when it is killed can be ended with it. */
+  /** In its own process group, so that processes left by a killed run can be stopped with it. */
   spawn(file: string, args: readonly string[], options: SpawnOptions): ChildProcess {
     this.signal.throwIfAborted()
     const child = spawn(file, args, { ...options, detached: true })
@@ -60,6 +60,6 @@ function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-Number(pid), signal)
   } catch {
-    // Nobody of the group is left.
+    // The group has no process left.
   }
 }

@@ -99,7 +99,7 @@ export const LABEL = {
    * part of it because a process may not see processes of other accounts.
    */
   ownerPlace: `${OURS}.owner.place`,
-  /** The same for a container that may outlive its owner. */
+  /** Replaces `ownerPlace` on a container that may outlive its owner, which is swept only if it never ran. */
   outlivedOwnerPlace: `${OURS}.outlived-owner.place`,
   /** The kernel's start time of the owner's process, because process ids are reused. */
   ownerStarted: `${OURS}.owner.started`,

@@ -132,7 +132,7 @@ export interface ServiceDefinition {
   readonly environment: Readonly<Record<string, string>>
   /** The server's command line; empty to use the image's default command. */
   readonly command: readonly string[]
-  /** Whether the service is user-defined. The signals that stop its server are then unknown. */
+  /** Whether the service is user-defined. It is unknown which signals stop such a server. */
   readonly isCustom?: boolean
   readonly instances?: Instances
   /** Size of `/dev/shm` in bytes, if the server needs more than the engine's default. */

@@ -80,7 +80,7 @@ export class ManagedPostgresBackend {
   }
 
   async #prepare(server: HealthyService): Promise<void> {
-    // Closes the connections to the previous server, if one was lost, or if a restored or attached one failed.
+    // There is a previous server if one was lost and restarts, or if a restored or attached one failed.
     await this.#prepared?.close()
     const { PreparedPostgres } = await this.load()
     const [spec, plans] = [this.#spec, this.#plans]

@@ -9,7 +9,7 @@ import type { TestProject } from 'vitest/node'
 const run = promisify(execFile)
 const REPOSITORY = join(import.meta.dirname, '../..')
 
-/** Everything that a package needs beside `dist`, as far as it is there. */
+/** Everything that the package needs besides `dist`, as far as it exists. */
 const PACKED_FILES = ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE']
 
 /** PostgreSQL for local processes, as old or new as the one that this repository has. */
@@ -31,7 +31,7 @@ export interface Runner {
   readonly option: string
 }
 
-/** The project of the suite that tries what the others do not: the older Vitest, and other pools than the default. */
+/** The Vitest project for the other combinations: the older Vitest, and other pools than the default. */
 const MATRIX = 'e2e:matrix'
 
 const POOLS = ['forks', 'threads', 'vmForks', 'vmThreads']
@@ -41,11 +41,11 @@ const OLDER_POOLS = ['forks', 'vmThreads']
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Each Vitest that this project of the suite tries: for what depends on how Vitest does it. */
+    /** Each Vitest that this project tests, for behaviour that depends on Vitest. */
     consumers: readonly Consumer[]
     /** The same in each pool. */
     runners: readonly Runner[]
-    /** The newest Vitest where it is one of them, for what no other can change; else nothing. */
+    /** The newest Vitest if it is one of them, for behaviour that does not depend on Vitest; else nothing. */
     newest: readonly Consumer[]
     /** The newest Vitest, in files that try no other. */
     consumer: Consumer
@@ -107,14 +107,14 @@ function runnerOf(consumer: Consumer, pool: string): Runner {
 
 async function makeFolder(): Promise<string> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'vitest-infra-e2e-')))
-  // Local servers of root run as another user, who has to get to their binaries.
+  // As root, local servers run as another user, who needs access to their binaries.
   await chmod(folder, 0o755)
   // Vitest runs no teardown when a signal ends it.
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
-/** Built anew into a folder of its own: `dist` may be stale, or just be written by somebody else. */
+/** Built into a separate folder: `dist` may be stale, or another process may be writing it. */
 async function pack(folder: string): Promise<string> {
   const stage = join(folder, 'package')
   await mkdir(stage)

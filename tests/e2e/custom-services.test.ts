@@ -4,7 +4,7 @@ import { runVitest } from './support/run-vitest.ts'
 
 const consumer = inject('consumer')
 
-test('a service of the user comes up with the others, for all files, and goes with them', async () => {
+test('a custom service starts with the others, serves all files and stops with them', async () => {
   const run = await runVitest('custom-services', { consumer })
   expect(run).toMatchObject({ exitCode: 0, created: ['cache', 'redis'] })
   expect(sortedLines(run.stderr)).toMatchInlineSnapshot(`
@@ -15,7 +15,7 @@ test('a service of the user comes up with the others, for all files, and goes wi
   `)
 })
 
-test('without a container engine, the error says which service needs one', async () => {
+test('without a container engine, the error names the service that needs one', async () => {
   const env = { VITEST_INFRA_PROVIDER: 'embedded' }
   const run = await runVitest('custom-services', { consumer, env })
   expect(run).toMatchObject({ exitCode: 1, created: [] })

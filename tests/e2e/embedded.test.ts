@@ -15,7 +15,7 @@ function worlds(): Record<string, string> {
   return Object.fromEntries(numbers.map((number) => [`test/file-${number}.test.ts`, text(number)]))
 }
 
-test.for(RUNNERS)('files see only their own on local processes, without a container, in $name', async (runner) => {
+test.for(RUNNERS)('files see only their own data on local processes, without a container, in $name', async (runner) => {
   const { consumer, option } = runner
   const run = await startVitest('isolation', { consumer, args: ['run', option], env: LOCAL, files: worlds() })
   const { stdout, stderr, exitCode, created } = await run.ended
@@ -27,14 +27,14 @@ test.for(RUNNERS)('files see only their own on local processes, without a contai
 })
 
 describe.each(inject('newest'))('the newest Vitest', (consumer) => {
-  test('inject("infra") tells the provider', async () => {
+  test('inject("infra") has the provider', async () => {
     const file = `import { expect, inject, test } from 'vitest'
     test('provider', () => expect(inject('infra').provider).toBe('embedded'))`
     const run = await runVitest('isolation', { consumer, env: LOCAL, files: { 'test/one.test.ts': file } })
     expect(run.exitCode).toBe(0)
   })
 
-  test('a Vitest that is killed leaves neither a server nor its data', async () => {
+  test('a killed Vitest leaves neither a server nor its data', async () => {
     const file = `import { test } from 'vitest'
     import { pool } from '../src/app.ts'
     test('waits', async () => {
@@ -51,7 +51,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     await Promise.all(files.map((name) => rm(join(run.folder, 'tmp', name), { recursive: true })))
   })
 
-  test('what local processes lack is said with the command that brings it, and no test runs', async () => {
+  test('a missing program for local processes fails the run with the command that installs it', async () => {
     const env = { ...LOCAL, PATH: '/nowhere' }
     const run = await runVitest('isolation', { consumer, env, files: worlds() })
     expect(errorMessage(run.stderr)).toMatch(

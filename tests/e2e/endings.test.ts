@@ -41,21 +41,21 @@ const FAILURES = [
 ] as const
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for(FAILURES)('%s ends with 1 and leaves nothing', async ([, args, files]) => {
+  test.for(FAILURES)('%s exits with 1 and leaves nothing', async ([, args, files]) => {
     const run = await runVitest('endings', { consumer, args: ['run', ...args], files })
     expect(run).toMatchObject({ exitCode: 1, created: ['redis'] })
   })
 
-  test('a teardown of the user that throws leaves nothing', async () => {
+  test("a user's teardown that throws leaves nothing", async () => {
     const files = globalSetup("export default () => () => { throw new Error('no') }")
     const run = await runVitest('endings', { consumer, files })
     expect(run.stderr).toContain('error during close')
-    // Vitest 4 takes no offence.
+    // Vitest 4 reports no error.
     expect(run).toMatchObject({ exitCode: consumer.vitestMajor === 5 ? 1 : 0, created: ['redis'] })
   })
 
   test.for(['--pool=forks', '--pool=threads', '--no-isolate'])(
-    'the servers outlive what workers clean up: %s',
+    'servers stay up until workers have cleaned up: %s',
     async (arg) => {
       const run = await startVitest('worker-fixtures', { consumer, args: ['run', arg] })
       expect(await run.ended).toMatchObject({ exitCode: 0, created: ['redis'] })
@@ -63,7 +63,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     },
   )
 
-  test('a teardown that failed makes the exit code non-zero and says what is left', async () => {
+  test('a failed teardown makes the exit code non-zero and reports what is left', async () => {
     const proxy = await EngineProxy.open()
     const run = await startVitest('endings', { consumer, env: { HOLD: 'teardown', DOCKER_HOST: proxy.host } })
     await run.said('holding in teardown')

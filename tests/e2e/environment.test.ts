@@ -4,7 +4,7 @@ import { sortedLines } from './support/plain.ts'
 import { runVitest, startVitest } from './support/run-vitest.ts'
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test('one line of configuration puts both servers into the environment of all that runs', async () => {
+  test('one line of configuration puts both servers into the environment of every test', async () => {
     const run = await runVitest('plain', { consumer })
     expect(run.stdout).toMatchInlineSnapshot(`
       "RUN  v<version> <project>
@@ -75,7 +75,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run).toMatchObject({ exitCode: 0, created: ['postgres', 'redis'] })
   })
 
-  test('the environment stands before the first import in every pool, and in a worker that serves many files', async () => {
+  test('the environment is set before the first import in every pool and in a reused worker', async () => {
     const run = await runVitest('pools', { consumer })
     expect(sortedLines(run.stdout)).toMatchInlineSnapshot(`
       "      Tests  10 passed (10)

@@ -33,10 +33,10 @@ const CAUSES = [
 ]
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  /** What Vitest 5 says at the end of a run without tests; Vitest 4 says nothing. */
+  /** Vitest 5 prints this at the end of a run without tests; Vitest 4 prints nothing. */
   const summary = consumer.vitestMajor === 5 ? 'Tests  no tests' : ''
 
-  test('the main process prints a message with every kind of cause, and the summary', async () => {
+  test('the main process prints errors with every kind of cause, and the summary', async () => {
     const run = await startVitest('plain', { consumer, files: { 'infra.config.ts': CHAIN } })
     const { stderr, exitCode } = await run.ended
     expect(errorMessage(stderr)).toMatch(
@@ -65,8 +65,8 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   })
 
   // The message crosses the socket between main process and worker.
-  test('a worker prints an error of the main process whole', async () => {
-    // What leads to the main server is set, and what leads to a lease fails.
+  test('a worker prints an error of the main process in full', async () => {
+    // The variables of the main server are set, and those of the lease fail.
     const env = `({ redis }) => {
       main ??= redis.url
       if (redis.url !== main) throw new AggregateError([new ReplyError('NOPERM'), new DOMException('late', 'AbortError')])
@@ -86,7 +86,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(exitCode).toBe(1)
   })
 
-  test('what nobody catches in the main process is printed as the fault of the one who threw it', async () => {
+  test('an uncaught error of a global setup is printed with its own stack only', async () => {
     const own =
       "export default () => { setTimeout(() => { throw new Error('late') }, 10); return new Promise(() => {}) }"
     const run = await runVitest('endings', { consumer, files: { 'test/global-setup.ts': own } })

@@ -36,25 +36,28 @@ function files(folder: string): Record<string, string> {
   return Object.fromEntries(Array.from({ length: FILES }, (_, number) => [`${folder}/${number}.test.ts`, text(number)]))
 }
 
-test.for(['--isolate', '--no-isolate'])('files see only their own, and leave nothing there, with %s', async (flag) => {
-  const { stdout, stderr, exitCode, created } = await runVitest('external', {
-    consumer,
-    env,
-    args: ['run', flag],
-    files: files('test'),
-  })
-  const [postgres, redis] = [servers.postgres.port, servers.redis.port]
-  expect(stdout).toContain(`Test Files  ${FILES} passed (${FILES})`)
-  expect(stderr).toContain(
-    `infra  Existing servers: postgres on localhost:${postgres}, redis on localhost:${redis} (as asked for)\n`,
-  )
-  expect(stderr).toMatch(/^infra {2}template "default" (?:built|found) in /m)
-  expect({ exitCode, created }).toEqual({ exitCode: 0, created: [] })
-  expect(stdout + stderr).not.toContain(PASSWORD)
-  expect(withoutTemplates(await servers.look())).toEqual(UNTOUCHED)
-})
+test.for(['--isolate', '--no-isolate'])(
+  'files see only their own data on external servers and leave nothing, with %s',
+  async (flag) => {
+    const { stdout, stderr, exitCode, created } = await runVitest('external', {
+      consumer,
+      env,
+      args: ['run', flag],
+      files: files('test'),
+    })
+    const [postgres, redis] = [servers.postgres.port, servers.redis.port]
+    expect(stdout).toContain(`Test Files  ${FILES} passed (${FILES})`)
+    expect(stderr).toContain(
+      `infra  Existing servers: postgres on localhost:${postgres}, redis on localhost:${redis} (as asked for)\n`,
+    )
+    expect(stderr).toMatch(/^infra {2}template "default" (?:built|found) in /m)
+    expect({ exitCode, created }).toEqual({ exitCode: 0, created: [] })
+    expect(stdout + stderr).not.toContain(PASSWORD)
+    expect(withoutTemplates(await servers.look())).toEqual(UNTOUCHED)
+  },
+)
 
-test('projects of one run share what it has claimed, with what .env says of the servers', async () => {
+test('projects of one run share its claims on external servers, which .env describes', async () => {
   const { host, port, user, password } = servers.postgres
   const dotenv = [
     'VITEST_INFRA_PROVIDER=external',
@@ -74,25 +77,27 @@ test('projects of one run share what it has claimed, with what .env says of the 
   expect(withoutTemplates(await servers.look())).toEqual(UNTOUCHED)
 })
 
-test.for(['DATABASE_URL', 'DB_*'])('a role without CREATEDB has a schema for each file, reached by %s', async (by) => {
-  const { host, port } = servers.postgres
-  const role = by === 'DB_*' ? 'tenant_b' : 'tenant_a'
-  await withPostgres(servers.postgres, (client) =>
-    client.query(`CREATE ROLE ${role} LOGIN PASSWORD '${PASSWORD}'; GRANT CREATE ON DATABASE app TO ${role}`),
-  )
-  onTestFinished(async () => {
-    await withPostgres(servers.postgres, (client) => client.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`))
-  })
-  const url = { DATABASE_URL: postgresUrl({ ...servers.postgres, user: role }) }
-  const parts = { DB_HOST: host, DB_PORT: String(port), DB_USER: role, DB_PASSWORD: PASSWORD, DB_NAME: 'app' }
-  const config = `import { infra } from 'vitest-infra/plugin'
+test.for(['DATABASE_URL', 'DB_*'])(
+  'a role without CREATEDB gets a schema for each file, connected by %s',
+  async (by) => {
+    const { host, port } = servers.postgres
+    const role = by === 'DB_*' ? 'tenant_b' : 'tenant_a'
+    await withPostgres(servers.postgres, (client) =>
+      client.query(`CREATE ROLE ${role} LOGIN PASSWORD '${PASSWORD}'; GRANT CREATE ON DATABASE app TO ${role}`),
+    )
+    onTestFinished(async () => {
+      await withPostgres(servers.postgres, (client) => client.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`))
+    })
+    const url = { DATABASE_URL: postgresUrl({ ...servers.postgres, user: role }) }
+    const parts = { DB_HOST: host, DB_PORT: String(port), DB_USER: role, DB_PASSWORD: PASSWORD, DB_NAME: 'app' }
+    const config = `import { infra } from 'vitest-infra/plugin'
       export default { plugins: [infra({ postgres: { isolation: 'schema' } })], test: { maxWorkers: 2 } }`
-  const app = `import { Redis } from 'ioredis'
+    const app = `import { Redis } from 'ioredis'
       import pg from 'pg'
       const { DB_HOST: host, DB_PORT: port, DB_USER: user, DB_PASSWORD: password, DB_NAME: database } = process.env
       export const pool = new pg.Pool(${by === 'DB_*' ? '{ host, port: Number(port), user, password, database }' : '{ connectionString: process.env.DATABASE_URL }'})
       export const redis = new Redis(process.env.REDIS_URL ?? '')`
-  const fixture = `import { test } from 'vitest-infra/test'
+    const fixture = `import { test } from 'vitest-infra/test'
       import { expect } from 'vitest'
       for (const round of ['one', 'other']) {
         test(round, async ({ database }) => {
@@ -101,24 +106,25 @@ test.for(['DATABASE_URL', 'DB_*'])('a role without CREATEDB has a schema for eac
           expect(rows[0].name).toMatch(/^vitest_infra_/)
         })
       }`
-  const { VITEST_INFRA_PROVIDER = '', REDIS_URL = '' } = env
-  const { stdout, stderr, exitCode } = await runVitest('external', {
-    consumer,
-    env: { VITEST_INFRA_PROVIDER, REDIS_URL, ...(by === 'DB_*' ? parts : url) },
-    files: { ...files('test'), 'test/fixture.test.ts': fixture, 'src/app.ts': app, 'vitest.config.ts': config },
-  })
-  expect(stdout).toContain(`Test Files  ${FILES + 1} passed (${FILES + 1})`)
-  expect(exitCode).toBe(0)
-  expect(stdout + stderr).not.toContain(PASSWORD)
-  const schemas = await withPostgres(servers.postgres, (client) =>
-    client.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'vitest%'"),
-  )
-  expect(schemas.rows).toEqual([])
-  const { accounts, databases } = withoutTemplates(await servers.look())
-  expect({ accounts, databases }).toEqual({ accounts: UNTOUCHED.accounts, databases: UNTOUCHED.databases })
-})
+    const { VITEST_INFRA_PROVIDER = '', REDIS_URL = '' } = env
+    const { stdout, stderr, exitCode } = await runVitest('external', {
+      consumer,
+      env: { VITEST_INFRA_PROVIDER, REDIS_URL, ...(by === 'DB_*' ? parts : url) },
+      files: { ...files('test'), 'test/fixture.test.ts': fixture, 'src/app.ts': app, 'vitest.config.ts': config },
+    })
+    expect(stdout).toContain(`Test Files  ${FILES + 1} passed (${FILES + 1})`)
+    expect(exitCode).toBe(0)
+    expect(stdout + stderr).not.toContain(PASSWORD)
+    const schemas = await withPostgres(servers.postgres, (client) =>
+      client.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'vitest%'"),
+    )
+    expect(schemas.rows).toEqual([])
+    const { accounts, databases } = withoutTemplates(await servers.look())
+    expect({ accounts, databases }).toEqual({ accounts: UNTOUCHED.accounts, databases: UNTOUCHED.databases })
+  },
+)
 
-test('a run that is interrupted leaves nothing there', async () => {
+test('an interrupted run leaves nothing on external servers', async () => {
   const file = `import { test } from 'vitest'
     import { pool, redis } from '../src/app.ts'
     test('waits', async () => {
@@ -133,28 +139,25 @@ test('a run that is interrupted leaves nothing there', async () => {
   expect(withoutTemplates(await servers.look())).toEqual(UNTOUCHED)
 })
 
-test.runIf(hasOpenssl)(
-  'applications and fixtures reach servers by TLS, with the URLs that they are given',
-  async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'external-'))
-    onTestFinished(() => rm(folder, { recursive: true }))
-    const { postgres: DATABASE_URL, redis: REDIS_URL } = await putBehindTls(servers, folder)
-    const app = `import { Redis } from 'ioredis'
+test.runIf(hasOpenssl)('applications and fixtures connect by TLS with the URLs they get', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'external-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const { postgres: DATABASE_URL, redis: REDIS_URL } = await putBehindTls(servers, folder)
+  const app = `import { Redis } from 'ioredis'
     import pg from 'pg'
     export const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
     export const redis = new Redis(process.env.REDIS_URL)`
-    const { stdout, exitCode } = await runVitest('external', {
-      consumer,
-      env: { ...env, DATABASE_URL, REDIS_URL, NODE_EXTRA_CA_CERTS: join(folder, 'cert.pem') },
-      files: { ...files('test'), 'src/app.ts': app },
-    })
-    expect(stdout).toContain(`Test Files  ${FILES} passed (${FILES})`)
-    expect(exitCode).toBe(0)
-    expect(withoutTemplates(await servers.look())).toEqual(UNTOUCHED)
-  },
-)
+  const { stdout, exitCode } = await runVitest('external', {
+    consumer,
+    env: { ...env, DATABASE_URL, REDIS_URL, NODE_EXTRA_CA_CERTS: join(folder, 'cert.pem') },
+    files: { ...files('test'), 'src/app.ts': app },
+  })
+  expect(stdout).toContain(`Test Files  ${FILES} passed (${FILES})`)
+  expect(exitCode).toBe(0)
+  expect(withoutTemplates(await servers.look())).toEqual(UNTOUCHED)
+})
 
-test('a production-looking URL is refused, without a word of its password, and no test runs', async () => {
+test('a production-looking URL is refused without printing its password, and no test runs', async () => {
   const DATABASE_URL = 'postgres://app:swordfish@db.prod.example.com/shop'
   const run = await runVitest('external', { consumer, env: { ...env, DATABASE_URL }, files: files('test') })
   expect(errorMessage(run.stderr)).toBe(
@@ -166,7 +169,7 @@ test('a production-looking URL is refused, without a word of its password, and n
   expect(run).toMatchObject({ exitCode: 1, created: [] })
 })
 
-test('a URL alone chooses no server: "auto" starts its own', async () => {
+test('a URL alone does not select external servers: "auto" starts its own', async () => {
   const DATABASE_URL = 'postgres://app:swordfish@db.prod.example.com/shop'
   const file = `import { expect, inject, test } from 'vitest'
     test('own', () => {

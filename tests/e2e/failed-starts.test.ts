@@ -52,7 +52,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       'second [["failed","Cannot load fixtures/redis/one.redis"]]',
     ],
   ] as const)(
-    'by the interface of Vitest, each round after a failed start starts again: %s',
+    "with Vitest's Node API, each round after a failed start tries again: %s",
     async ([mode, first, second]) => {
       const run = await startVitest('inline-plugins', {
         consumer,
@@ -72,7 +72,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     },
   )
 
-  test('in watch mode the file that kept the start from succeeding is watched', async () => {
+  test('watch mode watches the file that made the start fail', async () => {
     const run = await startVitest('inline-plugins', {
       consumer,
       args: ['watch'],
@@ -82,7 +82,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     })
     await run.said('Watching for file changes')
     expect(run.stdout).toContain(REASON)
-    // What another rerun fails with does not end Vitest either.
+    // Another failed rerun does not end Vitest either.
     await run.write('test/server.test.ts', `${FILES['test/server.test.ts']}\n`)
     await run.said(REASON, 2)
     await run.write('fixtures/redis/one.redis', 'SET key value')
@@ -92,7 +92,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run.stdout).not.toContain('TypeError')
   })
 
-  test('in watch mode a configuration that cannot be loaded is watched', async () => {
+  test('watch mode watches a configuration that cannot be loaded', async () => {
     const run = await startVitest('inline-plugins', {
       consumer,
       args: ['watch'],
@@ -108,7 +108,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect((await run.ended).stdout).not.toContain('TypeError')
   })
 
-  test('a project whose global setup did not run fails with an error that says so', async () => {
+  test('a project without its global setup fails with an error that explains it', async () => {
     const run = await runVitest('inline-plugins', {
       consumer,
       env: LOCAL,

@@ -6,7 +6,7 @@ const consumer = inject('consumer')
 
 const configured = (options: string) => ({ 'infra.config.ts': `export default ${options}` })
 
-test('options that cannot be used are all named, and nothing starts', async () => {
+test('all invalid options are listed and nothing starts', async () => {
   const files = configured("{ postgress: { user: 'me' }, redis: { port: 'any' } }")
   const run = await runVitest('plain', { consumer, files })
   expect(errorMessage(run.stderr)).toMatchInlineSnapshot(`
@@ -17,7 +17,7 @@ test('options that cannot be used are all named, and nothing starts', async () =
   expect(run).toMatchObject({ exitCode: 1, created: [] })
 })
 
-test('a healthcheck that never passes ends the run with all that is known', async () => {
+test('a healthcheck that never passes fails the run with all that is known', async () => {
   const healthcheck = "{ cmd: 'echo no luck; false', interval: '1s', retries: 4 }"
   const files = configured(`{ services: ['redis'], startupTimeoutMs: 4000, redis: { healthcheck: ${healthcheck} } }`)
   const run = await runVitest('plain', { consumer, files })
@@ -32,7 +32,7 @@ test('a healthcheck that never passes ends the run with all that is known', asyn
   expect(run).toMatchObject({ exitCode: 1, created: ['redis'] })
 })
 
-test('a server that ends at once is reported within seconds, with its log', async () => {
+test('a server that exits at once is reported within seconds, with its log', async () => {
   const files = configured("{ postgres: { settings: { shared_preload_libraries: 'nope' } } }")
   const run = await runVitest('plain', { consumer, files })
   const message = errorMessage(run.stderr)
@@ -40,12 +40,12 @@ test('a server that ends at once is reported within seconds, with its log', asyn
   expect(message).toContain('Last lines of the log of vitest-infra-<run>-postgres:\n')
   expect(message).toContain('FATAL:  could not access file "nope": No such file or directory\n')
   expect(message).toMatch(/\nCorrect the error in its log; .*-c shared_preload_libraries=nope$/)
-  // The time that a start may take; how long a busy machine takes for a run is no matter here.
+  // The time of the start itself; the rest of the run may be slow on a busy machine.
   expect(run.elapsedMs).toBeLessThan(60_000)
   expect(run).toMatchObject({ exitCode: 1, created: ['postgres', 'redis'] })
 })
 
-test('a server that ends before it can be looked at is reported with its log', async () => {
+test('a server that exits before it can be inspected is reported with its log', async () => {
   const run = await runVitest('plain', {
     consumer,
     files: configured("{ redis: { args: ['--maxclients', 'nope'] } }"),
@@ -67,7 +67,7 @@ test('a DOCKER_HOST that does not answer is named within 5 s, and no test runs',
   expect(run).toMatchObject({ exitCode: 1, created: [] })
 })
 
-test('an image that cannot be pulled takes the other service down, with the reason of the registry', async () => {
+test("a failed pull stops the other service and reports the registry's reason", async () => {
   const run = await runVitest('plain', {
     consumer,
     files: configured("{ redis: { image: 'localhost:1/nothing:0' } }"),

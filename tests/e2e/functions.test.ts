@@ -2,7 +2,7 @@ import { describe, expect, inject, test } from 'vitest'
 import { errorMessage } from './support/plain.ts'
 import { LOCAL, runVitest } from './support/run-vitest.ts'
 
-/** Functions of one text, which differ in what they close over. */
+/** Functions with the same text that close over different values. */
 const FUNCTIONS = `
   const users = (count) => async ({ pool }) => {
     await pool.query('CREATE TABLE users AS SELECT FROM generate_series(1, ' + count + ')')
@@ -38,7 +38,7 @@ function usersIn(stdout: string): string[] {
 }
 
 test.for(inject('newest'))(
-  'functions of one text that close over other values make templates of their own',
+  'functions with the same text and different closures make separate templates',
   async (consumer) => {
     const config = `import { infra } from 'vitest-infra/plugin'
     ${FUNCTIONS}
@@ -68,7 +68,7 @@ test.for(inject('newest'))(
 )
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test('projects whose functions look alike and differ are an error that says what to do', async () => {
+  test('projects whose different functions have the same text fail with a remedy', async () => {
     const config = `import { infra } from 'vitest-infra/plugin'
       ${FUNCTIONS}
       const project = (name, count) => ({
@@ -89,7 +89,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run.exitCode).toBe(1)
   })
 
-  test('projects that extend one config file share its functions, and add names of their own', async () => {
+  test('projects that extend one config file share its functions and add their own templates', async () => {
     const config = `import { infra } from 'vitest-infra/plugin'
       ${FUNCTIONS}
       export default {

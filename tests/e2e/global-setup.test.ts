@@ -30,7 +30,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run).toMatchObject({ exitCode: 0, created: ['redis'] })
   })
 
-  test('createGlobalSetup() takes options in a file of the user', async () => {
+  test("createGlobalSetup() takes options in the user's own file", async () => {
     const run = await runVitest('global-setup', {
       consumer,
       files: {
@@ -45,7 +45,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run).toMatchObject({ exitCode: 0, created: ['redis'] })
   })
 
-  test('a global setup of the root serves all inline projects with one stack', async () => {
+  test('a global setup at the root serves all inline projects with one stack', async () => {
     const run = await runVitest('global-setup', {
       consumer,
       files: {

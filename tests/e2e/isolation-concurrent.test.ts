@@ -10,7 +10,7 @@ const STACKS = {
 }
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test.for(Object.entries(STACKS))('more tests at once than there is room for pass, with %s', async ([, options]) => {
+  test.for(Object.entries(STACKS))('more concurrent tests than databases pass, with %s', async ([, options]) => {
     const run = await runVitest('isolation-concurrent', {
       consumer,
       env: { ...anyServers(consumer), INFRA_OPTIONS: JSON.stringify(options) },

@@ -4,7 +4,7 @@ import { describe, expect, inject, test } from 'vitest'
 import { RUNNERS_AND_KEPT_MODULES } from './support/pools.ts'
 import { anyServers, startVitest, type VitestRun } from './support/run-vitest.ts'
 
-/** What was attached to tests, by their names. */
+/** The attachments of each test, by its name. */
 async function artifactsOf({ folder }: VitestRun): Promise<Record<string, string>> {
   return JSON.parse(await readFile(join(folder, 'artifacts.json'), 'utf8')) as Record<string, string>
 }
@@ -24,7 +24,7 @@ function logIn(stderr: string, test: string): readonly string[] {
 }
 
 test.for(RUNNERS_AND_KEPT_MODULES)(
-  "a failed test has its database's lines of the log, and no other has, in $name",
+  'only a failed test gets the log lines of its database, in $name',
   async ({ consumer, option }) => {
     const run = await startVitest('failures', {
       consumer,
@@ -67,7 +67,7 @@ test.for(RUNNERS_AND_KEPT_MODULES)(
 )
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test('a long log is cut, stands in front of the errors, and a suite whose hooks fail has one, too', async () => {
+  test('a long log is cut and printed before the errors, also for a suite whose hooks fail', async () => {
     const run = await startVitest('failures', {
       consumer,
       env: anyServers(consumer),
@@ -83,7 +83,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(stdout.indexOf("PostgreSQL's log")).toBeLessThan(stdout.indexOf('Failed Tests'))
   })
 
-  test('who shares the main database has its log, and one whose prefix names no database has none', async () => {
+  test('a test in the main database gets its log; a log prefix without a database gives none', async () => {
     const config = (options: string) => `
       import { infra } from 'vitest-infra/plugin'
       export default { plugins: [infra({ services: ['postgres'], ${options} })] }`

@@ -3,7 +3,7 @@ import { RUNNERS_AND_KEPT_MODULES } from './support/pools.ts'
 import { anyServers, runVitest } from './support/run-vitest.ts'
 
 test.for(RUNNERS_AND_KEPT_MODULES)(
-  "fixtures compose with the user's, and clean up whatever happened, in $name",
+  "fixtures compose with the user's and clean up in any case, in $name",
   async ({ consumer, option }) => {
     const run = await runVitest('isolation-fixtures', {
       consumer,

@@ -20,7 +20,7 @@ const CONFIG = `
   import { infra } from 'vitest-infra/plugin'
   export default { plugins: [infra({ services: ['postgres'], postgres: { user: 'shop', password: 'a long secret' } })] }`
 
-/** The commands that were printed, by whose database they open. */
+/** The printed commands, by the owner of the database. */
 function commandsIn({ stdout }: VitestRun): Record<string, string> {
   const text = stripVTControlCharacters(stdout).replaceAll('\r', '')
   const found = text.matchAll(/^infra {2}the database of (.+) stays until the tests run again: (docker exec .+)$/gm)
@@ -38,7 +38,7 @@ function type(command: string, sql: string): Promise<string> {
 }
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test('in watch mode the databases of a failed test stay until the rerun, and can be opened as it says', async () => {
+  test('watch mode retains the databases of a failed test until the rerun and says how to connect', async () => {
     const run = await startVitest('failures', {
       consumer,
       args: ['watch', 'kept'],
@@ -66,7 +66,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     await run.ended
   })
 
-  test('in watch mode connections that were left are told at the end of each run, the rest at the end of all', async () => {
+  test('watch mode reports leaked connections after each run, and the rest at the end', async () => {
     const run = await startVitest('isolation-leaks', { consumer, args: ['watch', 'leaky'], terminal: true })
     const left = 'infra  test/leaky.test.ts left 3 connections open'
     await run.said('Waiting for file changes')
@@ -84,13 +84,16 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   test.for([
     ['--silent=true', {}],
     ['--run', { CI: 'true' }],
-  ] as const)('%s, and CI, sum a run up in one line, and still name who left connections', async ([option, env]) => {
-    const run = await startVitest('isolation-leaks', { consumer, args: ['run', option, 'leaky'], env })
-    const { stderr } = await run.ended
-    expect(stderr).toMatchInlineSnapshot(`
+  ] as const)(
+    '%s and CI summarize a run in one line and still name files that leak connections',
+    async ([option, env]) => {
+      const run = await startVitest('isolation-leaks', { consumer, args: ['run', option, 'leaky'], env })
+      const { stderr } = await run.ended
+      expect(stderr).toMatchInlineSnapshot(`
       "infra  Docker Engine <version> at <host> (<source>)
       infra  postgres <version> after <time>, 1 template, 1 lease
       infra  test/leaky.test.ts left 3 connections open: "api" (2), "reports" (1)"
     `)
-  })
+    },
+  )
 })

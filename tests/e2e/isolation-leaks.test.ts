@@ -30,19 +30,19 @@ async function leaksWith(option: string, consumer: Consumer): Promise<{ leaks: s
 
 const NAMED = { leaks: LEAKS, tests: '1 failed | 3 passed (4)' }
 
-test.for(RUNNERS)('a file that leaves connections open is named, and no other, in $name', async (runner) => {
+test.for(RUNNERS)('only a file that leaves connections open is named, in $name', async (runner) => {
   expect(await leaksWith(runner.option, runner.consumer)).toEqual(NAMED)
 })
 
 describe.each(inject('consumers'))('$name', (consumer) => {
   test.for(['--sequence.hooks=list', '--sequence.hooks=parallel'])(
-    'a file that leaves connections open is named, and no other, with %s',
+    'only a file that leaves connections open is named, with %s',
     async (option) => {
       expect(await leaksWith(option, consumer)).toEqual(NAMED)
     },
   )
 
-  test('a worker that keeps modules is right to keep connections', async () => {
+  test('a worker that keeps modules is not reported for its open connections', async () => {
     const run = await runVitest('isolation-leaks', {
       consumer,
       env: anyServers(consumer),
@@ -51,7 +51,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(leaksIn(run.stderr)).toBe('')
   })
 
-  test('a file that still writes when it is over is named where the next one uses its database', async () => {
+  test('a file that writes after its end is named in the next file that uses its database', async () => {
     const run = await runVitest('isolation-leaks', {
       consumer,
       env: anyServers(consumer),
@@ -80,7 +80,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   })
 
   test.for(['server', 'database'])(
-    'a file that still uses its Redis when it is over is named where the next one has it, with isolation %s',
+    'a file that uses its Redis after its end is named in the next, with isolation %s',
     async (isolation) => {
       const run = await runVitest('isolation-leaks', {
         consumer,
@@ -124,7 +124,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     },
   )
 
-  test('a file that alters what the template has fails those that would have its database, by its name', async () => {
+  test("a file that alters the template's objects fails the next users of its database, by name", async () => {
     const run = await runVitest('isolation-leaks', {
       consumer,
       env: anyServers(consumer),

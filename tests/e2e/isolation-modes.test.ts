@@ -3,7 +3,7 @@ import { sortedLines } from './support/plain.ts'
 import { RUNNERS } from './support/pools.ts'
 import { anyServers, runVitest } from './support/run-vitest.ts'
 
-/** What the files of `test/count` said, sorted: how many visits there were, and where. */
+/** The output of the files of `test/count`, sorted: the number of visits, and the place. */
 function visitsIn(stdout: string): { visits: number[]; databases: string[] } {
   const said = [...stdout.matchAll(/^visit (\d+) of (\S+)$/gm)]
   const visits = said.map(([, visit]) => Number(visit)).sort((left, right) => left - right)
@@ -20,7 +20,7 @@ function projects(options: Record<string, object>, test: object): string {
 }
 
 test.for(RUNNERS)(
-  "isolation: 'worker' has the files of a worker share, one after the other, in $name",
+  "isolation: 'worker' shares a database among a worker's files in sequence, in $name",
   async ({ consumer, option }) => {
     const run = await runVitest('isolation-modes', { consumer, env: anyServers(consumer), args: ['run', option] })
     const { visits, databases } = visitsIn(run.stdout)
@@ -30,7 +30,7 @@ test.for(RUNNERS)(
   },
 )
 
-test.for(RUNNERS)('projects of every mode stand side by side in $name', async ({ consumer, pool }) => {
+test.for(RUNNERS)('projects of every isolation mode run in parallel in $name', async ({ consumer, pool }) => {
   const config = projects(
     { file: {}, worker: { isolation: 'worker' }, shared: { isolation: 'shared' } },
     { include: ['test/count/*.test.ts'], pool, maxWorkers: 1 },
@@ -42,7 +42,7 @@ test.for(RUNNERS)('projects of every mode stand side by side in $name', async ({
   })
   const { visits, databases } = visitsIn(run.stdout)
   expect(visits).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6])
-  // Vitest 4 gives all files of a vm pool to the one worker at once: it keeps its database, which is reset.
+  // Vitest 4 gives all files of a vm pool to one worker, which stays on its database and resets it.
   const filesShare = pool.startsWith('vm') && consumer.vitestMajor === 4
   expect(databases).toHaveLength((filesShare ? 1 : 6) + 1 + 1)
   expect(databases).toContain('app')
@@ -74,7 +74,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
 })
 
 describe.each(inject('newest'))('the newest Vitest', (consumer) => {
-  test("isolation: 'worker' is not reset where modules are kept", async () => {
+  test("isolation: 'worker' resets nothing if the worker keeps modules", async () => {
     const run = await runVitest('isolation-modes', {
       consumer,
       env: anyServers(consumer),
@@ -84,7 +84,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     expect(run.exitCode).toBe(0)
   })
 
-  test("isolation: 'worker' has as many databases as there are workers", async () => {
+  test("isolation: 'worker' creates one database for each worker", async () => {
     const args = ['run', '--fileParallelism', '--maxWorkers=2']
     const run = await runVitest('isolation-modes', { consumer, env: anyServers(consumer), args })
     expect(visitsIn(run.stdout).databases.length).toBeLessThanOrEqual(2)
@@ -92,7 +92,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     expect(run.exitCode).toBe(0)
   })
 
-  test('a template that nobody defined is told in the run of a project that wants it', async () => {
+  test('an undefined template is reported in the run of the project that requests it', async () => {
     const config = projects({ nobody: { template: 'nobody' } }, {})
     const run = await runVitest('isolation-modes', {
       consumer,
@@ -104,7 +104,7 @@ Add it to templates in infra.config.ts, or correct the name`)
     expect(run).toMatchObject({ exitCode: 1, created: [] })
   })
 
-  test('a template that cannot be had fails its file alone, and says why', async () => {
+  test('a template that cannot be built fails only the file that needs it, with the reason', async () => {
     const using = (name: string) => `
       import { test, useTemplate } from 'vitest-infra/test'
       import '../../src/app.ts'
@@ -126,7 +126,7 @@ Write useTemplate('scenario') with the name as a string literal, in the test fil
     expect(run.stdout).toContain('Test Files  2 failed | 2 passed (4)')
   })
 
-  test('a worker that keeps modules holds one template, and a shared database is of the default one', async () => {
+  test('a worker that keeps modules stays on one template, and a shared database on the default', async () => {
     const shared = await runVitest('isolation-modes', {
       consumer,
       env: anyServers(consumer),

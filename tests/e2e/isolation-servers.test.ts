@@ -32,19 +32,22 @@ const KILLED = `
     process.kill(process.pid, 'SIGKILL')
   })`
 
-test.for(NEWEST_RUNNERS)('every file has a server of its own, like new, in $name', async ({ consumer, option }) => {
-  const run = await runVitest('isolation-servers', { consumer, args: ['run', option] })
-  expect(run.stdout).toContain('Tests  19 passed (19)')
-  expect(visitsIn(run.stdout).visits).toEqual([1, 1, 1, 1, 1, 1])
-  expect(run.stderr.match(/template "\w+" built/g)?.sort()).toEqual([
-    'template "default" built',
-    'template "reference" built',
-  ])
-  expect(run).toMatchObject({ exitCode: 0, created: ['postgres'] })
-})
+test.for(NEWEST_RUNNERS)(
+  'every file gets a server of its own, equal to a new one, in $name',
+  async ({ consumer, option }) => {
+    const run = await runVitest('isolation-servers', { consumer, args: ['run', option] })
+    expect(run.stdout).toContain('Tests  19 passed (19)')
+    expect(visitsIn(run.stdout).visits).toEqual([1, 1, 1, 1, 1, 1])
+    expect(run.stderr.match(/template "\w+" built/g)?.sort()).toEqual([
+      'template "default" built',
+      'template "reference" built',
+    ])
+    expect(run).toMatchObject({ exitCode: 0, created: ['postgres'] })
+  },
+)
 
 test.for(NEWEST_RUNNERS.filter(({ pool }) => ['forks', 'vmThreads'].includes(pool)))(
-  "with isolation: 'worker' the files of a worker share its server in $name",
+  "isolation: 'worker' shares a server among the files of a worker, in $name",
   async ({ consumer, pool }) => {
     const files = config({ isolation: 'worker' }, { pool, fileParallelism: false })
     const run = await runVitest('isolation-servers', { consumer, files, args: ['run', ...COUNT] })
@@ -54,7 +57,7 @@ test.for(NEWEST_RUNNERS.filter(({ pool }) => ['forks', 'vmThreads'].includes(poo
 )
 
 test.for(NEWEST_RUNNERS.filter(({ pool }) => ['forks', 'vmForks'].includes(pool)))(
-  'a killed worker gives its server back, which is like new again, in $name',
+  "a killed worker's server is released and reset, in $name",
   async ({ consumer, option }) => {
     const files = { 'test/killed.test.ts': KILLED, 'test/6.test.ts': LIKE_IT, 'test/7.test.ts': LIKE_IT }
     const run = await startVitest('isolation-servers', { consumer, files, args: ['run', option] })
@@ -70,7 +73,7 @@ test.for(NEWEST_RUNNERS.filter(({ pool }) => ['forks', 'vmForks'].includes(pool)
 )
 
 describe.each(inject('newest'))('the newest Vitest', (consumer) => {
-  test('a worker that keeps modules keeps its server, which is reset between files', async () => {
+  test('a worker that keeps modules stays on its server, which is reset between files', async () => {
     const args = ['run', '--no-isolate', '--maxWorkers=1', ...COUNT]
     const run = await runVitest('isolation-servers', { consumer, args })
     expect(visitsIn(run.stdout)).toEqual({ visits: [1, 1, 1, 1, 1], servers: 1 })
@@ -78,7 +81,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     expect(run.exitCode).toBe(0)
   })
 
-  test('in watch mode an edited migration reaches the servers', async () => {
+  test('watch mode applies an edited migration to the servers', async () => {
     const run = await startVitest('isolation-servers', { consumer, args: ['watch', 'test/1', 'test/templates'] })
     await run.said('Waiting for file changes')
     await run.write(

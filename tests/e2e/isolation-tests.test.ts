@@ -27,7 +27,7 @@ function readUses(stdout: string): Use[] {
 const NOTHING_LEFT = 'Databases with traces of a test: []'
 
 test.for(RUNNERS)(
-  '200 tests have a fresh database each and leave none behind in $name',
+  'each of 200 tests gets a new database and leaves none behind in $name',
   async ({ consumer, option }) => {
     const run = await runVitest('isolation-tests', { consumer, env: anyServers(consumer), args: ['run', option] })
     expect(run.stdout).toContain('Tests  200 passed (200)')
@@ -37,7 +37,7 @@ test.for(RUNNERS)(
 )
 
 test.for(RUNNERS)(
-  'each test has a clone and a session of its own, opened while the test before it runs, in $name',
+  'each test has its own clone and session, opened during the previous test, in $name',
   async ({ consumer, option }) => {
     const run = await startVitest('isolation-next', { consumer, env: anyServers(consumer), args: ['run', option] })
     expect((await run.ended).stdout).toContain('Tests  24 passed (24)')
@@ -49,14 +49,14 @@ test.for(RUNNERS)(
 )
 
 describe.each(inject('newest'))('the newest Vitest', (consumer) => {
-  test('whatever a test does, the next one sees a database and a session that equal new ones in everything', async () => {
+  test("after anything a test does, the next one's database and session equal new ones", async () => {
     const run = await runVitest('isolation-everything', { consumer })
     expect(run.stdout + run.stderr).toContain('Tests  19 passed (19)')
     expect(run.exitCode).toBe(0)
   })
 
   test.for(['--no-isolate', '--sequence.concurrent', '--sequence.hooks=list'])(
-    'tests have a fresh database each with %s',
+    'each test gets a new database with %s',
     async (option) => {
       const run = await runVitest('isolation-tests', {
         consumer,
@@ -69,7 +69,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     },
   )
 
-  test('in watch mode, too, no run leaves one behind while the stack lives on', async () => {
+  test("in watch mode no run leaves a test's database behind", async () => {
     const run = await startVitest('isolation-tests', {
       consumer,
       args: ['watch', 'concurrent-suites'],

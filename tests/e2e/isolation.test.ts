@@ -17,7 +17,7 @@ function worlds(count: number): Record<string, string> {
   )
 }
 
-/** A benchmark that can only write its row into a database of its own. */
+/** A benchmark that can only insert its row into its own database. */
 const BENCHMARKS = {
   4: `import { bench } from 'vitest'
     import { pool } from '../src/app.ts'
@@ -34,7 +34,7 @@ const BENCHMARKS = {
     })`,
 }
 
-test.for(RUNNERS)('files by the dozen see only their own in $name', async ({ consumer, pool, option }) => {
+test.for(RUNNERS)('dozens of files see only their own data in $name', async ({ consumer, pool, option }) => {
   const count = pool === 'forks' && consumer.vitestMajor === 5 ? FILES : FEWER_FILES
   const run = await runVitest('isolation', {
     consumer,
@@ -62,7 +62,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
 
 describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   // Without it, the tests above would prove nothing.
-  test('what they do clashes where files share', async () => {
+  test('files that share a database clash', async () => {
     const config = `import { infra } from 'vitest-infra/plugin'
       export default { plugins: [infra({ isolation: 'shared' })], test: { maxWorkers: 1 } }`
     const run = await runVitest('isolation', {
@@ -74,7 +74,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     expect(run.stdout).toContain('Test Files  3 failed | 1 passed (4)')
   })
 
-  test('shards that run side by side see only their own', async () => {
+  test('parallel shards see only their own data', async () => {
     const shard = (part: string) =>
       runVitest('isolation', {
         consumer,
@@ -89,7 +89,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     }
   })
 
-  test("tests of a file that run side by side share what is the file's", async () => {
+  test("concurrent tests of a file share the file's database", async () => {
     const file = `import { afterAll, expect, test } from 'vitest'
       import { pool } from '../src/app.ts'
       const add = (name: string) => async () => void (await pool.query('INSERT INTO customers (name) VALUES ($1)', [name]))

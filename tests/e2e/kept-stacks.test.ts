@@ -12,15 +12,15 @@ const STAYING =
   'infra  the servers keep running for the next run, and stop after 1m without use; to stop them now: npx vitest-infra down'
 const PATIENCE = { timeout: 90_000, interval: 100 }
 
-/** A run whose containers go with the test. */
+/** A run whose containers are removed after the test. */
 async function start(project: string, options: RunOptions): Promise<VitestRun> {
   const run = await startVitest(project, options)
-  // Those that end by themselves may just do so.
+  // Containers may exit during the removal.
   onTestFinished(() => removeContainersOf(run.project).catch(() => {}))
   return run
 }
 
-/** The command line, as a user of the package has it, in the folder of a run. */
+/** The command line as a user of the package runs it, in the folder of a run. */
 async function runCli({ folder }: VitestRun, args: readonly string[]) {
   const cli = join(consumer.folder, 'node_modules/vitest-infra/dist/cli.js')
   const { promise, resolve } = Promise.withResolvers<{ exitCode: number; stdout: string; stderr: string }>()
@@ -32,13 +32,13 @@ async function runCli({ folder }: VitestRun, args: readonly string[]) {
 }
 
 test.for(['plain', 'isolation-modes', 'isolation-servers'])(
-  'the second run of %s uses what the first has left up',
+  'the second run of %s reuses the servers of the first',
   async (project) => {
     const first = await start(project, { consumer, env: KEEP })
     const { created, stdout, exitCode } = await first.ended
     expect(exitCode).toBe(0)
     expect(created).not.toEqual([])
-    // One directly after the other: the servers of the first may still be at their end.
+    // The runs follow each other directly, so the first one's servers may still be stopping.
     for (const run of [2, 3]) {
       const next = await start(project, { consumer, env: KEEP, after: first })
       const ended = await next.ended
@@ -50,7 +50,7 @@ test.for(['plain', 'isolation-modes', 'isolation-servers'])(
   },
 )
 
-test('the database of a failed test stays as long as the servers do', async () => {
+test("a failed test's database is retained while the servers are up", async () => {
   const files = {
     'test/failing.test.ts': "import { test } from 'vitest'\ntest('it', () => { throw new Error('no') })",
   }
@@ -62,7 +62,7 @@ test('the database of a failed test stays as long as the servers do', async () =
   )
 })
 
-test('kill -9 of a run leaves the servers up, and the next but one uses them', async () => {
+test('kill -9 of a run leaves reusable servers up for a later run', async () => {
   const first = await start('endings', { consumer, env: KEEP })
   expect(await first.ended).toMatchObject({ exitCode: 0, created: ['redis'] })
   const killed = await start('endings', { consumer, env: { ...KEEP, HOLD: 'test' }, after: first })
@@ -77,7 +77,7 @@ test('kill -9 of a run leaves the servers up, and the next but one uses them', a
   expect((await containersOf(first.project)).map(({ Id }) => Id)).toEqual(before)
 })
 
-test('tests use what up has brought up, until down', async () => {
+test('tests use the stack that "up" started, until "down"', async () => {
   const first = await start('plain', { consumer })
   await first.ended
   const up = await runCli(first, ['up', '--ttl', '5m'])
@@ -96,14 +96,14 @@ test('tests use what up has brought up, until down', async () => {
   expect(await runCli(first, ['down'])).toMatchObject({ exitCode: 0, stdout: '0 servers ended' })
 })
 
-test('down ends nothing of other projects', async () => {
+test('"down" stops nothing of other projects', async () => {
   const [one, other] = [await start('plain', { consumer, env: KEEP }), await start('plain', { consumer, env: KEEP })]
   await Promise.all([one.ended, other.ended])
   expect(await runCli(one, ['down'])).toMatchObject({ exitCode: 0, stdout: '2 servers ended' })
   expect(await containersOf(other.project)).toHaveLength(2)
 })
 
-test('up says what is wrong with the command line', async () => {
+test('"up" reports what is wrong with the command line', async () => {
   const run = await start('plain', { consumer })
   await run.ended
   const { exitCode, stderr } = await runCli(run, ['up', '--ttl', 'soon'])

@@ -8,7 +8,7 @@ const consumer = inject('consumer')
 /** Longer than the grace period, which a run that was killed cannot shorten. */
 const PATIENCE_MS = 20_000
 
-test('kill -9 while a server is being initialised leaves nothing', async () => {
+test("kill -9 during a server's initialization leaves nothing", async () => {
   const run = await startVitest('plain', { consumer })
   const running = async () => (await containersOf(run.project)).filter(({ State }) => State.Running)
   await expect.poll(running, { timeout: PATIENCE_MS, interval: 20 }).toHaveLength(2)
@@ -32,7 +32,7 @@ test.for([
   expect(await leftoversOf(run.project, PATIENCE_MS)).toEqual([])
 })
 
-test('kill -9 leaves nothing to the next run, which need not wait for the grace period', async () => {
+test('kill -9 leaves nothing for the next run, which does not wait for the grace period', async () => {
   const killed = await startVitest('endings', { consumer, env: { HOLD: 'test' } })
   await killed.said('holding in test')
   killed.signal('SIGKILL')
@@ -46,9 +46,9 @@ test('kill -9 leaves nothing to the next run, which need not wait for the grace 
   )
 })
 
-test('servers outlive a connection that breaks', async () => {
+test('servers survive a broken engine connection', async () => {
   const proxy = await EngineProxy.open()
-  // Redis processes beside the first one end with a connection of their own.
+  // Additional Redis processes exit with their own connection.
   const files = { 'infra.config.ts': "export default { redis: { isolation: 'database' } }" }
   const run = await startVitest('endings', { consumer, env: { HOLD: 'test', DOCKER_HOST: proxy.host }, files })
   await run.said('holding in test')

@@ -19,7 +19,7 @@ async function start(options: InfraOptions, run: RunOptions): Promise<VitestRun>
   return started
 }
 
-/** A run that is over, and whose servers are up. */
+/** A finished run whose servers are up. */
 async function keep(options: InfraOptions, run: RunOptions): Promise<VitestRun> {
   const kept = await start(options, run)
   expect(await kept.ended).toMatchObject({ exitCode: 0 })
@@ -33,7 +33,7 @@ async function portOf({ project }: VitestRun, service: string, port: number): Pr
 }
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test('a start that fails, where Vitest is told to ignore errors and to pass without tests', async () => {
+  test("a failed start with Vitest's options to ignore errors and pass without tests", async () => {
     const args = ['run', '--dangerouslyIgnoreUnhandledErrors', '--passWithNoTests']
     const seeds = 'no/such/folder'
     const { exitCode, stderr } = await (
@@ -64,7 +64,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(exitCode).toBe(1)
   })
 
-  test('a configuration that ends the process', async () => {
+  test('a configuration that exits the process', async () => {
     const files = { 'infra.config.ts': 'process.exit(0)\nexport default {}\n' }
     const { exitCode, stderr } = await (await start({}, { consumer, files })).ended
     expect(stderr).toBe(
@@ -73,7 +73,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(exitCode).toBe(1)
   })
 
-  test('a global setup that ends the process with 0', async () => {
+  test('a global setup that exits the process with 0', async () => {
     const files = {
       'vitest.config.ts': `
         import { infra } from 'vitest-infra/plugin'
@@ -105,7 +105,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
 
 // The servers and the engine are the same for every Vitest.
 describe.each(inject('newest'))('the newest Vitest', (consumer) => {
-  test('a migration that fails on a server of an earlier run', async () => {
+  test('a migration that fails on a reused server', async () => {
     const options: InfraOptions = { ...KEPT, services: ['postgres'] }
     const first = await keep(options, { consumer })
     const files = { 'fixtures/postgres/migrations/2_broken.sql': 'CREATE TABLE broken (' }
@@ -114,7 +114,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     expect(exitCode).toBe(1)
   })
 
-  test('a seed that fails on a Redis of an earlier run', async () => {
+  test('a seed that fails on a reused Redis', async () => {
     const options: InfraOptions = { ...KEPT, services: ['redis'] }
     const first = await keep(options, { consumer })
     const files = { 'fixtures/redis/greeting.redis': 'SETT greeting hello\n' }
@@ -123,7 +123,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     expect(exitCode).toBe(1)
   })
 
-  test('a server of an earlier run that was paused is replaced', async () => {
+  test('a paused server of an earlier run is replaced', async () => {
     const options: InfraOptions = { ...KEPT, services: ['redis'] }
     const first = await keep(options, { consumer })
     await (await containerOf(first.project, 'redis')).pause()
@@ -133,7 +133,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     expect(exitCode).toBe(0)
   })
 
-  test('a server of an earlier run with a role of somebody is replaced', async () => {
+  test('a server of an earlier run with a foreign role is replaced', async () => {
     const options: InfraOptions = { ...KEPT, services: ['postgres'], postgres: { user: 'me', password: 'secret' } }
     const first = await keep(options, { consumer })
     const client = new pg.Client({
@@ -165,7 +165,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     client.disconnect()
   })
 
-  test('an engine that refuses a start, and takes its time for the removal', async () => {
+  test('an engine that refuses a start and removes slowly', async () => {
     const faulty = await FaultyEngine.open()
     onTestFinished(() => faulty.close())
     faulty.arm({ name: 'POST /containers/ID/start', count: 1, fault: 'refuse' }, { name: /^DELETE /, delayMs: 2_000 })

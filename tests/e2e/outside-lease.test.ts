@@ -9,10 +9,10 @@ const SEE = 'see "Connections that leave the lease" in the README'
 const REMEDY = `is a name hard-coded, or missing in a URL? Let the code read DATABASE_URL or DB_NAME, or set postgres.isolation to 'server'; ${SEE}`
 const FIXED = `infra  2 files (test/fixed-1.test.ts, test/fixed-2.test.ts) never connected to the leased database, but "app", which all files share, was used: ${REMEDY}`
 
-/** One after the other, so that what one file does is not laid at the door of another. */
+/** The files run in sequence, so that use by one file is not attributed to another. */
 const SERIAL = ['run', '--maxWorkers=1', 'fixed', 'leased', 'unit']
 
-/** What was found out about the use of leases. */
+/** The reported lines about the use of leases. */
 function findings({ stderr }: EndedRun): string {
   return sortedLines(
     stderr.match(/^infra {2}.*(?:never connected|no client connected|use the main|uses the main).*$/gm)?.join('\n') ??
@@ -38,7 +38,7 @@ async function freePort(): Promise<number> {
 }
 
 test.for(RUNNERS_AND_KEPT_MODULES)(
-  'files whose database name is fixed are named, and no others, in $name',
+  'only files with a fixed database name are named, in $name',
   async ({ consumer, option }) => {
     const run = await runVitest(PROJECT, { consumer, env: anyServers(consumer), args: [...SERIAL, option] })
     expect(findings(run)).toBe(FIXED)
@@ -47,7 +47,7 @@ test.for(RUNNERS_AND_KEPT_MODULES)(
 )
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test('a URL that names no database leads to the lease, for files in parallel', async () => {
+  test('a URL without a database connects to the lease, for files in parallel', async () => {
     const run = await runVitest(PROJECT, { consumer, env: anyServers(consumer), args: ['run', 'nameless'] })
     expect(run.stdout).toContain('Tests  3 passed (3)')
     expect([run.exitCode, findings(run)]).toEqual([0, ''])
@@ -55,14 +55,14 @@ describe.each(inject('consumers'))('$name', (consumer) => {
 })
 
 describe.each(inject('newest'))('the newest Vitest', (consumer) => {
-  test('files whose database name is fixed are named on containers, also in short form', async () => {
+  test('files with a fixed database name are named on containers, also in short form', async () => {
     const run = await runVitest(PROJECT, { consumer, args: SERIAL, env: { CI: '1' } })
     expect(findings(run)).toBe(FIXED)
     // At the very end, where it is seen.
     expect(run.stderr.trimEnd().split('\n').at(-1)).toBe(FIXED)
   })
 
-  test('a server for each file keeps fixed names apart', async () => {
+  test('a server for each file isolates fixed database names', async () => {
     const run = await runVitest(PROJECT, {
       consumer,
       env: anyServers(consumer),
@@ -104,7 +104,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     )
   })
 
-  test('a service to which nobody connects is named, if all tests have run', async () => {
+  test('an unused service is named if all tests have run', async () => {
     const files = configure("['test/nameless-*.test.ts']")
     const run = await runVitest(PROJECT, { consumer, env: anyServers(consumer), files })
     expect(findings(run)).toBe(
@@ -115,7 +115,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     ).toBe('')
   })
 
-  test('where setup files change a variable that was set, the line about the service names it, and not services', async () => {
+  test('a variable changed by setup files is blamed for an unused service', async () => {
     const run = await runVitest(PROJECT, {
       consumer,
       files: {
@@ -141,7 +141,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     expect(run.exitCode).toBe(0)
   })
 
-  test('where each file uses what it has leased, or nothing, there is nothing to say', async () => {
+  test('files that use their leases, or no service, get no warning', async () => {
     const run = await runVitest(PROJECT, {
       consumer,
       files: configure("['test/{leased,unit}.test.ts']"),
@@ -154,7 +154,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   `)
   })
 
-  test('projects that share the main database are named, where there are others', async () => {
+  test('projects that share the main database are named if other projects lease', async () => {
     const run = await runVitest(PROJECT, {
       consumer,
       env: anyServers(consumer),

@@ -3,7 +3,7 @@ import { errorMessage, sortedLines } from './support/plain.ts'
 import { runVitest } from './support/run-vitest.ts'
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test('two projects with a plugin each share one stack', async () => {
+  test('two projects with the plugin share one stack', async () => {
     const run = await runVitest('inline-plugins', { consumer })
     expect(sortedLines(run.stdout)).toMatchInlineSnapshot(`
       "      Tests  2 passed (2)
@@ -15,7 +15,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run).toMatchObject({ exitCode: 0, created: ['redis'] })
   })
 
-  test('two projects that ask for different stacks are an error, and nothing is left', async () => {
+  test('two projects with different stacks are an error, and nothing is left', async () => {
     const run = await runVitest('inline-plugins', {
       consumer,
       files: {
@@ -36,7 +36,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run.exitCode).toBe(1)
   })
 
-  test('packages with a config file each share one stack and the infra.config.ts above them', async () => {
+  test('packages with their own config files share one stack and the infra.config.ts above them', async () => {
     const run = await runVitest('file-projects', { consumer })
     expect(sortedLines(run.stdout)).toMatchInlineSnapshot(`
       "      Tests  2 passed (2)
@@ -48,7 +48,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run).toMatchObject({ exitCode: 0, created: ['redis'] })
   })
 
-  test('a project without the plugin stands beside one that has it', async () => {
+  test('a project without the plugin runs next to one with it', async () => {
     const run = await runVitest('mixed', { consumer })
     expect(sortedLines(run.stdout)).toMatchInlineSnapshot(`
       "      Tests  2 passed (2)
@@ -61,7 +61,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   })
 
   test.for(['--project=unit', 'unit.test.ts'])(
-    'nothing starts when %s leaves only a project without the plugin',
+    'nothing starts if %s selects only a project without the plugin',
     async (arg) => {
       const run = await runVitest('mixed', { consumer, args: ['run', arg] })
       expect(sortedLines(run.stdout)).toMatchInlineSnapshot(`

@@ -5,7 +5,7 @@ import { runVitest } from './support/run-vitest.ts'
 
 const README = new URL('../../README.md', import.meta.url)
 
-test('the quick start of the README runs as it is written, and has nothing to complain of', async () => {
+test("the README's quick start runs as written, without warnings", async () => {
   const readme = await readFile(README, 'utf8')
   const quickStart = readme.split('\n## ').find((section) => section.startsWith('Quick start')) ?? ''
   // Each file's block begins with its name in a comment.

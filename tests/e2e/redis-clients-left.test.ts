@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { RUNNERS } from './support/pools.ts'
 import { anyServers, runVitest } from './support/run-vitest.ts'
 
-/** Those that it says left a client behind. */
+/** The files that are reported to have left a client. */
 function namedIn(stderr: string): string[] {
   return [...stderr.matchAll(/^infra {2}(\S+) left a client connected to its Redis/gm)]
     .map(([, file = '']) => file)
@@ -10,7 +10,7 @@ function namedIn(stderr: string): string[] {
 }
 
 test.for(RUNNERS)(
-  'what a file leaves behind does not come to the Redis of another one, in $name',
+  "a leftover client of a file cannot reach another file's Redis, in $name",
   async ({ consumer, option }) => {
     const run = await runVitest('redis-clients-left', { consumer, env: anyServers(consumer), args: ['run', option] })
     expect(run.stdout).toContain('Tests  6 passed (6)')

@@ -26,7 +26,9 @@ function readIfThere(path: string): string {
   }
 }
 
-/** All that an engine tells of a project's containers, but for the environment, of which SECURITY.md says that it does. */
+/**
+ * Everything that an engine reports about a project's containers, except the environment, which SECURITY.md mentions.
+ */
 async function toldOfContainers(project: string): Promise<string> {
   const containers = await containersOf(project)
   return JSON.stringify(
@@ -47,14 +49,14 @@ async function toldOfSnapshots(folder: string): Promise<string[]> {
   )
 }
 
-test('a password is in no output, report, label, name, command line or image', { timeout: 120_000 }, async () => {
+test('a password appears in no output, report, label, name, command line or image', { timeout: 120_000 }, async () => {
   const env = { POSTGRES_PASSWORD: SECRET, VITEST_INFRA_SNAPSHOT: 'on' }
   const run = await startVitest('secrets', { consumer, env })
   onTestFinished(() => removeSnapshotsOf(run.folder))
   await expect.poll(async () => (await containersOf(run.project)).length, PATIENCE).toBe(2)
   await expect.poll(() => toldOfSnapshots(run.folder), PATIENCE).toHaveLength(1)
   const seen = [commandLines(), await toldOfContainers(run.project), ...(await toldOfSnapshots(run.folder))]
-  // What was looked at is what it should be.
+  // The inspected text is not empty.
   expect(seen[0]).toContain('vitest.mjs')
   expect(seen[1]).toContain('vitest-infra.service')
   await writeFile(join(run.folder, 'seen'), '')
@@ -69,7 +71,7 @@ test('a password is in no output, report, label, name, command line or image', {
   }
 })
 
-test('a start that fails does not tell it either', async () => {
+test('a failed start does not print a password', async () => {
   const config = `
     import { infra } from 'vitest-infra/plugin'
     export default { plugins: [infra({ postgres: { settings: { shared_preload_libraries: 'none_of_that_name' } } })] }`

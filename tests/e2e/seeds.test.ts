@@ -4,7 +4,7 @@ import { runVitest } from './support/run-vitest.ts'
 
 const consumer = inject('consumer')
 
-test('fixtures/ is loaded before the first test, in natural order', async () => {
+test('fixtures/ is loaded before the first test in natural order', async () => {
   const run = await runVitest('seeds', { consumer })
   expect(run.stdout).toMatchInlineSnapshot(`
     "RUN  v<version> <project>
@@ -23,7 +23,7 @@ test('fixtures/ is loaded before the first test, in natural order', async () => 
   expect(run).toMatchObject({ exitCode: 0, created: ['postgres', 'redis'] })
 })
 
-test('a failing statement ends the run with file, line and what PostgreSQL said', async () => {
+test("a failing statement fails the run with file, line and PostgreSQL's error", async () => {
   const more = "INSERT INTO books VALUES\n  (3, 'Sanditon', 'C');\n\nINSERT INTO books VALUES (1, 'Lady Susan', 'D');\n"
   const run = await runVitest('seeds', { consumer, files: { 'fixtures/postgres/seeds/more.sql': more } })
   expect(errorMessage(run.stderr)).toMatchInlineSnapshot(`
@@ -37,7 +37,7 @@ test('a failing statement ends the run with file, line and what PostgreSQL said'
   expect(run.exitCode).toBe(1)
 })
 
-test('a failing command ends the run with file, line and what Redis said', async () => {
+test("a failing command fails the run with file, line and Redis's error", async () => {
   const counters = 'SET a 1\nINCRBY a b\n'
   const run = await runVitest('seeds', { consumer, files: { 'fixtures/redis/counters.redis': counters } })
   expect(errorMessage(run.stderr)).toMatchInlineSnapshot(`

@@ -5,14 +5,14 @@ import { startVitest, type VitestRun } from './support/run-vitest.ts'
 
 const LOSS = /^infra {2}Cannot go on with service "(\w+)": its server (.*), <time> after it was healthy$/gm
 
-/** Ends the server of a service as nobody has asked for. */
+/** Kills the server of a service. */
 async function kill(run: VitestRun, service: string): Promise<void> {
   await (await containerOf(run.project, service)).kill()
 }
 
 describe.each(inject('consumers'))('$name', (consumer) => {
   test.for(['postgres', 'redis'])(
-    'the end of %s during tests is told once, and fails what is left',
+    'the loss of %s during tests is reported once and fails the remaining tests',
     async (service) => {
       const run = await startVitest('service-lost', { consumer })
       await run.said('holding in test')
@@ -31,7 +31,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     },
   )
 
-  test('a run whose tests do not need the server that ended fails all the same', async () => {
+  test('a lost server fails the run even if no test needs it', async () => {
     const files = { 'test/first.test.ts': WAITS }
     const args = ['run', 'first']
     const run = await startVitest('service-lost', { consumer, args, files })
@@ -48,7 +48,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     ['postgres', 'docker'],
     ['redis', 'docker'],
     ['postgres', 'embedded'],
-  ] as const)('with restart, the end of %s (%s) fails the file under way, and the next one goes on', async (row) => {
+  ] as const)('with restart, the loss of %s (%s) fails the current file, and the next one passes', async (row) => {
     const [service, provider] = row
     const run = await startVitest('service-lost', {
       consumer,
@@ -70,7 +70,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
     await expect.poll(() => leftOfSupervisors(run.pid)).toEqual([])
   })
 
-  test('the end of a local process during tests is told as that of a container is', async () => {
+  test('a lost local process is reported like a lost container', async () => {
     const run = await startVitest('service-lost', { consumer, env: { VITEST_INFRA_PROVIDER: 'embedded' } })
     await run.said('holding in test')
     process.kill(await localPostgres(run.pid), 'SIGKILL')

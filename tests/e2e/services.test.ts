@@ -19,7 +19,7 @@ const REFUSED = (service: string) => `
   })`
 
 test.for(CHOICES)(
-  'tests stop and freeze the servers of their file, and no other, in $name',
+  'tests can stop and pause only the servers of their own file, in $name',
   async ({ consumer, options }) => {
     const run = await runVitest('services', { consumer, args: ['run', ...options] })
     expect(run.stdout).toContain('Tests  14 passed | 2 expected fail (16)')
@@ -41,7 +41,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
       'redis',
       "Set isolation to 'file' or 'worker' for this project, and redis.isolation to 'server'",
     ],
-  ] as const)('with %s a test may not restart %s', async ([options, service, remedy]) => {
+  ] as const)('with %s a test cannot restart %s', async ([options, service, remedy]) => {
     const run = await runVitest('services', {
       consumer,
       args: ['run', 'test/refused.test.ts'],

@@ -12,7 +12,7 @@ const EXIT_CODES = [
   ['SIGHUP', 129],
 ] as const
 
-/** A stack that is waited for at the end, because the next run wants its port again. */
+/** A stack whose stop is awaited, because the next run needs its port. */
 async function pinnedPort(): Promise<Record<string, string>> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -22,7 +22,7 @@ async function pinnedPort(): Promise<Record<string, string>> {
 }
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test('a signal while our own teardown is under way lets it finish', async () => {
+  test('a signal during the teardown does not interrupt it', async () => {
     const proxy = await EngineProxy.open()
     const run = await startVitest('endings', {
       consumer,
@@ -41,7 +41,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(exitCode).toBe(130)
   })
 
-  test('a third signal ends the run at once', async () => {
+  test('a third signal exits at once', async () => {
     const proxy = await EngineProxy.open()
     const run = await startVitest('endings', {
       consumer,
@@ -54,12 +54,12 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       run.signal(signal)
       await sleep(200)
     }
-    // The engine answers nothing, so that only what waits for nothing ends.
+    // The engine answers nothing, so only work that does not wait for it completes.
     expect(await run.ended).toMatchObject({ exitCode: 143 })
     await removeContainersOf(run.project)
   })
 
-  test('a second signal right after the first does not cut the end short', async () => {
+  test('a second signal right after the first does not interrupt the cleanup', async () => {
     const run = await startVitest('endings', { consumer, env: { HOLD: 'test' } })
     await run.said('holding in test')
     run.signal('SIGINT')
@@ -67,14 +67,14 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(await run.ended).toMatchObject({ exitCode: 130 })
   })
 
-  test('Ctrl-C in a terminal ends the run', async () => {
+  test('Ctrl-C in a terminal stops the run', async () => {
     const run = await startVitest('endings', { consumer, env: { HOLD: 'test' }, terminal: true })
     await run.said('holding in test')
     run.type('\x03')
     expect(await run.ended).toMatchObject({ exitCode: 130 })
   })
 
-  test('Ctrl-C in a terminal while the servers start ends the run', async () => {
+  test('Ctrl-C in a terminal stops the run while servers start', async () => {
     const run = await startVitest('plain', { consumer, terminal: true })
     await run.said('Docker Engine')
     run.type('\x03')
@@ -83,7 +83,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
 })
 
 describe.each(inject('newest'))('the newest Vitest', (consumer) => {
-  test('a run whose output nobody reads any more ends, and leaves nothing', async () => {
+  test('a run stops and leaves nothing if its output pipe closes', async () => {
     const run = await startVitest('endings', { consumer, env: { HOLD: 'test' } })
     await run.said('holding in test')
     run.closeOutput()
@@ -92,7 +92,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
   })
 
   describe.each(EXIT_CODES)('%s', (signal, exitCode) => {
-    test('while the servers start ends the run', async () => {
+    test('stops the run while servers start', async () => {
       const run = await startVitest('plain', { consumer })
       await run.said('Docker Engine')
       run.signal(signal)
@@ -101,7 +101,7 @@ describe.each(inject('newest'))('the newest Vitest', (consumer) => {
       expect(stdout).not.toContain('✓')
     })
 
-    test.each(['setup', 'test', 'teardown'])('in the %s of the user ends the run', async (stage) => {
+    test.each(['setup', 'test', 'teardown'])("stops the run in the user's %s", async (stage) => {
       const run = await startVitest('endings', { consumer, env: { HOLD: stage } })
       await run.said(`holding in ${stage}`)
       run.signal(signal)

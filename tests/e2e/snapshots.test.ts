@@ -9,7 +9,7 @@ const TAKEN = 'snapshot of postgres taken in <time>, for the next run'
 /** A short run waits 5 s for its snapshot, which a busy machine may exceed: the next one tries again. */
 const MOST_RUNS = 4
 
-test('the next run starts from the snapshot that an earlier one left, however short it was', async () => {
+test("the next run starts from an earlier run's snapshot, however short that run was", async () => {
   const env = { VITEST_INFRA_SNAPSHOT: 'on' }
   let run = await startVitest('seeds', { consumer, env })
   const { folder } = run

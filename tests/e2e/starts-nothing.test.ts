@@ -36,14 +36,14 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run).toMatchObject({ exitCode: 0, stderr: '', created: [] })
   })
 
-  test('a filter that matches no file starts nothing', async () => {
+  test('a filter without a matching file starts nothing', async () => {
     const run = await runVitest('plain', { consumer, args: ['run', 'nowhere'] })
     expect(run.stderr).toContain('No test files found, exiting with code 1')
     expect(run.stderr).not.toContain('infra  ')
     expect(run).toMatchObject({ exitCode: 1, created: [] })
   })
 
-  test('merging the reports of other runs starts nothing', async () => {
+  test('merging reports starts nothing', async () => {
     const blob = await startVitest('inline-plugins', { consumer, args: ['run', '--reporter=blob'] })
     expect(await blob.ended).toMatchObject({ exitCode: 0, created: ['redis'] })
     const merged = await runVitest('inline-plugins', { consumer, after: blob, args: ['run', '--merge-reports'] })
@@ -69,7 +69,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       /^Cannot load redis\.seeds: .*\nCreate it, or/,
     ],
     ['.env', 'POSTGRES_PASSWORD="secret\n', /^Cannot read POSTGRES_PASSWORD from \.env:1: .*\nClose the quote/],
-  ] as const)('a faulty %s starts nothing, and no test runs: %s', async ([name, text, message]) => {
+  ] as const)('an invalid %s starts nothing and runs no test: %s', async ([name, text, message]) => {
     const run = await runVitest('plain', { consumer, files: { [name]: text } })
     expect(errorMessage(run.stderr)).toMatch(message)
     expect(run.stdout).not.toContain('passed')
@@ -77,7 +77,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(run).toMatchObject({ exitCode: 1, created: [] })
   })
 
-  test('a project without services starts nothing, whatever the others start', async () => {
+  test('a project without services starts nothing, even if other projects do', async () => {
     const run = await runVitest('inline-plugins', {
       consumer,
       files: {
@@ -108,8 +108,8 @@ describe.each(inject('consumers'))('$name', (consumer) => {
   })
 })
 
-describe.each(inject('consumers'))('$name, with a reporter for machines', (consumer) => {
-  test('standard output belongs to the TAP reporter alone', async () => {
+describe.each(inject('consumers'))('$name, with a machine-readable reporter', (consumer) => {
+  test("stdout contains only the TAP reporter's output", async () => {
     const run = await runVitest('inline-plugins', { consumer, args: ['run', '--reporter=tap-flat'] })
     expect(run.stdout).toMatchInlineSnapshot(`
       "TAP version 13
@@ -120,7 +120,7 @@ describe.each(inject('consumers'))('$name, with a reporter for machines', (consu
     expect(run.exitCode).toBe(0)
   })
 
-  test('standard output belongs to the JSON reporter alone', async () => {
+  test("stdout contains only the JSON reporter's output", async () => {
     const run = await startVitest('inline-plugins', { consumer, args: ['run', '--reporter=json'] })
     const { stdout, stderr, exitCode } = await run.ended
     // Vitest 5 writes the report into a file.

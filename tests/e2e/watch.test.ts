@@ -31,7 +31,7 @@ const OUTSIDE = `
 const inBoth = (found: string) => [`one found ${found}\n`, `two found ${found}\n`]
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test('a rerun has the environment, from the same stack, and quitting takes it down', async () => {
+  test('a rerun has the environment of the same stack, and quitting stops the stack', async () => {
     const run = await startVitest('inline-plugins', {
       consumer,
       args: ['watch', '--project=one', '--reporter=verbose'],
@@ -49,7 +49,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(await run.ended).toMatchObject({ exitCode: 0, created: ['redis'] })
   })
 
-  test('Ctrl-C while waiting for changes takes the stack down', async () => {
+  test('Ctrl-C while waiting for changes stops the stack', async () => {
     const run = await startVitest('endings', { consumer, args: ['watch'], terminal: true })
     await run.said('Waiting for file changes')
     run.type('\x03')
@@ -60,14 +60,14 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
     ['SIGHUP', 129],
-  ] as const)('%s while waiting for changes takes the stack down', async ([signal, exitCode]) => {
+  ] as const)('%s while waiting for changes stops the stack', async ([signal, exitCode]) => {
     const run = await startVitest('endings', { consumer, args: ['watch'] })
     await run.said('Waiting for file changes')
     run.signal(signal)
     expect(await run.ended).toMatchObject({ exitCode, created: ['redis'] })
   })
 
-  test('Ctrl-C while tests run takes the stack down', async () => {
+  test('Ctrl-C while tests run stops the stack', async () => {
     const run = await startVitest('endings', { consumer, args: ['watch'], terminal: true, env: { HOLD: 'test' } })
     await run.said('holding in test')
     run.type('\x03')
@@ -92,7 +92,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       withoutSql: () => ['more.sql" does not exist'],
     },
   ])(
-    'in watch mode edited, deleted and new seeds reach every file, from $where',
+    'watch mode applies edited, deleted and new seeds to every file, from $where',
     async ({ root, options, sql, withoutSql }) => {
       const book = (title: string) => `INSERT INTO books VALUES (3, '${title}', 'C');`
       const files = {
@@ -109,7 +109,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       await run.said('Waiting for file changes')
       inBoth('books:count,round 1 Sanditon').forEach((line) => expect(run.stdout).toContain(line))
 
-      // Each of them makes a rerun of its own, with something that no run before has found.
+      // Each change causes its own rerun, with a new result.
       const change = async (path: string, text: string | undefined, expected: readonly string[]) => {
         const said = [run.stdout.length, run.stderr.length] as const
         await (text === undefined ? run.remove(path) : run.write(path, text))
@@ -118,7 +118,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
       }
       await change('fixtures/redis/round.redis', 'SET round 2\n', inBoth('books:count,round 2 Sanditon'))
       await change('fixtures/redis/more.redis', 'SET more 1\n', inBoth('books:count,more,round 2 Sanditon'))
-      // What is added again is found like what was there before: deleted twice, and edited after each return.
+      // Files that are added again are watched like before: deleted twice, and edited after each return.
       for (const round of ['3', '4']) {
         await change('fixtures/redis/round.redis', undefined, inBoth('books:count,more null Sanditon'))
         await change(

@@ -3,7 +3,7 @@ import { sortedLines } from './support/plain.ts'
 import { RUNNERS } from './support/pools.ts'
 import { LOCAL, runVitest } from './support/run-vitest.ts'
 
-/** Says what a project's test sees: whether it leads to the Redis of this very file, and to which place else. */
+/** Prints the variables of a project's test: whether they point to this file's Redis, and which others are set. */
 const seeing = (name: string) => `
   import { inject, test } from 'vitest'
   test('sees', () => {
@@ -21,7 +21,7 @@ const said = (stdout: string) =>
     .filter((line) => / sees /.test(line))
 
 test.for(RUNNERS)(
-  'a project without services has no variables, beside others and alone, but those of the user, in $name',
+  "a project without services gets only the user's variables, with other projects or alone, in $name",
   async ({ consumer, pool }) => {
     const files = {
       'vitest.config.ts': config(`{ test: { pool: '${pool}', projects: [
@@ -45,7 +45,7 @@ test.for(RUNNERS)(
 )
 
 describe.each(inject('consumers'))('$name', (consumer) => {
-  test('the plugin at the root serves projects that do not inherit it, but for those that have said otherwise', async () => {
+  test('the plugin at the root serves projects that do not extend it, unless they opt out', async () => {
     const files = {
       'vitest.config.ts': config(
         "{ plugins: [redis()], test: { projects: ['packages/*', { test: { name: 'inline', include: ['inline.test.ts'] } }] } }",
@@ -76,7 +76,7 @@ describe.each(inject('consumers'))('$name', (consumer) => {
     expect(alone).toMatchObject({ exitCode: 0, stderr: '' })
   })
 
-  test('test.env that was loaded from an env file gives way to the lease, and what was written by hand stays', async () => {
+  test('the lease overrides test.env loaded from an env file, not values written by hand', async () => {
     const run = await runVitest('mixed', {
       consumer,
       env: LOCAL,

@@ -13,7 +13,7 @@ let folders = 0
 
 interface Scenario {
   readonly options: InfraOptions
-  /** Whether it is the second run that something is done to, on what the first has left up. */
+  /** Whether the fault hits a second run, which reuses the servers of the first. */
   readonly isSecond?: boolean
 }
 
@@ -22,7 +22,7 @@ interface Outcome {
   readonly engine: FaultyEngine
 }
 
-/** A run of the project behind a proxy of its own, in a folder of its own. */
+/** A run of the project with its own proxy and folder. */
 async function runOnce({ options, isSecond = false }: Scenario, fault?: ArmedFault): Promise<Outcome> {
   const engine = await FaultyEngine.open()
   const folder = join(consumer.folder, `${PROJECT}-${(folders += 1)}`)
@@ -61,7 +61,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
 }
 
 test.for(Object.keys(SCENARIOS))(
-  'whatever happens to a request of %s, it runs its tests or says why',
+  'after any failure of an engine request, %s runs its tests or says why',
   { timeout: 3_600_000 },
   async (name) => {
     const scenario = SCENARIOS[name] as Scenario

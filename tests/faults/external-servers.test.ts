@@ -35,10 +35,10 @@ async function killIn(stage: string, env: Record<string, string>, files = {}): P
   await expectNothingLeft(run)
 }
 
-test('kill -9 in any stage leaves to the next run what that drops, and nothing of anybody is touched', async () => {
+test('databases left by kill -9 in any stage are dropped by the next run, and nothing else', async () => {
   const { postgres: DATABASE_URL = '', redis: REDIS_URL = '' } = servers.external
   const env = { VITEST_INFRA_PROVIDER: 'external', DATABASE_URL, REDIS_URL }
-  // First, since the others wait for a template that somebody builds, and find one that is built.
+  // First, because the other tests use the template that this one builds.
   await killIn('template', env)
   await Promise.all([killIn('test', env), killIn('teardown', env)])
   // A run of this moment would leave them alone.
@@ -65,7 +65,7 @@ test('its schema is empty', async () => {
   await client.end()
 }, 60_000)`
 
-test('schemas that kill -9 has left are dropped by the next run, and nothing of anybody is touched', async () => {
+test('schemas left by kill -9 are dropped by the next run, and nothing else', async () => {
   const user = 'tenant'
   await withPostgres(servers.postgres, (client) =>
     client.query(`CREATE ROLE ${user} LOGIN PASSWORD '${PASSWORD}'; GRANT CREATE ON DATABASE app TO ${user}`),

@@ -12,7 +12,7 @@ const { Arch: architecture } = await docker.version()
 const isHere = await reachesRegistry(await findEngine(searchHere(process.env)))
 
 describe.skipIf(!isHere)('with a registry on this machine', () => {
-  test.for(['SIGKILL', 'SIGINT'] as const)('%s in the middle of a pull leaves nothing', async (signal) => {
+  test.for(['SIGKILL', 'SIGINT'] as const)('%s during a pull leaves nothing', async (signal) => {
     const asked = Promise.withResolvers<void>()
     const { image } = await startRegistry({
       architecture,

@@ -4,7 +4,7 @@ import { expectNothingLeft } from './support/left-of-run.ts'
 
 const consumer = inject('consumer')
 
-test.for(['template', 'test', 'teardown'])('kill -9 in the stage "%s" ends local processes', async (HOLD) => {
+test.for(['template', 'test', 'teardown'])('kill -9 in the stage "%s" stops local processes', async (HOLD) => {
   const run = await startVitest('faults', { consumer, env: { VITEST_INFRA_PROVIDER: 'embedded', HOLD } })
   await run.said(`holding in ${HOLD}`)
   run.signal('SIGKILL')

@@ -22,13 +22,13 @@ const STAGES: readonly (readonly [stage: string, hold: string, reached: (run: Vi
   ['setup', 'setup', (run) => run.said('holding in setup')],
   ['tests', 'test', (run) => run.said('holding in test')],
   ['teardown', 'teardown', (run) => run.said('holding in teardown')],
-  // Last, as the runs that follow would remove what it left.
+  // Last, because later runs would remove its leftovers.
   ['snapshot', 'test', async (run) => (await watchFor('start', run.project, '-snapshot')).done],
   ['creation', '', async (run) => (await watchFor('create', run.project)).done],
 ]
 
 // One test, as each of them has to wait for the grace period, and all can at once.
-test('kill -9 of the main process leaves nothing, whatever its stage', async () => {
+test('kill -9 of the main process leaves nothing, in any stage', async () => {
   const killed: [stage: string, run: VitestRun, volumes: readonly string[]][] = []
   for (const [stage, HOLD, reached] of STAGES) {
     const VITEST_INFRA_SNAPSHOT = stage === 'snapshot' ? 'on' : 'off'
@@ -44,7 +44,7 @@ test('kill -9 of the main process leaves nothing, whatever its stage', async () 
   await bystander.assertUntouched()
 })
 
-test('kill -9 in the middle of our own teardown leaves nothing', async () => {
+test('kill -9 during the teardown leaves nothing', async () => {
   const run = await startVitest('faults', { consumer, env: { HOLD: 'teardown' } })
   await run.said('holding in teardown')
   const removed = await watchFor('destroy', run.project)
@@ -58,7 +58,7 @@ test('kill -9 in the middle of our own teardown leaves nothing', async () => {
   await bystander.assertUntouched()
 })
 
-test('what kill -9 in a template leaves on servers that stay up is built anew by the next run', async () => {
+test('a template interrupted by kill -9 on reused servers is rebuilt by the next run', async () => {
   const env = { VITEST_INFRA_KEEP_ALIVE: '10s' }
   const killed = await startVitest('faults', { consumer, env: { ...env, HOLD: 'template' } })
   await killed.said('holding in template')
@@ -72,7 +72,7 @@ test('what kill -9 in a template leaves on servers that stay up is built anew by
   await expectNothingLeft(next)
 })
 
-test('two runs at once do not meet, and one that is killed takes nothing from the other', async () => {
+test('two parallel runs are separate, and killing one takes nothing from the other', async () => {
   const [killed, other] = await Promise.all([
     startVitest('faults', { consumer, env: { HOLD: 'test' } }),
     startVitest('faults', { consumer, env: { HOLD: 'test' } }),
@@ -88,7 +88,7 @@ test('two runs at once do not meet, and one that is killed takes nothing from th
   await bystander.assertUntouched()
 })
 
-test('the next run removes the socket that a killed one has left', async () => {
+test('the next run removes the socket of a killed run', async () => {
   const run = await startVitest('faults', { consumer, env: { HOLD: 'test' } })
   await run.said('holding in test')
   run.signal('SIGKILL')

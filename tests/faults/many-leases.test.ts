@@ -24,7 +24,7 @@ interface Tally {
   readonly findings: string[]
 }
 
-test('leases are as new, whoever had them before and however they were left', { timeout: LIMIT_MS }, async () => {
+test('leases equal new ones, whatever earlier users did and however they ended', { timeout: LIMIT_MS }, async () => {
   const project = await Project.create({
     'marks.sql': "CREATE TABLE marks (who text); INSERT INTO marks VALUES ('template')",
   })
@@ -43,7 +43,7 @@ test('leases are as new, whoever had them before and however they were left', { 
   )
   expect(tally.findings).toEqual([])
   expect(tally.leases).toBe(share * WORKERS)
-  // What nobody has is dropped, but for what is ready for the next one.
+  // Unleased databases are dropped, except for those ready for the next lease.
   const left = () =>
     ask(facts.postgres, String.raw`SELECT datname FROM pg_database WHERE datname ~ '^vitest_infra_[0-9a-f]{8}_'`)
   await expect.poll(async () => (await left()).length, PATIENCE).toBeLessThanOrEqual(16)
@@ -80,7 +80,7 @@ async function leaseWithOne(count: number, { socket, random, tally }: Leasing): 
     }
   })
   const [code, signal] = (await once(worker, 'exit')) as [number | null, NodeJS.Signals | null]
-  // What it said last may still be on its way.
+  // Its last message may still be in transit.
   await sleep(20)
   tally.leases += leases
   if (signal === 'SIGKILL') {

@@ -11,8 +11,8 @@ const RUNS = Number(process.env['FAULTS_RUNS'] ?? 4)
 const LIMIT_MS = 60_000 + 6_000 * RUNS
 
 /**
- * Redis alone: fifty of PostgreSQL take more memory than many machines have. Its healthcheck in the engine is a rare one:
- * fifty every 5 s can take two cores for themselves, and then no run gets any further.
+ * Redis only: fifty PostgreSQL servers take more memory than many machines have. Its healthcheck in the engine is rare:
+ * fifty every 5 s can use two cores, and no run makes progress.
  */
 const FILES = {
   'infra.config.ts': "export default { services: ['redis'], redis: { healthcheck: { interval: '60s' } } }\n",
@@ -27,7 +27,7 @@ test('nobody else is here', { timeout: 60_000 }, async () => {
 `,
 }
 
-test('runs that start at once all pass, and leave nothing', { timeout: LIMIT_MS }, async () => {
+test('runs that start at the same time all pass and leave nothing', { timeout: LIMIT_MS }, async () => {
   const bystander = await plantBystander()
   onTestFinished(() => bystander.remove())
   const env = { VITEST_INFRA_STARTUP_TIMEOUT_MS: String(LIMIT_MS) }

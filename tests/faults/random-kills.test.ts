@@ -14,7 +14,7 @@ const COUNT = Number(process.env['FAULTS_COUNT'] ?? 4)
 
 /** Their grace periods pass together. */
 const BATCH = 10
-/** How long a whole run takes, half of it in a test, until one has shown it: a busy machine takes longer. */
+/** The assumed duration of a run, half of it in a test, until one has been measured: a busy machine takes longer. */
 let wholeMs = 3_500
 const LINGER_MS = '1500'
 const BATCH_LIMIT_MS = 600_000
@@ -28,7 +28,7 @@ interface Kill {
   readonly moment: number
 }
 
-/** What a run that lost something says, or nothing where it was over before, or never needed that. */
+/** The expected message of a run after the kill; undefined if the run was over or did not need the process. */
 const DOCUMENTED = /Cannot (go on|start|load|prepare|lease|reach|build)|Worker|terminated|ECONN|Connection/
 
 const consumer = inject('consumer')
@@ -53,7 +53,7 @@ const batches = Array.from({ length: Math.ceil(COUNT / BATCH) }, (_, index) =>
 )
 
 test.for(batches.map((batch, index) => [index + 1, batch] as const))(
-  'nothing is left after kills at random, batch %i',
+  'random kills leave nothing, batch %i',
   { timeout: BATCH_LIMIT_MS },
   async ([, batch]) => {
     const runs: VitestRun[] = []
@@ -64,7 +64,7 @@ test.for(batches.map((batch, index) => [index + 1, batch] as const))(
     await bystander.assertUntouched()
     expect(runs).toHaveLength(batch.length)
     survived += batch.length
-    // Whoever ends the whole of it early knows what it had come to.
+    // An interrupted batch prints its results so far.
     process.stdout.write(`faults: seed ${SEED}, ${survived} of ${COUNT} kills survived: ${JSON.stringify(counts)}\n`)
   },
 )

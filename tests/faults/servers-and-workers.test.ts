@@ -22,7 +22,7 @@ async function startHolding(env: Readonly<Record<string, string>> = {}, files = 
   return run
 }
 
-test('a worker that is killed in a test fails its file only', async () => {
+test('a worker killed in a test fails only its file', async () => {
   const run = await startHolding()
   const [, worker] = /worker (\d+)/.exec(run.stdout) ?? []
   process.kill(Number(worker), 'SIGKILL')
@@ -33,7 +33,7 @@ test('a worker that is killed in a test fails its file only', async () => {
   await bystander.assertUntouched()
 })
 
-test.for(['postgres', 'redis'])('%s that is killed during tests is named, and nothing is left', async (service) => {
+test.for(['postgres', 'redis'])('%s killed during tests is named, and nothing is left', async (service) => {
   const run = await startHolding()
   await (await containerOf(run.project, service)).kill()
   await run.said(`Cannot go on with service "${service}": its server was killed by SIGKILL`)
@@ -43,7 +43,7 @@ test.for(['postgres', 'redis'])('%s that is killed during tests is named, and no
   await bystander.assertUntouched()
 })
 
-test('a server that is killed while its template is built is named, with its log, and nothing is left', async () => {
+test('a server killed while its template is built is named with its log; nothing is left', async () => {
   const run = await startVitest('faults', { consumer, env: { HOLD: 'template' } })
   await run.said('holding in template')
   await (await containerOf(run.project, 'postgres')).kill()
@@ -59,7 +59,7 @@ test('a server that is killed while its template is built is named, with its log
   await bystander.assertUntouched()
 })
 
-test('a server that is killed time after time comes back three times, and nothing is left', async () => {
+test('a server killed repeatedly restarts three times, and nothing is left', async () => {
   const run = await startHolding({}, RESTARTED)
   for (const times of [1, 2, 3]) {
     await (await containerOf(run.project, 'postgres')).kill()
@@ -75,7 +75,7 @@ test('a server that is killed time after time comes back three times, and nothin
   await bystander.assertUntouched()
 })
 
-test('Ctrl-C while a server is started anew leaves nothing, and tells of no start that failed', async () => {
+test('Ctrl-C during a restart leaves nothing and reports no failed start', async () => {
   const run = await startHolding({}, RESTARTED)
   await (await containerOf(run.project, 'postgres')).kill()
   await run.said('Cannot go on')
@@ -87,7 +87,7 @@ test('Ctrl-C while a server is started anew leaves nothing, and tells of no star
   await bystander.assertUntouched()
 })
 
-test('a server that runs out of memory is said to have, and nothing is left', async () => {
+test('a server out of memory is reported as such, and nothing is left', async () => {
   const run = await startHolding()
   const container = await containerOf(run.project, 'redis')
   const Memory = 96 * 1024 ** 2
@@ -101,8 +101,8 @@ test('a server that runs out of memory is said to have, and nothing is left', as
   await bystander.assertUntouched()
 })
 
-// The lifeline once took a container that was paused for one that was gone, and let go of it.
-test('a server is held on to where the connection to it breaks while it is paused', async () => {
+// A paused container does not count as exited for the lifeline.
+test('a server whose connection breaks while it is paused is not given up', async () => {
   const proxy = await EngineProxy.open()
   const run = await startHolding({ DOCKER_HOST: proxy.host })
   const container = await containerOf(run.project, 'postgres')
@@ -120,7 +120,7 @@ test('a server is held on to where the connection to it breaks while it is pause
   await expectNothingLeft(run)
 })
 
-test('servers that stay paused keep nobody from ending the run', async () => {
+test('servers left paused do not prevent the run from ending', async () => {
   const run = await startHolding()
   await (await containerOf(run.project, 'postgres')).pause()
   await (await containerOf(run.project, 'redis')).pause()
@@ -137,12 +137,12 @@ test('kill -9 of a run whose servers are paused', async () => {
   run.signal('SIGKILL')
   expect(await run.ended).toMatchObject({ signal: 'SIGKILL' })
   await run.forgetFiles()
-  // One that is paused cannot end by itself; once it goes on, it does.
+  // A paused container cannot exit; it does once it resumes.
   await container.unpause()
   await expectNothingLeft(run)
 })
 
-test('Ctrl-C twice, one right after the other, leaves nothing', async () => {
+test('Ctrl-C twice in quick succession leaves nothing', async () => {
   const run = await startHolding()
   run.signal('SIGINT')
   run.signal('SIGINT')

@@ -28,7 +28,7 @@ test('writes more than there is room for', async () => {
   }
 })`
 
-test('a disk that is full fails the tests that write, with what the server says, and nothing is left', async () => {
+test("a full disk fails the tests that write, with the server's error, and nothing is left", async () => {
   const files = { 'test/later.test.ts': WRITES }
   const run = await startVitest('faults', { consumer, env: { HOLD: 'test' }, files })
   await run.said('holding in test')
@@ -48,7 +48,7 @@ test('a disk that is full fails the tests that write, with what the server says,
 /** Fails, passes once, and fails twice again, from then on. */
 const FLAPPING = 'n=$(cat /tmp/n 2>/dev/null || echo 0); echo $((n + 1)) >/tmp/n; [ $((n % 3)) = 1 ]'
 
-test('a healthcheck that flaps lets a run begin, and does not end it', async () => {
+test('a flapping healthcheck neither prevents nor ends a run', async () => {
   const healthcheck = JSON.stringify({ cmd: FLAPPING, interval: '1s', retries: 60 })
   const files = { 'infra.config.ts': `export default { redis: { healthcheck: ${healthcheck} } }` }
   const run = await startVitest('faults', { consumer, env: { LINGER_MS: '4000' }, files })
@@ -71,14 +71,14 @@ test('it is there', async () => {
   redis.disconnect()
 })`
 
-test('a port that answers later than the healthcheck passes is waited for', async () => {
+test('the run waits for a port that answers after the healthcheck passes', async () => {
   const files = { 'infra.config.ts': LATE, 'test/later.test.ts': ASKS_AT_ONCE }
   const run = await startVitest('faults', { consumer, args: ['run', 'later'], files })
   expect(await run.ended).toMatchObject({ exitCode: 0 })
   await expectNothingLeft(run)
 })
 
-/** Has what a process takes for the time of day jump while its run goes on. */
+/** Makes the clock of a process jump during its run. */
 const JUMP = (hours: number) => `
 const Clock = Date
 let offset = 0
@@ -92,7 +92,7 @@ globalThis.Date = class extends Clock {
   }
 }`
 
-test.for([1, -1])('a clock that jumps by %i h in the middle of a run does no harm', async (hours) => {
+test.for([1, -1])('a clock jump of %i h during a run does no harm', async (hours) => {
   const run = await startVitest('faults', {
     consumer,
     env: { NODE_OPTIONS: '--import=./jump.mjs', LINGER_MS: '1500' },

@@ -16,7 +16,7 @@ interface Outcome {
   readonly requests: readonly RequestName[]
 }
 
-/** A run of the project on local servers, whose starter something is done to. */
+/** A run of the project on local servers with a disturbed supervisor. */
 async function runOnce(options: InfraOptions, fault?: ArmedFault): Promise<Outcome> {
   const folder = join(consumer.folder, `${PROJECT}-local-${(folders += 1)}`)
   await cp(join(consumer.folder, PROJECT), folder, { recursive: true })
@@ -33,7 +33,7 @@ async function runOnce(options: InfraOptions, fault?: ArmedFault): Promise<Outco
 }
 
 test.for([['redis'], ['postgres', 'redis']] as const)(
-  'whatever happens to a request for local servers of a run with %s, it runs its tests or says why',
+  'after any failure of a supervisor request, a run with %s runs its tests or says why',
   { timeout: 3_600_000 },
   async (services) => {
     const options = { services: [...services] }

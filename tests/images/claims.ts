@@ -13,7 +13,7 @@ export interface Claim {
 const POSTGRES = 'postgres:18-alpine'
 const PGVECTOR = 'pgvector/pgvector:pg18'
 const REDIS = 'redis:8-alpine'
-/** What most claims need: a password, and no time spent on durability. */
+/** The environment of most claims: a password, and durability off. */
 const QUICK = ['-e', 'POSTGRES_PASSWORD=secret', '-e', 'POSTGRES_INITDB_ARGS=--no-sync']
 
 interface ImageConfig {
@@ -485,7 +485,7 @@ const REDIS_CLAIMS: readonly Claim[] = [
       assert.deepEqual(await run('--port', '7000'), { code: 0, text: `--port 7000 ${modules}\n` })
       assert.deepEqual(await run(), { code: 0, text: `${modules}\n` })
       assert.equal((await run('redis-cli', '--version')).code, 0)
-      // Who starts the program gets none of them.
+      // The calling process does not get them.
       assert.deepEqual(await docker.run('run', '--rm', ...mount, ...shown, REDIS, 'sh', '-c', 'redis-server'), {
         code: 0,
         text: '\n',

@@ -14,15 +14,15 @@ interface Ending {
 
 const READY_LIMIT_MS = 90_000
 
-/** The docker command, and a memory of what it started, so that nothing is left behind. */
+/** The docker command. It records the containers that it starts, so that none is left. */
 export interface Docker {
-  /** Runs a docker command to its end, whatever that is. */
+  /** Runs a docker command, whatever its exit code. */
   run(...args: string[]): Promise<Ending>
   /** Starts a container and resolves with its id. */
   start(...args: string[]): Promise<string>
   /** Starts a PostgreSQL container and waits until the second, lasting server takes a query over TCP. */
   startPostgres(...args: string[]): Promise<string>
-  /** Runs a command in a container. Resolves with what it said; it must end with 0. */
+  /** Runs a command in a container. Resolves to its output; it must exit with 0. */
   exec(container: string, ...command: string[]): Promise<string>
   /** The first column of the first row. */
   query(container: string, sql: string, ...options: string[]): Promise<string>

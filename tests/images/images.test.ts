@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CLAIMS } from './claims.ts'
 import { type Docker, openDocker } from './docker-command.ts'
 
-// What this project relies on in the official images and in an engine, asked of those that these tests run on.
+// The properties of the official images and of an engine on which this project relies, checked with the images and the
+// engine of these tests.
 
 let docker: Docker
 

@@ -28,13 +28,13 @@ async function openCheck(command: string, folder = '/data') {
   return { container, check }
 }
 
-test('a check passes as often as its command ends with 0, and says what that printed', async () => {
+test('a check passes each time its command exits with 0, and reports the output', async () => {
   const { check } = await openCheck('echo one; echo two >&2; printf three')
   const passed = { passed: true, output: 'one\ntwo\nthree' }
   expect([await check.run(), await check.run()]).toEqual([passed, passed])
 })
 
-test('a check that fails is asked anew each time', async () => {
+test('a failed check runs again each time', async () => {
   const { check } = await openCheck(
     'echo x >>/data/asked; [ "$(wc -l </data/asked)" -ge 3 ] || { echo not yet; exit 7; }',
   )
@@ -46,7 +46,7 @@ test('a check that fails is asked anew each time', async () => {
   ])
 })
 
-test('a check is asked when it is told to, not when it is made ready', async () => {
+test('a check runs on demand, not when it is prepared', async () => {
   const { check, container } = await openCheck('cat /data/state')
   await check.freeBytes()
   await api.exec(container.id, { command: ['sh', '-c', 'echo later >/data/state'] })
@@ -54,12 +54,12 @@ test('a check is asked when it is told to, not when it is made ready', async () 
   expect(await check.run()).toEqual({ passed: true, output: 'later' })
 })
 
-test('a command that reads its input gets none', async () => {
+test('a command that reads its input gets an empty one', async () => {
   const { check } = await openCheck('cat; exit 3')
   expect(await check.run()).toEqual({ passed: false, output: '' })
 })
 
-test('the room for data is that of its folder; where there is no such folder, nobody knows', async () => {
+test('the free space is that of the data folder, or unknown without such a folder', async () => {
   const { check, container } = await openCheck('true')
   expect(await check.freeBytes()).toBeLessThanOrEqual(4 * 1024 * 1024)
   const other = new ContainerCheck({ api, id: container.id, command: 'echo well', folder: '/nowhere' })
@@ -68,7 +68,7 @@ test('the room for data is that of its folder; where there is no such folder, no
   expect(await other.run()).toEqual({ passed: true, output: 'well' })
 })
 
-test('a container that has ended fails its check, and says so', async () => {
+test("a removed container fails its check with the engine's reason", async () => {
   const { check, container } = await openCheck('true')
   await check.freeBytes()
   await api.removeContainer(container.id)
@@ -76,7 +76,7 @@ test('a container that has ended fails its check, and says so', async () => {
   expect(await check.run()).toEqual({ passed: false, output: expect.stringMatching(/^HTTP 404: .*No such container/s) })
 })
 
-test('what waits for a word is gone when the check is closed', async () => {
+test('closing the check ends its process in the container', async () => {
   const { check, container } = await openCheck('true')
   await check.freeBytes()
   const programs = async () => JSON.stringify((await container.top()).Processes)

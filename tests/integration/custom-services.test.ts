@@ -7,7 +7,7 @@ import { tiedEntrypoint } from '../../src/providers/docker/container/lifeline-sc
 import type { InfraOptions } from '../../src/config/infra-options.ts'
 import { engine, Project } from '../support/snapshot-runs.ts'
 
-/** The image of Redis, as a service that nobody knows. */
+/** The image of Redis, as a custom service. */
 const cache = {
   image: 'redis:8-alpine',
   port: 7000,
@@ -29,7 +29,7 @@ async function ping(port: number): Promise<string> {
   }
 }
 
-test('a service of the user is started beside the others, and told of in facts and variables', async () => {
+test('a custom service starts with the others and is in facts and variables', async () => {
   const { facts, variables } = await start({
     services: {
       postgres: false,
@@ -50,14 +50,14 @@ test('a service of the user is started beside the others, and told of in facts a
   expect(await ping(port)).toBe('PONG')
 })
 
-test('what the image itself runs is run where no command is given', async () => {
+test("a custom service without a command runs its image's own", async () => {
   const { facts } = await start({
     services: { ...ALONE, cache: { image: 'redis:8-alpine', port: 6379, healthcheck: { cmd: 'redis-cli ping' } } },
   })
   expect(await ping(facts.services['cache']?.port ?? 0)).toBe('PONG')
 })
 
-test('a service whose port nobody listens on does not become healthy, whatever its healthcheck says', async () => {
+test('a service without a listener on its port is not healthy, whatever its healthcheck says', async () => {
   const starting = start({
     startupTimeoutMs: 1500,
     services: { ...ALONE, cache: { ...cache, port: 7001, healthcheck: { cmd: 'true', interval: '1s' } } },
@@ -70,7 +70,7 @@ test('a service whose port nobody listens on does not become healthy, whatever i
   })
 })
 
-test('a service that ends before it is healthy says how, with its last lines', async () => {
+test('a service that exits before it is healthy is reported with exit code and last lines', async () => {
   const command = ['sh', '-c', 'echo no licence; exit 3']
   await expect(start({ services: { ...ALONE, cache: { ...cache, command } } })).rejects.toMatchObject({
     code: 'INFRA_SERVICE_EXITED',
@@ -78,7 +78,7 @@ test('a service that ends before it is healthy says how, with its last lines', a
   })
 })
 
-/** A server that heeds no signal but those that none can pass over. */
+/** A server that ignores every signal that it can. */
 const STUBBORN = [
   'sh',
   '-c',
@@ -99,7 +99,7 @@ async function isThere(container: string): Promise<boolean> {
 test.for([
   ['that ends when it is asked to', cache.command],
   ['that heeds no signal', STUBBORN],
-] as const)('a server %s is gone with its stack', async ([, command]) => {
+] as const)('a server %s is removed with its stack', async ([, command]) => {
   const run = await start({ services: { ...ALONE, cache: { ...cache, command } } })
   const container = run.containers['cache'] ?? ''
   expect(await isThere(container)).toBe(true)
@@ -107,7 +107,7 @@ test.for([
   await expect.poll(() => isThere(container), { timeout: 5_000 }).toBe(false)
 })
 
-test('a server that heeds no signal ends by itself when its run is killed', { timeout: 90_000 }, async () => {
+test('a server that ignores signals exits after its run is killed', { timeout: 90_000 }, async () => {
   const { dockerode } = await engine()
   const container = await dockerode.createContainer({
     Image: cache.image,
@@ -124,7 +124,7 @@ test('a server that heeds no signal ends by itself when its run is killed', { ti
   await expect.poll(() => isThere(container.id), { timeout: 15_000 }).toBe(false)
 })
 
-test("the engine's word to stop is handed on, and the container ends as its server does", async () => {
+test("a container passes the engine's stop signal to its server and exits with its code", async () => {
   const { dockerode } = await engine()
   const container = await dockerode.createContainer({
     Image: cache.image,

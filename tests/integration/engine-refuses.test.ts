@@ -36,7 +36,7 @@ async function startContainer(...words: readonly string[]): Promise<string> {
   return container.id
 }
 
-test('a log that the engine refuses is an error, and no empty log', async () => {
+test('a log that the engine refuses is an error, not an empty log', async () => {
   const id = await startContainer()
   const request = { name: 'GET /containers/ID/logs', count: 1 }
   faulty.arm({ ...request, fault: 'refuse' })
@@ -46,7 +46,7 @@ test('a log that the engine refuses is an error, and no empty log', async () => 
   await expect.poll(() => api.readLog(id, { count: 'all' })).toBe('one\n')
 })
 
-test('a log that is followed is refused as well, and a connection that breaks is not its end', async () => {
+test('a followed log fails on a refusal and on a broken connection', async () => {
   const id = await startContainer()
   faulty.arm({ name: 'GET /containers/ID/logs', count: 1, fault: 'refuse' })
   await expect(api.followLog(id)).rejects.toThrow('HTTP 500')
@@ -59,7 +59,7 @@ test('a log that is followed is refused as well, and a connection that breaks is
   await expect(ended).rejects.toThrow('aborted')
 })
 
-test('servers of leases can be had after the engine has refused their supervisor once', async () => {
+test('leased servers are available after the engine has refused their supervisor once', async () => {
   const id = await startContainer()
   const { redis } = resolveSpec({}, { root: import.meta.dirname, source: 'the test', environment: { process: {} } })
   if (!redis) {

@@ -34,7 +34,7 @@ async function serveWithTls(directory: string): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-test.skipIf(!isPossible)('connectTestcontainers() reaches an engine behind TLS through a context', async () => {
+test.skipIf(!isPossible)('connectTestcontainers() connects to an engine with TLS through a context', async () => {
   const inTls = contextFile('tls', 'far', 'docker/README')
   const homeDirectory = await createHome({ [inTls]: '', 'other/README': '' })
   const tlsDirectory = join(homeDirectory, dirname(inTls))

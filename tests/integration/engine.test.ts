@@ -32,14 +32,14 @@ test.skipIf(engine.tlsDirectory)('findEngine() finds the engine that the current
   expect(found).toMatchObject({ host: engine.host, source: 'context "lab"', ...facts })
 })
 
-test.skipIf(engine.tlsDirectory)('findEngine() passes over a tc.host that does not answer', async () => {
+test.skipIf(engine.tlsDirectory)('findEngine() skips a tc.host that does not answer', async () => {
   const properties = `tc.host=tcp://127.0.0.1:1\ndocker.host=${engine.host}\n`
   const homeDirectory = await createHome({ '.testcontainers.properties': properties })
   const found = await findEngine({ ...machine, environment: {}, homeDirectory })
   expect(found).toMatchObject({ host: engine.host, source: 'docker.host in ~/.testcontainers.properties' })
 })
 
-test.skipIf(existsSync('/var/run/docker.sock') || !socket)('findEngine() finds a usual socket', async () => {
+test.skipIf(existsSync('/var/run/docker.sock') || !socket)('findEngine() finds a default socket', async () => {
   const homeDirectory = await createHome()
   const path = join(homeDirectory, '.docker/run/docker.sock')
   await mkdir(dirname(path), { recursive: true })
@@ -48,7 +48,7 @@ test.skipIf(existsSync('/var/run/docker.sock') || !socket)('findEngine() finds a
   expect(found).toMatchObject({ host: `unix://${path}`, source: path, ...facts })
 })
 
-test('connectTestcontainers() connects to the engine, and leaves the environment as it was', async () => {
+test('connectTestcontainers() connects to the engine and leaves the environment unchanged', async () => {
   // Without it Testcontainers would look elsewhere.
   vi.stubEnv('DOCKER_HOST', undefined)
   onTestFinished(() => void vi.unstubAllEnvs())
@@ -59,7 +59,7 @@ test('connectTestcontainers() connects to the engine, and leaves the environment
   expect(await connectTestcontainers(engine, process.env)).toBe(client)
 })
 
-test.skipIf(!socket)('connectTestcontainers() knows an engine again behind another door', async () => {
+test.skipIf(!socket)('connectTestcontainers() recognizes the same engine at another socket', async () => {
   const path = join(await createHome(), 'other.sock')
   await symlink(socket ?? '', path)
   const client = await connectTestcontainers(engine, process.env)

@@ -9,7 +9,7 @@ import { engine, Project, type Run } from '../support/snapshot-runs.ts'
 import { connect, startPostgresStack, valuesOf } from './servers/postgres-support.ts'
 import { describeRedis, openRedis, type RedisStack, startRedisStack } from './servers/redis-support.ts'
 
-describe('a leased Redis is what the entrypoint of its image makes of it', () => {
+describe("a leased Redis starts as its image's entrypoint does", () => {
   let image: BuiltImage
   let stack: RedisStack
 
@@ -49,7 +49,7 @@ exec docker-entrypoint.sh "$@" --maxmemory 64mb --set-proc-title no --loadmodule
     expect(leased).toMatchObject({ account: '999 999 999 999', variables: expect.arrayContaining(['SHOP=open']) })
   })
 
-  test('a server that is reset, and one that is started anew, have them, too', async () => {
+  test('a reset server and a restarted one have them, too', async () => {
     const lease = await stack.lease()
     const client = openRedis(lease.facts.redis)
     const before = await describeRedis(client)
@@ -62,14 +62,14 @@ exec docker-entrypoint.sh "$@" --maxmemory 64mb --set-proc-title no --loadmodule
     await stack.leases.control(lease.lease, 'redis', 'restart')
     const next = openRedis(lease.facts.redis)
     expect(await next.call('GREETER.HELLO')).toBe('hello')
-    // What a test saves is there after a restart, so the account may write in the folder.
+    // Data saved by a test exists after a restart, so the account may write to the folder.
     await next.set('b', 1)
     await next.save()
     await stack.leases.control(lease.lease, 'redis', 'restart')
     expect(await openRedis(lease.facts.redis).get('b')).toBe('1')
   })
 
-  test('leases of a server that an earlier run has left have them, too', async () => {
+  test('leases of a reused server have them, too', async () => {
     const project = await Project.create()
     for (const origin of ['new', 'earlier run']) {
       const run = await project.start({ services: ['redis'], redis: { image: image.name }, keepAlive: '1m' })
@@ -80,7 +80,7 @@ exec docker-entrypoint.sh "$@" --maxmemory 64mb --set-proc-title no --loadmodule
   })
 })
 
-test("a leased PostgreSQL with isolation: 'server' is what the entrypoint of its image makes of it", async () => {
+test("a leased PostgreSQL with isolation: 'server' starts as its image's entrypoint does", async () => {
   const image = await buildImage({
     from: 'postgres:18-alpine',
     entrypoint: `#!/bin/sh
@@ -100,7 +100,7 @@ exec docker-entrypoint.sh "$@" -c work_mem=7MB -c autovacuum_naptime=77
   expect(lines).toEqual(['PGTZ=Asia/Tokyo', 'SHOP=open', 'postgres'])
 })
 
-/** What a server runs as. */
+/** The user and the command line of a server. */
 async function processOf(place: RedisFacts, container: string) {
   const info = await openRedis(place).info('server')
   const pid = /^process_id:(\d+)/m.exec(info)?.[1] ?? ''
@@ -116,7 +116,7 @@ async function processOf(place: RedisFacts, container: string) {
   return {
     account: valueOf('Uid')?.replaceAll('\t', ' '),
     mask: valueOf('Umask'),
-    // What shells note about themselves is left out.
+    // Without variables that shells set.
     variables: lines.filter((line) => /^(?!SHLVL|_|PWD|OLDPWD)\w+=/.test(line)).sort(),
   }
 }

@@ -15,7 +15,7 @@ export async function reachesRegistry(engine: Engine): Promise<boolean> {
 }
 
 export interface RegistryOptions {
-  /** What the engine calls its processors. */
+  /** The engine's names for processor architectures. */
   readonly architecture: string
   /** How a request for the image's one layer is answered; at once and in full unless said otherwise. */
   readonly sendLayer?: (response: ServerResponse, layer: Buffer) => unknown

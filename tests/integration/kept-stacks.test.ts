@@ -56,7 +56,7 @@ const maintenanceTest = testsOfOneProject()
 
 const BOTH = { postgres: 'earlier run', redis: 'earlier run' }
 
-test('a run uses the servers that the one before has left up, and sees nothing of it', async () => {
+test('a run reuses the servers of the previous run without its data', async () => {
   const project = await Project.create({ [MIGRATION]: 'CREATE TABLE visits (page text)' })
   const first = await leave(project, {}, async (run) => {
     await ask(run.postgres, "INSERT INTO visits VALUES ('/')")
@@ -79,7 +79,7 @@ test('a run uses the servers that the one before has left up, and sees nothing o
   await expect.poll(() => ask(second.postgres, left), PATIENCE).toEqual([])
 })
 
-test('who is still connected to the main database of an earlier run keeps nobody waiting', async () => {
+test('a client in a reused main database is cut off and does not delay the run', async () => {
   const project = await Project.create({ [MIGRATION]: 'CREATE TABLE visits (page text)' })
   const { postgres } = await leave(project, { services: ['postgres'] })
   const { host, port, user, password, database } = postgres
@@ -117,7 +117,7 @@ test('with other arguments a run starts a Redis of its own', async () => {
   expect(originsOf(changed)).toEqual({ postgres: 'earlier run', redis: 'new' })
 })
 
-test('what is on a pinned port, and nobody uses, makes way for something else of its project', async () => {
+test('an idle server on a pinned port gives way to another one of its project', async () => {
   const project = await Project.create()
   const redis = { port: await findFreePort() }
   await leave(project, { services: ['redis'], redis })
@@ -133,12 +133,12 @@ test('what is on a pinned port, and nobody uses, makes way for something else of
   })
 })
 
-test('another project does not get the servers of this one', async () => {
+test('another project does not reuse the servers of this one', async () => {
   await leave(await Project.create())
   expect(originsOf(await leave(await Project.create()))).toEqual({ postgres: 'new', redis: 'new' })
 })
 
-test('an image that was pulled anew under its old name is another one', async () => {
+test('a newly pulled image with the same name starts a new server', async () => {
   const { dockerode } = await engine()
   const [repo, tag] = ['vitest-infra-test', Math.random().toString(36).slice(2, 10)]
   const image = `${repo}:${tag}`
@@ -168,7 +168,7 @@ test('a changed migration is run on the same server', async () => {
   expect(third.events).toContainEqual(expect.objectContaining({ type: 'template-ready', isNew: false }))
 })
 
-test('what a function without a key fills is made in each run, and what comes before it only once', async () => {
+test('a function without a key runs in each run, and the steps before it only once', async () => {
   const project = await Project.create({ [MIGRATION]: 'CREATE TABLE users (id int)' })
   let count = 10
   const seeds = ({ pool }: SeedContext) => pool.query(`INSERT INTO users SELECT generate_series(1, ${count})`)
@@ -190,7 +190,7 @@ test('what a function without a key fills is made in each run, and what comes be
     .toEqual([common, expect.stringMatching(/^vitest_infra_[0-9a-f]{8}_t_/)])
 })
 
-test('what a function with a key fills is made once', async () => {
+test('a template of a function with a key is built once', async () => {
   const project = await Project.create({ 'users.txt': 'ada' })
   const users = (count: number): SeedStep => ({
     name: 'users',
@@ -212,7 +212,7 @@ test('what a function with a key fills is made once', async () => {
   expect(counts).toEqual([10, 10, 20, 20])
 })
 
-test('of many templates the newest stay', async () => {
+test('only the newest templates stay', async () => {
   const project = await Project.create()
   const templates = (run: Run) =>
     ask(run.postgres, "SELECT datname FROM pg_database WHERE datname LIKE '%\\_t\\_%' ORDER BY oid")
@@ -231,7 +231,7 @@ usedTest.for([
   ['changed a setting of the server', "ALTER SYSTEM SET work_mem = '7MB'"],
   ['changed a setting of a role', "ALTER ROLE postgres SET work_mem = '7MB'"],
   ['made a database', 'CREATE DATABASE somewhere'],
-] as const)('a PostgreSQL in which somebody %s is replaced', async ([, statement], { project }) => {
+] as const)('a PostgreSQL is replaced if a user %s', async ([, statement], { project }) => {
   const first = await leave(project, { services: ['postgres'] }, (run) => ask(run.postgres, statement))
   const second = await leave(project, { services: ['postgres'] })
   expect(originsOf(second)).toEqual({ postgres: 'new' })
@@ -241,7 +241,7 @@ usedTest.for([
   expect(await project.containers()).not.toContain(`/${first.containers['postgres']}`)
 })
 
-test('roles and settings of a migration are the same for the next run, and make way for another migration', async () => {
+test('roles and settings of a migration stay for the next run, until the migration changes', async () => {
   const roles = 'SELECT rolname FROM pg_roles WHERE oid >= 16384 ORDER BY oid'
   const project = await Project.create({
     [MIGRATION]:
@@ -269,7 +269,7 @@ test('roles and settings of a migration are the same for the next run, and make 
   expect(fourth.containers).toEqual(first.containers)
 })
 
-test('a migration or seed that fails costs no server, and the next run goes on with it', async () => {
+test('a failed migration or seed does not replace a reused server', async () => {
   const project = await Project.create({ [MIGRATION]: 'CREATE ROLE reader; CREATE TABLE one ()' })
   const first = await leave(project)
   await project.write(MIGRATION, 'CREATE ROLE reader; CREATE ROLE writer; CREATE TABLE two; SELECT 1')
@@ -294,7 +294,7 @@ test('a migration or seed that fails costs no server, and the next run goes on w
 usedTest.for([
   ['setting', (client: Redis) => client.config('SET', 'maxmemory-policy', 'allkeys-lru')],
   ['user', (client: Redis) => client.call('ACL', 'SETUSER', 'somebody', 'on', 'nopass', '~*', '+@all')],
-] as const)('a Redis in which somebody changed a %s is replaced', async ([, change], { project }) => {
+] as const)('a Redis with a changed %s is replaced', async ([, change], { project }) => {
   await leave(project, { services: ['redis'] }, (run) => askRedis(run, change))
   const second = await leave(project, { services: ['redis'] })
   expect(originsOf(second)).toEqual({ redis: 'new' })
@@ -330,7 +330,7 @@ test('runs at the same time never meet', async () => {
   expect(next.map(originsOf)).toEqual([BOTH, BOTH, BOTH])
 })
 
-test('servers end by themselves when nobody has used them for that long', async () => {
+test('unused servers stop after their keepAlive time', async () => {
   const project = await Project.create()
   const first = await project.start({ ...KEPT, keepAlive: '2s' })
   // Longer than that, but in use.
@@ -346,7 +346,7 @@ test('servers end by themselves when nobody has used them for that long', async 
   await expect.poll(() => project.containers(), PATIENCE).toEqual([])
 })
 
-test('a run without keepAlive uses what is up, and leaves it up', async () => {
+test('a run without keepAlive reuses running servers and leaves them up', async () => {
   const project = await Project.create()
   const first = await leave(project)
   const { keepAlive: _, ...once } = KEPT
@@ -356,7 +356,7 @@ test('a run without keepAlive uses what is up, and leaves it up', async () => {
   expect((await leave(project)).containers).toEqual(first.containers)
 })
 
-test('a run without keepAlive that finds nothing leaves nothing', async () => {
+test('a run without keepAlive and without running servers leaves nothing', async () => {
   const project = await Project.create()
   const { keepAlive: _, ...once } = KEPT
   await (await project.start(once)).stop()
@@ -390,7 +390,7 @@ maintenanceTest.for([
   'ALTER ROLE postgres NOREPLICATION',
   'GRANT SET ON PARAMETER log_statement TO PUBLIC',
   'GRANT CREATE ON SCHEMA information_schema TO PUBLIC',
-])('a server on which somebody ran "%s" is replaced', async (statement, { project }) => {
+])('a server is replaced after "%s"', async (statement, { project }) => {
   const given: InfraOptions = { services: ['postgres'], postgres: { database: 'postgres' } }
   await leave(project, given, ({ postgres }) => ask(postgres, statement))
   await leave(project, given, async (run) => {

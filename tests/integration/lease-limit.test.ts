@@ -15,7 +15,7 @@ const FILE = {
 } as const
 const TEST = { ...FILE, span: 'test' } as const
 
-test('the settings of the server decide how many databases there are at once; who comes later waits, which is told', async () => {
+test("the server's settings limit concurrent databases; later requests wait and the wait is reported", async () => {
   const events: InfraEvent[] = []
   const options = { services: ['postgres'], postgres: { settings: { max_connections: 30 } } }
   const spec = resolveSpec(options, { root: import.meta.dirname, source: 'the test', environment: { process: {} } })

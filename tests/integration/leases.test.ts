@@ -95,7 +95,7 @@ function start(task: Partial<ProcessTask>): Started {
 }
 
 describe('templates', () => {
-  test('two processes that need the same one build it once', async () => {
+  test('two processes build the same template once', async () => {
     const inputs = uniqueInputs()
     const [one, two] = [start({ inputs, buildMs: 500 }), start({ inputs, runId: 'two', buildMs: 500 })]
     await Promise.all([one.ended, two.ended])
@@ -105,7 +105,7 @@ describe('templates', () => {
     ])
   })
 
-  test('one whose builder was killed is known, and built anew', async () => {
+  test('a template whose builder was killed is detected and rebuilt', async () => {
     const inputs = uniqueInputs()
     const builder = start({ inputs, buildMs: 60_000 })
     await builder.said('building')
@@ -117,7 +117,7 @@ describe('templates', () => {
     expect(templates.databaseOf('default')).toMatch(/^vitest_infra_t_[0-9a-f]{24}$/)
   })
 
-  test('what a killed builder had the server make is still made, and replaced', async () => {
+  test('a database that the server still creates for a killed builder is replaced', async () => {
     const big = createTemplates([
       planOfSql('CREATE TABLE filler AS SELECT repeat(i::text, 100) FROM generate_series(1, 300000) i'),
     ])
@@ -134,7 +134,7 @@ describe('templates', () => {
     await databases.close()
   })
 
-  test('a function that leaves a connection open is refused, and nothing of it is left once it is closed', async () => {
+  test('a function that leaves a connection open is refused, and its database is dropped', async () => {
     const clients: pg.Client[] = []
     const leak = planOf(async (address) => {
       const client = new pg.Client(address)
@@ -152,7 +152,7 @@ Close every client and pool that its migrations and seeds open, or use the pool 
     await Promise.all(clients.map((client) => client.end()))
   })
 
-  test('one that failed leaves no database, and is tried again', async () => {
+  test('a failed template leaves no database and is built again on request', async () => {
     let attempts = 0
     const templates = createTemplates([
       planOf(async () => {
@@ -167,7 +167,7 @@ Close every client and pool that its migrations and seeds open, or use the pool 
     expect(await templates.ensure('default')).toBe(templates.databaseOf('default'))
   })
 
-  test('layers are built once each, from the bottom', async () => {
+  test('each layer is built once, the lowest first', async () => {
     const events: InfraEvent[] = []
     const templates = createTemplates(
       [
@@ -188,7 +188,7 @@ Close every client and pool that its migrations and seeds open, or use the pool 
     await admin.dropDatabase('layered', { force: true })
   })
 
-  test('the name follows every input, and what is below', () => {
+  test("a template's name depends on all its inputs and on the layers below", () => {
     const layers = (below: string) => [
       planOf(doNothing, { inputs: below }),
       planOf(doNothing, { name: 'top', from: 'default', inputs: 'c' }),
@@ -202,12 +202,12 @@ Close every client and pool that its migrations and seeds open, or use the pool 
 })
 
 describe('databases', () => {
-  test('two runs on one server never meet', async () => {
+  test('two runs on one server stay separate', async () => {
     const inputs = uniqueInputs()
     const runs = ['one', 'two'].map((runId) => start({ inputs, runId, databases: 20 }))
     await Promise.all(runs.map(({ ended }) => ended))
     const taken = runs.map(({ lines }) => lines.filter((line) => line.startsWith('vitest_infra_')))
-    // Each found the table empty, and no name was given twice.
+    // Each found the table empty, and no name was used twice.
     expect(taken.flat().filter((line) => !line.endsWith(' 0'))).toEqual([])
     expect(new Set(taken.flat()).size).toBe(40)
     expect(runs.map(({ lines }) => lines.at(-1))).toEqual(['done', 'done'])
@@ -215,7 +215,7 @@ describe('databases', () => {
     expect(await databasesLike('vitest_infra_two_')).toEqual([])
   })
 
-  test('each is as the template was, and gone when it is given back', async () => {
+  test('each database equals its template and is dropped on release', async () => {
     const databases = createDatabases([planOfSql('CREATE TABLE notes AS SELECT 1 AS n')], 'fresh')
     const names = await Promise.all(Array.from({ length: 6 }, () => databases.acquire(FRESH)))
     expect(new Set(names).size).toBe(6)
@@ -229,7 +229,7 @@ describe('databases', () => {
       .toEqual([])
   })
 
-  test('one that somebody is still connected to stays until they are gone, and does not keep others', async () => {
+  test('a database with a connected client is dropped after the client leaves, without delaying others', async () => {
     const databases = createDatabases([planOf(doNothing)], 'stay')
     const [used, other] = [await databases.acquire(FRESH), await databases.acquire(FRESH)]
     const client = new pg.Client({ ...postgres, database: used })
@@ -243,7 +243,7 @@ describe('databases', () => {
     await expect.poll(() => databasesLike(used), { timeout: 3_000 }).toEqual([])
   })
 
-  test('a used one is preferred by who takes used ones, as it was left, and by nobody else', async () => {
+  test('a used database goes, unchanged, only to requests for used ones', async () => {
     const databases = createDatabases([planOfSql('CREATE TABLE notes (n int)')], 'used')
     const first = await databases.acquire(USED)
     await query(first, 'INSERT INTO notes VALUES (7)')
@@ -260,7 +260,7 @@ describe('databases', () => {
     expect([await databases.acquire(USED), await databases.acquire(USED)]).toEqual([first, second])
   })
 
-  test('close() leaves nothing, not even what is leased or kept', async () => {
+  test('close() leaves nothing, not even leased or retained databases', async () => {
     const databases = createDatabases([planOf(doNothing)], 'end')
     const kept = await databases.acquire(USED)
     await databases.acquire(FRESH)
@@ -274,7 +274,7 @@ describe('databases', () => {
     await expect.poll(() => errors[0]).toMatchObject({ code: '57P01' })
   })
 
-  test('a template that is not there, and one that cannot be built, are told to who asks', async () => {
+  test('a missing template and one that cannot be built reject the request', async () => {
     const databases = createDatabases([
       planOf(async () => {
         throw new Error('disk full')

@@ -13,7 +13,7 @@ interface Row {
   readonly name: string
 }
 
-/** What each client makes of a URL: the database that it connects to. */
+/** The database that each client connects to for a URL. */
 const CLIENTS: Readonly<Record<string, (url: string) => Promise<string | undefined>>> = {
   async pg(url) {
     const client = new pg.Client(url)

@@ -57,18 +57,18 @@ test.for([
   ['postgres that serves', POSTGRES, 'listening on IPv4 address'],
   ['postgres that is being initialised', POSTGRES, 'selecting default "max_connections"'],
   ['redis', REDIS, 'Ready to accept connections'],
-] as const)('a farewell ends %s and removes its container', async ([, server, printed]) => {
+] as const)('ending the lifeline stops %s and removes its container', async ([, server, printed]) => {
   const { lifeline, id, exit } = await startTied({ ...server, Cmd: [...server.Cmd] }, printed)
   lifeline.end()
   expect(await exit.status()).toMatchObject({ running: false, outOfMemory: false })
   await expect.poll(() => exists(id), { timeout: 5_000 }).toBe(false)
 })
 
-// Nobody owns these containers, so that no other run on this machine sweeps them.
+// These containers have no owner, so no other run on this machine sweeps them.
 test.for([
   ['postgres', POSTGRES],
   ['redis', REDIS],
-] as const)('%s ends by itself when its input ends without a farewell', { timeout: 90_000 }, async ([, server]) => {
+] as const)('%s exits if its input closes without a last message', { timeout: 90_000 }, async ([, server]) => {
   const container = await create({ ...server, Cmd: [...server.Cmd], Env: [...server.Env] })
   const exit = await ContainerExit.watch(api, container.id)
   const input = await container.attach({ hijack: true, stream: true, stdin: true })
@@ -79,7 +79,7 @@ test.for([
   expect(await exit.status()).not.toMatchObject({ exitCode: 137 })
 })
 
-test('sweep() removes what a run on this machine left, and nothing else', async () => {
+test('sweep() removes only leftovers of runs on this machine', async () => {
   const own = await ownerLabels()
   const elsewhere = { ...own, 'vitest-infra.owner': '4194304', 'vitest-infra.owner.place': 'another machine' }
   const containers = {

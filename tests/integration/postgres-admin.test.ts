@@ -3,7 +3,7 @@ import { expect, inject, test } from 'vitest'
 import { PostgresAdmin } from '../../src/services/postgres-admin.ts'
 import { startOwnStack } from '../support/own-stack.ts'
 
-test('dropDatabase() copes with a replication slot', { timeout: 60_000 }, async () => {
+test('dropDatabase() drops a database with a replication slot', { timeout: 60_000 }, async () => {
   const { postgres } = await startOwnStack({ services: ['postgres'], postgres: { settings: { wal_level: 'logical' } } })
   const admin = await PostgresAdmin.open(postgres)
   await admin.createDatabase('changes')
@@ -17,7 +17,7 @@ test('dropDatabase() copes with a replication slot', { timeout: 60_000 }, async 
   await admin.close()
 })
 
-test('dropDatabase() leaves a database to who is connected to it, unless it is forced', async () => {
+test('dropDatabase() does not drop a database in use unless it is forced', async () => {
   const { postgres } = inject('infra')
   const admin = await PostgresAdmin.open(postgres)
   await admin.createDatabase('in_use')
@@ -32,7 +32,7 @@ test('dropDatabase() leaves a database to who is connected to it, unless it is f
   await admin.close()
 })
 
-test('countUse() counts what others do, and nothing that it does itself', { timeout: 60_000 }, async () => {
+test('countUse() counts the use by others, not its own', { timeout: 60_000 }, async () => {
   const { postgres } = await startOwnStack({ services: ['postgres'] })
   const admin = await PostgresAdmin.open(postgres)
   const connect = async (database: string, query: string) => {
@@ -52,7 +52,7 @@ test('countUse() counts what others do, and nothing that it does itself', { time
   await connect('vitest_infra_two', 'SELECT 1')
   await connect('app', 'SELECT 1')
   await connect('postgres', 'SELECT 1')
-  // Written by the session as it ends, of which its client does not wait for.
+  // The session writes it on exit, for which its client does not wait.
   const active = async () => (await admin.countUse()).common.get('app') ?? 0
   await expect.poll(active).toBeGreaterThan(before.common.get('app') ?? 0)
   expect(await admin.countUse('vitest_infra_two')).toEqual({

@@ -31,7 +31,7 @@ async function pull(options: Partial<RegistryOptions>, controller = new AbortCon
 }
 
 describe.skipIf(!isHere)('with a registry on this machine', () => {
-  test('ensureImage() pulls an image, tells how far it has come, and does it once', async () => {
+  test('ensureImage() pulls an image once and reports progress', async () => {
     const { image, layerBytes, events, ensure, result } = await pull({ sendLayer: sendSlowly })
     expect(await result).toBe(image)
     expect(events.at(-1)).toEqual({ type: 'pull-finished', image, elapsedMs: expect.any(Number) })
@@ -56,12 +56,12 @@ describe.skipIf(!isHere)('with a registry on this machine', () => {
     })
   })
 
-  test('ensureImage() fails with an error that comes in the middle of a pull', async () => {
+  test('ensureImage() fails with an error that arrives during a pull', async () => {
     const { image, result } = await pull({ sendLayer: (response, { length }) => response.end(Buffer.alloc(length)) })
     await expect(result).rejects.toMatchObject({ code: 'INFRA_IMAGE_PULL', message: expect.stringContaining(image) })
   })
 
-  test('ensureImage() ends the pull when the signal aborts', async () => {
+  test('ensureImage() stops the pull when the signal aborts', async () => {
     const controller = new AbortController()
     const layer = Promise.withResolvers<ServerResponse>()
     const sendLayer = (response: ServerResponse, bytes: Buffer) => {

@@ -7,7 +7,7 @@ import { reachesRegistry, startRegistry } from './image-registry.ts'
 
 const engine = await findEngine(searchHere(process.env))
 
-// A file of its own: Testcontainers reads DOCKER_AUTH_CONFIG once, when it is first imported.
+// In its own file: Testcontainers reads DOCKER_AUTH_CONFIG once, when it is first imported.
 test.skipIf(!(await reachesRegistry(engine)))('ensureImage() sends the credentials of a registry', async () => {
   // Base64 has a "+" or a "/" for it, whatever comes before.
   const credentials = 'reader:>>>???>>>'

@@ -11,7 +11,7 @@ const names = fc
   .oneof(fc.string({ unit: fc.constantFrom(...SPECIAL) }), fc.string({ unit: 'binary' }))
   .filter((name) => name !== '' && !name.includes('\0') && Buffer.byteLength(name) <= 63)
 
-test('PostgreSQL reads every quoted name as it is', async () => {
+test('PostgreSQL reads every quoted name unchanged', async () => {
   const given = fc.sample(names, { numRuns: COUNT, seed: 20_261_125 })
   await withPostgres(inject('infra').postgres, async (client) => {
     const { fields } = await client.query(`SELECT ${given.map((name) => `1 AS ${quote(name)}`).join(', ')}`)

@@ -22,7 +22,7 @@ function createRoot(files: Record<string, string>): string {
   return root
 }
 
-/** A client whose unqualified names lead into a schema of this test. */
+/** A client whose unqualified names refer to a schema of this test. */
 async function openSchema(): Promise<Client> {
   const schema = `seeds_${randomUUID().replaceAll('-', '')}`
   const connectionString = process.env['DATABASE_URL']
@@ -68,7 +68,7 @@ test("loadSqlFiles() loads the repository's own fixtures", async () => {
   ])
 })
 
-test('loadSqlFiles() runs what no transaction may contain', async () => {
+test('loadSqlFiles() runs statements that cannot run in a transaction', async () => {
   const client = await openSchema()
   await loadSql(client, {
     '1.sql': 'CREATE TABLE t (id int); CREATE INDEX CONCURRENTLY i ON t (id); VACUUM t;',
@@ -77,7 +77,7 @@ test('loadSqlFiles() runs what no transaction may contain', async () => {
   expect((await client.query("SELECT 'i'::regclass, 'e'::regtype")).rowCount).toBe(1)
 })
 
-test('loadSqlFiles() names the place and keeps what ran before it', async () => {
+test('loadSqlFiles() names the failing place and keeps earlier statements', async () => {
   const client = await openSchema()
   const loading = loadSql(client, {
     'seeds/10_users.sql': 'CREATE TABLE users (id int PRIMARY KEY);\n\nINSERT INTO users VALUES (1);\n',
@@ -111,7 +111,7 @@ test('loadSqlFiles() points at the position that PostgreSQL gives', async () => 
 })
 
 test.each(["SELECT 1;\nSELECT 'a;", 'SELECT 1;\n/* a;', 'SELECT 1;\nSELECT (1;', 'SELECT 1;\nDO $$ BEGIN'])(
-  'loadSqlFiles() finds the line of what is never closed in %j',
+  'loadSqlFiles() finds the line of an unclosed construct in %j',
   async (sql) => {
     await expect(loadSql(await openSchema(), { '1.sql': sql })).rejects.toThrow('Cannot load 1.sql:2: ')
   },
@@ -135,7 +135,7 @@ test('loadSqlFiles() refuses a file that leaves a transaction open', async () =>
   })
 })
 
-test('loadSqlFiles() sends the reader to the log when the server ends the connection', async () => {
+test('loadSqlFiles() points to the log when the server closes the connection', async () => {
   const client = new Client({ connectionString: process.env['DATABASE_URL'] })
   client.on('error', () => undefined)
   await client.connect()
@@ -158,7 +158,7 @@ test("loadRedisFiles() loads the repository's own fixtures", async () => {
   expect(await redis.get(`${prefix}cart:ada@example.com:note`)).toBe('Please wrap it.\nThank you!')
 })
 
-test('loadRedisFiles() stores what the files say, byte by byte', async () => {
+test("loadRedisFiles() stores the files' values byte for byte", async () => {
   const { redis, prefix } = await openRedis()
   await loadRedis(redis, {
     '1.redis': `# first\nSET ${prefix}a "1\\n2"\nHSET '${prefix}h' "x y" 'it\\'s'\n`,
@@ -168,7 +168,7 @@ test('loadRedisFiles() stores what the files say, byte by byte', async () => {
   expect(await redis.hgetall(`${prefix}h`)).toEqual({ 'x y': "it's" })
 })
 
-test('loadRedisFiles() ends at the first command that Redis refuses', async () => {
+test('loadRedisFiles() stops at the first command that Redis refuses', async () => {
   const { redis, prefix } = await openRedis()
   const text = `SET ${prefix}a 1\n\nhset ${prefix}a f 1\nSET ${prefix}b 1\n`
   await expect(loadRedis(redis, { 'db/1.redis': text })).rejects.toMatchObject({
@@ -182,7 +182,7 @@ test('loadRedisFiles() ends at the first command that Redis refuses', async () =
   expect(await redis.exists(`${prefix}a`, `${prefix}b`)).toBe(1)
 })
 
-// EXEC itself succeeds then: the error stands inside its reply.
+// EXEC itself succeeds then: the error is inside its reply.
 test('loadRedisFiles() notices a command that fails inside a transaction', async () => {
   const { redis, prefix } = await openRedis()
   const text = `MULTI\nSET ${prefix}a 1\nHSET ${prefix}a f 1\nEXEC\n`

@@ -23,7 +23,7 @@ function templatesOf({ events }: Run): Record<string, string> {
   )
 }
 
-test('the next run with the same inputs starts from a snapshot: initialised, and with its templates', async () => {
+test('the next run with the same inputs starts from a snapshot, initialized and with templates', async () => {
   const project = await Project.create({ [MIGRATION]: BOOKS, 'more.sql': "INSERT INTO books VALUES ('Persuasion')" })
   const options = { postgres: { user: 'ada' }, templates: { more: { seeds: 'more.sql' } } }
   await project.take(options)
@@ -36,7 +36,7 @@ test('the next run with the same inputs starts from a snapshot: initialised, and
   expect(await ask({ ...run.postgres, database: 'ada' }, 'SELECT current_database()')).toEqual(['ada'])
   expect(await ask(run.postgres, template)).toHaveLength(2)
   expect(await ask(run.postgres, "SELECT datname FROM pg_database WHERE datname = 'vitest_infra_flush'")).toEqual([])
-  // Nothing is kept in the project, which may be read-only.
+  // Nothing is stored in the project, which may be read-only.
   expect(await readdir(project.root)).toEqual(['fixtures', 'more.sql'])
 })
 
@@ -66,7 +66,7 @@ let taken = ''
 changedTest.for(changes)(
   'a run with another value of %s does not start from the snapshot',
   async ([, other, query, answer], { project }) => {
-    // Snapshots of the other values replace it in the end.
+    // Snapshots of the other values eventually replace it.
     if (!(await project.snapshots()).includes(taken)) {
       taken = await project.take()
     }
@@ -79,7 +79,7 @@ changedTest.for(changes)(
   },
 )
 
-test('a run after a migration was edited does not start from the snapshot; after it was put back, it does', async () => {
+test('a run with an edited migration does not start from the snapshot, but does once it is reverted', async () => {
   const project = await Project.create({ [MIGRATION]: BOOKS })
   await project.take()
   await project.write(MIGRATION, 'CREATE TABLE books (title text, year integer)')
@@ -103,7 +103,7 @@ test.for<[string, InfraOptions]>([
   ['the maintenance database as the main one', { postgres: { database: 'postgres' } }],
   ['segments of 1 MB', { postgres: { initdbArgs: '--wal-segsize=1' } }],
   ['passwords on the socket, too', { postgres: { initdbArgs: '--auth=scram-sha-256' } }],
-])('a snapshot can be taken and used with %s; it has what is in unlogged tables', async ([, options]) => {
+])('a snapshot can be taken and used with %s, including unlogged tables', async ([, options]) => {
   const project = await Project.create({ [MIGRATION]: `${BOOKS} ALTER TABLE books SET UNLOGGED;` })
   await project.take(options)
   const run = await project.start(options)
@@ -112,7 +112,7 @@ test.for<[string, InfraOptions]>([
   expect(await ask(run.postgres, 'SELECT title FROM books')).toEqual(['Emma'])
 })
 
-test('what tests do to the server and to the main database is not in the snapshot', async () => {
+test('a snapshot contains no changes of tests to the server or the main database', async () => {
   const project = await Project.create({ [MIGRATION]: BOOKS })
   const run = await project.start()
   await ask(run.postgres, 'CREATE ROLE left_behind')
@@ -131,7 +131,7 @@ test('what tests do to the server and to the main database is not in the snapsho
   expect(await ask(maintenance, "SELECT to_regclass('left_behind')::text")).toEqual([null])
 })
 
-test('what a function without files fills is built in every run, on what the snapshot has', async () => {
+test('a function without files runs in every run, on top of the snapshot', async () => {
   const project = await Project.create({ [MIGRATION]: BOOKS })
   let calls = 0
   const seeds = async ({ pool }: SeedContext) => {
@@ -155,7 +155,7 @@ test('no snapshot is taken with snapshot: false', async () => {
   expect(run.events.filter(({ type }) => type.startsWith('snapshot'))).toEqual([])
 })
 
-test('a server that is not at rest leaves no snapshot, and says why', async () => {
+test('a busy server leaves no snapshot, and the reason is reported', async () => {
   const project = await Project.create({ [MIGRATION]: "SELECT pg_create_physical_replication_slot('standby', true)" })
   const run = await project.start()
   await run.stop()
@@ -167,7 +167,7 @@ test('a server that is not at rest leaves no snapshot, and says why', async () =
   expect(await project.snapshots()).toEqual([])
 })
 
-test('the image of a snapshot does not hold the password', async () => {
+test("a snapshot's image does not contain the password", async () => {
   const project = await Project.create()
   const password = 'not-to-be-found-anywhere'
   const name = await project.take({ postgres: { password } })
@@ -196,7 +196,7 @@ test.for([
     `cd /vitest-infra-snapshot && mkdir data && tar -xf data.tar -C data && cd data &&
      rm -r base/5 && tar -cf ../data.tar * && cd .. && rm -r data`,
   ],
-] as const)('a snapshot that %s is thrown away, and the run goes on without', async ([, script]) => {
+] as const)('a snapshot that %s is discarded, and the run continues without it', async ([, script]) => {
   const project = await Project.create({ [MIGRATION]: BOOKS })
   const name = await project.take()
   await project.damage(name, script)
@@ -213,7 +213,7 @@ test.for([
   await expect.poll(() => project.containers(), { timeout: 90_000 }).toEqual([])
 })
 
-test('a run that ends while its snapshot is taken leaves no container, and a whole image or none', async () => {
+test('a run that ends during a snapshot leaves no container, and a complete image or none', async () => {
   const project = await Project.create({ [MIGRATION]: BOOKS })
   const atOnce = await project.start()
   await atOnce.stop()
@@ -263,7 +263,7 @@ async function writeDuringCopies({ postgres }: Run, limit: number, signal: Abort
   return copies.size
 }
 
-test('data is copied again if something was written meanwhile, but three times at most', async () => {
+test('data written during the copy is copied again, at most three times', async () => {
   const project = await Project.create({ [MIGRATION]: BOOKS })
   const run = await project.start({ snapshot: false })
   const copy = () => copyPostgresData(run.postgres, '/tmp/copy-of-a-test')
@@ -281,7 +281,7 @@ test('data is copied again if something was written meanwhile, but three times a
   expect(await always).toBe(3)
 })
 
-test('a snapshot that another run removes before a container is made of it is done without', async () => {
+test('a run continues without a snapshot that another run removes first', async () => {
   const project = await Project.create()
   const name = await project.take()
   const { dockerode, found } = await engine()
@@ -309,7 +309,7 @@ test('a snapshot that another run removes before a container is made of it is do
   expect(events).toEqual([])
 })
 
-test('a project keeps three snapshots; the oldest goes first', async () => {
+test('a project keeps its three newest snapshots', async () => {
   const project = await Project.create()
   const names: string[] = []
   for (const timezone of ['Asia/Tokyo', 'Europe/Berlin', 'Europe/Paris', 'Europe/Rome']) {
@@ -318,7 +318,7 @@ test('a project keeps three snapshots; the oldest goes first', async () => {
   expect((await project.snapshots()).toSorted()).toEqual(names.slice(1).toSorted())
 })
 
-test('vitest-infra gc removes the snapshots of all projects, and nothing else', async () => {
+test('vitest-infra gc removes only snapshots, of all projects', async () => {
   const [project, other] = [await Project.create(), await Project.create()]
   const used = await project.take()
   await other.take()
@@ -326,7 +326,7 @@ test('vitest-infra gc removes the snapshots of all projects, and nothing else', 
   const foreign = (await images()).filter((name) => !name.includes('snapshot'))
   const run = await project.start()
 
-  // The image of a server that runs may stay, as the engine keeps it; once it is over, it goes.
+  // The engine may keep the image of a running server; it is removed once the server has stopped.
   expect((await runCli(['gc'])).stdout).toMatch(/^\d+ snapshots? removed(; \d+ snapshots? not removed, .*)?\n$/)
   expect(await other.snapshots()).toEqual([])
   expect(await ask(run.postgres, 'SELECT 1')).toEqual([1])
@@ -343,7 +343,7 @@ test.for([
   [[], 2],
   [['gc', 'more'], 2],
   [['--all'], 2],
-] as const)('vitest-infra %o shows how it is used and ends with %i', async ([args, code]) => {
+] as const)('vitest-infra %o prints its usage and exits with %i', async ([args, code]) => {
   const { stdout, stderr, exitCode } = await runCli(args)
   expect(exitCode).toBe(code)
   expect(code === 0 ? stdout : stderr).toContain(
@@ -351,14 +351,14 @@ test.for([
   )
 })
 
-test('vitest-infra gc ends with 1 where no engine answers', async () => {
+test('vitest-infra gc exits with 1 if no engine answers', async () => {
   const { stderr, exitCode } = await runCli(['gc'], { DOCKER_HOST: 'unix:///nowhere.sock' })
   expect(exitCode).toBe(1)
   expect(stderr).toContain('unix:///nowhere.sock')
   expect(stderr).not.toContain('    at ')
 })
 
-test('an error of the migrations is told as such, not blamed on the snapshot', async () => {
+test('a failed migration is reported as such, not blamed on the snapshot', async () => {
   const project = await Project.create({ [MIGRATION]: 'CREATE TABEL books ()' })
   await expect(project.start()).rejects.toThrow(InfraError)
   expect(await project.snapshots()).toEqual([])

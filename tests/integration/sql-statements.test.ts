@@ -81,7 +81,7 @@ function summarise(results: QueryResult | QueryResult[]): unknown[] {
   return [results].flat().map(({ command, rows }) => ({ command, rows: rows as unknown }))
 }
 
-test('splitSqlStatements() cuts as the server does', { timeout: 60_000 }, async () => {
+test('splitSqlStatements() splits as the server does', { timeout: 60_000 }, async () => {
   const client = new Client({ connectionString: process.env['DATABASE_URL'] })
   await client.connect()
   onTestFinished(() => client.end())

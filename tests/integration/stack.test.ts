@@ -17,7 +17,7 @@ afterAll(async () => {
 })
 
 describe('the variables', () => {
-  test('lead to the servers that the facts name', () => {
+  test('point to the servers that the facts name', () => {
     const { postgres, redis: redisFacts, env } = inject('infra')
 
     expect(env).toEqual({
@@ -45,14 +45,14 @@ describe('the variables', () => {
 })
 
 describe('postgres', () => {
-  test('is version 18 and says so in the facts', async () => {
+  test('is version 18, also in the facts', async () => {
     const { rows } = await client.query<{ version: string }>('SELECT version()')
 
     expect(inject('infra').postgres.version).toMatch(/^18\./)
     expect(rows[0]?.version).toContain(`PostgreSQL ${inject('infra').postgres.version}`)
   })
 
-  test('does not wait for a disk', async () => {
+  test('does not wait for disk writes', async () => {
     const { rows } = await client.query(
       "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes', 'max_connections') ORDER BY name",
     )
@@ -65,12 +65,12 @@ describe('postgres', () => {
     ])
   })
 
-  test('says nothing of its checkpoints in its log', async () => {
+  test('does not log checkpoints', async () => {
     const { rows } = await client.query('SHOW log_checkpoints')
     expect(rows).toEqual([{ log_checkpoints: 'off' }])
   })
 
-  test('lets us in as a superuser, with the maintenance database beside ours', async () => {
+  test('accepts us as a superuser, with the maintenance database next to ours', async () => {
     const { rows } = await client.query<{ usesuper: boolean }>(
       'SELECT usesuper FROM pg_user WHERE usename = current_user',
     )
@@ -84,7 +84,7 @@ describe('postgres', () => {
 })
 
 describe('redis', () => {
-  test('is version 8 and keeps nothing on a disk', async () => {
+  test('is version 8 and writes nothing to disk', async () => {
     expect(inject('infra').redis.version).toMatch(/^8\./)
     expect(await redis.config('GET', 'save')).toEqual(['save', ''])
     expect(await redis.config('GET', 'appendonly')).toEqual(['appendonly', 'no'])

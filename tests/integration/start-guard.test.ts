@@ -18,7 +18,7 @@ const { platform, env: environment } = process
 const engine = await findEngine({ platform, environment, homeDirectory: homedir(), userId: userInfo().uid })
 const { dockerode } = (await connectTestcontainers(engine, environment)).container
 
-/** Nobody sweeps it: it has no owner. */
+/** It has no owner, so no run sweeps it. */
 async function create(runId: string): Promise<Container> {
   const container = await dockerode.createContainer({
     Image: 'redis:8-alpine',
@@ -42,7 +42,7 @@ function startProcess(runId: string): ChildProcess {
   return child
 }
 
-test('containers that were created and not started go when the one who creates them is gone, and no others', async () => {
+test('created containers that never started are removed once their process is gone', async () => {
   const runId = randomBytes(4).toString('hex')
   const [created, running, other] = [await create(runId), await create(runId), await create('another')]
   await running.start()
@@ -50,14 +50,14 @@ test('containers that were created and not started go when the one who creates t
   await sleep(500)
   expect(await stateOf(created)).toBe('created')
   child.disconnect()
-  // As one whose creation was under way.
+  // Like a container whose creation is in progress.
   const late = await create(runId)
   await expect.poll(() => Promise.all([stateOf(created), stateOf(late)]), { timeout: 8_000 }).toEqual(['gone', 'gone'])
   expect(await Promise.all([stateOf(running), stateOf(other)])).toEqual(['running', 'created'])
   await once(child, 'exit')
 })
 
-test('whoever has started all has no use for a guard', async () => {
+test('a process whose containers all started needs no guard', async () => {
   const runId = randomBytes(4).toString('hex')
   const created = await create(runId)
   const child = startProcess(runId)
@@ -66,7 +66,7 @@ test('whoever has started all has no use for a guard', async () => {
   expect(await stateOf(created)).toBe('created')
 })
 
-test('StartGuard.during() has what a start has, and guards several at once', async () => {
+test("StartGuard.during() returns the start's result and guards several starts at once", async () => {
   const guard = new StartGuard({ engine, runId: 'none', environment })
   const starts = [guard.during(async () => 'one'), guard.during(() => Promise.reject(new Error('no room')))]
   expect(await Promise.allSettled(starts)).toMatchObject([{ value: 'one' }, { reason: { message: 'no room' } }])

@@ -13,7 +13,7 @@ export interface ProcessTask {
   readonly runId: string
   /** Inputs of the template, part of its name. */
   readonly inputs: string
-  /** How long its build takes. */
+  /** The duration of its build. */
   readonly buildMs: number
   /** How many databases to create, write to and drop. */
   readonly databases: number

@@ -7,7 +7,7 @@ test("inject('infra') is typed", () => {
   expectTypeOf(inject('infra').env).toEqualTypeOf<Readonly<Record<string, string>>>()
 })
 
-test("inject('infra') tells where PostgreSQL is and who we are there", () => {
+test("inject('infra') has PostgreSQL's address and credentials", () => {
   const { postgres } = inject('infra')
   expectTypeOf(postgres).toEqualTypeOf<{
     readonly host: string
@@ -22,7 +22,7 @@ test("inject('infra') tells where PostgreSQL is and who we are there", () => {
   }>()
 })
 
-test("inject('infra') tells where Redis is", () => {
+test("inject('infra') has Redis's address", () => {
   const { redis } = inject('infra')
   expectTypeOf(redis).toEqualTypeOf<{
     readonly host: string
@@ -36,7 +36,7 @@ test("inject('infra') tells where Redis is", () => {
   }>()
 })
 
-test("inject('infra') tells the state of each service", () => {
+test("inject('infra') has the state of each service", () => {
   const { services } = inject('infra')
   expectTypeOf(services).toEqualTypeOf<
     Readonly<Record<string, { readonly host: string; readonly port: number; readonly state: ServiceState }>>

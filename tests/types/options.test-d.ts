@@ -80,7 +80,7 @@ test('infra() rejects values that an option cannot have', () => {
   assertType(infra('docker'))
 })
 
-test("services are a list of those that are built in, or an object of the user's own", () => {
+test("services are a list of built-in ones or an object of the user's own", () => {
   const mailpit = { image: 'axllent/mailpit', port: 1025, healthcheck: { cmd: 'true' } }
   assertType(infra({ services: { redis: false, mailpit } }))
   assertType(infra({ services: { mailpit: { ...mailpit, env: ({ host, port }) => ({ SMTP: `${host}:${port}` }) } } }))
@@ -104,7 +104,7 @@ test('infra() returns a plugin that Vitest takes', () => {
   assertType(defineConfig({ plugins: [infra()], test: { projects: [{ plugins: [infra()] }] } }))
 })
 
-test('env is handed the facts of the stack', () => {
+test('env receives the facts of the stack', () => {
   assertType<InfraOptions>({
     env(facts) {
       expectTypeOf(facts).toEqualTypeOf<StackFacts>()
@@ -116,7 +116,7 @@ test('env is handed the facts of the stack', () => {
   })
 })
 
-test('env returns text', () => {
+test('env returns strings', () => {
   // @ts-expect-error: a number
   assertType(infra({ env: ({ postgres }) => ({ TEST_PG_PORT: postgres.port }) }))
   // @ts-expect-error: a promise

@@ -4,7 +4,7 @@ import { findGlobalReferences } from './support/global-references.ts'
 import { COMPUTED, findCycles, findReach, type Import, isOurs, readImports } from './support/import-graph.ts'
 import { placeOf, readSources } from './support/source.ts'
 
-// What design.md, "The house", says of directions and of the process wall, held against the real imports.
+// The directions of imports and the process wall, checked against the real imports.
 const sources = readSources()
 const imports = readImports(sources)
 
@@ -12,7 +12,7 @@ const STATIC = ['static'] as const
 const AT_RUN_TIME = ['static', 'dynamic'] as const
 const ALL_KINDS = ['static', 'dynamic', 'type'] as const
 
-/** From the bottom to the top: a file may import what stands below it, and its own area. */
+/** From bottom to top: a file may import from layers below it, and from its own area. */
 const LAYERS: readonly (readonly string[])[] = [
   ['errors.ts', 'package-files.ts', 'register.ts'],
   ['internal/', 'package-version.ts'],
@@ -31,10 +31,10 @@ const LAYERS: readonly (readonly string[])[] = [
 const PURE_LAYER = 2
 
 const PURE_FILES = /^(?:(?:config|environment|compose)\/|report\/events\.ts$)/
-/** Beside types; none of them reads or writes anything. */
+/** Apart from types; none of them reads or writes anything. */
 const PURE_PACKAGES = ['node:util', 'valibot', 'yaml']
 
-/** Files beside the entries, which are all other files that stand in `src/` itself. */
+/** Files in `src/` that are not entries. */
 const NOT_ENTRIES = ['errors.ts', 'package-files.ts', 'package-version.ts', 'read-project.ts', 'register.ts']
 const entries = sources.map(({ path }) => path).filter((path) => !path.includes('/') && !NOT_ENTRIES.includes(path))
 
@@ -54,7 +54,7 @@ function isAtRunTime({ kind }: Import): boolean {
   return kind !== 'type'
 }
 
-/** The ways by which an entry gets to what it must not reach. */
+/** The import paths from an entry to forbidden files. */
 function findBreaches(entry: string, isForbidden: (module: string) => boolean): string[] {
   const reach = findReach(imports, entry, AT_RUN_TIME)
   return [...reach].flatMap(([module, way]) => (isForbidden(module) ? [way] : []))
@@ -69,12 +69,12 @@ test('every source file is an entry or belongs to a layer', () => {
   expect(homeless).toEqual([])
 })
 
-test('every import of a file leads to a file', () => {
+test('every import of a file resolves to a file', () => {
   const paths = new Set(sources.map(({ path }) => path))
   expect(imports.filter(({ to }) => isOurs(to) && !paths.has(to)).map(show)).toEqual([])
 })
 
-test('imports make no circle, not even for types', () => {
+test('imports form no cycle, not even for types', () => {
   expect(findCycles(imports, ALL_KINDS)).toEqual([])
 })
 
@@ -91,11 +91,11 @@ test('what package.json exports is an entry', () => {
     .map((target) => (typeof target === 'string' ? target : target.default))
     .filter((target) => target.endsWith('.js'))
     .map((target) => target.replace('./dist/', '').replace(/\.js$/, '.ts'))
-  // Vitest is given its path.
+  // Vitest gets its path.
   expect(entries.toSorted()).toEqual([...targets, 'setup-file.ts'].toSorted())
 })
 
-test('imports lead downward', () => {
+test('imports point downward', () => {
   const upward = imports.filter(({ from, to }) => {
     const [above, below] = [layerOf(from), layerOf(to)]
     const isInside = areaOf(from) === areaOf(to) || (above === PURE_LAYER && below === PURE_LAYER)
@@ -117,8 +117,8 @@ test('the pure part knows no process, console, clock or network', () => {
   expect(uses).toEqual([])
 })
 
-// A migration tool that is a command runs in a process of its own, and so does what `vitest-infra run` is given.
-test('testcontainers and child processes stay in providers, but for programs of the user', () => {
+// A migration tool that is a command runs in its own process, and so does the program of `vitest-infra run`.
+test('only providers and migration tools use testcontainers and child processes', () => {
   const programs = ['migrations/run-program.ts', 'commands/run.ts']
   const outside = imports.filter(
     ({ from, to }) =>
@@ -129,13 +129,13 @@ test('testcontainers and child processes stay in providers, but for programs of 
   expect(outside.map(show)).toEqual([])
 })
 
-test('the client of Testcontainers is only asked which engine it has found', () => {
+test("Testcontainers' client is only asked which engine it has found", () => {
   const users = sources.filter(({ text }) => text.includes('.dockerode')).map(({ path }) => path)
   expect(users).toEqual(['providers/docker/engine/connect-testcontainers.ts'])
 })
 
 // Type-only imports aside; test.ts opens the connections that its fixtures hand out.
-test('database clients stay in services, what leases are made of, and test.ts', () => {
+test('only services, lease backends and test.ts use database clients', () => {
   const outside = imports.filter(
     (edge) =>
       isAtRunTime(edge) &&
@@ -145,8 +145,8 @@ test('database clients stay in services, what leases are made of, and test.ts', 
   expect(outside.map(show)).toEqual([])
 })
 
-// `docker/containers.ts` stands for testcontainers behind a dynamic import of its own.
-test('database clients and testcontainers are loaded only where they are used', () => {
+// `docker/containers.ts` represents testcontainers, behind its own dynamic import.
+test('database clients and testcontainers are loaded lazily', () => {
   const heavy = /^(?:pg|ioredis|testcontainers|@testcontainers\/[^/]+)(?:\/|$)/
   const early = imports.filter(({ to, kind, from }) => {
     return kind === 'static' && heavy.test(to) && from !== 'providers/docker/container/containers.ts'
@@ -157,32 +157,32 @@ test('database clients and testcontainers are loaded only where they are used', 
   expect([...early.map(show), ...alwaysLoaded]).toEqual([])
 })
 
-test('the stack knows providers by their contract and their choice alone', () => {
+test('the stack imports only the contract and the selection of providers', () => {
   const others = imports.filter(
     ({ from, to }) => from.startsWith('stack/') && /^providers\/(?!(?:provider|select-provider)\.ts$)/.test(to),
   )
   expect(others.map(show)).toEqual([])
 })
 
-test('only infra.config and the migrations of Kysely are imported by a computed path', () => {
+test("only infra.config and Kysely's migrations are imported by a computed path", () => {
   const importers = imports.filter(({ to }) => to === COMPUTED).map(({ from }) => from)
   expect(importers).toEqual(['migrations/migrate-with-kysely.ts', 'read-project.ts'])
 })
 
-test('console stays in report', () => {
+test('only report uses console', () => {
   const uses = sources
     .filter(({ path }) => !path.startsWith('report/'))
     .flatMap((file) => findGlobalReferences(file, ['console']))
   expect(uses).toEqual([])
 })
 
-test('the environment, exit and signals of the process stay in entries', () => {
+test('only entries use the environment, exit and signals of the process', () => {
   const harmless = ['platform', 'pid', 'getuid']
   // They keep something on `process`, the one object that vm pools do not renew, and ask nothing of it.
   const holders = ['worker/file-lease.ts', 'worker/child-processes.ts']
   // It asks whether processes run, and sends no signal.
   const asking = 'internal/is-running.ts'
-  // It is a process of its own, and these are its parts.
+  // It is a separate process, and these are its parts.
   const supervisor = ['supervisor-process.ts', 'child-programs.ts', 'process-children.ts', 'run-folder.ts'].map(
     (file) => `providers/embedded/${file}`,
   )
@@ -199,7 +199,7 @@ test('the environment, exit and signals of the process stay in entries', () => {
   expect(imports.filter(({ to }) => /^(?:node:)?process$/.test(to)).map(show)).toEqual([])
 })
 
-/** What lets this process end, and why nobody awaits it. */
+/** Files with handles that let the process exit, and why nothing awaits them. */
 const LET_GO = {
   'servers/lease-proxy.ts':
     'a port for clients of tests, and their connections; nothing in this process waits for them',
@@ -214,8 +214,8 @@ const LET_GO = {
   'providers/docker/container/start-guard.ts': 'a process that outlives this one on purpose',
 }
 
-// Node ends with 0 where all that somebody waits for is such a handle: a run would be green without a test.
-test('nothing that lets the process end is to be awaited', () => {
+// Node exits with 0 if only such a handle is awaited: a run would be green without a test.
+test('only listed files use unreferenced handles', () => {
   const unrefs = sources.filter(({ text }) => /\bunref\b(?!erence)|ref: false/.test(text)).map(({ path }) => path)
   expect(unrefs.toSorted()).toEqual(Object.keys(LET_GO).toSorted())
   // Its timer is such a handle, too: withTimeLimit() has one that holds.
@@ -267,7 +267,7 @@ test('the process wall: what both sides share belongs to neither', () => {
   ])
 })
 
-test('the plugin loads a handful of small files, and no package', () => {
+test('the plugin loads a few small files and no package', () => {
   expect([...findReach(imports, 'plugin.ts', AT_RUN_TIME).keys()].toSorted()).toEqual([
     'node:path',
     'package-files.ts',
@@ -278,7 +278,7 @@ test('the plugin loads a handful of small files, and no package', () => {
 })
 
 // infra.config.ts imports it.
-test('the main entry loads a handful of small files, and no package', () => {
+test('the main entry loads a few small files and no package', () => {
   expect([...findReach(imports, 'index.ts', AT_RUN_TIME).keys()].toSorted()).toEqual([
     'config/infra-options.ts',
     'errors.ts',

@@ -8,7 +8,7 @@ import { staticTexts } from './support/static-text.ts'
 
 const sources = readSources()
 
-/** Every code, in the order of `errors.ts`. Whoever adds one adds it here, and to the README's "Errors". */
+/** Every code, in the order of `errors.ts`. Add a new code here and to the README's "Errors". */
 const CODES = [
   'INFRA_CONFIG_LOAD',
   'INFRA_CONFIG_INVALID',
@@ -46,7 +46,7 @@ const CODES = [
 /** Files that pass on a message which another part has made, and so say nothing of their own. */
 const MESSENGERS = ['leasing/lease-client.ts']
 
-/** `new InfraError(code, details)`, wherever it stands. */
+/** `new InfraError(code, details)` anywhere. */
 const raised = sources.flatMap((file) =>
   file.nodes
     .filter((node) => node.type === 'NewExpression' && isNode(node.callee) && node.callee.name === 'InfraError')
@@ -65,7 +65,7 @@ const problems: readonly Text[] = raised
   .filter(({ file }) => !MESSENGERS.includes(file.path))
   .flatMap(({ file, properties }) => properties.flatMap((property) => textsOf('problem', property, file)))
 
-/** Those of helpers that make an `InfraError` of what they are given, too. */
+/** Includes those of helpers that create an `InfraError` from their arguments. */
 const remedies: readonly Text[] = sources.flatMap((file) => {
   const destructured = file.nodes.flatMap((node) => (node.type === 'ObjectPattern' ? partsOf(node, 'properties') : []))
   return file.nodes
@@ -73,7 +73,7 @@ const remedies: readonly Text[] = sources.flatMap((file) => {
     .flatMap((property) => textsOf('remedy', property, file))
 })
 
-/** What a property says, if it has the name. */
+/** The text of a property with this name. */
 function textsOf(name: string, property: SyntaxNode, file: SourceFile): Text[] {
   const { key, value } = property
   return isNode(key) && key.name === name
@@ -81,7 +81,7 @@ function textsOf(name: string, property: SyntaxNode, file: SourceFile): Text[] {
     : []
 }
 
-test('InfraErrorCode lists every code, and each one deliberately', () => {
+test('InfraErrorCode lists every code and no other', () => {
   const declared = sources
     .find(({ path }) => path === 'errors.ts')
     ?.nodes.find(
@@ -115,12 +115,12 @@ test('every problem begins with "Cannot "', () => {
   expect(problems.length).toBeGreaterThan(20)
 })
 
-test('every remedy says something', () => {
+test('no remedy is empty', () => {
   expect(remedies.filter(({ text }) => text.trim() === '')).toEqual([])
   expect(remedies.length).toBeGreaterThan(20)
 })
 
-test('no problem and no remedy ends with a stop or a blank', () => {
+test('no problem and no remedy ends with a full stop or whitespace', () => {
   expect([...problems, ...remedies].filter(({ text }) => /[.!:,;\s]$/.test(text))).toEqual([])
 })
 
@@ -158,7 +158,7 @@ test('InfraError says what happened, the details, and what to do, in this order'
   })
 })
 
-test.for([{}, { detail: '' }])('InfraError has two lines where the details are %j', (details) => {
+test.for([{}, { detail: '' }])('InfraError has two lines if the details are %j', (details) => {
   const error = new InfraError('INFRA_PORT_INVALID', { problem: 'Cannot a', remedy: 'Do b', ...details })
   expect(error.message).toBe('Cannot a\nDo b')
   expect('cause' in error).toBe(false)
@@ -171,7 +171,7 @@ test.for([
   ['text', 'text'],
   [undefined, 'undefined'],
   [null, 'null'],
-] as const)('messageOf() tells what %s says', ([error, message]) => {
+] as const)('messageOf() returns the message of %s', ([error, message]) => {
   expect(messageOf(error)).toBe(message)
 })
 
@@ -188,7 +188,7 @@ const unreadable = new Proxy(
   },
 )
 
-/** Whatever a client, an engine or a user may throw, and what is left of it. */
+/** Values that a client, an engine or a user may throw, and the resulting error. */
 const THROWN = [
   ['a reply of Redis', new ReplyError('NOPERM no'), { name: 'ReplyError', message: 'NOPERM no' }],
   ['an abort', new DOMException('too slow', 'AbortError'), { name: 'AbortError', message: 'too slow', code: 20 }],
@@ -216,24 +216,24 @@ const THROWN = [
   ['something unreadable', unreadable, { name: 'Error', message: '{}' }],
 ] as const
 
-test.for(THROWN)('plainError() makes %s an error that can be printed', ([, thrown, expected]) => {
+test.for(THROWN)('plainError() turns %s into a printable error', ([, thrown, expected]) => {
   const plain = plainError(thrown)
   expect(Object.getPrototypeOf(plain)).toBe(Error.prototype)
   expect(plain).toMatchObject({ stack: expect.any(String), ...expected })
   for (let error: Error | undefined = plain; error; error = error.cause as Error | undefined) {
-    // What Vitest does to each cause before it prints it.
+    // Vitest does this to each cause before it prints it.
     error.name = `Caused by: ${error.name}`
   }
   expect(plain.name).toMatch(/^Caused by: /)
 })
 
-test.for(THROWN)('InfraError has a cause that can be printed, for %s', ([, cause, expected]) => {
+test.for(THROWN)('InfraError has a printable cause for %s', ([, cause, expected]) => {
   const error = new InfraError('INFRA_SEED_FAILED', { problem: 'Cannot a', remedy: 'Do b', cause })
   expect(error.cause).toMatchObject(expected)
   expect(Object.getPrototypeOf(error.cause)).toBe(Error.prototype)
 })
 
-test('plainError() cuts a chain of causes that does not end', () => {
+test('plainError() cuts an endless chain of causes', () => {
   const endless: object = {
     message: 'again',
     get cause() {

@@ -28,7 +28,7 @@ const TEST = `
   inject('infrastructure')
 `
 
-/** What the compiler says of a project that has this package and Vitest. */
+/** The compiler's output for a project with this package and Vitest. */
 async function compile(files: Readonly<Record<string, string>>): Promise<string> {
   const root = createProject({ 'package.json': '{ "type": "module" }', 'tsconfig.json': TSCONFIG, ...files })
   mkdirSync(join(root, 'node_modules'))
@@ -40,10 +40,10 @@ async function compile(files: Readonly<Record<string, string>>): Promise<string>
 }
 
 // The tests of tests/types/ are one program, in which any of them could bring the types for all.
-test("vitest-infra/plugin alone types inject('infra')", async () => {
+test("importing vitest-infra/plugin is enough to type inject('infra')", async () => {
   expect(await compile({ 'vitest.config.ts': CONFIG, 'a.test.ts': TEST })).toBe('')
 })
 
-test("nothing types inject('infra') where nothing is imported", async () => {
+test("inject('infra') has no type without an import", async () => {
   expect(await compile({ 'a.test.ts': TEST })).toMatch(/a\.test\.ts\(3,.*'"infra"' is not assignable/)
 })

@@ -9,13 +9,13 @@ afterAll(() => reader.close())
 
 const CONFIG = `export default { postgres: { user: 'from-config' } }\n`
 
-test('readProject() needs no file at all', async () => {
+test('readProject() needs no files', async () => {
   const root = createProject({})
   const { spec } = await reader.read({ directory: root })
   expect(spec).toMatchObject({ root, provider: 'auto', postgres: { user: 'postgres', database: 'app' } })
 })
 
-test("readProject() takes the user's own password, unless somebody chose one", async () => {
+test('readProject() uses the generated password unless one is set', async () => {
   const passwordOf = async (directory: string, options: InfraOptions = {}) =>
     (await reader.read({ directory, options })).spec?.postgres?.password
   const password = await passwordOf(createProject({}))
@@ -25,7 +25,7 @@ test("readProject() takes the user's own password, unless somebody chose one", a
   expect(await passwordOf(createProject({ '.env': 'POSTGRES_PASSWORD=chosen' }))).toBe('chosen')
 })
 
-test('readProject() starts paths from defaultRoot where there is no infra.config', async () => {
+test('readProject() resolves paths from defaultRoot without an infra.config', async () => {
   const root = createProject({ 'packages/a/package.json': '{}', '.env': 'POSTGRES_DB=root' })
   const { spec } = await reader.read({ directory: join(root, 'packages/a'), defaultRoot: root })
   expect(spec).toMatchObject({ root, postgres: { database: 'root' } })
@@ -48,7 +48,7 @@ test('readProject() reads TypeScript and what it imports', async () => {
   expect((await reader.read({ directory: root })).spec).toMatchObject({ postgres: { user: 'imported' } })
 })
 
-test('readProject() finds infra.config upward, to the repository', async () => {
+test("readProject() finds infra.config upward, up to the repository's root", async () => {
   const root = createProject({
     '.git/HEAD': '',
     'infra.config.ts': CONFIG,
@@ -61,7 +61,7 @@ test('readProject() finds infra.config upward, to the repository', async () => {
   expect(spec).toMatchObject({ root, postgres: { user: 'from-config', database: 'beside' } })
 })
 
-test('readProject() takes the nearest infra.config', async () => {
+test('readProject() uses the nearest infra.config', async () => {
   const root = createProject({
     '.git/HEAD': '',
     'infra.config.ts': `export default { provider: 'docker' }\n`,
@@ -75,24 +75,24 @@ test.for([
   ['the repository', 'packages/a/.git/HEAD'],
   ['a work tree', 'packages/a/.git'],
   ['the package, where there is no repository', 'packages/a/package.json'],
-] as const)('readProject() does not look beyond %s', async ([, marker]) => {
+] as const)('readProject() does not search above %s', async ([, marker]) => {
   const root = createProject({ 'infra.config.ts': 'throw new Error("read")', [marker]: '{}', 'packages/a/b/c.ts': '' })
   const { spec } = await reader.read({ directory: join(root, 'packages/a/b') })
   expect(spec).toMatchObject({ root: join(root, 'packages/a/b'), postgres: { user: 'postgres' } })
 })
 
-test('readProject() looks beyond a package inside a repository', async () => {
+test('readProject() searches above a package inside a repository', async () => {
   const root = createProject({ '.git/HEAD': '', 'infra.config.ts': CONFIG, 'packages/a/package.json': '{}' })
   expect((await reader.read({ directory: join(root, 'packages/a') })).spec?.root).toBe(root)
 })
 
-// A checkout that is copied into a container comes without .git.
-test('readProject() looks up to the folder that Vitest runs in, where there is no repository', async () => {
+// A checkout copied into a container has no .git.
+test("readProject() searches up to Vitest's folder outside a repository", async () => {
   const root = createProject({ 'infra.config.ts': CONFIG, 'package.json': '{}', 'packages/a/package.json': '{}' })
   expect((await reader.read({ directory: join(root, 'packages/a'), defaultRoot: root })).spec?.root).toBe(root)
 })
 
-test('readProject() lets the options win over infra.config', async () => {
+test('readProject() prefers the options to infra.config', async () => {
   const root = createProject({
     'infra.config.ts': `export default { libpqEnv: true, postgres: { user: 'config', database: 'config' } }\n`,
   })
@@ -101,7 +101,7 @@ test('readProject() lets the options win over infra.config', async () => {
   expect(spec).toMatchObject({ libpqEnv: true, postgres: { user: 'config', database: 'option' } })
 })
 
-test('readProject() reads .env and .env.example beside it, under the environment', async () => {
+test('readProject() reads .env and .env.example next to it, with lower priority than the environment', async () => {
   const root = createProject({
     '.env': 'POSTGRES_USER=env\nPOSTGRES_DB=env\n',
     '.env.example': 'POSTGRES_USER=example\nPOSTGRES_DB=example\nPOSTGRES_PASSWORD=example\n',
@@ -110,7 +110,7 @@ test('readProject() reads .env and .env.example beside it, under the environment
   expect(spec?.postgres).toMatchObject({ user: 'process', database: 'env', password: 'example' })
 })
 
-test('readProject() holds a fixed port against .env.example', async () => {
+test('readProject() checks a fixed port against .env.example', async () => {
   const root = createProject({ '.env.example': 'POSTGRES_PORT=5432\n' })
   const { error } = await reader.read({ directory: root, options: { redis: { port: 'env' } } })
   expect(error?.code).toBe('INFRA_PORT_VARIABLE_MISSING')

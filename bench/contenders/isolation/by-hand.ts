@@ -7,11 +7,11 @@ import { type Isolation, measureCycles } from './isolation.ts'
 export interface ByHand {
   readonly name: string
   readonly tuning?: Tuning
-  /** Migrates what has to be, once. */
+  /** Runs the migrations once, where the contender needs it. */
   open(server: StartedPostgreSqlContainer, migrations: string): Promise<Isolation & { close(): Promise<void> }>
 }
 
-/** A way that people go by hand, on a server of its own. */
+/** A hand-written way of isolation, on a separate server. */
 export function byHand(way: ByHand, shape: SchemaShape): Contender {
   return {
     name: way.name,

@@ -8,7 +8,7 @@ export const MEASURES = {
   cycle: 'a fresh database, its first query and its end',
 } as const
 
-/** A way to give each test a migrated database that nobody has touched. */
+/** A way to give each test an unused migrated database. */
 export interface Isolation {
   /** Makes it or gets it. */
   acquire(): Promise<void>
@@ -17,10 +17,10 @@ export interface Isolation {
   release(client: pg.Client): Promise<void>
 }
 
-/** One after the other, as the tests of a file are; fewer if they take long. */
+/** The tests run in sequence, as in a file; fewer if they take long. */
 const CYCLES = 10
 const BUDGET_MS = 4000
-/** The life of a short test file. What is made ahead has this long to be made. */
+/** The duration of a short test file. Databases prepared ahead have this time. */
 const HELD_MS = 100
 
 export async function measureCycles(isolation: Isolation): Promise<Record<string, number[]>> {

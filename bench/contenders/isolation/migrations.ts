@@ -3,7 +3,7 @@ import { urlOf } from '../../support/server.ts'
 import type { ByHand } from './by-hand.ts'
 import { openClient } from './isolation.ts'
 
-/** Every test migrates a database of its own. */
+/** Every test migrates its own database. */
 export const migrations: ByHand = {
   name: 'migrations again',
   async open(server, folder) {

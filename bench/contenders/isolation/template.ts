@@ -3,7 +3,7 @@ import { type Tuning, urlOf } from '../../support/server.ts'
 import type { ByHand } from './by-hand.ts'
 import { openClient } from './isolation.ts'
 
-/** The database is made when the test asks for it, the way PostgreSQL does it unless told otherwise, and dropped after it. */
+/** The database is created when the test requests it, with PostgreSQL's default strategy, and dropped afterwards. */
 export const template = templateOn('default', 'CREATE DATABASE … TEMPLATE')
 export const templateInMemory = templateOn('in memory', 'CREATE DATABASE … TEMPLATE, server in memory')
 

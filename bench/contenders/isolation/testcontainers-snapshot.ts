@@ -2,7 +2,7 @@ import { migrate } from '../../support/migrate.ts'
 import type { ByHand } from './by-hand.ts'
 import { openClient } from './isolation.ts'
 
-/** What Testcontainers has for it: the one database is dropped and made again from its snapshot. */
+/** The method of Testcontainers: its one database is dropped and restored from a snapshot. */
 export const testcontainersSnapshot: ByHand = {
   name: 'Testcontainers restoreSnapshot()',
   async open(server, migrations) {

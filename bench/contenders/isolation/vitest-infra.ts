@@ -11,7 +11,7 @@ import type { Session } from '../../support/session.ts'
 /** As many workers as Vitest has with two files at once; the pool is sized by it. */
 const WORKERS = 2
 
-/** A lease from the warm pool, through the control socket, in a process of its own as a worker is. */
+/** A lease from the warm pool, over the control socket, in a separate process like a worker. */
 export function vitestInfra(shape: SchemaShape): Contender {
   return {
     name: 'vitest-infra',

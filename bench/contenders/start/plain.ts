@@ -1,4 +1,4 @@
 import type { StartVariant } from './variant.ts'
 
-/** What Vitest itself takes. */
+/** The time of Vitest itself. */
 export const plain: StartVariant = { name: 'Vitest without services', env: { BENCH_TABLES: '0' } }

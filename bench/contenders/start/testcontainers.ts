@@ -1,6 +1,6 @@
 import type { StartVariant } from './variant.ts'
 
-/** What people write by hand; the one that everybody is held against. */
+/** The usual hand-written setup: the baseline of the comparison. */
 export const parallel: StartVariant = {
   name: 'Testcontainers by hand, in parallel',
   env: { BENCH_GLOBAL_SETUP: 'setups/testcontainers-parallel.ts' },
@@ -11,7 +11,7 @@ export const sequential: StartVariant = {
   env: { BENCH_GLOBAL_SETUP: 'setups/testcontainers-sequential.ts' },
 }
 
-/** Its containers stay from the uncounted first run on; the benchmark removes them at its end. */
+/** Its containers stay after the uncounted first run; the benchmark removes them at its end. */
 export const reuse: StartVariant = {
   name: 'Testcontainers by hand, reused',
   env: { BENCH_GLOBAL_SETUP: 'setups/testcontainers-reuse.ts', TESTCONTAINERS_REUSE_ENABLE: 'true' },

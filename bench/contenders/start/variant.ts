@@ -12,16 +12,16 @@ export const MEASURES = {
   exit: 'last test to process exit',
 } as const
 
-/** A way to give the project `start` its services. */
+/** A way to provide the project `start` with its services. */
 export interface StartVariant {
   readonly name: string
-  /** What chooses it in the project's vitest.config.ts. */
+  /** Selects this variant in the project's vitest.config.ts. */
   readonly env: Readonly<Record<string, string>>
   /** Asked for before each run. */
   readonly freshEnv?: () => Promise<Record<string, string>>
   /** Its servers do not run as root. */
   readonly refusesRoot?: boolean
-  /** What has to be there before the first run, such as something that it starts from. */
+  /** Prepares what the first run needs, such as a snapshot. */
   readonly prepare?: (session: Session, folder: string) => Promise<void>
   /** Undoes `prepare`. */
   readonly cleanup?: (session: Session, folder: string) => Promise<void>
@@ -56,7 +56,7 @@ async function measureRun(session: Session, folder: string, variant: StartVarian
     BENCH_LABELS: JSON.stringify(session.labels),
     BENCH_TABLES: String(tables),
     COMPOSE_PROJECT_NAME: `vitest-infra-bench-${session.id}`,
-    // Its image is not to be had everywhere; without it, all who use Testcontainers start faster.
+    // Ryuk's image is not available everywhere; without it, all contenders that use Testcontainers start faster.
     TESTCONTAINERS_RYUK_DISABLED: 'true',
   }
   const env = { ...common, ...variant.env, ...(await variant.freshEnv?.()) }

@@ -23,7 +23,7 @@ export const leftUp = infra(
   },
 )
 
-/** A variant of ours: an option more, and what has to be prepared for it. */
+/** A variant of vitest-infra: an additional option and its preparation. */
 function infra(name: string, options: InfraOptions = {}, preparation: Partial<StartVariant> = {}): StartVariant {
   const common: InfraOptions = { postgres: { migrations: 'db/migrations', seeds: [] } }
   return { name, ...preparation, env: { BENCH_INFRA: JSON.stringify({ ...common, ...options }), ...preparation.env } }

@@ -9,7 +9,7 @@ const connection = { url: process.env.REDIS_URL ?? 'redis://localhost:6379' }
 
 export const mails = new Queue<Mail, string>('mails', { connection })
 
-/** Works the queue off; `send` hands a mail to whoever delivers it. */
+/** Processes the queue; `send` delivers a mail. */
 export function startWorker(send: (mail: Mail) => Promise<string>): Worker<Mail, string> {
   return new Worker<Mail, string>('mails', ({ data }) => send(data), { connection })
 }

@@ -3,7 +3,7 @@ import { mails } from '../src/mails.ts'
 
 afterAll(() => mails.close())
 
-test('a mail waits as long as there is no worker: that of delivery.test.ts is at another Redis', async () => {
+test('a mail stays queued without a worker: delivery.test.ts uses another Redis', async () => {
   await mails.add('reminder', { to: 'grace@example.org', subject: 'Reminder' })
 
   expect(await mails.getJobCounts('waiting', 'active', 'completed')).toMatchObject({

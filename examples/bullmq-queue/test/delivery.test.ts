@@ -10,12 +10,12 @@ afterAll(async () => {
   await mails.close()
 })
 
-test('the worker delivers what is queued, once, and keeps the answer', async () => {
+test('the worker delivers each queued mail once and stores the result', async () => {
   const completed = once(worker, 'completed')
   const job = await mails.add('welcome', { to: 'ada@example.org', subject: 'Welcome' })
   await completed
 
-  // The mail that backlog.test.ts leaves in a queue of the same name never comes here.
+  // The mail that backlog.test.ts queues under the same name never arrives here.
   expect(sent).toEqual([{ to: 'ada@example.org', subject: 'Welcome' }])
   expect((await mails.getJob(job.id ?? ''))?.returnvalue).toBe('message 1')
 })

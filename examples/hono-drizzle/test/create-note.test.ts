@@ -14,7 +14,7 @@ test('a note is stored and found again', async () => {
   expect(await (await app.request(`/notes/${note.id}`)).json()).toEqual({ id: note.id, title: 'Milk' })
 })
 
-test('a title is given once, since the unique constraint of the migrations is there', async () => {
+test('a second note with the same title violates the unique constraint of the migrations', async () => {
   expect((await post('Bread')).status).toBe(201)
   expect((await post('Bread')).status).toBe(409)
 })

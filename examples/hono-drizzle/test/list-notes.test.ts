@@ -4,11 +4,11 @@ import { pool } from '../src/database.ts'
 
 afterAll(() => pool.end())
 
-// A database of its own: the notes of the other file are not in it.
-test('there are no notes at first', async () => {
+// This file has its own database, without the notes of the other file.
+test('the list of notes is empty at first', async () => {
   expect(await (await app.request('/notes')).json()).toEqual([])
 })
 
-test('a note that is not there is a 404', async () => {
+test('a request for a missing note returns 404', async () => {
   expect((await app.request('/notes/1')).status).toBe(404)
 })

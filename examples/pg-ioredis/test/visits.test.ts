@@ -6,7 +6,7 @@ afterAll(async () => {
   redis.disconnect()
 })
 
-test('visits are counted in PostgreSQL and kept at hand in Redis', async () => {
+test('visits are counted in PostgreSQL and cached in Redis', async () => {
   await visit('/')
   await visit('/')
 

@@ -87,7 +87,7 @@ export class Supervisor {
     let exit: ProgramExit | undefined
     void exited
       .then((known) => (exit = known))
-      // The system may assign the process id to another program.
+      // A later process may get the same id.
       .then(() => this.#exits.delete(pid))
     return {
       pid,

@@ -46,7 +46,7 @@ process.emit = (event, ...values) => {
 }
 `
 
-/** Gives a project a package of its own whose local servers are started by a process that something can be done to. */
+/** Gives a project its own copy of the package, whose supervisor can be disturbed. */
 export async function installFaultySupervisor(folder: string, armed?: ArmedFault): Promise<void> {
   await cp(join(folder, '../node_modules/vitest-infra'), join(folder, 'node_modules/vitest-infra'), { recursive: true })
   const configuration = JSON.stringify({ armed, notes: join(folder, NOTES), delayMs: DELAY_MS })
@@ -61,7 +61,7 @@ export async function installFaultySupervisor(folder: string, armed?: ArmedFault
   )
 }
 
-/** What the process that starts local servers was asked in a project's last run. */
+/** The requests to the supervisor in a project's last run. */
 export async function supervisorRequests(folder: string): Promise<readonly RequestName[]> {
   const notes = await readFile(join(folder, NOTES), 'utf8')
   return notes

@@ -1,4 +1,4 @@
-// The engine is everybody's, so `npm run faults` runs this behind all else, and where the engine is this clone's own.
+// Others share the engine, so `npm run faults` runs this last, and only with this clone's own engine.
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, inject, test } from 'vitest'
@@ -18,7 +18,7 @@ async function startHolding(): Promise<VitestRun> {
   return run
 }
 
-test('an engine that is restarted during tests ends them with that cause, and nothing is left', async () => {
+test('an engine restart during tests fails them with that cause and leaves nothing', async () => {
   const run = await startHolding()
   await lab('down')
   await lab()
@@ -28,7 +28,7 @@ test('an engine that is restarted during tests ends them with that cause, and no
   await expectNothingLeft(run)
 })
 
-test('what a run that is killed while the engine is down has left is gone when the engine is back', async () => {
+test('leftovers of a run killed while the engine is down are removed once it is back', async () => {
   const run = await startHolding()
   await lab('down')
   run.signal('SIGKILL')

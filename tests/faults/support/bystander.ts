@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { expect, vi } from 'vitest'
 import { engine } from '../../e2e/support/containers.ts'
 
-/** Somebody's container, which has a name and labels that are nearly ours, and a key. */
+/** Another user's container, with a name and labels similar to ours, and a key. */
 export interface Bystander {
   assertUntouched(): Promise<void>
   remove(): Promise<void>
@@ -17,7 +17,7 @@ export async function plantBystander(): Promise<Bystander> {
       'vitest-infra.service': 'redis',
       'vitest-infra.run': '00000000',
       'vitest-infra.project': 'bystander',
-      // Of another machine: nobody here can know whether that process has ended.
+      // Of another machine: whether that process has exited cannot be known here.
       'vitest-infra.owner': '2147483647',
       'vitest-infra.owner.started': '1',
       'vitest-infra.owner.place': 'elsewhere pid:[1] uid:0',

@@ -1,19 +1,19 @@
-// A worker that leases one database and one Redis after the other, sees whether they are as new, leaves its mark in them
-// and gives them back; or ends in the middle, as one that crashes. Its arguments: the socket, a seed, how many leases.
+// A worker that leases databases and Redises in sequence, checks that they equal new ones, writes into them and
+// releases them, or exits in between as if it crashed. Its arguments: the socket, a seed, the number of leases.
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { openLeaseClient } from '../../../src/leasing/lease-client.ts'
 import { createRandom } from './random.ts'
 
-/** What the worker tells its parent. */
+/** The worker's messages to its parent. */
 export type LeasingNews =
   | { readonly type: 'leased'; readonly database: string; readonly redis: string }
   | { readonly type: 'done' }
   | { readonly type: 'finding'; readonly text: string }
 
-/** How often a worker ends with a lease in its hands. */
+/** How often a worker exits during a lease. */
 const CRASHES = 0.01
-/** How often it leaves its connections open, and how often it gives the database back unused. */
+/** How often it leaves its connections open, and how often it does not use the database. */
 const [LEAVES_OPEN, LEAVES_UNUSED] = [0.05, 0.1]
 
 const REQUEST = { project: '', span: 'file', wants: ['postgres', 'redis'], template: 'default', reuse: false } as const
@@ -40,7 +40,7 @@ process.exit()
 async function use(postgresUrl: string, redisUrl: string, owner: string): Promise<void> {
   const postgres = new pg.Client(postgresUrl)
   const redis = new Redis(redisUrl)
-  // The end of a lease ends what was left open.
+  // The end of the lease closes the open connections.
   postgres.on('error', () => {})
   redis.on('error', () => {})
   await postgres.connect()

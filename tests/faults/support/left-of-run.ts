@@ -6,7 +6,7 @@ import { leftOfSupervisors } from '../../support/left-of-supervisors.ts'
 
 const PATIENCE = { timeout: 15_000, interval: 100 }
 
-/** What of a run is there, however it ended: containers with their volumes, networks, processes. */
+/** The leftovers of a run: containers with their volumes, networks, processes. */
 async function leftOfRun({ project, pid, folder }: VitestRun, volumes: readonly string[]): Promise<readonly string[]> {
   const docker = await engine()
   const filters = { label: [`vitest-infra.project=${project}`] }
@@ -31,7 +31,7 @@ export interface ExpectedEnd {
   readonly volumes?: readonly string[]
 }
 
-/** Fails unless nothing of a run that is over is left in the end. */
+/** Fails unless a finished run eventually leaves nothing. */
 export async function expectNothingLeft(run: VitestRun, { stage, volumes = [] }: ExpectedEnd = {}): Promise<void> {
   await expect.poll(() => leftOfRun(run, volumes), { ...PATIENCE, message: stage ?? run.project }).toEqual([])
 }

@@ -5,16 +5,19 @@ import { createRandom } from './random.ts'
 /** `npm run faults` sets both, and tries every request; in `npm test` a few of each scenario show that it works. */
 const SEED = Number(process.env['FAULTS_SEED'] ?? 1)
 const REQUESTS = Number(process.env['FAULTS_REQUESTS'] ?? 2)
-/** Tries those alone whose name it is a part of, such as `delay end 1`. */
+/** Runs only the cases whose name contains this text, such as `delay end 1`. */
 const ONLY = process.env['FAULTS_ONLY'] ?? ''
 
 const FAULTS: readonly Fault[] = ['refuse', 'cut', 'delay']
 /** Some are sent over and over, until their answer is the one that is hoped for. */
 const COUNTED = 2
-/** A run that waits takes no time of this machine; one that does not takes all of a core. */
+/** A waiting run uses no CPU; a looping one uses a full core. */
 const AT_ONCE = 4
 
-/** Tries each fault on each request, or on as many as were asked for; returns what is wrong with runs that end wrongly. */
+/**
+ * Injects each fault into each request, or into the requested number of them; returns the problems of runs that end
+ * wrongly.
+ */
 export async function tryRequests(
   requests: readonly RequestName[],
   runWith: (fault: ArmedFault) => Promise<EndedRun>,
@@ -45,7 +48,7 @@ function nameOf({ fault, name, count }: ArmedFault): string {
   return `${fault} ${name} ${count}`
 }
 
-/** What is wrong with how a run ended; undefined if nothing is. */
+/** The problem with the end of a run; undefined if there is none. */
 export function mistakeOf({ exitCode, stdout, stderr }: EndedRun): string | undefined {
   const output = stdout + stderr
   const hasRun = /^ +Tests +.*\b(?:passed|failed)\b/m.test(stdout)

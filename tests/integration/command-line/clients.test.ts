@@ -5,7 +5,7 @@ const PATIENCE = { timeout: 90_000, interval: 50 }
 const PASSWORD = 'a-secret-of-the-test'
 const UP = `postgres: { user: 'clerk', password: '${PASSWORD}', database: 'shop', settings: { log_statement: 'all' } }`
 
-test('psql and redis-cli run beside the servers, with their own exit codes', async () => {
+test("psql and redis-cli run in the servers' containers, with their own exit codes", async () => {
   const cli = await CliProject.create(UP)
   expect(await cli.run(['psql', '-c', 'SELECT 1'])).toMatchObject({ exitCode: 1, stdout: '' })
   await cli.up()
@@ -40,7 +40,7 @@ test.skipIf(process.platform === 'win32')('psql in a terminal is interactive', a
   expect(exitCode).toBe(0)
 })
 
-test('logs shows what was logged, of whom, what comes, and no password', async () => {
+test('logs shows past and new lines with their service, without passwords', async () => {
   const cli = await CliProject.create(UP)
   await cli.up()
   const all = await cli.run(['logs'])

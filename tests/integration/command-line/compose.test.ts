@@ -7,7 +7,7 @@ import { CliProject } from '../../support/cli-project.ts'
 
 const run = promisify(execFile)
 
-test('compose prints, writes and checks what the options say', async () => {
+test('compose prints, writes and checks the file that the options describe', async () => {
   const cli = await CliProject.create("services: ['redis'], labels: { team: 'shop' }")
   const path = join(cli.project.root, 'compose.yaml')
   const missing = await cli.run(['compose', '--check'])
@@ -27,13 +27,13 @@ test('compose prints, writes and checks what the options say', async () => {
 })
 
 test(
-  'the profile test is up healthy, in memory, apart from the services for manual use',
+  'the profile "test" starts healthy, in memory, separate from the manual services',
   { timeout: 120_000 },
   async () => {
     const cli = await CliProject.create("services: ['postgres', 'redis'], labels: { team: 'shop' }")
     await cli.run(['compose', '--write'])
     const project = `vitest-infra-profile-${process.pid}`
-    // Without the variables of this file's own lease, which compose would take for its own.
+    // Without the variables of this file's lease, which compose would use.
     const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], DOCKER_HOST: process.env['DOCKER_HOST'] }
     const docker = async (...args: string[]) => {
       const { DOCKER_CONFIG, DOCKER_CONTEXT } = process.env

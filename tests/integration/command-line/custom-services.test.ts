@@ -13,7 +13,7 @@ const OPTIONS = `services: {
   },
 }`
 
-test('every command knows a service of the user', async () => {
+test('every command knows a custom service', async () => {
   const cli = await CliProject.create(OPTIONS)
   const up = await cli.run(['up', '--ttl', '1m'])
   expect(up).toMatchObject({
@@ -38,14 +38,14 @@ test('every command knows a service of the user', async () => {
   })
   expect((await cli.run(['logs', 'cache'])).stdout).toMatch(/ready to accept connections/i)
   expect((await cli.run(['doctor'])).stdout).toContain('redis:8-alpine')
-  // What is up is used, not started anew.
+  // A running stack is used, not started again.
   const program = ['run', '--', process.execPath, '-p', 'process.env.CACHE_PORT']
   expect(await cli.run(program)).toMatchObject({ exitCode: 0, stdout: `${port}\n` })
   expect(await cli.run(['down'])).toMatchObject({ exitCode: 0 })
   expect(await cli.run(['status'])).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('stopped') as string })
 })
 
-test('compose has it in both of its profiles', async () => {
+test('compose includes it in both profiles', async () => {
   const cli = await CliProject.create(OPTIONS)
   const { stdout } = await cli.run(['compose'])
   expect(stdout).toMatch(/^ {2}cache:\n {4}image: redis:8-alpine\n/m)

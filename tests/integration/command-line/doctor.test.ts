@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { CliProject } from '../../support/cli-project.ts'
 
-test('doctor finds all that tests need', async () => {
+test('doctor finds everything tests need', async () => {
   const cli = await CliProject.create()
   const { exitCode, stdout, stderr } = await cli.run(['doctor'])
   expect([exitCode, stderr]).toEqual([0, ''])
@@ -14,7 +14,7 @@ test('doctor finds all that tests need', async () => {
   expect(stdout).toMatch(/^✓ image +postgres:18-alpine$/m)
 })
 
-test('doctor says what to do about an image that is not there, and an engine that does not answer', async () => {
+test('doctor explains how to fix a missing image and an engine that does not answer', async () => {
   const cli = await CliProject.create("provider: 'docker', redis: { image: 'redis:no-such-tag' }")
   expect((await cli.run(['doctor'])).stdout).toMatch(/^✓ image +redis:no-such-tag is not pulled yet/m)
   const silent = await cli.run(['doctor'], { env: { DOCKER_HOST: 'unix:///nowhere/docker.sock' } })
@@ -23,7 +23,7 @@ test('doctor says what to do about an image that is not there, and an engine tha
   expect(silent.stdout).not.toMatch(/^✗ engine.*tests run without it/m)
 })
 
-test('doctor says what is wrong with the configuration', async () => {
+test('doctor reports an invalid configuration', async () => {
   const cli = await CliProject.create('no: such')
   await cli.project.write('infra.config.mjs', "export default { servces: ['redis'] }")
   const { exitCode, stdout, stderr } = await cli.run(['doctor'])
@@ -31,7 +31,7 @@ test('doctor says what is wrong with the configuration', async () => {
   expect(stdout).toMatch(/^✗ configuration +.*servces[^]*→ \S/m)
 })
 
-test('doctor tells a pinned port that is taken from one that the stack itself has', async () => {
+test('doctor distinguishes a port taken by others from a port of the stack itself', async () => {
   const server = createServer().listen(0, '127.0.0.1')
   onTestFinished(() => void server.close())
   await once(server, 'listening')

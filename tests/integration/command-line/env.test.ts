@@ -7,7 +7,7 @@ import { CliProject } from '../../support/cli-project.ts'
 
 const PASSWORD = `it's "quoted" $HOME \\ and #1`
 
-test('env says where the stack that up has brought up is, in words that each reader understands', async () => {
+test('env prints the addresses of the stack that "up" started, in each format', async () => {
   const cli = await CliProject.create(
     `env: ({ postgres }) => ({ MAJOR: postgres.version.split('.')[0] }), postgres: { password: ${JSON.stringify(PASSWORD)} }`,
   )
@@ -34,7 +34,7 @@ test('env says where the stack that up has brought up is, in words that each rea
   redis.disconnect()
 })
 
-test('env does not tell of a stack that the options do not lead to', async () => {
+test('env ignores a stack that does not match the options', async () => {
   const cli = await CliProject.create("services: ['postgres']")
   await cli.up()
   await cli.project.write(

@@ -4,9 +4,7 @@ import { PASSWORD, startSomebodysServers } from '../../support/somebodys-servers
 
 const NONE_OF_THESE = ['up', 'env', 'logs', 'psql', 'redis-cli'] as const
 
-test('status and wait ask servers that are there already, and say nothing that they cannot know', async ({
-  onTestFinished,
-}) => {
+test('status and wait query external servers and omit what they cannot know', async ({ onTestFinished }) => {
   const servers = await startSomebodysServers()
   onTestFinished(() => servers.stop())
   const { postgres, redis, external } = servers
@@ -47,7 +45,7 @@ test('status and wait ask servers that are there already, and say nothing that t
   })
 })
 
-test.for(NONE_OF_THESE)('%s says that no other provider than docker leaves a stack up', async (command) => {
+test.for(NONE_OF_THESE)('%s says that only the provider docker leaves a stack up', async (command) => {
   const options = {
     external: ", external: { postgres: 'postgres://a@localhost', redis: 'redis://localhost' }",
     embedded: '',

@@ -21,7 +21,7 @@ const ANSWER = "/home redis it's $HOME\n"
 const POSTGRES_ONLY = "services: ['postgres']"
 const REDIS_ONLY = "services: ['redis']"
 
-test('run starts a stack for a program, whose exit code is its own, and takes it down', async () => {
+test('run starts a stack for a program, exits with its code and stops the stack', async () => {
   const cli = await CliProject.create('', FILES)
   const { exitCode, stdout, stderr } = await cli.run(['run', '--', 'node', 'ask.mjs', "it's $HOME"])
   expect([stdout, exitCode]).toEqual([ANSWER, 3])
@@ -29,7 +29,7 @@ test('run starts a stack for a program, whose exit code is its own, and takes it
   await expect.poll(() => cli.project.containers(), PATIENCE).toEqual([])
 })
 
-test('run uses a stack that is up, and leaves it up', async () => {
+test('run uses a running stack and leaves it up', async () => {
   const cli = await CliProject.create('', FILES)
   await cli.up()
   const before = await cli.project.containers()
@@ -39,8 +39,8 @@ test('run uses a stack that is up, and leaves it up', async () => {
   expect(await cli.project.containers()).toEqual(before)
 })
 
-// What the shell says of another server: libpq would prefer both to PGHOST.
-test('run leads libpq to the stack, whatever the shell says', async () => {
+// The shell's variables of another server: libpq would prefer both to PGHOST.
+test('run points libpq to the stack, whatever the shell sets', async () => {
   const cli = await CliProject.create(POSTGRES_ONLY)
   await cli.up()
   const shell = { PGHOST: 'prod.test', PGDATABASE: 'shop', PGHOSTADDR: '192.0.2.1', PGSERVICE: 'prod' }
@@ -50,14 +50,14 @@ test('run leads libpq to the stack, whatever the shell says', async () => {
   expect(stdout).toBe('PGDATABASE,PGHOST,PGPASSWORD,PGPORT,PGUSER app\n')
 })
 
-test('run passes its input on, and tells how a program ended that a signal has ended', async () => {
+test('run passes its input on and reports the signal that ended the program', async () => {
   const cli = await CliProject.create(REDIS_ONLY)
   await cli.up()
   expect(await cli.run(['run', '--', 'cat'], { input: 'hello' })).toMatchObject({ exitCode: 0, stdout: 'hello' })
   expect(await cli.run(['run', '--', 'sh', '-c', 'kill -KILL $$'])).toMatchObject({ exitCode: 137 })
 })
 
-test('a program that there is not is told of in a line, and leaves nothing', async () => {
+test('a missing program is reported in one line, and nothing is left', async () => {
   const cli = await CliProject.create(REDIS_ONLY)
   const { exitCode, stdout, stderr } = await cli.run(['run', '--', 'no-such-program'])
   expect([exitCode, stdout]).toEqual([127, ''])
@@ -73,7 +73,7 @@ const SIGNALLED = `
   console.log('ready', process.env.REDIS_PORT)
 `
 
-test.for(['SIGTERM', 'SIGINT'] as const)('%s reaches the program, which says when it ends', async (signal) => {
+test.for(['SIGTERM', 'SIGINT'] as const)('%s reaches the program, which decides when it exits', async (signal) => {
   const cli = await CliProject.create(REDIS_ONLY, { 'program.cjs': SIGNALLED })
   const child = cli.start(['run', '--', 'node', 'program.cjs'])
   let seen = ''

@@ -18,7 +18,7 @@ async function statusOf(cli: CliProject): Promise<ServiceStatus & { exitCode: nu
   return { ...status, exitCode }
 }
 
-test('status tells a service that is stopped, healthy, degraded, unhealthy, and well again', async () => {
+test('status distinguishes stopped, healthy, degraded, unhealthy and recovered services', async () => {
   const cli = await CliProject.create(FLAPPING)
   expect(await statusOf(cli)).toEqual({
     service: 'redis',
@@ -60,7 +60,7 @@ test('status tells a service that is stopped, healthy, degraded, unhealthy, and 
   watch.kill()
 })
 
-test('status --watch on a pipe ends with its reader, and with a table of no colours', async () => {
+test('status --watch on a pipe ends with its reader and prints no colours', async () => {
   const cli = await CliProject.create("services: ['redis']")
   const watch = cli.start(['status', '--watch'])
   const ended = new Promise((resolve) => watch.on('exit', (...end) => resolve(end)))
@@ -73,7 +73,7 @@ test('status --watch on a pipe ends with its reader, and with a table of no colo
   expect(await ended).toEqual([0, null])
 })
 
-test.skipIf(process.platform === 'win32')('a terminal shows colours, unless NO_COLOR says not to', async () => {
+test.skipIf(process.platform === 'win32')('a terminal gets colours unless NO_COLOR is set', async () => {
   const cli = await CliProject.create("services: ['redis']")
   const coloured = await cli.runInTerminal(['status'])
   expect(coloured.stdout).toContain('\u001b[2mstopped')
@@ -83,7 +83,7 @@ test.skipIf(process.platform === 'win32')('a terminal shows colours, unless NO_C
   expect(plain.stdout).not.toContain('\u001b[2m')
 })
 
-test('a service that is paused is unhealthy', async () => {
+test('a paused service is unhealthy', async () => {
   const cli = await CliProject.create("services: ['redis']")
   await cli.up()
   const { container = '' } = await statusOf(cli)
@@ -92,7 +92,7 @@ test('a service that is paused is unhealthy', async () => {
   expect(await statusOf(cli)).toMatchObject({ state: 'unhealthy', exitCode: 1 })
 })
 
-test('wait waits until up is done, and gives up in time', async () => {
+test('wait returns when "up" is done, or fails at its timeout', async () => {
   const cli = await CliProject.create("services: ['redis']")
   const inVain = await cli.run(['wait', '--timeout', '10ms'])
   expect(inVain).toMatchObject({ exitCode: 1, stdout: '' })

@@ -18,7 +18,7 @@ beforeAll(async () => {
 })
 afterAll(() => servers.stop())
 
-/** A watching run: what a file leases after each edit. */
+/** A run in watch mode, with a lease after each edit. */
 async function watch(options: InfraOptions, first: string) {
   const root = createProject({ '1.sql': first })
   const file = join(root, '1.sql')
@@ -42,7 +42,7 @@ async function watch(options: InfraOptions, first: string) {
   }
 }
 
-test('an edited migration makes its roles, databases and settings anew, on a server of ours', async () => {
+test('an edited migration recreates its roles, databases and settings on a managed server', async () => {
   const make = `CREATE ROLE app LOGIN; CREATE DATABASE analytics; ALTER SYSTEM SET work_mem = '7MB';
     SELECT pg_reload_conf(); CREATE TABLE one (); GRANT SELECT ON one TO app;`
   const run = await watch(OURS, make)
@@ -54,10 +54,10 @@ test('an edited migration makes its roles, databases and settings anew, on a ser
   expect(await valuesOf(second, TABLES)).toEqual(['one', 'two'])
   expect(await valuesOf(second, "SELECT has_table_privilege('app', 'two', 'SELECT')")).toEqual([true])
   expect(await valuesOf(second, "SELECT datname FROM pg_database WHERE datname = 'analytics'")).toEqual(['analytics'])
-  // A database of before goes on with what it has.
+  // An earlier database keeps its content.
   expect(await valuesOf(held, TABLES)).toEqual(['one'])
 
-  // What one that fails has made is in nobody's way either.
+  // Leftovers of a failed migration do not disturb either.
   await run.edit(`${make}\nCREATE ROLE other;\nCREATE TABLE wrong;`)
   for (const _ of [1, 2]) {
     await expect(run.lease()).rejects.toThrow('Cannot load 1.sql:4: syntax error')
@@ -69,7 +69,7 @@ test('an edited migration makes its roles, databases and settings anew, on a ser
     'other',
   ])
 
-  // Back to the first, whose template was given up with its role.
+  // Back to the first one, whose template was dropped with its role.
   await run.edit(make)
   const last = await run.lease()
   expect(await valuesOf(last, "SELECT has_table_privilege('app', 'one', 'SELECT')")).toEqual([true])
@@ -83,7 +83,7 @@ test('an edited migration makes its roles, databases and settings anew, on a ser
 test.for<[string, () => InfraOptions]>([
   ['of ours', () => OURS],
   ['that is there already', () => ({ provider: 'external', external: servers.external })],
-])('a migration that goes missing is told to every file until it is back, on a server %s', async ([, options]) => {
+])('a missing migration fails every file until it is back, on a server %s', async ([, options]) => {
   const run = await watch(options(), 'CREATE TABLE one ()')
   await rm(run.file)
   await run.refresh()
@@ -106,7 +106,7 @@ test.for<[string, string, string, string]>([
     'It belongs to the whole server and outlives the template. Drop it before it is created: DROP DATABASE IF EXISTS "analytics" WITH (FORCE)',
   ],
 ])(
-  'an edited migration that makes a %s says what to do, on a server that others use',
+  'an edited migration that creates a %s fails with a remedy on an external server',
   async ([, make, drop, remedy]) => {
     const run = await watch({ provider: 'external', external: servers.external }, `${make};`)
     onTestFinished(() => withPostgres(servers.postgres, async (client) => void (await client.query(drop))))
@@ -123,7 +123,7 @@ test.for<[string, string, string, string]>([
   },
 )
 
-test('a function that makes a role again says what to do', async () => {
+test('a function that creates an existing role fails with a remedy', async () => {
   const run = await watch(
     {
       provider: 'external',

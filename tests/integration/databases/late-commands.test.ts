@@ -24,7 +24,7 @@ describe.each(['server', 'database'] as const)('isolation: %s', (isolation) => {
     statements,
   })
 
-  test('clients are named that send something, or wait for data, when their file is over', async () => {
+  test('clients that send or wait for data after their file are named', async () => {
     const { lease, facts } = await stack.lease()
     const open = (connectionName?: string) => openRedis(facts.redis, connectionName ? { connectionName } : {})
     const [poller, queue, gone, idle, looking] = [open('poller'), open('queue'), open(), open('idle'), open('looking')]
@@ -55,7 +55,7 @@ describe.each(['server', 'database'] as const)('isolation: %s', (isolation) => {
     expect(await popped).toEqual(['jobs', 'x'])
   })
 
-  test('nobody is named for what tests send, even if many files are in a Redis at once', async () => {
+  test('no file is named for commands of running tests, even with many files in one Redis', async () => {
     const [one, other] = [await stack.lease(), await stack.lease()]
     const [client, neighbour] = [openRedis(one.facts.redis), openRedis(other.facts.redis)]
     const over = new AbortController()
@@ -75,7 +75,7 @@ describe.each(['server', 'database'] as const)('isolation: %s', (isolation) => {
     expect(late()).toEqual([])
   })
 
-  test('a Redis is reset although nobody may listen to it', async () => {
+  test('a Redis is reset although it refuses MONITOR', async () => {
     const { lease, facts } = await stack.lease()
     const client = openRedis(facts.redis)
     await client.call('ACL', 'SETUSER', 'default', '-monitor')
@@ -87,7 +87,7 @@ describe.each(['server', 'database'] as const)('isolation: %s', (isolation) => {
     await client.call('ACL', 'SETUSER', 'default', '+monitor')
   })
 
-  test('who listened is gone by the next file', async () => {
+  test('the MONITOR connection is closed before the next file', async () => {
     const { lease, facts } = await stack.lease()
     const client = openRedis(facts.redis)
     const connections = async () => String(await client.client('LIST')).match(/ cmd=monitor /g)
@@ -103,7 +103,7 @@ describe.each(['server', 'database'] as const)('isolation: %s', (isolation) => {
   })
 })
 
-test('a Redis that is replaced at the reset still says who used it late', async () => {
+test('a Redis replaced at its reset still reports its late clients', async () => {
   const stack = await startRedisStack({ seeds: [] })
   onTestFinished(() => stack.stop())
   const { lease, facts } = await stack.lease()

@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => admin.close())
 
-/** Keeps no clone ready, so that who comes next has what was taken back, or a new one. */
+/** Keeps no clone ready, so that the next request gets the reclaimed database or a new one. */
 function createDatabases(): Databases {
   const inputs = `${expect.getState().currentTestName} ${process.pid} ${Math.random()}`
   const plan = { name: 'default', from: undefined, files: [], isEmpty: true, isRepeatable: true, inputs }
@@ -44,7 +44,7 @@ async function isThere(database: string): Promise<boolean> {
   return (await admin.templateState(database)) !== 'missing'
 }
 
-test('a database that nobody connected to is given to the next file', async () => {
+test('an unused database is given to the next file', async () => {
   const databases = createDatabases()
   const first = await databases.acquire(FOR_FILE)
   databases.release(first, WORKER_ENDED)
@@ -57,7 +57,7 @@ test.for([
   ['has a comment now', (name: string) => `COMMENT ON DATABASE ${name} IS 'mine'`, () => 'postgres'],
   ['is open to others now', (name: string) => `GRANT CREATE ON DATABASE ${name} TO PUBLIC`, () => 'postgres'],
   ['whose counters were set back', 'SELECT pg_stat_reset()', (name: string) => name],
-] as const)('one that %s is dropped', async ([, statement, place]) => {
+] as const)('a database that %s is dropped', async ([, statement, place]) => {
   const databases = createDatabases()
   const name = await databases.acquire(FOR_FILE)
   await query(place(name), typeof statement === 'string' ? statement : statement(name))
@@ -65,7 +65,7 @@ test.for([
   await expect.poll(() => isThere(name)).toBe(false)
 })
 
-test('one whose worker lives on is dropped: something of the last file could still connect', async () => {
+test('a database whose worker is still running is dropped, since its clients could connect', async () => {
   const databases = createDatabases()
   const name = await databases.acquire(FOR_FILE)
   databases.release(name, { isUserGone: false })

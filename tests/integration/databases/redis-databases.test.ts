@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => stack.stop())
 beforeEach(() => void (visited = []))
 
-/** A few databases of the same server; no test uses those of the stack beside them. */
+/** A few databases of the same server, which no lease of the stack uses in these tests. */
 function openDatabases(count: number, seed: (database: number) => Promise<void> = async () => {}): RedisDatabases {
   const { host, port } = stack.main
   const databases = new RedisDatabases({
@@ -34,7 +34,7 @@ function openDatabases(count: number, seed: (database: number) => Promise<void> 
   return databases
 }
 
-test('forty leases of logical databases see their own keys and the seeds', async () => {
+test('forty leases of logical databases see only their own keys and the seeds', async () => {
   const leases = await Promise.all(Array.from({ length: 40 }, () => stack.lease()))
   const clients = leases.map(({ facts }) => openRedis(facts.redis))
   await Promise.all(clients.map((client, index) => client.set('mine', index)))
@@ -50,7 +50,7 @@ test('forty leases of logical databases see their own keys and the seeds', async
   )
 })
 
-test('the first database is that of all, which nobody leases', async () => {
+test('the first database is shared and never leased', async () => {
   const client = openRedis(stack.main)
 
   expect(stack.main.url).toBe(`redis://${stack.main.host}:${stack.main.port}`)
@@ -59,7 +59,7 @@ test('the first database is that of all, which nobody leases', async () => {
   expect(await client.get('exchange-rate:EUR:USD')).toBe('1.0842')
 })
 
-test('a lease is reset without a look at the others', async () => {
+test('resetting a lease does not touch the others', async () => {
   const [one, other] = [await stack.lease(), await stack.lease()]
   const [client, neighbour] = [openRedis(one.facts.redis), openRedis(other.facts.redis)]
   await client.set('a', 1)
@@ -72,7 +72,7 @@ test('a lease is reset without a look at the others', async () => {
   expect(await neighbour.get('a')).toBe('2')
 })
 
-test('RedisDatabases has who comes late wait for a database, and empties it first', async () => {
+test('RedisDatabases makes a request wait for a database and empties it first', async () => {
   const databases = openDatabases(3)
   const [first, second] = [await databases.acquire(FRESH), await databases.acquire(FRESH)]
   const client = openRedis({ ...stack.main, ...first })
@@ -86,7 +86,7 @@ test('RedisDatabases has who comes late wait for a database, and empties it firs
   expect(await openRedis({ ...stack.main, ...first }).dbsize()).toBe(0)
 })
 
-test('RedisDatabases gives one to nobody while a client of an earlier lease is in it, and tells whose', async () => {
+test("RedisDatabases withholds a database that an earlier lease's client uses, and names the lease", async () => {
   const databases = openDatabases(3)
   const [first, second] = [await databases.acquire(FRESH), await databases.acquire(FRESH)]
   const left = openRedis({ ...stack.main, ...first })
@@ -98,7 +98,7 @@ test('RedisDatabases gives one to nobody while a client of an earlier lease is i
   expect(visited).toEqual(['a.test.ts'])
   const third = databases.acquire(FRESH)
   await left.set('stray', 1)
-  // A client that is cut off comes back.
+  // A client that is cut off reconnects.
   await openRedis(stack.main).client('KILL', 'ID', await left.client('ID'))
   await left.set('stray', 2)
   left.disconnect()
@@ -106,7 +106,7 @@ test('RedisDatabases gives one to nobody while a client of an earlier lease is i
   expect(await openRedis({ ...stack.main, ...first }).dbsize()).toBe(0)
 })
 
-test('RedisDatabases gives one out again as it was left, to who wants that', async () => {
+test('RedisDatabases hands out a used database unchanged on request', async () => {
   const databases = openDatabases(3)
   const first = await databases.acquire(USED)
   await openRedis({ ...stack.main, ...first }).set('a', 1)
@@ -120,7 +120,7 @@ test('RedisDatabases gives one out again as it was left, to who wants that', asy
   expect(await openRedis({ ...stack.main, ...first }).exists('a')).toBe(0)
 })
 
-test('RedisDatabases tells who takes one that it could not be seeded, and tries again for the next', async () => {
+test('RedisDatabases rejects a request whose database cannot be seeded and retries for the next', async () => {
   let failures = 1
   const databases = openDatabases(2, async () => {
     failures -= 1
@@ -136,7 +136,7 @@ test('RedisDatabases tells who takes one that it could not be seeded, and tries 
   expect(await databases.acquire(FRESH)).toMatchObject({ database: 1 })
 })
 
-test('a server that a test has locked is said to be so', async () => {
+test('a server locked by a test is reported as locked', async () => {
   const databases = openDatabases(4)
   await databases.acquire(FRESH)
   await withRedis(stack.main, (client) => client.config('SET', 'requirepass', 'secret'))

@@ -16,7 +16,7 @@ vi.setConfig({ testTimeout: 60_000 })
 const isRoot = userInfo().uid === 0
 /** Debian's "nobody"; root's servers run as "postgres", where there is one. */
 const SOMEBODY: Account = { uid: 65_534, gid: 65_534 }
-/** Without a line in /etc/passwd, as containers are often told to run. */
+/** Without an entry in /etc/passwd, as containers often run. */
 const NAMELESS: Account = { uid: 54_321, gid: 54_321 }
 
 async function ownFolder(account: Account = { uid: userInfo().uid, gid: userInfo().gid }): Promise<string> {
@@ -57,7 +57,7 @@ function versionOf(binaries: string, account: Account | undefined): string {
   return `${stdout}${stderr}`.trim()
 }
 
-/** The user of each server below a process: of what runs in the supervisor's folder, as the shell that waits does not. */
+/** The user of each server process below a process: those with the supervisor's folder, unlike the waiting shell. */
 async function usersBelow(pid: number): Promise<readonly string[]> {
   const all = await listProcesses()
   const supervisor = all.find(({ parent }) => parent === pid)
@@ -68,14 +68,14 @@ async function usersBelow(pid: number): Promise<readonly string[]> {
   return [...new Set(states.map((state) => /^Uid:\t(\d+)/m.exec(state)?.[1] ?? ''))]
 }
 
-test.runIf(isRoot)('servers of root run as a user without rights', async () => {
+test.runIf(isRoot)('servers started by root run as an unprivileged user', async () => {
   const run = new EmbeddedProcess()
   await run.up()
   const account = await findAccount()
   expect(await usersBelow(run.pid)).toEqual([String((account as Account).uid)])
 })
 
-test('servers of somebody else run as that user, whose data nobody else may read', async () => {
+test('servers of another user run as that user, with data that only that user can read', async () => {
   const account = isRoot ? SOMEBODY : { uid: userInfo().uid, gid: userInfo().gid }
   const home = await ownFolder(account)
   const run = new EmbeddedProcess({ environment: { HOME: home }, ...(isRoot && { account }) })
@@ -85,14 +85,14 @@ test('servers of somebody else run as that user, whose data nobody else may read
   expect((await lstat(rows[0].data_directory as string)).mode & 0o077).toBe(0)
 })
 
-test.runIf(isRoot)('a user whom the system does not know is told that PostgreSQL cannot run for it', async () => {
+test.runIf(isRoot)('a user unknown to the system gets an error that PostgreSQL cannot run', async () => {
   const run = new EmbeddedProcess({ environment: { HOME: await ownFolder(NAMELESS) }, account: NAMELESS })
   await expect(run.up()).rejects.toThrow(
     'Cannot use the provider "embedded": postgres: user 54321 has no name on this system, which PostgreSQL asks for\n',
   )
 })
 
-test('missing links between libraries are made where the package is', async () => {
+test('missing library links are created in the package', async () => {
   const project = await projectWithoutLinks()
   const found = installed(project)
   expect(found.native).toContain(project)
@@ -103,7 +103,7 @@ test('missing links between libraries are made where the package is', async () =
   expect(versionOf(binaries, account as Account | undefined)).toMatch(/^postgres \(PostgreSQL\) 18/)
 })
 
-test.runIf(isRoot)('a stack comes up where node_modules cannot be written and no install script ran', async () => {
+test.runIf(isRoot)('a stack starts with a read-only node_modules and without install scripts', async () => {
   const project = await projectWithoutLinks()
   const home = await ownFolder(SOMEBODY)
   const run = new EmbeddedProcess({ folder: project, environment: { HOME: home }, account: SOMEBODY })
@@ -112,7 +112,7 @@ test.runIf(isRoot)('a stack comes up where node_modules cannot be written and no
   expect(await readdir(join(home, '.cache/vitest-infra/binaries'))).toHaveLength(1)
 })
 
-test.runIf(isRoot)('binaries that only root can reach are copied to where the servers can', async () => {
+test.runIf(isRoot)('binaries that only root can read are copied for the servers', async () => {
   const project = await projectWithoutLinks()
   await chmod(project, 0o700)
   const [hidden, open] = [await ownFolder(), await ownFolder()]

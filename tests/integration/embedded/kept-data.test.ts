@@ -18,7 +18,7 @@ async function emptyCache(): Promise<{ cache: string; kept: () => Promise<string
   return { cache, kept, idOf }
 }
 
-/** Starts a run, asks its server something, ends it. */
+/** Starts a run, queries its server, stops it. */
 async function use(cache: string, options: object = {}): Promise<string> {
   const run = new EmbeddedProcess({
     options: { ...ONLY_POSTGRES, ...options },
@@ -33,7 +33,7 @@ async function use(cache: string, options: object = {}): Promise<string> {
   return postgres.version
 }
 
-test('a data directory is initialised once, and then copied', async () => {
+test('a data directory is initialized once and then copied', async () => {
   const { cache, kept, idOf } = await emptyCache()
   await use(cache)
   const id = await idOf()
@@ -47,14 +47,14 @@ test.for([
   { postgres: { password: 'other' } },
   { postgres: { database: 'shop' } },
   { postgres: { initdbArgs: '--no-data-checksums' } },
-])('another one is made for %j', async (options) => {
+])('a separate data directory is made for %j', async (options) => {
   const { cache, kept } = await emptyCache()
   await use(cache)
   await use(cache, options)
   expect(await kept()).toHaveLength(2)
 })
 
-test('settings of the server need no other one', async () => {
+test('server settings need no separate data directory', async () => {
   const { cache, kept } = await emptyCache()
   await use(cache)
   await use(cache, { postgres: { settings: { work_mem: '9MB' } } })
@@ -62,7 +62,7 @@ test('settings of the server need no other one', async () => {
 })
 
 test.for(['global/pg_control', 'PG_VERSION'])(
-  'one that does not boot, since its %s is empty, is thrown away and made anew',
+  'a cached data directory with an empty %s is discarded and made again',
   async (file) => {
     const { cache, kept } = await emptyCache()
     const pathOf = async () => join(cache, 'vitest-infra/postgres', (await kept())[0] ?? '', file)
@@ -74,13 +74,13 @@ test.for(['global/pg_control', 'PG_VERSION'])(
   },
 )
 
-test('of runs that begin side by side one keeps it, and all of them come up', async () => {
+test('one of several parallel runs caches the data directory, and all of them start', async () => {
   const { cache, kept } = await emptyCache()
   await Promise.all([use(cache), use(cache), use(cache), use(cache)])
   expect(await kept()).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/)])
 })
 
-test('a run comes up where nothing can be kept', async () => {
+test('a run starts without a writable cache', async () => {
   // Not a folder.
   expect(await use('/dev/null')).toMatch(/^18/)
 })

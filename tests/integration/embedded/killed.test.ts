@@ -20,14 +20,14 @@ async function stillThere(pids: readonly number[]): Promise<readonly string[]> {
   return all.filter(({ pid, command }) => pids.includes(pid) && command !== '').map(({ command }) => command)
 }
 
-/** What PostgreSQL shares among its processes, where it does not lie beside the data; but for what was there before. */
+/** PostgreSQL's shared memory outside the data directory, except what existed before. */
 async function sharedMemory(before: readonly string[] = []): Promise<readonly string[]> {
   return (await readdir('/dev/shm')).filter((name) => name.startsWith('PostgreSQL.') && !before.includes(name))
 }
 
 const PATIENCE = { timeout: 10_000 }
 
-test('a run that is killed leaves neither a process nor a file, whatever its servers are doing', async () => {
+test('a killed run leaves neither a process nor a file, whatever its servers do', async () => {
   const run = new EmbeddedProcess()
   const { postgres } = await run.up()
   const sleeping = withPostgres(postgres, (client) => client.query('SELECT pg_sleep(60)')).catch(() => {})
@@ -41,7 +41,7 @@ test('a run that is killed leaves neither a process nor a file, whatever its ser
   await expect.poll(() => leftOfSupervisors(run.pid), PATIENCE).toEqual([])
 })
 
-test.for([0, 30, 80, 150, 300, 600])('a run that is killed %d ms after its start leaves nothing', async (delayMs) => {
+test.for([0, 30, 80, 150, 300, 600])('a run killed %d ms after its start leaves nothing', async (delayMs) => {
   const before = await sharedMemory()
   const run = new EmbeddedProcess({ options: { postgres: { initdbArgs: `--wal-segsize=1` } } })
   await expect.poll(() => descendants(run.pid), { ...PATIENCE, interval: 5 }).not.toEqual([])
@@ -54,7 +54,7 @@ test.for([0, 30, 80, 150, 300, 600])('a run that is killed %d ms after its start
   await expect.poll(() => sharedMemory(before), PATIENCE).toEqual([])
 })
 
-test('a supervisor that is told to end takes the servers along', async () => {
+test('a supervisor stopped by a signal stops its servers', async () => {
   const run = new EmbeddedProcess()
   await run.up()
   const processes = await descendants(run.pid)
@@ -68,7 +68,7 @@ test.for([
   // As killall does it to all that is Node's.
   { what: 'their supervisor with its run', isRunKilled: true },
   { what: 'the supervisor of frozen ones', isFrozen: true },
-])('servers end and their files go when $what is killed', async ({ isRunKilled, isFrozen }) => {
+])('servers exit and their files are removed if $what is killed', async ({ isRunKilled, isFrozen }) => {
   const run = new EmbeddedProcess()
   await run.up()
   const [supervisor, ...others] = await descendants(run.pid)
@@ -85,12 +85,12 @@ test.for([
   await expect.poll(() => leftOfSupervisors(run.pid), PATIENCE).toEqual([])
 })
 
-test('the files of a supervisor that was killed with all that it started are removed by the next run', async () => {
+test('files of a supervisor killed with its children are removed by the next run', async () => {
   const run = new EmbeddedProcess({ options: { services: ['redis'] } })
   await run.up()
   const [supervisor] = await descendants(run.pid)
   process.kill(supervisor?.pid ?? Number.NaN, 'SIGSTOP')
-  // One that it was just starting is seen a moment later; what it cannot clear away any more has no command.
+  // A process that was just starting appears a moment later; one that can no longer clean up has no command.
   const endServers = async () => {
     const servers = (await descendants(supervisor?.pid ?? Number.NaN)).filter(({ command }) => command !== '')
     servers.forEach(({ pid }) => process.kill(pid, 'SIGKILL'))
@@ -105,7 +105,7 @@ test('the files of a supervisor that was killed with all that it started are rem
   expect(await left()).toEqual([])
 })
 
-test('a run that ends as it should leaves nothing, not even in shared memory', async () => {
+test('a run that ends normally leaves nothing, not even in shared memory', async () => {
   const before = await sharedMemory()
   const run = new EmbeddedProcess()
   await run.up()

@@ -19,14 +19,14 @@ function select(options: InfraOptions, environment: Environment) {
   return selectProvider(spec, { environment, runId: '0' })
 }
 
-test('"auto" takes the engine that answers', async () => {
+test('"auto" selects an engine that answers', async () => {
   const { name } = await select({}, { ...HERE, DOCKER_HOST: process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock' })
   expect(name).toBe('docker')
 })
 
-test('"auto" takes local processes where no engine was asked for and none answers, and says so', async () => {
+test('"auto" selects local processes if no engine is configured or answers, and says so', async () => {
   const { name, description } = await select({}, HERE)
-  // A machine with an engine of its own at the usual place proves nothing here.
+  // On a machine with its own engine at the default socket this proves nothing.
   const isServed = existsSync('/var/run/docker.sock')
   expect(name).toBe(isServed ? 'docker' : 'embedded')
   expect(description).toMatch(
@@ -34,7 +34,7 @@ test('"auto" takes local processes where no engine was asked for and none answer
   )
 })
 
-test.for(['auto', 'docker'] as const)('"%s" reports an engine that was asked for and is silent', async (provider) => {
+test.for(['auto', 'docker'] as const)('"%s" reports a configured engine that does not answer', async (provider) => {
   await expect(select({ provider }, SILENT_HOST)).rejects.toMatchObject({
     code: 'INFRA_ENGINE_UNREACHABLE',
     message: expect.stringContaining('DOCKER_HOST is set, but nothing answers there'),
@@ -44,13 +44,13 @@ test.for(['auto', 'docker'] as const)('"%s" reports an engine that was asked for
 test.for<[string, InfraOptions, Environment]>([
   ['the option', { provider: 'embedded' }, {}],
   ['the variable', {}, { VITEST_INFRA_PROVIDER: 'embedded' }],
-])('%s forces local processes, whatever engine answers', async ([, options, environment]) => {
+])('%s forces local processes even if an engine answers', async ([, options, environment]) => {
   const { name, description } = await select(options, { ...process.env, ...environment } as Environment)
   expect(name).toBe('embedded')
   expect(description).toMatch(/\(as asked for\)$/)
 })
 
-test('forced local processes that lack a program say which command brings it', async () => {
+test('forced local processes without a program name the command that installs it', async () => {
   await expect(select({ provider: 'embedded' }, { PATH: '/nowhere' })).rejects.toMatchObject({
     code: 'INFRA_NO_PROVIDER',
     provider: 'embedded',
@@ -60,7 +60,7 @@ test('forced local processes that lack a program say which command brings it', a
   })
 })
 
-test('a service that is left out need not be there', async () => {
+test('a disabled service need not be installed', async () => {
   const { description } = await select({ provider: 'embedded', services: ['postgres'] }, { PATH: '/nowhere' })
   expect(description).not.toContain('redis')
 })
@@ -76,7 +76,7 @@ async function programs(...paths: string[]): Promise<string> {
   return folder
 }
 
-test('a redis-server is looked for where it was configured, on the PATH, and where redis-memory-server builds it', async () => {
+test("redis-server is searched in the option, on the PATH and in redis-memory-server's folder", async () => {
   const built = 'node_modules/.cache/redis-memory-server/redis-binaries/stable/redis-server'
   const root = await programs('own/redis', built, 'node_modules/redis-memory-server/package.json')
   await writeFile(join(root, 'node_modules/redis-memory-server/package.json'), '{"name":"redis-memory-server"}')

@@ -11,7 +11,7 @@ import { resolveSpec } from '../../../src/config/resolve-spec.ts'
 import { startInfra } from '../../../src/stack/start-infra.ts'
 import type { SomebodysServers } from '../../support/somebodys-servers.ts'
 
-/** A run on somebody's servers, which is stopped when the test has finished. */
+/** A run on external servers, stopped after the test. */
 export function startExternal(
   servers: SomebodysServers,
   options: InfraOptions = {},
@@ -33,7 +33,7 @@ export function startExternal(
   return { ...infra, events }
 }
 
-/** What a run holds on a server, without the run. */
+/** A run's claim on a server, without the run. */
 export async function claimRun(
   { postgres }: Pick<SomebodysServers, 'postgres'>,
   connections = 6,

@@ -30,7 +30,7 @@ afterAll(async () => {
   await rm(root, { recursive: true })
 })
 
-test('twenty runs at once on one PostgreSQL and one Redis never meet, and leave nothing but their template', async () => {
+test('twenty parallel runs on one PostgreSQL and Redis stay separate and leave only their template', async () => {
   const names = Array.from({ length: PROCESSES }, (_, index) => `run-${index}`)
   const runs = names.map((name) =>
     startExternalProcess({ name, root, rounds: ROUNDS, options: { external: servers.external } }),
@@ -46,13 +46,13 @@ test('twenty runs at once on one PostgreSQL and one Redis never meet, and leave 
   const left = await servers.look()
   expect(withoutTemplates(left)).toEqual(UNTOUCHED)
   expect(left.databases).toHaveLength(UNTOUCHED.databases.length + 1)
-  // Whoever was last to come found what the first had built.
+  // The last run used the template that the first one built.
   const built = runs.filter(({ errors }) => errors.includes('"isNew":true'))
   expect(built).toHaveLength(1)
   expect(runs.map(({ errors }) => errors).join('')).not.toContain(PASSWORD)
 })
 
-test('what a killed run leaves is dropped by the next, and what a living one has is not', async () => {
+test('leftovers of a killed run are dropped by the next run, those of a live run are not', async () => {
   const start = (name: string, holds: boolean) =>
     startExternalProcess({ name, root, rounds: 2, holds, options: { external: servers.external } })
   const [killed, living] = [start('killed', true), start('living', true)]
@@ -61,7 +61,7 @@ test('what a killed run leaves is dropped by the next, and what a living one has
   const databasesOf = (visits: typeof killed.visits) => visits.map(({ database }) => database)
   expect((await servers.look()).databases).toEqual(expect.arrayContaining(databasesOf(killed.visits)))
 
-  // Its keys are swept when they are older than a claim lives, which the next run finds out for itself.
+  // The next run sweeps the keys once it sees that the claim has expired.
   await expect
     .poll(
       async () => {

@@ -28,7 +28,7 @@ function ask(sql: string, database = 'postgres') {
   return withPostgres({ ...servers.postgres, database }, async (client) => (await client.query(sql)).rows)
 }
 
-/** Another role, which owns nothing and is gone when the test has finished. */
+/** Another role without any objects, dropped after the test. */
 async function createRole(name: string, may: string) {
   await ask(`CREATE ROLE ${name} LOGIN PASSWORD '${PASSWORD}' ${may}`)
   onTestFinished(async () => {
@@ -42,7 +42,7 @@ async function createRole(name: string, may: string) {
   return { postgres: postgresUrl({ ...servers.postgres, user: name }) }
 }
 
-test('a role that may not create databases is refused, with the command that lets it, and nothing is left', async () => {
+test('a role without CREATEDB is refused with the command that grants it; nothing is left', async () => {
   const external = await createRole('visitor', 'NOCREATEDB')
   const infra = startExternal(servers, { services: ['postgres'], external })
   await expect(infra.up).rejects.toMatchObject({
@@ -55,7 +55,7 @@ test('a role that may not create databases is refused, with the command that let
   expect(await servers.look()).toEqual({ ...UNTOUCHED, roles: ['clerk', 'postgres', 'visitor'] })
 })
 
-test('what a function without a key fills is made in each run, and goes with it', async () => {
+test('a template of a function without a key is built and dropped by each run', async () => {
   const root = `${import.meta.dirname}/../../..`
   for (const count of [10, 20]) {
     const seeds = ({ pool }: SeedContext) => pool.query(`CREATE TABLE users AS SELECT generate_series(1, ${count})`)
@@ -70,7 +70,7 @@ test('what a function without a key fills is made in each run, and goes with it'
   expect(withoutTemplates(await servers.look())).toEqual(UNTOUCHED)
 })
 
-test('a role that may is enough: it needs to be no superuser, and no template of one', async () => {
+test('CREATEDB is enough: the role needs no superuser rights and no template database of one', async () => {
   const external = await createRole('tester', 'CREATEDB')
   const root = `${import.meta.dirname}/../../..`
   const superuser = startExternal(servers, { services: ['postgres'] }, { root })
@@ -90,7 +90,7 @@ test('a role that may is enough: it needs to be no superuser, and no template of
   expect(withoutTemplates(await servers.look())).toEqual({ ...UNTOUCHED, roles: ['clerk', 'postgres', 'tester'] })
 })
 
-test('a wrong password is told at once, and told to nobody', async () => {
+test('a wrong password is reported at once and never printed', async () => {
   const wrong = 'this-was-never-it'
   const external = { postgres: postgresUrl({ ...servers.postgres, password: wrong }) }
   const error = await startExternal(servers, { services: ['postgres'], external }).up.catch((reason: unknown) => reason)
@@ -103,7 +103,7 @@ test('a wrong password is told at once, and told to nobody', async () => {
   expect(JSON.stringify(error)).not.toContain(wrong)
 })
 
-test('what tests get is never what the URL names, with isolation "shared" neither', async () => {
+test('tests never get the database that the URL names, not even with isolation "shared"', async () => {
   const infra = startExternal(servers, { services: ['postgres'], isolation: 'shared' })
   const { facts } = await infra.up
   expect(facts.postgres.database).toMatch(/^vitest_infra_[0-9a-f]{8}_main$/)
@@ -113,7 +113,7 @@ test('what tests get is never what the URL names, with isolation "shared" neithe
 })
 
 test.for(['app', 'postgres', 'template1', 'vitest_infra_backup', 'vitest_infra_t_backup', 'vitest_infra_0_1'])(
-  'database %s does not bear our mark, and is neither made nor dropped',
+  'database %s without our mark is neither created nor dropped',
   async (name) => {
     const { admin } = await claimRun(servers)
     const refusal = { code: 'INFRA_LEASE_FAILED', message: expect.stringContaining('does not bear the mark') }
@@ -124,7 +124,7 @@ test.for(['app', 'postgres', 'template1', 'vitest_infra_backup', 'vitest_infra_t
   },
 )
 
-test('a sweep drops what a run that is over has left, and nothing of one that lives, or of another role', async () => {
+test('a sweep drops leftovers of ended runs, not those of live runs or other roles', async () => {
   await createRole('colleague', 'CREATEDB')
   const [dead, living, sweeping] = [await claimRun(servers), await claimRun(servers), await claimRun(servers)]
   const names = [dead, living].map(({ runId }) => `vitest_infra_${runId}_1_1`) as [string, string]
@@ -139,7 +139,7 @@ test('a sweep drops what a run that is over has left, and nothing of one that li
   await ask(`DROP DATABASE ${names[1]}`)
 })
 
-test('a database that somebody is still connected to stays, whoever is over', async () => {
+test('a database with a connected client stays even if its run has ended', async () => {
   const [dead, sweeping] = [await claimRun(servers), await claimRun(servers)]
   const name = `vitest_infra_${dead.runId}_1_1`
   await ask(`CREATE DATABASE ${name}`)
@@ -152,7 +152,7 @@ test('a database that somebody is still connected to stays, whoever is over', as
   expect((await servers.look()).databases).not.toContain(name)
 })
 
-test('a run whose session is cut claims itself again', async () => {
+test('a run whose session is cut off renews its claim', async () => {
   const [cut, sweeping] = [await claimRun(servers), await claimRun(servers)]
   const name = `vitest_infra_${cut.runId}_1_1`
   await ask(`CREATE DATABASE ${name}`)
@@ -168,7 +168,7 @@ test('a run whose session is cut claims itself again', async () => {
   expect((await servers.look()).databases).toContain(name)
 })
 
-test('the newest ten unused templates stay, and every one that a run uses; the rest is dropped, and what was never sealed', async () => {
+test('used templates and the ten newest unused ones stay; others and unsealed ones are dropped', async () => {
   await Promise.all((await servers.look()).databases.filter((name) => /_t_[0-9a-f]{24}$/.test(name)).map(dropTemplate))
   const [using, sweeping] = [await claimRun(servers), await claimRun(servers)]
   const templates = Array.from({ length: 13 }, (_, index) => `vitest_infra_t_${print(index)}`)
@@ -184,7 +184,7 @@ test('the newest ten unused templates stay, and every one that a run uses; the r
   await Promise.all(left.map(dropTemplate))
 })
 
-test('runs reckon with what those before them need, and those of other roles', async () => {
+test('a run counts the connections that earlier runs and other roles need', async () => {
   await createRole('neighbour', 'CREATEDB')
   const first = await claimRun(servers, 90)
   expect(await first.claim.readBudget()).toMatchObject({ maxConnections: 100, isSufficient: true })
@@ -192,7 +192,7 @@ test('runs reckon with what those before them need, and those of other roles', a
   const { available, isSufficient } = await second.claim.readBudget()
   expect(isSufficient).toBe(false)
   expect(available).toBeLessThan(10)
-  // Whoever comes later takes nothing from who is there, but the connection that it waits on.
+  // A later run takes nothing from earlier ones except the connection on which it waits.
   const { available: before } = await first.claim.readBudget()
   await claimRun(servers, 50)
   expect((await first.claim.readBudget()).available).toBe(before - 1)
@@ -205,7 +205,7 @@ async function dropTemplate(name: string): Promise<void> {
   await ask(`DROP DATABASE ${name}`)
 }
 
-test('a template is held for nobody before it is held', async () => {
+test('a run holds a template only after a sweep has released it', async () => {
   const [sweeping, using] = [await claimRun(servers), await claimRun(servers)]
   const template = `vitest_infra_t_${'0'.repeat(24)}`
   const held: string[] = []

@@ -46,7 +46,7 @@ function openDatabases(
   })
 }
 
-test('neither the first database nor one with keys of somebody is ever claimed, however many are wanted', async () => {
+test('database 0 and databases with foreign keys are never claimed, however many are needed', async () => {
   const claims = await claimRedis(servers)
   expect(await claims.claim(5)).toEqual([])
   expect(new Set(await claims.claim(4))).toEqual(new Set([1, 2, 4, 5]))
@@ -54,7 +54,7 @@ test('neither the first database nor one with keys of somebody is ever claimed, 
   expect(await (await claimRedis(servers)).claim(1)).toEqual([])
 })
 
-test('a database that is not claimed is not emptied, whoever asks', async () => {
+test('an unclaimed database is never emptied', async () => {
   const claims = await claimRedis(servers)
   const refusal = { code: 'INFRA_LEASE_FAILED', message: expect.stringContaining("this run's claim to it is lost") }
   await expect(claims.flush(3)).rejects.toMatchObject(refusal)
@@ -63,7 +63,7 @@ test('a database that is not claimed is not emptied, whoever asks', async () => 
   await claims.release(0)
 })
 
-test('a claim that another run has by now is lost, and its keys are safe', async () => {
+test("a claim taken over by another run is lost, and that run's keys are safe", async () => {
   const [slow, quick] = [await claimRedis(servers), await claimRedis(servers)]
   const [database = 0] = await slow.claim(1)
   await inDatabase(0, (client) => client.del(`vitest-infra:claim:${database}`, `vitest-infra:owner:${database}`))
@@ -75,7 +75,7 @@ test('a claim that another run has by now is lost, and its keys are safe', async
   expect(await inDatabase(database, (client) => client.get('theirs'))).toBe('1')
 })
 
-test('what a run leaves is swept when its claim has expired and its connection has ended, not before', async () => {
+test("a run's leftovers are swept only after its claim has expired and its connection has closed", async () => {
   const next = await claimRedis(servers)
   const left = await openRedis(servers.redis, 'vitest-infra-aaaaaaaa')
   onTestFinished(() => left.disconnect())
@@ -95,7 +95,7 @@ test('what a run leaves is swept when its claim has expired and its connection h
   expect(await keys()).toEqual([])
 })
 
-test('a stack leases what is free, and a test that may not control the server is told why', async () => {
+test('a stack leases free databases, and a refused control of the server gives the reason', async () => {
   const infra = startExternal(servers, { services: ['redis'] })
   const { facts, socket } = await infra.up
   const client = await openLeaseClient(socket)
@@ -113,7 +113,7 @@ test('a stack leases what is free, and a test that may not control the server is
   await infra.stop()
 })
 
-test('a client that uses a claimed database when its file is over is named, and no client of anybody else', async () => {
+test("a late client in a claimed database is named, other runs' clients are not", async () => {
   const infra = startExternal(servers, { services: ['redis'] })
   const { socket } = await infra.up
   const client = await openLeaseClient(socket)
@@ -137,7 +137,7 @@ test('a client that uses a claimed database when its file is over is named, and 
   await infra.stop()
 })
 
-test('a database that is used again stays as it was for who wants that, and is emptied for who waits for any', async () => {
+test('a reused database is unchanged if requested so, and emptied otherwise', async () => {
   const [claims, others] = [await claimRedis(servers), await claimRedis(servers)]
   const databases = await openDatabases(claims)
   await others.claim(2)
@@ -151,7 +151,7 @@ test('a database that is used again stays as it was for who wants that, and is e
   expect(await withRedis(first, (client) => client.dbsize())).toBe(0)
 })
 
-test('a database with a client of an earlier lease is given to nobody, in this run and in others', async () => {
+test('a database with a client of an earlier lease is not leased, in this run or others', async () => {
   const [claims, others] = [await claimRedis(servers), await claimRedis(servers)]
   const visited: string[] = []
   const databases = await openDatabases(claims, (owner) => visited.push(owner))
@@ -173,7 +173,7 @@ test('a database with a client of an earlier lease is given to nobody, in this r
   expect(await withRedis(first, (client) => client.dbsize())).toBe(0)
 })
 
-test('a user that may not claim is refused with the reason', async () => {
+test('a user without the rights to claim is refused with the reason', async () => {
   const user = { user: 'reader', password: 'one-who-reads' }
   await inDatabase(0, (client) =>
     client.call('ACL', 'SETUSER', user.user, 'on', `>${user.password}`, '~*', '+@read', '+@connection', '+info'),
@@ -189,7 +189,7 @@ test('a user that may not claim is refused with the reason', async () => {
   expect(String(error)).not.toContain(user.password)
 })
 
-test('a run that finds no room waits for it, and can be ended while it does', async () => {
+test('a run without a free database waits for one and can be aborted', async () => {
   const claims = await claimRedis(servers)
   await claims.claim(3)
   const infra = startExternal(servers, { services: ['redis'] })
@@ -199,7 +199,7 @@ test('a run that finds no room waits for it, and can be ended while it does', as
 })
 
 test.for(['FLUSHALL', 'SELECT 3', 'SWAPDB 1 3', 'CONFIG SET maxmemory 1', 'COPY a b DB 3', 'EVAL "return 1" 0'])(
-  'a seed may not %s',
+  'a seed cannot %s',
   async (command) => {
     const root = await mkdtemp(join(tmpdir(), 'external-'))
     onTestFinished(() => rm(root, { recursive: true }))

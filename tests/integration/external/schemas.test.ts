@@ -57,7 +57,7 @@ async function start(migration = MIGRATION, url = postgresUrl(tenant())) {
   return startExternal(servers, options, { root })
 }
 
-test('a role without CREATEDB leases schemas, which never meet, and leaves the database as it was', async () => {
+test('a role without CREATEDB leases separate schemas and leaves the database unchanged', async () => {
   const infra = await start()
   const { facts, socket } = await infra.up
   expect(facts.postgres).toMatchObject({ database: 'app', schema: expect.stringMatching(/^vitest_infra_.+_main$/) })
@@ -83,7 +83,7 @@ test('a role without CREATEDB leases schemas, which never meet, and leaves the d
   expect(await servers.look()).toEqual(WITH_TENANT)
 })
 
-test('a role that may not create schemas is told what its administrator has to run', async () => {
+test('a role without the right to create schemas gets the command for its administrator', async () => {
   await asOwner(`CREATE ROLE guest LOGIN PASSWORD '${PASSWORD}'`)
   onTestFinished(async () => void (await asOwner('DROP ROLE guest')))
   const infra = await start(MIGRATION, postgresUrl({ ...servers.postgres, user: 'guest' }))
@@ -95,7 +95,7 @@ test('a role that may not create schemas is told what its administrator has to r
   })
 })
 
-test('what migrations make outside of their schema is an error, and named', async () => {
+test('migrations that create objects outside their schema fail and name them', async () => {
   await asOwner('CREATE SCHEMA AUTHORIZATION tenant')
   onTestFinished(async () => void (await asOwner('DROP SCHEMA tenant CASCADE')))
   const infra = await start('CREATE TABLE tenant.shared ()')
@@ -107,7 +107,7 @@ test('what migrations make outside of their schema is an error, and named', asyn
   expect(await schemas()).toEqual([])
 })
 
-test('whoever still uses a schema when its run ends is cut off, and nobody else', async () => {
+test("only clients that use a run's schemas are cut off at its end", async () => {
   const infra = await start()
   const { facts } = await infra.up
   const [user, bystander] = [new pg.Client({ connectionString: facts.postgres.url }), new pg.Client(servers.postgres)]
@@ -123,7 +123,7 @@ test('whoever still uses a schema when its run ends is cut off, and nobody else'
   expect(await schemas()).toEqual([])
 })
 
-test('a sweep drops the schemas of runs that are over, and no others', async () => {
+test('a sweep drops only the schemas of ended runs', async () => {
   const place = { ...tenant(), database: 'app' }
   const [dead, living] = [await claimRun({ postgres: place }, 6, 'app'), await claimRun({ postgres: place }, 6, 'app')]
   const names = [dead, living].map(({ runId }) => `vitest_infra_${runId}_1`) as [string, string]
@@ -144,7 +144,7 @@ test('a sweep drops the schemas of runs that are over, and no others', async () 
   await expect(admin.createDatabase('vitest_infra_backup', '')).rejects.toMatchObject({ code: 'INFRA_LEASE_FAILED' })
 })
 
-test('who is cut off for one schema is not who uses one whose name begins as that does', async () => {
+test('dropping a schema does not cut off clients of a schema with a longer name', async () => {
   const place = { ...tenant(), database: 'app' }
   const [one, ten] = ['vitest_infra_0badcafe_1_1', 'vitest_infra_0badcafe_1_10']
   await withPostgres(place, (client) =>
@@ -162,7 +162,7 @@ test('who is cut off for one schema is not who uses one whose name begins as tha
   })
 })
 
-test('what a drop may wait for a lock does not hold for what comes after it', async () => {
+test('the lock timeout of a drop does not apply to later statements', async () => {
   const admin = await SchemaAdmin.open(tenant())
   const other = new pg.Client(tenant())
   onTestFinished(async () => {

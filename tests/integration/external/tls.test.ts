@@ -7,7 +7,7 @@ import { putBehindTls } from '../../support/put-behind-tls.ts'
 import { startSomebodysServers, UNTOUCHED, withoutTemplates } from '../../support/somebodys-servers.ts'
 import { startExternalProcess } from '../../support/start-external-process.ts'
 
-test.runIf(hasOpenssl)('servers are reached by TLS where their URLs say so, by us and by tests', async () => {
+test.runIf(hasOpenssl)('servers whose URLs ask for TLS are reached by TLS, by the run and by tests', async () => {
   const root = await mkdtemp(join(tmpdir(), 'external-'))
   onTestFinished(() => rm(root, { recursive: true }))
   await mkdir(join(root, 'fixtures/postgres/migrations'), { recursive: true })

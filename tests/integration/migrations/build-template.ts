@@ -25,7 +25,7 @@ export async function createDatabase(): Promise<PostgresAddress> {
 }
 
 /**
- * Fills a database as a template is filled, and requires that it can be sealed: that nobody stays connected to it.
+ * Fills a database as a template is filled, and requires that it can be sealed: that no client stays connected.
  *
  * @returns a client on it
  */

@@ -31,7 +31,7 @@ test('command() runs a script of the project', async () => {
   expect(await readTables(client)).toEqual({ authors: ['id', 'name'], books: ['id', 'author_id', 'title'] })
 })
 
-test('command() shows all that was written, in order and without the password', async () => {
+test('command() shows all output in order, without the password', async () => {
   const root = copyWith('3_broken.sql', 'ALTER TABLE nowhere ADD COLUMN born date')
   const server = await createDatabase()
   const address = { ...server, user: `migrator_${process.pid}`, password: 'correct horse/battery' }
@@ -52,7 +52,7 @@ test('command() shows all that was written, in order and without the password', 
   ])
 })
 
-test('command() ends what takes longer than its limit', async () => {
+test('command() stops a program at its timeout', async () => {
   const step = command(['npm', 'run', '--silent', 'db:wait'], { cwd: 'command', files: [], timeoutMs: 1_500 })
   await expect(buildTemplate(step)).rejects.toThrow(
     'Cannot fill the template: npm run --silent db:wait in command did not exit within 1500 ms\n' +
@@ -60,7 +60,7 @@ test('command() ends what takes longer than its limit', async () => {
   )
 })
 
-test('command() says that there is no such program', async () => {
+test('command() reports a missing program', async () => {
   await expect(buildTemplate(command(['no-such-program', 'up'], { files: [] }))).rejects.toThrow(
     'Cannot fill the template: no-such-program up could not be started: spawn no-such-program ENOENT\n' +
       '$ no-such-program up\n(no output)\n' +
@@ -68,23 +68,20 @@ test('command() says that there is no such program', async () => {
   )
 })
 
-test.skipIf(process.platform === 'win32')(
-  'command() finds programs of the project, and no shell reads it',
-  async () => {
-    const root = copyWith('3_none.sql', '')
-    const program = join(root, 'node_modules/.bin/own-migrate')
-    mkdirSync(dirname(program))
-    writeFileSync(program, '#!/bin/sh\nprintf "[%s]" "$@" "$GREETING" "$DB_NAME"\nexit 1\n')
-    chmodSync(program, 0o755)
-    mkdirSync(join(root, 'packages/db'), { recursive: true })
-    const step = command(['own-migrate', '$HOME; echo "*"', "it's"], {
-      cwd: 'packages/db',
-      files: [],
-      env: ({ env }) => ({ GREETING: `hello ${env['DB_NAME']}` }),
-    })
-    const address = await createDatabase()
-    const plan = await planTemplate(step, root)
-    const { message } = await catchInfraError(() => plan.build(address))
-    expect(message).toContain(`\n[$HOME; echo "*"][it's][hello ${address.database}][${address.database}]\n`)
-  },
-)
+test.skipIf(process.platform === 'win32')('command() finds programs of the project and uses no shell', async () => {
+  const root = copyWith('3_none.sql', '')
+  const program = join(root, 'node_modules/.bin/own-migrate')
+  mkdirSync(dirname(program))
+  writeFileSync(program, '#!/bin/sh\nprintf "[%s]" "$@" "$GREETING" "$DB_NAME"\nexit 1\n')
+  chmodSync(program, 0o755)
+  mkdirSync(join(root, 'packages/db'), { recursive: true })
+  const step = command(['own-migrate', '$HOME; echo "*"', "it's"], {
+    cwd: 'packages/db',
+    files: [],
+    env: ({ env }) => ({ GREETING: `hello ${env['DB_NAME']}` }),
+  })
+  const address = await createDatabase()
+  const plan = await planTemplate(step, root)
+  const { message } = await catchInfraError(() => plan.build(address))
+  expect(message).toContain(`\n[$HOME; echo "*"][it's][hello ${address.database}][${address.database}]\n`)
+})

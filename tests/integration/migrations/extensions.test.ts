@@ -32,7 +32,7 @@ test('postgres.extensions creates pgvector before the migrations run', { timeout
   await client.query('CREATE INDEX ON books USING hnsw (embedding vector_l2_ops)')
 })
 
-test('an extension that the image does not have is an error that names it', { timeout: 60_000 }, async () => {
+test('an extension that the image lacks is an error that names it', { timeout: 60_000 }, async () => {
   const starting = startOwnStack({ services: ['postgres'], postgres: { extensions: ['vector'] } }, FIXTURES)
   await expect(starting).rejects.toThrow(
     /^Cannot create extension "vector": extension "vector" is not available\n.*postgres\.image/,

@@ -18,18 +18,15 @@ test.for([
   { tool: 'knex', step: knex(), packages: 'knex' },
   { tool: 'kysely', step: kysely(), packages: 'kysely' },
   { tool: 'drizzle', step: drizzle(), packages: 'drizzle-orm and pg' },
-])(
-  '$tool that the project has not installed is an error with the command that does',
-  async ({ tool, step, packages }) => {
-    const root = copyProject(tool)
-    const { message } = await catchInfraError(() => buildTemplate(step, root))
-    const from = tool === 'drizzle' ? join(root, 'drizzle') : root
-    expect(message).toBe(
-      `Cannot migrate with ${tool}: ${packages} cannot be found from ${from}\n` +
-        `Run: npm install --save-dev ${packages.replace(' and ', ' ')}`,
-    )
-  },
-)
+])('$tool fails with the install command if the project lacks it', async ({ tool, step, packages }) => {
+  const root = copyProject(tool)
+  const { message } = await catchInfraError(() => buildTemplate(step, root))
+  const from = tool === 'drizzle' ? join(root, 'drizzle') : root
+  expect(message).toBe(
+    `Cannot migrate with ${tool}: ${packages} cannot be found from ${from}\n` +
+      `Run: npm install --save-dev ${packages.replace(' and ', ' ')}`,
+  )
+})
 
 test.for([
   {
@@ -40,7 +37,7 @@ test.for([
   },
   { name: 'drizzle', step: drizzle({ folder: 'db' }), path: 'db', root: FIXTURES },
   { name: 'true in db', step: command(['true'], { cwd: 'db', files: [] }), path: 'db', root: FIXTURES },
-])('$name without its folder is an error', async ({ name, step, path, root }) => {
+])('$name fails without its folder', async ({ name, step, path, root }) => {
   const { code, message } = await catchInfraError(() => buildTemplate(step))
   expect(code).toBe('INFRA_SEED_MISSING')
   expect(message).toBe(
@@ -49,7 +46,7 @@ test.for([
   )
 })
 
-test('a tool that fills another database is found out', async () => {
+test('a tool that migrates another database is detected', async () => {
   const { host, port, user, password, database } = await createDatabase()
   const ELSEWHERE = `postgres://${user}:${password}@${host}:${port}/${database}`
   const options = { cwd: 'typeorm', dataSource: 'src/elsewhere.ts', folder: 'src/migrations' }
@@ -60,14 +57,14 @@ test('a tool that fills another database is found out', async () => {
   await buildTemplate(typeorm({ ...options, env: ({ url }) => ({ ELSEWHERE: url }) }))
 })
 
-test('what extensions brought does not hide that a tool fills another database', async () => {
+test('a tool that migrates another database is detected despite objects of extensions', async () => {
   const address = await createDatabase()
   await (await planTemplate(async ({ pool }) => pool.query('CREATE EXTENSION hstore'))).build(address)
   const plan = await planTemplate(command(['node', '--version'], { files: [] }))
   await expect(plan.build(address)).rejects.toThrow('exited with code 0 but left the database empty')
 })
 
-test('an edited migration, another option and another variable each make another template', async () => {
+test('an edited migration, a changed option and a changed variable each make a new template', async () => {
   const root = copyProject('knex')
   const fingerprintOf = async (step = knex()) => (await planTemplate(step, root)).inputs
   const sized = (size: string) => () => ({ SIZE: size })

@@ -20,7 +20,7 @@ function lineOf(text: string): number {
   return SHOP_TEXT.slice(0, SHOP_TEXT.indexOf(text)).split('\n').length
 }
 
-test('pgDump() loads rows as they were, whatever characters they hold', async () => {
+test('pgDump() loads rows unchanged, whatever characters they contain', async () => {
   const client = await buildTemplate(pgDump(SHOP, { missingRoles: 'skip' }))
   expect((await client.query('SELECT * FROM authors ORDER BY id')).rows).toEqual([
     {
@@ -39,13 +39,13 @@ test('pgDump() loads rows as they were, whatever characters they hold', async ()
   expect(rows.map(({ title }) => title as string)).toEqual(['Notes', 'COBOL', '; COPY books FROM stdin;\n\\.\n'])
 })
 
-test('pgDump() takes COPY in a comment and in a function for what it is', async () => {
+test('pgDump() ignores COPY in a comment and in a function', async () => {
   const client = await buildTemplate(pgDump(SHOP, { missingRoles: 'skip' }))
   const { rows } = await client.query("SELECT obj_description('books'::regclass) AS comment")
   expect(rows).toEqual([{ comment: 'COPY books FROM stdin;\n1\tit is only a comment\n\\.\n' }])
 })
 
-test('pgDump() brings sequences, triggers, materialized views and large objects', async () => {
+test('pgDump() loads sequences, triggers, materialized views and large objects', async () => {
   const client = await buildTemplate(pgDump(SHOP, { missingRoles: 'skip' }))
   await client.query("INSERT INTO books (author_id, title) VALUES (1, 'New')")
   const { rows } = await client.query(`
@@ -54,7 +54,7 @@ test('pgDump() brings sequences, triggers, materialized views and large objects'
   expect(rows).toEqual([{ book: 4, logged: 4, shelf: 2, large: Buffer.from('large object') }])
 })
 
-test('pgDump() leaves no session state behind', async () => {
+test('pgDump() leaves no session state', async () => {
   const client = await buildTemplate({
     name: 'both',
     files: [],
@@ -68,7 +68,7 @@ test('pgDump() leaves no session state behind', async () => {
   ])
 })
 
-test('pgDump() fails at the first owner that the server does not have', async () => {
+test('pgDump() fails at the first owner that the server lacks', async () => {
   const line = lineOf('ALTER SCHEMA audit OWNER')
   await expect(buildTemplate(pgDump(SHOP))).rejects.toThrow(
     `Cannot load pg-dump/shop.sql:${line}: role "dump_owner" does not exist\n` +
@@ -78,13 +78,13 @@ test('pgDump() fails at the first owner that the server does not have', async ()
   )
 })
 
-test('pgDump() does not leave out a policy, although its role is missing', async () => {
+test('pgDump() does not skip a policy whose role is missing', async () => {
   await expect(
     load('CREATE TABLE t (); CREATE POLICY p ON t TO nobody_here;', { missingRoles: 'skip' }),
   ).rejects.toThrow(/role "nobody_here" does not exist\n.*\nCreate the role in a migration before it$/)
 })
 
-test('pgDump() loads the dump of one schema, which creates public anew', async () => {
+test('pgDump() loads the dump of one schema that creates public again', async () => {
   const client = await load(
     'CREATE SCHEMA public;\n\nCREATE TABLE public.t (id int);\nCOPY public.t FROM stdin;\n1\n\\.\n',
   )
@@ -99,13 +99,13 @@ test('pgDump() names the line of a row that PostgreSQL refuses', async () => {
   )
 })
 
-test('pgDump() names the line of a COPY into a table that is not there', async () => {
+test('pgDump() names the line of a COPY into a missing table', async () => {
   await expect(load('SELECT 1;\n\nCOPY nowhere (id) FROM stdin;\n1\n\\.\n')).rejects.toThrow(
     'Cannot load dump.sql:3: relation "nowhere" does not exist',
   )
 })
 
-test('pgDump() loads a file with the line ends of Windows', async () => {
+test('pgDump() loads a file with Windows line endings', async () => {
   const client = await load(
     'CREATE TABLE t (id int, s text);\r\nCOPY t FROM stdin;\r\n1\ta\r\n2\tb\r\n\\.\r\nSELECT 1;\r\n',
   )
@@ -118,7 +118,7 @@ test('pgDump() refuses the commands of psql before anything runs', async () => {
   )
 })
 
-test('pgDump() refuses rows without an end', async () => {
+test('pgDump() refuses rows without an end marker', async () => {
   await expect(load('SELECT 1;\nCOPY t FROM stdin;\n1\n')).rejects.toThrow(
     'Cannot load dump.sql:2: the rows of this COPY do not end with the line "\\."\nDump again',
   )
@@ -131,6 +131,6 @@ test('pgDump() refuses an archive', async () => {
   )
 })
 
-test('pgDump() says which file is missing', async () => {
+test('pgDump() names a missing file', async () => {
   await expect(buildTemplate(pgDump('nowhere.sql'))).rejects.toThrow(/^Cannot load nowhere\.sql: ENOENT/)
 })

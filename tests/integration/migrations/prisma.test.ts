@@ -56,14 +56,14 @@ async function call(root: string, options?: PrismaOptions) {
   return { address, called, url }
 }
 
-test("prisma() calls the project's own Prisma where it is, with the database in its environment", async () => {
+test("prisma() runs the project's own Prisma with the database in its environment", async () => {
   const root = createProject()
   const { address, called, url } = await call(root)
   const env = { DATABASE_URL: url, CHECKPOINT_DISABLE: '1', PGDATABASE: address.database }
   expect(called).toEqual({ args: ['migrate', 'deploy'], cwd: root, env })
 })
 
-test('prisma() hands on its options', async () => {
+test('prisma() passes its options on', async () => {
   const root = createProject()
   const { called, url } = await call(root, {
     schema: 'prisma/schema.prisma',
@@ -77,7 +77,7 @@ test('prisma() hands on its options', async () => {
   })
 })
 
-test('prisma() shows what Prisma says of a migration that fails', async () => {
+test("prisma() shows Prisma's output for a failed migration", async () => {
   const root = createProject()
   writeFileSync(join(root, 'prisma/migrations/20260102000000_books/migration.sql'), 'SELECT nothing')
   const { message } = await catchInfraError(() => call(root))

@@ -10,18 +10,18 @@ test.for([
   { convention: 'dbmate' },
   { convention: 'goose' },
   { convention: 'plain', exclude: /^development\// },
-] as const)('sqlFolder() runs what $convention would run', async (options) => {
+] as const)('sqlFolder() runs the files that $convention would run', async (options) => {
   const client = await buildTemplate(sqlFolder(`sql/${options.convention}`, options))
   expect(await readTables(client)).toEqual(AUTHORS_AND_BOOKS)
 })
 
-test('sqlFolder() runs what flyway would run, in order of versions', async () => {
+test('sqlFolder() runs the files that flyway would run, in order of versions', async () => {
   const client = await buildTemplate(sqlFolder('sql/flyway', { convention: 'flyway' }))
   expect(await readTables(client)).toEqual({ ...AUTHORS_AND_BOOKS, titles: ['title'] })
 })
 
 test.for(['g', 'y', 'gy', 'gi'])(
-  'sqlFolder() leaves out every file that a pattern with the flags %s names',
+  'sqlFolder() leaves out every file that matches a pattern with the flags %s',
   async (flags) => {
     const drafts = Array.from({ length: 6 }, (_, index) => [
       `db/draft_${index}.sql`,
@@ -41,14 +41,14 @@ test('sqlFolder() counts lines from the top of the file', async () => {
   )
 })
 
-test('sqlFolder() refuses a folder that nothing of its convention is in', async () => {
+test('sqlFolder() refuses a folder without a file of its convention', async () => {
   await expect(buildTemplate(sqlFolder('sql/goose', { convention: 'flyway' }))).rejects.toThrow(
     'Cannot load sql/goose: no file in it follows the convention flyway\n' +
       'Correct its options: convention (plain, golang-migrate, dbmate, goose, flyway) and exclude',
   )
 })
 
-test('sqlFolder() refuses a file without the mark of its convention', async () => {
+test("sqlFolder() refuses a file without its convention's marker", async () => {
   await expect(buildTemplate(sqlFolder('sql/goose', { convention: 'dbmate' }))).rejects.toThrow(
     'Cannot load sql/goose/00001_authors.sql: it has no line "-- migrate:up"\nWrite that line above',
   )

@@ -14,7 +14,7 @@ interface Tool {
   readonly broken: SeedStep
   /** The first line of its failure. */
   readonly problem: string
-  /** What the tool writes about it, in this order. */
+  /** The tool's output about it, in this order. */
   readonly output: readonly RegExp[]
 }
 
@@ -73,7 +73,7 @@ test.for(cases)('$name runs the migrations of a project', async ({ working, tabl
   await expect(client.query("INSERT INTO books (author_id, title) VALUES (2, 'Notes')")).rejects.toThrow('foreign key')
 })
 
-test.for(cases)('$name shows all that it wrote when a migration fails', async ({ broken, problem, output }) => {
+test.for(cases)('$name shows all its output when a migration fails', async ({ broken, problem, output }) => {
   const address = await createDatabase()
   const plan = await planTemplate(broken)
   const { code, message, service } = await catchInfraError(() => plan.build(address))
@@ -102,19 +102,19 @@ test('drizzle() names the line of a statement that fails', async () => {
   )
 })
 
-test('drizzle() says what is wrong with a folder that drizzle-kit did not write', async () => {
+test('drizzle() explains a folder that drizzle-kit did not write', async () => {
   await expect(buildTemplate(drizzle({ folder: 'sql' }))).rejects.toThrow(
     'Cannot migrate with drizzle: Can\'t find meta/_journal.json file\nCorrect the migrations in "sql"',
   )
 })
 
-test('a migration reads the variables of the database when it is imported', async () => {
+test("a migration can read the database's variables when it is imported", async () => {
   const client = await buildTemplate(kysely({ cwd: 'kysely' }))
   const { rows } = await client.query("SELECT obj_description('authors'::regclass) = current_database() AS is_own")
   expect(rows).toEqual([{ is_own: true }])
 })
 
-test('kysely() hands options to its Migrator', async () => {
+test('kysely() passes options to its Migrator', async () => {
   const client = await buildTemplate(kysely({ cwd: 'kysely', migrator: { migrationTableName: 'migrated' } }))
   expect(Object.keys(await readTables(client))).toContain('migrated')
 })

@@ -4,7 +4,7 @@ import { EVERYTHING } from '../../../src/reset/rows-written.ts'
 import { readRelations } from '../../../src/reset/stored-relations.ts'
 import { openResetLab } from './reset-support.ts'
 
-test('RowCopier copies a table that another copy of the same template reads meanwhile', async () => {
+test('RowCopier copies a table while another copier reads it from the same template', async () => {
   const lab = await openResetLab(
     'CREATE TABLE x (n int); CREATE TABLE y (n int); INSERT INTO x VALUES (1); INSERT INTO y VALUES (2)',
   )

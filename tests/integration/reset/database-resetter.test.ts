@@ -22,7 +22,7 @@ async function openResetter(databases: readonly string[]) {
   return { names, told, resetter: new DatabaseResetter({ admin, prefix, clock: systemClock, report }) }
 }
 
-test('DatabaseResetter tells once what it drops, and resets databases side by side', async () => {
+test('DatabaseResetter reports drops once and resets databases in parallel', async () => {
   const { names, told, resetter } = await openResetter(['one', 'other'])
   const soil = (database: string) =>
     withPostgres({ ...postgres, database }, (client) => client.query('CREATE TABLE scratch (n int)'))
@@ -34,7 +34,7 @@ test('DatabaseResetter tells once what it drops, and resets databases side by si
   }
 })
 
-test('DatabaseResetter says why it could not reset a database', async () => {
+test('DatabaseResetter reports why it could not reset a database', async () => {
   const { resetter } = await openResetter([])
 
   await expect(resetter.reset('nowhere', 'template1', { file: 'a.test.ts', idleMs: 0 })).rejects.toMatchObject({

@@ -25,7 +25,7 @@ const SHOP = `
   SELECT lo_from_bytea(70001, 'x'); COMMENT ON LARGE OBJECT 70001 IS 'a letter'; GRANT SELECT ON LARGE OBJECT 70001 TO PUBLIC;
   INSERT INTO users (name) VALUES ('Ada'); ALTER EVENT TRIGGER heard DISABLE`
 
-/** Stands for the name of the database. */
+/** Placeholder for the name of the database. */
 const DATABASE = 'THIS_DATABASE'
 
 function run(client: pg.Client, statements: string) {
@@ -47,7 +47,7 @@ async function refusalOf(lab: ResetLab, what: string): Promise<string> {
   return failure instanceof Error ? failure.message : ''
 }
 
-/** How something is altered, what is named, and how it is undone. */
+/** An alteration, the reported name, and the statement that undoes it. */
 const UNDONE = [
   ['GRANT INSERT ON users TO PUBLIC', 'table public.users (privileges)', 'REVOKE INSERT ON users FROM PUBLIC'],
   ['REVOKE SELECT ON users FROM PUBLIC', 'table public.users (privileges)', 'GRANT SELECT ON users TO PUBLIC'],
@@ -240,7 +240,7 @@ const UNDONE = [
 ] as const
 
 test(
-  'resetDatabase() refuses every alteration, says whose and of what it is, and takes it back once it is undone',
+  'resetDatabase() refuses each alteration, names it and its file, and accepts its undoing',
   { timeout: 240_000 },
   async () => {
     const lab = await openResetLab(SHOP)
@@ -257,7 +257,7 @@ test(
   },
 )
 
-/** What is altered, how, and what is named. */
+/** An altered object, the alteration, and the reported name. */
 const REFUSED = [
   ['a constraint that is validated no more', 'ALTER TABLE users DROP CONSTRAINT named', 'named on public.users'],
   [
@@ -299,7 +299,7 @@ const REFUSED = [
   ['a version of a server', "ALTER SERVER far VERSION '2'", 'server far'],
 ] as const
 
-test('resetDatabase() refuses what cannot be undone, too', { timeout: 240_000 }, async () => {
+test('resetDatabase() refuses alterations that cannot be undone', { timeout: 240_000 }, async () => {
   const lab = await openResetLab(SHOP)
   for (const [what, statements, name] of REFUSED) {
     await run(lab.client, statements)
@@ -308,7 +308,7 @@ test('resetDatabase() refuses what cannot be undone, too', { timeout: 240_000 },
   }
 })
 
-test('resetDatabase() gives large objects back with their owner, privileges and comment', async () => {
+test('resetDatabase() restores large objects with owner, privileges and comment', async () => {
   const lab = await openResetLab(SHOP)
   const query = `SELECT oid, lomowner, lomacl, lo_get(oid) AS data, obj_description(oid, 'pg_largeobject') AS comment
     FROM pg_largeobject_metadata`
@@ -318,7 +318,7 @@ test('resetDatabase() gives large objects back with their owner, privileges and 
   expect((await lab.client.query(query)).rows).toEqual((await lab.pristine.query(query)).rows)
 })
 
-/** What is made, how, and what is said to be dropped. */
+/** A created object, its statement, and the reported drop. */
 const DROPPED = [
   [
     'casts, operators, collations',
@@ -362,7 +362,7 @@ const DROPPED = [
   ],
 ] as const
 
-test('resetDatabase() drops what the template does not have, and counts nothing twice', async () => {
+test('resetDatabase() drops objects that the template lacks and counts nothing twice', async () => {
   const lab = await openResetLab(SHOP)
   for (const [what, statements, dropped] of DROPPED) {
     await run(lab.client, statements)

@@ -10,7 +10,7 @@ const SHOP = `
   INSERT INTO countries VALUES ('de', 'Germany'), ('fr', 'France'), ('it', 'Italy');
 `
 
-test('resetDatabase() empties tables that were written and starts their numbers anew', async () => {
+test('resetDatabase() empties written tables and restarts their sequences', async () => {
   const lab = await openResetLab(SHOP)
   await lab.client.query("INSERT INTO users (name) VALUES ('Ada'), ('Bob'); INSERT INTO orders (user_id) VALUES (2)")
   await lab.reset()
@@ -27,7 +27,7 @@ test.for([
   ['exchanged', "DELETE FROM countries WHERE code = 'fr'; INSERT INTO countries VALUES ('fr', 'France')"],
   ['truncated', 'TRUNCATE countries'],
   ['rewritten', 'ALTER TABLE countries ALTER name TYPE text USING upper(name)'],
-])('resetDatabase() gives reference rows back that were %s', async ([, statements]) => {
+])('resetDatabase() restores reference rows that were %s', async ([, statements]) => {
   const lab = await openResetLab(SHOP)
   await lab.client.query(statements ?? '')
   expect(await describeDatabase(lab.client)).not.toEqual(await describeDatabase(lab.pristine))
@@ -36,7 +36,7 @@ test.for([
   expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
 })
 
-test('resetDatabase() leaves alone what was not written', async () => {
+test('resetDatabase() does not touch tables without writes', async () => {
   const lab = await openResetLab(`${SHOP} SELECT setval('orders_id_seq', 41)`)
   const files = () =>
     lab.client.query("SELECT relname, relfilenode FROM pg_class WHERE relkind IN ('r', 'i', 'S') ORDER BY 1")
@@ -48,7 +48,7 @@ test('resetDatabase() leaves alone what was not written', async () => {
   expect((await files()).rows).toEqual(untouched.rows)
 })
 
-test('resetDatabase() leaves no room of rows that were rolled back', async () => {
+test('resetDatabase() frees the space of rolled-back rows', async () => {
   const lab = await openResetLab(SHOP)
   await lab.client.query(
     "BEGIN; INSERT INTO users (name) VALUES ('Ada'); INSERT INTO orders (user_id) VALUES (1); ROLLBACK",
@@ -59,7 +59,7 @@ test('resetDatabase() leaves no room of rows that were rolled back', async () =>
   expect(rows).toEqual([{ id: 1, ctid: '(0,1)' }])
 })
 
-test('resetDatabase() tells changes of the second file from what the first reset gave back', async () => {
+test("resetDatabase() distinguishes a second file's changes from rows that the first reset restored", async () => {
   const lab = await openResetLab(SHOP)
   for (const statement of [
     "UPDATE countries SET name = 'x'",
@@ -72,7 +72,7 @@ test('resetDatabase() tells changes of the second file from what the first reset
   }
 })
 
-test('resetDatabase() sees writes of a session that has not told the statistics of them', async () => {
+test('resetDatabase() sees writes of a session that has not reported its statistics', async () => {
   const lab = await openResetLab(SHOP)
   await lab.client.query('SET stats_fetch_consistency = none; SET track_counts = off')
   await lab.client.query("UPDATE countries SET name = 'Deutschland' WHERE code = 'de'")
@@ -81,7 +81,7 @@ test('resetDatabase() sees writes of a session that has not told the statistics 
   expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
 })
 
-test('resetDatabase() disconnects nobody and leaves sessions what is theirs', async () => {
+test('resetDatabase() keeps sessions connected and leaves their state unchanged', async () => {
   const lab = await openResetLab(SHOP)
   await lab.client.query("CREATE TEMP TABLE mine AS SELECT 1 AS n; SET application_name = 'mine'; LISTEN news")
   await lab.client.query({ name: 'count', text: 'SELECT count(*)::int FROM countries' })
@@ -99,7 +99,7 @@ test('resetDatabase() disconnects nobody and leaves sessions what is theirs', as
   expect(await heard).toMatchObject({ payload: 'x' })
 })
 
-test('resetDatabase() has sessions draw anew from a sequence of which they kept values', async () => {
+test('resetDatabase() invalidates cached sequence values of sessions', async () => {
   const lab = await openResetLab('CREATE SEQUENCE numbers CACHE 10')
   await lab.client.query("SELECT nextval('numbers')")
   await lab.reset()
@@ -107,7 +107,7 @@ test('resetDatabase() has sessions draw anew from a sequence of which they kept 
   expect((await lab.client.query("SELECT nextval('numbers')")).rows).toEqual([{ nextval: '1' }])
 })
 
-test('resetDatabase() has sessions draw anew from a cached sequence that another session has set back', async () => {
+test('resetDatabase() invalidates values of a cached sequence that another session has set back', async () => {
   const lab = await openResetLab('CREATE SEQUENCE s CACHE 10')
   const draw = async () => (await lab.client.query("SELECT nextval('s')::int AS n")).rows
   const other = await lab.connect()
@@ -118,7 +118,7 @@ test('resetDatabase() has sessions draw anew from a cached sequence that another
   }
 })
 
-test('resetDatabase() waits for a query that nobody awaited', async () => {
+test('resetDatabase() waits for a query that the test did not await', async () => {
   const lab = await openResetLab(SHOP)
   const forgotten = lab.client.query("INSERT INTO users (name) SELECT 'x' FROM pg_sleep(0.3)")
   await lab.reset()
@@ -132,7 +132,7 @@ test.for([
   ['has written', "INSERT INTO countries VALUES ('es', 'Spain')"],
   ['has only read', 'SELECT * FROM orders'],
   ['holds a lock', 'LOCK orders'],
-])('resetDatabase() names the transaction that is open and %s', async ([, statement]) => {
+])('resetDatabase() names an open transaction that %s', async ([, statement]) => {
   const lab = await openResetLab(SHOP)
   const leaking = await lab.connect({ application_name: 'the leak' })
   await lab.client.query("INSERT INTO users (name) VALUES ('Ada'); INSERT INTO orders (user_id) VALUES (1)")
@@ -166,7 +166,7 @@ test('resetDatabase() rolls prepared transactions back', { timeout: 60_000 }, as
   expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
 })
 
-test('resetDatabase() is not held up by a transaction that has not touched what must be emptied', async () => {
+test('resetDatabase() does not wait for a transaction outside the tables to empty', async () => {
   const lab = await openResetLab(SHOP)
   const leader = await lab.connect()
   await leader.query('BEGIN; SELECT pg_advisory_xact_lock(7); SELECT * FROM countries')
@@ -176,7 +176,7 @@ test('resetDatabase() is not held up by a transaction that has not touched what 
   expect((await lab.client.query('SELECT count(*)::int FROM users')).rows).toEqual([{ count: 0 }])
 })
 
-/** All that the planner goes by, beside the sizes of files. */
+/** All inputs of the planner except file sizes. */
 const STATISTICS = [
   `SELECT coalesce(owner.relname, c.relname) AS name, c.relkind, to_jsonb(c) - '{oid,relname,relfilenode,relfrozenxid}'::text[]
      - '{relminmxid,reltype,reltoastrelid,reloftype}'::text[] AS values
@@ -197,7 +197,7 @@ test.for([
   ['ANALYZE', 'ANALYZE'],
   ['ANALYZE t', 'ANALYZE; VACUUM ANALYZE t'],
 ] as const)(
-  'resetDatabase() leaves the planner what a clone has: template with "%s", test with "%s"',
+  'resetDatabase() leaves the planner statistics of a clone: template with "%s", test with "%s"',
   async ([template, used]) => {
     const lab = await openResetLab(`
     CREATE TABLE t (id int PRIMARY KEY, n int, m int, long text); CREATE INDEX ON t ((n + m)); CREATE STATISTICS linked ON n, m FROM t;
@@ -219,7 +219,7 @@ test.for([
   },
 )
 
-test('resetDatabase() tells what was sent since the file was over, and nothing that was sent before', async () => {
+test('resetDatabase() reports only statements sent after the end of the file', async () => {
   const lab = await openResetLab('CREATE TABLE t (n int)')
   const api = await lab.connect({ application_name: 'api' })
   await api.query('SELECT 1')
@@ -264,7 +264,7 @@ test.for<[what: string, template: string, change: string, look: string]>([
     'UPDATE k SET n = 2',
     'SELECT n FROM k',
   ],
-])('resetDatabase() gives the rows back after %s', async ([, template, change, look]) => {
+])('resetDatabase() restores the rows after %s', async ([, template, change, look]) => {
   const lab = await openResetLab(template)
   const { rows } = await lab.pristine.query(look)
   for (const round of [1, 2]) {
@@ -274,7 +274,7 @@ test.for<[what: string, template: string, change: string, look: string]>([
   }
 })
 
-test('resetDatabase() gives rows back where triggers and rules always fire', async () => {
+test('resetDatabase() restores rows in tables whose triggers and rules always fire', async () => {
   const lab = await openResetLab(`
     CREATE TABLE t (n int); CREATE TABLE log (what text); INSERT INTO t VALUES (1); INSERT INTO log VALUES ('template');
     CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (tg_op); RETURN NULL; END $$;
@@ -316,7 +316,7 @@ test.for<[what: string, template: string, change: string, other: string, remedy:
     'INSERT INTO other VALUES (1)',
     'Have the migration that replaces a function',
   ],
-])('resetDatabase() does not call %s the same', async ([, template, change, other, remedy]) => {
+])('resetDatabase() does not treat %s as unchanged', async ([, template, change, other, remedy]) => {
   const lab = await openResetLab(template)
   await lab.client.query(other)
   await lab.reset()

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { describeDatabase, openResetLab } from './reset-support.ts'
 
-// What is special is what it is that holds the rows, not how they are changed.
+// The special part is the kind of table, not how its rows change.
 test.for([
   {
     what: 'generated and identity columns',
@@ -93,7 +93,7 @@ test.for([
     template: 'CREATE TABLE t (); INSERT INTO t DEFAULT VALUES; INSERT INTO t DEFAULT VALUES',
     changes: 'INSERT INTO t DEFAULT VALUES',
   },
-])('resetDatabase() copes with $what', async ({ template, changes }) => {
+])('resetDatabase() resets $what', async ({ template, changes }) => {
   const lab = await openResetLab(template)
   await lab.client.query(changes)
   expect(await describeDatabase(lab.client)).not.toEqual(await describeDatabase(lab.pristine))
@@ -101,7 +101,7 @@ test.for([
   expect(await lab.reset()).toMatchObject({ dropped: [] })
   expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
 
-  // What was given back counts as the template's from now on, and is told from what is written later.
+  // Restored rows count as the template's from now on, and differ from later writes.
   await lab.client.query(changes)
   await lab.reset()
   expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
@@ -155,7 +155,7 @@ test('resetDatabase() copies tables of any size', async () => {
   expect((await lab.client.query(digest)).rows).toEqual((await lab.pristine.query(digest)).rows)
 })
 
-test('resetDatabase() makes materialised views from the rows that it gave back', async () => {
+test('resetDatabase() refreshes materialized views from the restored rows', async () => {
   const lab = await openResetLab(`
     CREATE TABLE t (n int); INSERT INTO t VALUES (1), (2);
     CREATE MATERIALIZED VIEW doubled AS SELECT n * 2 AS n FROM t; CREATE MATERIALIZED VIEW redoubled AS SELECT n * 2 AS n FROM doubled;

@@ -62,7 +62,7 @@ test.for([
     'CREATE SCHEMA app; ALTER TABLE users SET SCHEMA app; ALTER TABLE app.users SET SCHEMA public; CREATE PUBLICATION all_of_it',
     [],
   ],
-] as const)('resetDatabase() drops %s that the template does not have', async ([, statements, dropped]) => {
+] as const)('resetDatabase() drops %s that the template lacks', async ([, statements, dropped]) => {
   const lab = await openResetLab(SHOP)
   await lab.client.query(statements)
   await lab.client.query("INSERT INTO users (name) VALUES ('Bob')")
@@ -96,7 +96,7 @@ test.for([
   ['row security', 'ALTER TABLE users ENABLE ROW LEVEL SECURITY', 'table public.users'],
   ['another persistence', 'ALTER TABLE users SET UNLOGGED', 'table public.users'],
   ['a dropped schema', 'DROP SCHEMA public CASCADE; CREATE SCHEMA public', 'table public.users'],
-])('resetDatabase() refuses %s, and changes nothing', async ([, statements, name]) => {
+])('resetDatabase() refuses %s and changes nothing', async ([, statements, name]) => {
   const lab = await openResetLab(SHOP)
   await lab.client.query(`${statements}; CREATE TABLE scratch (n int); INSERT INTO scratch VALUES (1)`)
   const before = await describeDatabase(lab.client)
@@ -108,7 +108,7 @@ test.for([
   expect(await describeDatabase(lab.client)).toEqual(before)
 })
 
-test('resetDatabase() does not mind what comes to nothing', async () => {
+test('resetDatabase() accepts changes that cancel out', async () => {
   const lab = await openResetLab(SHOP)
   await lab.client.query(`
     ALTER TABLE users DISABLE TRIGGER ALL; ALTER TABLE users ENABLE TRIGGER ALL; TRUNCATE users RESTART IDENTITY; ANALYZE;
@@ -120,7 +120,7 @@ test('resetDatabase() does not mind what comes to nothing', async () => {
   expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
 })
 
-test('resetDatabase() takes what a test made anew for what it was', async () => {
+test('resetDatabase() accepts objects that a test recreated identically', async () => {
   const lab = await openResetLab(SHOP)
   await lab.client.query(`
     DROP SCHEMA public CASCADE; CREATE SCHEMA public; ${SHOP};
@@ -135,7 +135,7 @@ test('resetDatabase() takes what a test made anew for what it was', async () => 
   expect(await describeDatabase(lab.client)).toEqual(await describeDatabase(lab.pristine))
 })
 
-test('resetDatabase() lets tests that migrate begin with an empty schema "public", old or new', async () => {
+test('resetDatabase() gives migrating tests an empty schema "public", old or new', async () => {
   const lab = await openResetLab('')
   const migrate = 'DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE TABLE users (id serial PRIMARY KEY)'
   await lab.client.query(migrate)

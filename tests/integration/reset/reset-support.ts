@@ -10,14 +10,14 @@ import { PostgresAdmin } from '../../../src/services/postgres-admin.ts'
 export interface ResetLab {
   readonly client: pg.Client
   readonly pristine: pg.Client
-  /** Begins anew with a new clone, to which `client` then leads. */
+  /** Starts again with a new clone, to which `client` then connects. */
   cloneAgain(): Promise<void>
   /** Opens a further session on the database, which is closed for you. */
   connect(options?: pg.ClientConfig): Promise<pg.Client>
   reset(options?: { waitMs?: number; idleMs?: number }): Promise<ResetOutcome>
 }
 
-/** Makes a template with `sql` on a server and clones it; everything is gone after the test. */
+/** Builds a template with `sql` on a server and clones it; both are dropped after the test. */
 export async function openResetLab(sql: string, postgres = inject('infra').postgres): Promise<ResetLab> {
   const name = `reset_lab_${randomBytes(6).toString('hex')}`
   const [template, database, untouched] = [`${name}_t`, `${name}_d`, `${name}_p`] as const
@@ -82,7 +82,7 @@ export async function openResetLab(sql: string, postgres = inject('infra').postg
   }
 }
 
-/** All that can be seen in a database, as text: rows in their order, sequences, large objects and what there is. */
+/** The visible content of a database as text: rows in order, sequences, large objects and definitions. */
 export async function describeDatabase(client: pg.Client): Promise<Record<string, unknown>> {
   const contents: Record<string, unknown> = {}
   const { rows: relations } = await client.query<{ name: string; kind: string }>(RELATIONS)

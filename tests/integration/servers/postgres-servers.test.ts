@@ -62,7 +62,7 @@ function builtTemplates(): string[] {
   return stack.events.flatMap((event) => (event.type === 'template-ready' && event.isNew ? [event.template] : []))
 }
 
-test('two files do the same to their servers and do not meet', async () => {
+test('two files make the same changes to their own servers without conflict', async () => {
   const clients = await Promise.all([connect(await stack.lease()), connect(await stack.lease())])
   await Promise.all(clients.map(leaveTraces))
   for (const client of clients) {
@@ -74,7 +74,7 @@ test('two files do the same to their servers and do not meet', async () => {
   await main.end()
 })
 
-test('nothing of a file is in the next lease of its server, and its clients are cut off', async () => {
+test('the next lease of a server has no data of the last file, whose clients are cut off', async () => {
   const ports = new Set<number>()
   const counts: number[] = []
   for (let round = 0; round < 8; round += 1) {
@@ -90,11 +90,11 @@ test('nothing of a file is in the next lease of its server, and its clients are 
     await ended
   }
   expect(counts).toEqual([0, 0, 0, 0, 0, 0, 0, 0])
-  // There are four of them, so each was given out twice.
+  // There are four servers, so each was leased twice.
   expect(ports.size).toBe(4)
 })
 
-test('the main server does not notice', async () => {
+test('the main server is not affected', async () => {
   const main = new pg.Client(stack.facts.postgres.url)
   await main.connect()
   const began = () => valuesOf(main, 'SELECT pg_postmaster_start_time()::text')
@@ -112,7 +112,7 @@ test('the main server does not notice', async () => {
   await main.end()
 })
 
-test("the database of a test is a clone of its own on its file's server", async () => {
+test("a test's database is its own clone on its file's server", async () => {
   const file = await stack.lease({ template: 'reference' })
   const own = await stack.lease({ template: 'reference', onServerOf: file.lease })
   const [{ database, ...server }, { database: ownDatabase, ...ownServer }] = [file.facts.postgres, own.facts.postgres]
@@ -128,14 +128,14 @@ test("the database of a test is a clone of its own on its file's server", async 
   await expect.poll(() => valuesOf(other, `SELECT 1 FROM pg_database WHERE datname = '${ownDatabase}'`)).toEqual([])
 })
 
-test('the database of a test whose file has the common one is on the common server', async () => {
+test("a test's database is on the shared server if its file's is", async () => {
   const file = await stack.lease({ wants: [] })
   const own = await stack.lease({ onServerOf: file.lease })
   expect(own.facts.postgres.port).toBe(stack.facts.postgres.port)
   expect(await valuesOf(await connect(own), 'SELECT n FROM notes')).toEqual([])
 })
 
-test('nobody has a database beside what somebody else leased', async () => {
+test('a server leased by one file holds no database of another', async () => {
   const file = await stack.lease()
   const other = await openLeaseClient(stack.socket)
   const request = {
@@ -151,7 +151,7 @@ test('nobody has a database beside what somebody else leased', async () => {
   expect(await valuesOf(await connect(file), 'SELECT 1')).toEqual([1])
 })
 
-test('a template that cannot be built is told to who wants it, and costs nobody a server', async () => {
+test('a template that cannot be built rejects the request and uses up no server', async () => {
   for (let round = 0; round < 5; round += 1) {
     await expect(stack.lease({ template: 'broken' })).rejects.toThrow('no such customer')
   }
@@ -164,7 +164,7 @@ test('templates are built once, not for each server', () => {
   expect(builtTemplates()).toEqual(['default', 'reference'])
 })
 
-test('whoever takes used ones is given the server as it was left, and another template on it', async () => {
+test('a request for a used server gets it unchanged, and another template on it', async () => {
   const first = await stack.lease({ reuse: true })
   await leaveTraces(await connect(first))
   await stack.leases.release(first.lease)
@@ -182,7 +182,7 @@ test('whoever takes used ones is given the server as it was left, and another te
   expect(await tracesIn(client)).toContain('reader')
 })
 
-test('a used server that its last user stopped is not given out as it was left', async () => {
+test('a used server that its last user stopped is not reused unchanged', async () => {
   const first = await stack.lease({ reuse: true })
   await stack.leases.control(first.lease, 'postgres', 'stop')
   await stack.leases.release(first.lease)
@@ -191,7 +191,7 @@ test('a used server that its last user stopped is not given out as it was left',
 })
 
 describe('a server that is reset between files', () => {
-  test('is as it was, and its clients stay', async () => {
+  test('equals a new one and keeps its clients', async () => {
     const lease = await stack.lease()
     const client = await connect(lease)
     const pid = await valuesOf(client, 'SELECT pg_backend_pid()')
@@ -222,7 +222,7 @@ Leave isolate at true, so that every file gets a new server$`,
   })
 })
 
-test('edited sources reach the servers: those that nobody holds, and those that come back', async () => {
+test('edited sources reach idle servers and released ones', async () => {
   const held = await stack.lease()
   await writeFile(join(folder, 'reference.sql'), 'INSERT INTO notes VALUES (3), (4);')
   await stack.refresh()
@@ -235,7 +235,7 @@ test('edited sources reach the servers: those that nobody holds, and those that 
   expect(builtTemplates()).toEqual(['default', 'reference', 'reference'])
 })
 
-test('a pool that a file has left does not come to the data of the file that has its port next', async () => {
+test('a pool left by a file cannot reach the data of the next file on its port', async () => {
   const first = await stack.lease()
   const pool = new pg.Pool({ connectionString: first.facts.postgres.url, max: 1 }).on('error', () => {})
   onTestFinished(() => pool.end())

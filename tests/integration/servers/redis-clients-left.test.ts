@@ -8,7 +8,7 @@ import { type Answer, encodeMessage, readMessages, RequestClient } from '../../.
 import type { LeaseMethods } from '../../../src/leasing/lease-client.ts'
 import { describeRedis, openRedis, type RedisStack, startRedisStack, withoutPassword } from './redis-support.ts'
 
-/** Writes whatever happens, in a process of its own. */
+/** Writes continuously in a separate process. */
 const WRITER = `
   import { Redis } from 'ioredis'
   const client = new Redis(Number(process.argv[1]), '127.0.0.1', { retryStrategy: () => Number(process.argv[2] ?? 50) })
@@ -25,7 +25,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
     return () => stack.stop()
   })
 
-  /** A file in a process of its own, which ends with it. */
+  /** A file in a separate process, which exits with it. */
   async function beginFile(owner: string) {
     const socket = connect(stack.socket)
     onTestFinished(() => void socket.destroy())
@@ -43,7 +43,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
     }
   }
 
-  /** What files that come one after the other find on their servers, and the ports of these. */
+  /** The data that consecutive files find on their servers, and the ports. */
   async function findInNextFiles(count: number): Promise<{ keys: string[]; ports: number[] }> {
     const keys: string[] = []
     const ports: number[] = []
@@ -51,7 +51,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
       const { redis, end } = await beginFile(`next-${file}.test.ts`)
       const client = openRedis(redis)
       ports.push(redis.port)
-      // Whoever tries it every few milliseconds has the time for it.
+      // Long enough for a client that retries every few milliseconds.
       await client.blpop('nothing', 0.2)
       keys.push(...(await client.keys('*')))
       client.disconnect()
@@ -62,7 +62,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
 
   const namedOwners = () => stack.events.flatMap((event) => (event.type === 'clients-left' ? [event.owner] : []))
 
-  test('a process that a file leaves behind writes into no other file, and the file is named', async () => {
+  test('a process left running by a file writes into no other file, and the file is named', async () => {
     const { redis, end } = await beginFile('first.test.ts')
     const child = spawn(process.execPath, ['--input-type=module', '--eval', WRITER, String(redis.port)], {
       cwd: import.meta.dirname,
@@ -81,7 +81,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
     ['asks for a password', ['CONFIG', 'SET', 'requirepass', 'secret']],
     ['has no default user', ['ACL', 'SETUSER', 'default', 'off']],
     ['is gone', ['SHUTDOWN', 'NOSAVE']],
-  ])('a process that is connected to a Redis that %s does not come in later', async ([, command]) => {
+  ])('a process connected to a Redis that %s cannot reconnect later', async ([, command]) => {
     const { redis, end } = await beginFile('first.test.ts')
     // Longer than a server takes until it is leased again.
     const args = ['--input-type=module', '--eval', WRITER, String(redis.port), '3000']
@@ -102,7 +102,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
     await expect.poll(namedOwners).toEqual(['first.test.ts'])
   })
 
-  test('a process that connects when its file is long over writes into no other file', async () => {
+  test('a process that connects long after its file has ended writes into no other file', async () => {
     const { redis, finish, end } = await beginFile('first.test.ts')
     const late = `await new Promise((resolve) => process.stdin.once('data', resolve))\n${WRITER}`
     const child = spawn(process.execPath, ['--input-type=module', '--eval', late, String(redis.port)], {
@@ -122,7 +122,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
     await expect.poll(namedOwners).toEqual(['first.test.ts'])
   })
 
-  test('files of one worker that all leave clients behind get servers to themselves, as good as any other', async () => {
+  test('files of one worker that all leave clients get separate servers equal to new ones', async () => {
     const fresh = withoutPassword(await describeRedis(openRedis(stack.main)))
     const ports = new Set<number>()
     // There are four servers for two workers.
@@ -148,7 +148,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
     expect(keys).toEqual([])
   })
 
-  test("a queue's worker that is never closed works on no job of another file", async () => {
+  test('an unclosed queue worker processes no job of another file', async () => {
     const taken: string[] = []
     const first = await stack.lease()
     const worker = new Worker('mails', async (job) => void taken.push(job.name), {
@@ -162,7 +162,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
       const { redis, end } = await beginFile(`next-${file}.test.ts`)
       const queue = new Queue('mails', { connection: { host: redis.host, port: redis.port } })
       await queue.add(`of file ${file}`, {})
-      // One that is there takes a job at once.
+      // An idle worker takes a job at once.
       await openRedis(redis).blpop('nothing', 0.2)
       expect(await queue.getWaitingCount()).toBe(1)
       await queue.close()
@@ -174,7 +174,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
   test.for<[string, (client: Redis, lease: number) => Promise<unknown>]>([
     ['was cut off', (client) => client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'no')],
     ['was cut off by a restart', (_, lease) => stack.leases.control(lease, 'redis', 'restart')],
-  ])('a client that %s before its file ended does not come in later', async ([, cutOff]) => {
+  ])('a client that %s before its file ended cannot reconnect later', async ([, cutOff]) => {
     const { lease, facts } = await stack.lease()
     const { redis } = facts
     // Longer than a server takes until it is leased again.
@@ -194,7 +194,7 @@ describe.each(['docker', 'embedded'] as const)('%s', (provider) => {
     await expect.poll(namedOwners).toEqual(['the test'])
   })
 
-  test('a port is given again when nobody comes to it, and nobody is named', async () => {
+  test('a port without connection attempts is reused, and no file is named', async () => {
     const { ports } = await findInNextFiles(12)
     expect(new Set(ports).size).toBeLessThanOrEqual(4)
     expect(namedOwners()).toEqual([])

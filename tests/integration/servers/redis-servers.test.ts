@@ -67,7 +67,7 @@ test.for<[string, string[][]]>([
       ['GET', 'a'],
     ],
   ],
-])('a Redis is reset whose test has left %s, and its clients stay', async ([, commands]) => {
+])('a Redis with leftover %s is reset and keeps its clients', async ([, commands]) => {
   const lease = await stack.lease()
   const client = openRedis(lease.facts.redis)
   const before = await describeRedis(client)
@@ -102,7 +102,7 @@ test.for([
   expect(count() - countBefore).toBe(replacements)
 })
 
-test('a Redis is reset without touching what belongs to a connection', async () => {
+test('a reset of a Redis leaves the state of connections unchanged', async () => {
   const lease = await stack.lease()
   const subscriber = openRedis(lease.facts.redis)
   const blocked = openRedis(lease.facts.redis)
@@ -132,7 +132,7 @@ test.for<[string, string[][]]>([
   ['has gone and left its data', [['SAVE'], ['SHUTDOWN', 'SAVE']]],
   ['listens on another port', [['CONFIG', 'SET', 'port', '6500']]],
   ['listens to itself', [['CONFIG', 'SET', 'bind', '127.0.0.1']]],
-])('a Redis is started anew that %s', async ([, commands]) => {
+])('a Redis that %s is restarted', async ([, commands]) => {
   const lease = await stack.lease()
   const client = openRedis(lease.facts.redis, { retryStrategy: () => null })
   const before = await describeRedis(client)
@@ -157,7 +157,7 @@ test.for<[string, string[][]]>([
   ['was paused', [['CLIENT', 'PAUSE', '600000', 'ALL']]],
   ['was shut down', [['SHUTDOWN', 'SAVE']]],
   ['was locked', [['CONFIG', 'SET', 'requirepass', 'secret']]],
-])('a Redis that %s is another process at its next lease', async ([, commands]) => {
+])('a Redis that %s is a new process at its next lease', async ([, commands]) => {
   const runIds = new Set<string>()
   let fresh: Record<string, unknown> | undefined
   for (let count = 0; count < 8; count += 1) {
@@ -173,11 +173,11 @@ test.for<[string, string[][]]>([
     client.disconnect()
     await stack.leases.release(lease.lease)
   }
-  // There are four of them, so each was given out twice.
+  // There are four servers, so each was leased twice.
   expect(runIds.size).toBe(8)
 })
 
-test('a Redis that its last user shut down is not given out as it was left', async () => {
+test('a Redis that its last user shut down is not reused unchanged', async () => {
   const first = await stack.lease({ reuse: true })
   await openRedis(first.facts.redis, { retryStrategy: () => null }).call('SET', 'a', '1')
   await stack.leases.release(first.lease)

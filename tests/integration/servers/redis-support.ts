@@ -71,7 +71,7 @@ export function openRedis({ host, port, database = 0 }: RedisFacts, options: Red
   return client
 }
 
-/** What identifies a server process. */
+/** Identifies a server process. */
 export async function runIdOf(client: Redis): Promise<string> {
   return /^run_id:(\w+)/m.exec(await client.info('server'))?.[1] ?? ''
 }
@@ -86,7 +86,7 @@ export async function describeRedis(client: Redis): Promise<Record<string, unkno
   const flat = await client.config('GET', '*')
   const settings = flat.flatMap((name, index) => (index % 2 === 0 ? [[name, flat[index + 1]] as const] : []))
   return {
-    // Every process tells them in an order of its own.
+    // Each process lists them in its own order.
     configuration: Object.fromEntries(settings.filter(([name]) => name !== 'port' && name !== 'dir')),
     users: await client.call('ACL', 'LIST'),
     keyspace: await client.info('keyspace'),

@@ -25,7 +25,7 @@ function ask(pool: pg.Pool): Promise<unknown> {
   )
 }
 
-/** Whether something has an end within a time that nothing needs here. */
+/** Whether a promise settles within a generous time. */
 async function isPending(work: Promise<unknown>): Promise<boolean> {
   return Promise.race([work.then(() => false), sleep(300, true)])
 }
@@ -48,11 +48,11 @@ describe('servers of their own', () => {
     await Promise.all(BOTH.map((service) => stack.leases.control(id, service, 'restart')))
     await reconnecting
     expect((await pool.query('SELECT n FROM notes')).rows).toEqual([{ n: 1 }])
-    // It saves nothing, unless it was told to.
+    // Redis saves nothing unless configured.
     expect(await redis.get('key')).toBeNull()
   })
 
-  test('a stopped PostgreSQL refuses, and has its data when it is started', async () => {
+  test('a stopped PostgreSQL refuses connections and has its data after a start', async () => {
     const { lease: id, facts } = await lease()
     const pool = openPool(facts)
     await pool.query('CREATE TABLE notes AS SELECT 1 AS n')
@@ -62,7 +62,7 @@ describe('servers of their own', () => {
     expect((await pool.query('SELECT n FROM notes')).rows).toEqual([{ n: 1 }])
   })
 
-  test('a paused server keeps its connections and answers nothing until it goes on', async () => {
+  test('a paused server keeps its connections and answers after it resumes', async () => {
     const { lease: id, facts } = await lease()
     const [pool, redis] = [openPool(facts), openRedis(facts.redis)]
     await Promise.all([pool.query('CREATE TABLE notes AS SELECT 1 AS n'), redis.set('key', 'value')])
@@ -74,7 +74,7 @@ describe('servers of their own', () => {
     expect([await rows, await value]).toEqual([[{ n: 1 }], 'value'])
   })
 
-  test('start() has a paused server go on, and leaves a running one alone', async () => {
+  test('start() resumes a paused server and leaves a running one alone', async () => {
     const { lease: id, facts } = await lease()
     const redis = openRedis(facts.redis)
     await redis.set('key', 'value')
@@ -84,7 +84,7 @@ describe('servers of their own', () => {
     expect(await redis.get('key')).toBe('value')
   })
 
-  test('start() starts one that its test has ended itself', async () => {
+  test('start() starts a server that its test has shut down', async () => {
     const { lease: id, facts } = await lease()
     await openRedis(facts.redis, { retryStrategy: () => null })
       .shutdown('NOSAVE')
@@ -93,7 +93,7 @@ describe('servers of their own', () => {
     expect(await openRedis(facts.redis).ping()).toBe('PONG')
   })
 
-  test('a paused server is stopped, too, and one that does not want to stop is made to', async () => {
+  test('stop() stops a paused server and kills one that ignores the signal', async () => {
     const { lease: id, facts } = await lease()
     await stack.leases.control(id, 'postgres', 'pause')
     await stack.leases.control(id, 'postgres', 'restart')
@@ -105,7 +105,7 @@ describe('servers of their own', () => {
     expect(await openRedis(facts.redis).ping()).toBe('PONG')
   })
 
-  test('a restart makes settings of ALTER SYSTEM count', async () => {
+  test('a restart applies settings of ALTER SYSTEM', async () => {
     const { lease: id, facts } = await lease()
     const pool = openPool(facts)
     await pool.query('ALTER SYSTEM SET max_wal_senders = 3')
@@ -113,14 +113,14 @@ describe('servers of their own', () => {
     expect((await pool.query('SHOW max_wal_senders')).rows).toEqual([{ max_wal_senders: '3' }])
   })
 
-  test("what is done to one file's servers is not done to another's", async () => {
+  test("controlling one file's servers does not affect another's", async () => {
     const [one, other] = [await lease(), await lease()]
     await Promise.all(BOTH.map((service) => stack.leases.control(one.lease, service, 'stop')))
     expect(await ask(openPool(other.facts))).toBe('answered')
     expect(await openRedis(other.facts.redis).ping()).toBe('PONG')
   })
 
-  test.for(['stop', 'pause'] as const)('servers that a file leaves after %s are given out as new', async (action) => {
+  test.for(['stop', 'pause'] as const)('servers left by a file after %s are leased as new', async (action) => {
     for (let round = 0; round < 5; round += 1) {
       const { lease: id, facts } = await lease()
       expect([await ask(openPool(facts)), await openRedis(facts.redis).ping()]).toEqual(['answered', 'PONG'])
@@ -130,7 +130,7 @@ describe('servers of their own', () => {
   })
 })
 
-test('a Redis whose arguments have it save keeps its data', async () => {
+test('a Redis with arguments that save keeps its data', async () => {
   const stack = await startPostgresStack({ services: ['redis'], redis: { args: SAVING } })
   onTestFinished(() => stack.stop())
   const { lease: id, facts } = await stack.lease({ wants: ['redis'] })
@@ -149,7 +149,7 @@ test.for<[InfraOptions, readonly LeasedService[], string]>([
     "Set SERVICE.isolation to 'server', so that every file has a server of its own",
   ],
   [{ services: BOTH }, [], "Set isolation to 'file' or 'worker' for this project, and SERVICE.isolation to 'server'"],
-])('a server that other files use is not controlled: %j', async ([options, wants, remedy]) => {
+])('a server that other files use cannot be controlled: %j', async ([options, wants, remedy]) => {
   const stack = await startPostgresStack(options)
   onTestFinished(() => stack.stop())
   const lease = await stack.lease({ wants })
@@ -163,7 +163,7 @@ ${remedy.replace('SERVICE', service)}`,
   expect(await valuesOf(await connect(lease), 'SELECT 1')).toEqual([1])
 })
 
-test('a service that is not there is not controlled', async () => {
+test('a missing service cannot be controlled', async () => {
   const stack = await startPostgresStack({ services: ['redis'] })
   onTestFinished(() => stack.stop())
   const { lease: id } = await stack.lease({ wants: ['redis'] })

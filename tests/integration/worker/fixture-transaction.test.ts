@@ -7,7 +7,7 @@ import { PostgresAdmin } from '../../../src/services/postgres-admin.ts'
 
 const { postgres } = inject('infra')
 
-test('a transaction that cannot begin leaves no connection', async () => {
+test('a transaction that cannot begin leaks no connection', async () => {
   const admin = await PostgresAdmin.open(postgres)
   const database = `fixture_transaction_${randomBytes(6).toString('hex')}`
   await admin.createDatabase(database)

@@ -7,7 +7,7 @@ import { PostgresAdmin } from '../../../src/services/postgres-admin.ts'
 
 const { postgres } = inject('infra')
 
-/** A database, a session that is open before its pool is, and a pool that is given it. */
+/** A database, a session opened before its pool, and a pool that receives it. */
 async function openAhead(environment: NodeJS.ProcessEnv = {}) {
   const admin = await PostgresAdmin.open(postgres)
   const database = `next_session_${randomBytes(6).toString('hex')}`
@@ -35,7 +35,7 @@ async function query(text: string, values: readonly string[] = []): Promise<void
   await client.end()
 }
 
-test('the first client of a pool has the session that was opened ahead, and the others their own', async () => {
+test("a pool's first client gets the session opened ahead, the others their own", async () => {
   const { session, openPool, countSessions } = await openAhead()
   expect(await countSessions()).toBe(1)
   expect(await session.isCurrent()).toBe(true)
@@ -57,21 +57,21 @@ test.for([
     'of the role in this database',
     (name: string) => `ALTER ROLE CURRENT_USER IN DATABASE "${name}" SET search_path = nowhere`,
   ],
-] as const)('a session is not current once settings %s have changed', async ([, statement]) => {
+] as const)('a session is outdated once settings %s have changed', async ([, statement]) => {
   const { database, session } = await openAhead()
   await query(statement(database))
   expect(await session.isCurrent()).toBe(false)
   await session.close()
 })
 
-test('a session that the server has ended is not current, and a pool connects anew', async () => {
+test('a session closed by the server is outdated, and a pool reconnects', async () => {
   const { database, session, openPool } = await openAhead()
   await query('SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1', [database])
   expect(await session.isCurrent()).toBe(false)
   expect((await openPool().query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
-test('a client that would connect in another way than the session is given one of its own', async () => {
+test("a client with other connection options than the session's gets its own", async () => {
   const before = pg.defaults.statement_timeout
   const { openPool, countSessions } = await openAhead()
   onTestFinished(() => void (pg.defaults.statement_timeout = before))

@@ -37,21 +37,21 @@ const lines: readonly (readonly [args: readonly string[], problem: RegExp])[] = 
   [['--help=yes'], /^Option '-h, --help' does not take an argument$/],
 ]
 
-// No engine could be reached either: whoever looked for one would end with another code and message.
+// No engine is reachable either: a search for one would end with another code and message.
 const env = { PATH: process.env['PATH'], HOME: '/nowhere', DOCKER_HOST: 'unix:///nowhere/docker.sock' }
 
 function run(args: readonly string[]) {
   return spawnSync(process.execPath, ['--no-warnings', CLI, ...args], { env, encoding: 'utf8' })
 }
 
-test.for(lines)('vitest-infra %j is refused with exit code 2, and the usage', ([args, problem]) => {
+test.for(lines)('vitest-infra %j exits with 2 and prints the usage', ([args, problem]) => {
   const { status, stdout, stderr } = run(args)
   expect(stderr.split('\n')[0]).toMatch(problem)
   expect(stderr).toMatch(/\n\nUsage: vitest-infra (?:<command>|up|down|env|gc|run|compose|logs|wait)/)
   expect([status, stdout]).toEqual([2, ''])
 })
 
-test.for(['', 'soon', '30', '-5m', '0s', '600h'])('vitest-infra up --ttl=%s is refused with exit code 2', (ttl) => {
+test.for(['', 'soon', '30', '-5m', '0s', '600h'])('vitest-infra up --ttl=%s exits with 2', (ttl) => {
   const { status, stdout, stderr } = run(['up', `--ttl=${ttl}`])
   expect(stderr).toContain(
     `Cannot read --ttl: "${ttl}" is not a duration from 1ms to 2147483647ms\n` +
@@ -60,14 +60,14 @@ test.for(['', 'soon', '30', '-5m', '0s', '600h'])('vitest-infra up --ttl=%s is r
   expect([status, stdout]).toEqual([2, ''])
 })
 
-test("a failure that is nobody's bug is told in lines for people, with exit code 1", () => {
+test('an expected failure is printed in plain lines, with exit code 1', () => {
   const { status, stdout, stderr } = run(['down'])
   expect(stderr).toContain('unix:///nowhere/docker.sock')
   expect(stderr).not.toMatch(/^ {4}at /m)
   expect([status, stdout]).toEqual([1, ''])
 })
 
-test('who stops reading the output is no failure', async () => {
+test('a closed output pipe is no failure', async () => {
   const child = spawn(process.execPath, ['--no-warnings', CLI, 'help'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   // Long before Node has loaded anything that could write.
   child.stdout.destroy()

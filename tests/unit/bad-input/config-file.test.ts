@@ -14,7 +14,7 @@ const CORRECT =
   'Correct it; Node loads the file without a bundler, so write imports with file extensions, and erasable TypeScript only'
 const OPTIONS = 'Correct them; README.md, "Configuration", lists every option'
 
-/** What `infra.config.ts` says, and the whole message; `%` stands for the file. */
+/** The content of `infra.config.ts`, and the whole message; `%` is the file. */
 const files: readonly (readonly [code: string, text: string, problem: string, remedy: string])[] = [
   // What it exports
   ...['', 'export const options = {}\n', 'export default null\n', 'export default () => ({})\n'].map(
@@ -73,7 +73,7 @@ const files: readonly (readonly [code: string, text: string, problem: string, re
     "Cannot load %:1: The requested module 'node:fs' does not provide an export named 'nowhere'",
     CORRECT,
   ],
-  // What a function of ours refuses, at the line of the call
+  // Refused by one of our functions, at the line of the call
   ...(
     [
       [
@@ -119,7 +119,7 @@ test.for(files)('%s for an infra.config.ts of %j', async ([code, text, problem, 
 test.for([
   ['infra.config.ts', 'infra.config.mts', 'export default {}\n', "Unexpected token 'export'"],
   ['infra.config.js', 'infra.config.mjs', "import 'node:fs'\n", 'Cannot use import statement outside a module'],
-] as const)('%s in a package that says that it is CommonJS is to be called %s', async ([name, better, text, fault]) => {
+] as const)('%s in a CommonJS package is to be called %s', async ([name, better, text, fault]) => {
   const root = createProject({ 'package.json': '{ "type": "commonjs" }', [name]: text })
   const { error } = await reader.read({ directory: root })
   expect(error?.message).toBe(
@@ -130,8 +130,8 @@ test.for([
   expect(await reader.read({ directory: renamed })).toMatchObject({ spec: { provider: 'auto' } })
 })
 
-// V8 keeps to itself where in the file that is.
-test('an infra.config.mjs that is cut off is refused, with the cause', async () => {
+// V8 does not report the place in the file.
+test('a truncated infra.config.mjs is refused with the cause', async () => {
   const root = createProject({ 'infra.config.mjs': 'export default { postgres: \n' })
   const { error } = await reader.read({ directory: root })
   expect(error).toMatchObject({ isInfraError: true, code: 'INFRA_CONFIG_LOAD', cause: 'SyntaxError' })
@@ -152,20 +152,20 @@ test.for([
   expect(error?.message.replace(join(root, 'infra.config.ts'), '%')).toMatch(message)
 })
 
-test('a folder of the name infra.config.ts is refused', async () => {
+test('a folder named infra.config.ts is refused', async () => {
   const root = createProject({ 'infra.config.ts/readme.md': '' })
   const { error } = await reader.read({ directory: root })
   expect(error?.code).toBe('INFRA_CONFIG_LOAD')
   expect(error?.message).toContain(`Cannot load ${join(root, 'infra.config.ts')}: Directory import`)
 })
 
-test('the options of the plugin are blamed for their own faults, not infra.config', async () => {
+test("invalid plugin options are reported as such, not as infra.config's", async () => {
   const root = createProject({ 'infra.config.mjs': 'export default {}\n' })
   const { error } = await reader.read({ directory: root, options: { postgre: {} } as object })
   expect(error?.message).toBe(`Cannot use the options of infra(): postgre is not an option\n${OPTIONS}`)
 })
 
-test.for(['.env', '.env.example'])('%s is refused where it is a folder', async (name) => {
+test.for(['.env', '.env.example'])('a folder named %s is refused', async (name) => {
   const root = createProject({ 'package.json': '{}' })
   mkdirSync(join(root, name))
   const { error } = await reader.read({ directory: root })
@@ -176,7 +176,7 @@ test.for(['.env', '.env.example'])('%s is refused where it is a folder', async (
   )
 })
 
-test.for(['.env', '.env.example'])('%s is refused in UTF-16, as Windows PowerShell writes it', async (name) => {
+test.for(['.env', '.env.example'])('%s in UTF-16, as Windows PowerShell writes it, is refused', async (name) => {
   const root = createProject({ 'package.json': '{}' })
   writeFileSync(join(root, name), Buffer.from('\ufeffPOSTGRES_USER=shop\r\n', 'utf16le'))
   const { error } = await reader.read({ directory: root })
@@ -184,7 +184,7 @@ test.for(['.env', '.env.example'])('%s is refused in UTF-16, as Windows PowerShe
   expect(error?.message).toBe(`Cannot read ${join(root, name)}: the file is not UTF-8 text\nSave the file as UTF-8`)
 })
 
-test('a line of .env is named', async () => {
+test('an invalid line of .env is named', async () => {
   const root = createProject({ '.env': '# ours\nPOSTGRES_PASSWORD="secret\n' })
   const { error } = await reader.read({ directory: root })
   expect(error?.code).toBe('INFRA_CONFIG_INVALID')
@@ -194,7 +194,7 @@ test('a line of .env is named', async () => {
   )
 })
 
-test('a link to an infra.config.ts that is gone is no infra.config.ts', async () => {
+test('a dangling link named infra.config.ts is ignored', async () => {
   const root = createProject({ 'package.json': '{}' })
   symlinkSync(join(root, 'gone.ts'), join(root, 'infra.config.ts'))
   expect((await reader.read({ directory: root })).spec?.provider).toBe('auto')

@@ -10,7 +10,7 @@ const step = { name: 'load', files: [], run: () => {} }
 const custom = { image: 'mailpit', port: 1025, healthcheck: { cmd: 'true' } }
 const parsed = (json: string): object => JSON.parse(json) as object
 
-/** What is wrong, and the options that it is wrong with. */
+/** The problem, and the options that cause it. */
 const faults: readonly (readonly [fault: string, options: unknown])[] = [
   // The whole
   ['the whole must be an object, but is null', null],
@@ -162,7 +162,7 @@ const faults: readonly (readonly [fault: string, options: unknown])[] = [
   ['postgres.password must not be empty', { postgres: { password: '' } }],
   ['postgres.password must be a single line', { postgres: { password: 'first\nsecond' } }],
   ['postgres.password must not contain a NUL character', { postgres: { password: 'secret\0' } }],
-  // What goes onto a server's command line
+  // Arguments of a server's command line
   [
     'postgres.settings.jit must be a string or a number or a boolean, but is null',
     { postgres: { settings: { jit: null } } },
@@ -207,7 +207,7 @@ const faults: readonly (readonly [fault: string, options: unknown])[] = [
   ['postgres.extensions.0 must not be empty, but is ""', { postgres: { extensions: [''] } }],
   ['redis.seeds must be a string or a list, but is a function', { redis: { seeds: () => {} } }],
   ['redis.seeds must not be empty, but is ""', { redis: { seeds: '' } }],
-  // Services that are started anew
+  // Services that restart
   ['postgres.restart must be a boolean, but is "always"', { postgres: { restart: 'always' } }],
   // Templates and labels
   ['templates must be an object, but is a list', { templates: [{}] }],
@@ -352,7 +352,7 @@ test.for(rules)('%s: %j', async ([code, message, options]) => {
   expect(error.message).toBe(message.join('\n'))
 })
 
-test.for([{}, { CI: 'true' }])('a keepAlive that is no duration is refused, with %o, too', async (process) => {
+test.for([{}, { CI: 'true' }])('an invalid keepAlive is refused, with %o too', async (process) => {
   const error = await catchInfraError(() => resolve({ keepAlive: 'long' }, { process }))
   expect(error).toMatchObject({
     code: 'INFRA_DURATION_INVALID',
@@ -362,7 +362,7 @@ test.for([{}, { CI: 'true' }])('a keepAlive that is no duration is refused, with
   })
 })
 
-test('every fault is listed at once', async () => {
+test('all faults are listed at once', async () => {
   const error = await catchInfraError(() =>
     resolve({ provider: 'x', tmp: 1, verbose: true, redis: { args: 1, user: 'a' } }),
   )

@@ -33,9 +33,9 @@ async function read(root: string, name: string): Promise<unknown> {
   return name.endsWith('.dump.sql') ? splitDump(file) : splitSqlStatements(file.text, file.name)
 }
 
-/** A file, what it holds, where it is wrong, why, and what to do. */
+/** A file, its content, the place of the error, the reason, and the remedy. */
 const files: readonly (readonly [name: string, text: Text, line: string, reason: string, remedy: string])[] = [
-  // Redis: a quote that is not closed on its line, or closed within a word
+  // Redis: a quote that is unclosed on its line, or closed within a word
   ...[
     'SET a "b',
     "SET a 'b",
@@ -50,7 +50,7 @@ const files: readonly (readonly [name: string, text: Text, line: string, reason:
   ['1.redis', 'PING\nSET a \0', ':2', ...NUL],
   ['1.redis', Buffer.from('\ufeffPING', 'utf16le'), '', 'the file is not UTF-8 text', UTF_8],
   ['1.redis', Buffer.from('PING \xff', 'latin1'), '', 'the file is not UTF-8 text', UTF_8],
-  // SQL: what only psql understands
+  // SQL: commands that only psql understands
   ...(
     [
       ['\\connect', 'SELECT 1;\n\\connect other'],
@@ -84,7 +84,7 @@ test.for(files)('%s of %j is refused', async ([name, text, line, reason, remedy]
   })
 })
 
-/** A step that ends before it asks its database anything. */
+/** A step that ends before it queries its database. */
 async function run(step: SeedStep, root: string): Promise<void> {
   await step.run({ root, env: {}, url: 'postgres://localhost:1/none', pool: undefined } as unknown as SeedContext)
 }
@@ -100,7 +100,7 @@ const NONE = (convention: string) =>
     'Correct its options: convention (plain, golang-migrate, dbmate, goose, flyway) and exclude',
   ] as const
 
-/** A file of a folder `db`, the migrations, the place that is named, why, and what to do. */
+/** A file of a folder `db`, the migrations, the reported place, the reason, and the remedy. */
 const migrations: readonly (readonly [
   name: string,
   text: Text,
@@ -136,7 +136,7 @@ test.for(migrations)('%s of %j is refused as a migration', async ([name, text, s
   expect(error).toMatchObject({ code: 'INFRA_SEED_FAILED', message: `Cannot load ${place}: ${reason}\n${remedy}` })
 })
 
-/** A path that is configured, and why there is nothing to load from it; `%` stands for the project's folder. */
+/** A configured path, and why nothing can be loaded from it; `%` is the project's folder. */
 const paths: readonly (readonly [path: string, problem: string, remedy: string])[] = [
   ['nowhere', '@: "%/nowhere" does not exist', 'Create it, or correct the option @ (relative paths start from %)'],
   [
@@ -180,7 +180,7 @@ test.for(paths.flatMap((row) => (['postgres', 'redis'] as const).map((service) =
   },
 )
 
-test('planning names the option of migrations, too, and reaches no server', async () => {
+test('planning also names the option of migrations and connects to no server', async () => {
   const root = createProject({ 'package.json': '{}' })
   const template = { name: 'default', from: undefined, extensions: ['vector'], migrations: ['nowhere'], seeds: [] }
   const error = await catchInfraError(() => planTemplates([template], root))
@@ -192,7 +192,7 @@ test('planning names the option of migrations, too, and reaches no server', asyn
   })
 })
 
-test('a file that is gone when it is read is refused', async () => {
+test('a file that disappears before it is read is refused', async () => {
   const root = createProject({ 'package.json': '{}' })
   const path = join(root, 'db', 'gone.sql')
   const error = await catchInfraError(() => readSeedFile(path, { root, service: 'postgres' }))

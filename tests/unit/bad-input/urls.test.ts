@@ -13,7 +13,7 @@ function noUrl(source: string, service: 'postgres' | 'redis'): string {
   )
 }
 
-/** What is no URL of a server; none of it may be repeated, as a password may stand anywhere in it. */
+/** Invalid URLs of a server; no part may be repeated, as a password can be anywhere in it. */
 const urls = [
   'postgres://ada:sword#fish@localhost/shop',
   'postgres://ada:sword/fish@localhost/shop',
@@ -33,7 +33,7 @@ const urls = [
   '"postgres://localhost"',
 ]
 
-test.for(urls)('DATABASE_URL=%s is refused, and not repeated', async (url) => {
+test.for(urls)('DATABASE_URL=%s is refused without repeating it', async (url) => {
   const inProcess = await catchInfraError(() => resolve(EXTERNAL, { process: { DATABASE_URL: url } }))
   expect(inProcess).toMatchObject({ code: 'INFRA_CONFIG_INVALID', message: noUrl('DATABASE_URL', 'postgres') })
 
@@ -57,7 +57,7 @@ test.for([
   ['DB_PORT', '5432/shop'],
   ['DB_PORT', '0'],
   ['POSTGRES_PORT', 'postgres'],
-] as const)('%s=%s beside DB_HOST is refused by its name and line', async ([name, value]) => {
+] as const)('%s=%s next to DB_HOST is refused by its name and line', async ([name, value]) => {
   const envFile = `${HERE}DB_HOST=localhost\n${name}=${value}\n`
   const error = await catchInfraError(() => resolve(EXTERNAL, { envFile }))
   expect(error).toMatchObject({
@@ -68,7 +68,7 @@ test.for([
   })
 })
 
-test('a host that nobody allowed is refused with the line that names it', async () => {
+test('a host that is not allowed is refused with the line that names it', async () => {
   const envFile = `${HERE}\nDATABASE_URL=postgres://ada:swordfish@db.prod.example.com/shop\n`
   const error = await catchInfraError(() => resolve(EXTERNAL, { envFile }))
   expect(error).toMatchObject({
@@ -117,7 +117,7 @@ test.for([
     },
     `Cannot create extension "citext" with postgres.isolation 'schema': a database has it once, in one of its schemas\nHave it created beforehand, such as by CREATE EXTENSION "citext" SCHEMA public; then add ?options=-c%20search_path=public to the URL, and take it out of extensions`,
   ],
-] as const)('schemas are refused where they cannot be had: %j', async ([options, message]) => {
+] as const)('schemas are refused where they are not supported: %j', async ([options, message]) => {
   const error = await catchInfraError(() => resolve(options))
   expect(error).toMatchObject({ code: 'INFRA_CONFIG_INVALID', message })
 })

@@ -7,7 +7,7 @@ import { resolve } from '../support/resolve.ts'
 const OPTIONS = { postgres: { port: 'env' }, redis: { port: 'env' } }
 const LIST = 'README.md, "Configuration", lists every variable'
 
-/** A variable, its value, the code, what is wrong with it, and what to do; `%` stands for the variable and its place. */
+/** A variable, its value, the code, the problem and the remedy; `%` is the variable and its place. */
 const variables: readonly (readonly [
   name: string,
   value: string,
@@ -103,7 +103,7 @@ const variables: readonly (readonly [
   ),
 ]
 
-test.for(variables)('%s=%j is refused, from the process and from .env', async ([name, value, code, ...message]) => {
+test.for(variables)('%s=%j is refused from the process and from .env', async ([name, value, code, ...message]) => {
   const of = (place: string) => message.join('\n').replaceAll('%', place)
   const inProcess = await catchInfraError(() => resolve(OPTIONS, { process: { [name]: value } }))
   expect(inProcess).toMatchObject({ code, message: of(name) })
@@ -116,7 +116,7 @@ test.for(variables)('%s=%j is refused, from the process and from .env', async ([
 test.for([
   ['', ' 5432'],
   ['', '5432 '],
-] as const)('the port %j%j is refused from the process, whose blanks nobody removes', async ([, value]) => {
+] as const)('the port %j%j is refused from the process, whose whitespace is not trimmed', async ([, value]) => {
   const error = await catchInfraError(() => resolve(OPTIONS, { process: { POSTGRES_PORT: value } }))
   expect(error).toMatchObject({
     code: 'INFRA_PORT_INVALID',
@@ -131,7 +131,7 @@ const NOT_CLOSED = (quote: string) =>
     'Close the quote; enclose a value that begins with a quote in quotes of another kind',
   ] as const
 
-/** A file of variables, the variable, its line, and what is wrong. */
+/** A file of variables, the variable, its line, and the problem. */
 const files: readonly (readonly [text: string, name: string, line: number, reason: readonly [string, string]])[] = [
   ['POSTGRES_USER="shop\nPOSTGRES_DB=orders\n', 'POSTGRES_USER', 1, NOT_CLOSED('"')],
   ["A=1\r\nexport POSTGRES_USER = 'shop\r\n", 'POSTGRES_USER', 2, NOT_CLOSED("'")],
@@ -145,7 +145,7 @@ const files: readonly (readonly [text: string, name: string, line: number, reaso
 
 test.for(files)('%j is refused for %s', async ([text, name, line, [reason, remedy]]) => {
   for (const [key, file] of Object.entries({ envFile: '.env', envExample: '.env.example' })) {
-    // The example has to name the ports, wherever they come from.
+    // The example must name the ports, whatever their source.
     const error = await catchInfraError(() => resolve({ ...OPTIONS }, { [key]: text }))
     expect(error).toMatchObject({
       code: 'INFRA_CONFIG_INVALID',
@@ -154,7 +154,7 @@ test.for(files)('%j is refused for %s', async ([text, name, line, [reason, remed
   }
 })
 
-test('a value of several lines is refused where it begins: the quote of the line before was not closed', async () => {
+test('a multi-line value is refused at its first line, after an unclosed quote', async () => {
   const envFile = 'A=1\nPOSTGRES_USER="shop\nPOSTGRES_DB="orders"\n'
   const error = await catchInfraError(() => resolve({}, { envFile }))
   expect(error).toMatchObject({
@@ -174,15 +174,15 @@ test.for([
   ],
   ['__proto__=a\nconstructor=b\nsome prose\nPOSTGRES_USER=shop\nPOSTGRES_DB=orders\n', "lines that are nobody's"],
   ['POSTGRES_USER=a\nPOSTGRES_USER=shop\nPOSTGRES_DB=orders\n', 'a variable that is set twice'],
-] as const)('%j is read as Node reads it, with %s', ([envFile]) => {
+] as const)('%j is parsed as Node parses it, with %s', ([envFile]) => {
   expect(resolve({}, { envFile }).postgres).toMatchObject({ user: 'shop', database: 'orders' })
 })
 
-test('a value that begins with a quote stands in quotes of another kind', () => {
+test('a value that begins with a quote is written in another kind of quotes', () => {
   expect(resolve({}, { envFile: `POSTGRES_PASSWORD='"secret'\n` }).postgres?.password).toBe('"secret')
 })
 
-test('a variable that an option replaces is not looked at', () => {
+test('a variable that an option overrides is not read', () => {
   const process = { POSTGRES_USER: 'pg_shop', VITEST_INFRA_POSTGRES_IMAGE: ':' }
   expect(resolve({ postgres: { user: 'shop', image: 'postgres' } }, { process }).postgres?.user).toBe('shop')
 })

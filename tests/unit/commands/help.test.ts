@@ -22,7 +22,7 @@ test('--version and -v ask for the version', () => {
   ])
 })
 
-test.for(Object.keys(COMMANDS))('the help of %s has lines to copy, which are understood', (name) => {
+test.for(Object.keys(COMMANDS))('the help of %s has examples that parse', (name) => {
   const text = help('help', name)
   expect(help(name, '--help')).toBe(text)
   const examples = COMMANDS[name]?.examples ?? []
@@ -35,7 +35,7 @@ test.for(Object.keys(COMMANDS))('the help of %s has lines to copy, which are und
   }
 })
 
-test('the help of a command says what it is for, its options and examples', () => {
+test('the help of a command states its purpose, options and examples', () => {
   expect(help('up', '-h')).toMatchInlineSnapshot(`
     "Usage: vitest-infra up [--ttl <time>] [--wait]
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { assertMirror } from '../../../src/compose/assert-mirror.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 
-test('assertMirror() passes a file that says what the code says', () => {
+test('assertMirror() accepts a file that matches the code', () => {
   expect(() => assertMirror('compose.yaml', 'a\nb\n', 'a\nb\n')).not.toThrow()
 })
 
@@ -28,7 +28,7 @@ test.for([
   expect(error.message.split('\n')[0]).toBe(`Cannot accept ${fault}`)
 })
 
-// Indentation has a meaning in YAML; a message that quotes the same text twice helps nobody.
+// Indentation matters in YAML; a message that quotes the same text twice does not help.
 test.for([
   ['indentation', '  b: 1\n', 'b: 1\n'],
   ['a trailing blank', 'b: 1 \n', 'b: 1\n'],

@@ -40,14 +40,14 @@ test.for([
   ['127.0.0.1:${REDIS_PORT', '${REDIS_PORT'],
   ['$$POSTGRES_USER', '$POSTGRES_USER'],
   ['volumes:\n  postgres_data: {}\n', ''],
-] as const)('compose.yaml cannot say %j otherwise unseen', async ([before, after]) => {
+] as const)('assertMirror() detects a change of %j in compose.yaml', async ([before, after]) => {
   const broken = file.replace(before, () => after)
   expect(broken).not.toBe(file)
   const error = await catchInfraError(() => assertMirror('compose.yaml', broken, renderCompose(resolve())))
   expect(error.code).toBe('INFRA_MIRROR_DIFFERS')
 })
 
-test('renderCompose() renders services of the user, with nothing in them that compose would read as its own', () => {
+test('renderCompose() renders custom services without anything that compose interpolates', () => {
   const mailpit = {
     image: 'axllent/mailpit',
     port: 1025,
@@ -75,7 +75,7 @@ test('renderCompose() renders services of the user, with nothing in them that co
   })
 })
 
-test('renderCompose() can be read back', () => {
+test('renderCompose() writes YAML that parses to the same file', () => {
   expect(render()).toEqual({
     services: {
       postgres: {
@@ -118,7 +118,7 @@ test('renderCompose() can be read back', () => {
   })
 })
 
-test('renderCompose() has services for tests in a profile, in memory, on a network and ports of their own', () => {
+test('renderCompose() has a profile for tests, in memory, with its own network and ports', () => {
   const { services } = render({ labels: { team: 'shop' }, postgres: { image: 'pgvector/pgvector:pg18' } })
   const { ports: _ports, volumes: _volumes, restart: _restart, ...rest } = { restart: '', ...services.postgres }
   expect(services['postgres-test']).toEqual({
@@ -131,7 +131,7 @@ test('renderCompose() has services for tests in a profile, in memory, on a netwo
   expect(services['redis-test']).toMatchObject({ ports: ['127.0.0.1::6379'], tmpfs: ['/data'] })
 })
 
-test.for(Object.values(DEFAULT_SERVICES))("renderCompose() keeps $name's ports to this machine", (service) => {
+test.for(Object.values(DEFAULT_SERVICES))("renderCompose() publishes $name's port on this machine only", (service) => {
   const { envPortVar, defaultPort, name } = service
   expect(render().services[name]?.ports).toEqual([`127.0.0.1:\${${envPortVar}:-${defaultPort}}:${defaultPort}`])
 })
@@ -143,14 +143,14 @@ test('renderCompose() gives Redis no volume', () => {
   expect(volumes).toBeUndefined()
 })
 
-test('renderCompose() leaves the shell its dollars', () => {
+test('renderCompose() escapes dollar signs for the shell', () => {
   const cmd = 'test "$(redis-cli ping)" = "$PONG" && echo $$'
   const rendered = render({ redis: { healthcheck: { cmd } } }).services.redis?.healthcheck.test[1] ?? ''
   expect(rendered).toBe('test "$$(redis-cli ping)" = "$$PONG" && echo $$$$')
   expect(rendered.replaceAll('$$', () => '$')).toBe(cmd)
 })
 
-test('renderCompose() keeps labels, and mentions none where there are none', () => {
+test('renderCompose() renders labels, and no key without labels', () => {
   const { services } = render({ labels: { team: 'shop' }, redis: { labels: { role: 'cache', team: 'carts' } } })
   expect(services.postgres?.labels).toEqual({ team: 'shop' })
   expect(services.redis?.labels).toEqual({ team: 'carts', role: 'cache' })
@@ -159,12 +159,12 @@ test('renderCompose() keeps labels, and mentions none where there are none', () 
 
 // compose puts variables into every text, not only into healthchecks.
 // As a block of lines, YAML's writer drops the blank.
-test('renderCompose() leaves labels their blanks and line breaks', () => {
+test('renderCompose() preserves whitespace and line breaks in labels', () => {
   const labels = { a: ' \n', b: 'c\n\n d' }
   expect(render({ labels }).services.redis?.labels).toEqual(labels)
 })
 
-test('renderCompose() leaves labels their dollars', () => {
+test('renderCompose() preserves dollar signs in labels', () => {
   const { services } = render({ labels: { note: 'costs $5, or ${PRICE}' } })
   expect(services.redis?.labels?.note).toBe('costs $$5, or $${PRICE}')
 })

@@ -8,7 +8,7 @@ const mailpit = { image: 'axllent/mailpit:v1.27', port: 1025, healthcheck: { cmd
 
 const names = (options: object) => servicesOf(resolve(options)).map(({ service }) => service.name)
 
-test('a service of the user comes beside those that are built in, with what is not said as with them', () => {
+test('a custom service is added to the built-in ones, with their defaults', () => {
   const [, , custom] = servicesOf(resolve({ services: { mailpit } }))
   expect(custom).toEqual({
     service: {
@@ -30,20 +30,20 @@ test('a service of the user comes beside those that are built in, with what is n
   })
 })
 
-test('false leaves a service out, whoever it is', () => {
+test('false disables any service', () => {
   expect(names({ services: { mailpit } })).toEqual(['postgres', 'redis', 'mailpit'])
   expect(names({ services: { redis: false, mailpit } })).toEqual(['postgres', 'mailpit'])
   expect(names({ services: { postgres: false, redis: false, mailpit: false } })).toEqual([])
 })
 
-test('options of a project add to the services of infra.config, and can leave them out', () => {
+test("a project's options add to the services of infra.config and can disable them", () => {
   const base = { services: { mailpit, minio: { ...mailpit, image: 'minio' } } }
   expect(names(mergeOptions(base, { services: { minio: false } }))).toEqual(['postgres', 'redis', 'mailpit'])
   expect(names(mergeOptions(base, { services: ['redis'] }))).toEqual(['redis'])
   expect(names(mergeOptions({ services: ['redis'] }, base))).toEqual(['postgres', 'redis', 'mailpit', 'minio'])
 })
 
-test('its port on this machine is free, a number, or that of its variable', () => {
+test("a custom service's host port is random, fixed, or read from its variable", () => {
   const portOf = (hostPort: unknown, process = {}) =>
     resolve({ services: { 'mail-pit': { ...mailpit, hostPort } } }, { process }).custom[0]?.hostPort
   expect(portOf('random')).toBeUndefined()
@@ -52,7 +52,7 @@ test('its port on this machine is free, a number, or that of its variable', () =
   expect(portOf('env', { MAIL_PIT_PORT: '2525' })).toBe(2525)
 })
 
-test('retries go on for as long as a start may take', () => {
+test('the retries cover the startup timeout', () => {
   const [service] = resolve({ startupTimeoutMs: 120_000, services: { mailpit } }).custom
   expect(service?.service.healthcheck.retries).toBe(24)
 })
@@ -68,7 +68,7 @@ test.for([
     {},
     { host: 'mail.test', port: 3025 },
   ],
-] as const)('a server that is there already is found by %s', ([, external, process, server]) => {
+] as const)('an external server is found by %s', ([, external, process, server]) => {
   const options = { provider: 'external', services: { postgres: false, redis: false, mailpit }, external }
   expect(resolve(options, { process }).custom[0]?.server).toEqual(server)
 })

@@ -39,7 +39,7 @@ test('resolveSpec() takes external servers from their URLs', () => {
   })
 })
 
-test('resolveSpec() takes external servers from parts where there is no URL', () => {
+test('resolveSpec() takes external servers from separate variables without a URL', () => {
   const variables = {
     DB_HOST: 'localhost',
     DB_PORT: '5433',
@@ -58,14 +58,14 @@ test('resolveSpec() takes external servers from parts where there is no URL', ()
   })
 })
 
-test('resolveSpec() lets an option win over the environment, and knows defaults', () => {
+test('resolveSpec() prefers options to the environment and has defaults', () => {
   expect(placesOf(HERE, { postgres: 'postgres://ada@localhost:5434', redis: 'redis://:pw@localhost' })).toEqual({
     postgres: { host: 'localhost', port: 5434, user: 'ada', password: 'postgres' },
     redis: { host: 'localhost', port: 6379, password: 'pw' },
   })
 })
 
-test('resolveSpec() leaves the database that a URL names alone', () => {
+test('resolveSpec() does not use the database that a URL names', () => {
   expect(resolve({ ...HERE, DATABASE_URL: 'postgres://localhost/shop' }).postgres?.database).toBe('postgres')
 })
 
@@ -95,13 +95,13 @@ test.for([
   ['external.postgres', {}, { postgres: 'postgres://db.prod.example.com' }],
   ['external.redis', {}, { redis: 'redis://cache.prod.example.com' }],
   ['DATABASE_URL', { DATABASE_URL: 'postgres://db.prod.example.com' }, { allowedHosts: ['prod.example.com', '*'] }],
-] as const)('resolveSpec() refuses a distant host, whatever names it: %s', async ([source, variables, external]) => {
+] as const)('resolveSpec() refuses a remote host from any source: %s', async ([source, variables, external]) => {
   const error = await refusalOf(variables, { external })
   expect(error.code).toBe('INFRA_HOST_REFUSED')
   expect(error.message).toContain(`, which ${source} names:`)
 })
 
-test('resolveSpec() takes a host that somebody has allowed', () => {
+test('resolveSpec() accepts an allowed host', () => {
   const variables = { DATABASE_URL: 'postgres://db.ci.internal', REDIS_URL: 'redis://cache' }
   const servers = (spec: ResolvedSpec) => [spec.postgres?.server?.host, spec.redis?.server?.host]
   const options = { external: { allowedHosts: ['DB.ci.internal', 'cache'] } }
@@ -113,7 +113,7 @@ test('resolveSpec() takes a host that somebody has allowed', () => {
 })
 
 test.for(['host=db.prod.example.com', 'HOST=db.prod.example.com', 'sslmode=require&port=5433', 'user=root'])(
-  'resolveSpec() refuses a URL whose parameters lead elsewhere: %s',
+  'resolveSpec() refuses a URL whose parameters change its target: %s',
   async (parameters) => {
     const error = await refusalOf({ DATABASE_URL: `postgres://localhost/shop?${parameters}` })
     expect(error.code).toBe('INFRA_CONFIG_INVALID')
@@ -130,7 +130,7 @@ test.for([
   'postgres:///shop?host=/var/run/postgresql',
   'localhost:5432',
   'swordfish',
-])('resolveSpec() refuses what is no URL, and does not repeat it: %s', async (url) => {
+])('resolveSpec() refuses an invalid URL without repeating it: %s', async (url) => {
   const error = await refusalOf({ DATABASE_URL: url })
   expect(error.message).toBe(
     'Cannot use DATABASE_URL: it is no URL such as postgres://user:password@localhost:5432\n' +
@@ -139,7 +139,7 @@ test.for([
   expect(error.cause).toBeUndefined()
 })
 
-test('resolveSpec() says what is missing where nothing says where a server is', async () => {
+test('resolveSpec() names the missing variables of an external server', async () => {
   expect((await catchInfraError(() => resolve({ REDIS_URL: 'redis://localhost' }))).message).toBe(
     'Cannot use the provider "external": nothing says where PostgreSQL is\n' +
       "Set DATABASE_URL, or DB_HOST, or external.postgres; or leave 'postgres' out of services",
@@ -150,7 +150,7 @@ test('resolveSpec() says what is missing where nothing says where a server is', 
   expect(resolve({ DB_HOST: 'localhost' }, { services: ['postgres'] }).redis).toBeUndefined()
 })
 
-test('resolveSpec() never takes an external server that nobody asked for', () => {
+test('resolveSpec() never selects an external server unasked', () => {
   const variables = { DATABASE_URL: 'postgres://db.prod.example.com', DB_HOST: 'db.prod.example.com' }
   for (const provider of ['auto', 'docker', 'embedded'] as const) {
     expect(resolve(variables, { provider }).postgres).toMatchObject({
@@ -162,7 +162,7 @@ test('resolveSpec() never takes an external server that nobody asked for', () =>
   expect(resolve({ ...HERE, VITEST_INFRA_PROVIDER: 'external' }, { provider: undefined }).provider).toBe('external')
 })
 
-test.for(['postgres', 'redis'] as const)('resolveSpec() does not start an external %s anew', async (service) => {
+test.for(['postgres', 'redis'] as const)('resolveSpec() does not restart an external %s', async (service) => {
   const error = await refusalOf({}, { [service]: { restart: true } })
   expect(error.message).toBe(
     `Cannot use restart for service "${service}" with the provider "external": its server is not ours to start\n` +
@@ -171,7 +171,7 @@ test.for(['postgres', 'redis'] as const)('resolveSpec() does not start an extern
 })
 
 test.for(['postgres', 'redis'] as const)(
-  'resolveSpec() refuses a %s server of its own for each lease',
+  "resolveSpec() refuses isolation: 'server' for an external %s",
   async (service) => {
     const error = await refusalOf({}, { [service]: { isolation: 'server' } })
     expect(error.message).toBe(

@@ -6,7 +6,7 @@ test('defineInfra() returns its argument', () => {
   expect(defineInfra(options)).toBe(options)
 })
 
-test('mergeOptions() lets the second win: service by service, key by key, template by template', () => {
+test('mergeOptions() prefers the second: service by service, key by key, template by template', () => {
   const base: InfraOptions = {
     provider: 'docker',
     startupTimeoutMs: 10_000,
@@ -39,7 +39,7 @@ test('mergeOptions() replaces lists', () => {
   expect(merged).toEqual({ services: ['postgres'], postgres: { seeds: ['c'] } })
 })
 
-test.for(['postgres', 'redis', 'labels'] as const)('mergeOptions() takes %s from either side alone', (key) => {
+test.for(['postgres', 'redis', 'labels'] as const)('mergeOptions() accepts %s from either side alone', (key) => {
   const given: InfraOptions = { [key]: { image: 'x' } }
   expect(mergeOptions(given, {})).toEqual(given)
   expect(mergeOptions({}, given)).toEqual(given)
@@ -54,7 +54,7 @@ test('mergeOptions() changes neither of its arguments', () => {
 })
 
 // infra({ postgres: process.env.CI ? { … } : undefined }) must not wipe out what infra.config.ts says.
-test('mergeOptions() takes undefined as not given', () => {
+test('mergeOptions() treats undefined as not given', () => {
   const base: InfraOptions = { provider: 'docker', labels: { a: '1' }, postgres: { user: 'shop' }, redis: { port: 1 } }
   const override = { provider: undefined, labels: undefined, postgres: undefined, redis: { port: undefined } }
   expect(mergeOptions(base, override)).toEqual(base)

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { parseDurationMs } from '../../../src/internal/duration.ts'
 import { DEFAULT_SERVICES, DEFAULT_STARTUP_TIMEOUT_MS } from '../../../src/config/infra-service.ts'
 
-// The table of design.md, "The model", word for word.
+// The values of the default services, in full.
 test('DEFAULT_SERVICES describes PostgreSQL', () => {
   expect(DEFAULT_SERVICES.postgres).toEqual({
     name: 'postgres',
@@ -33,13 +33,13 @@ test('DEFAULT_SERVICES describes Redis', () => {
   })
 })
 
-test.for(Object.values(DEFAULT_SERVICES))('DEFAULT_SERVICES gives $name a whole cold start', ({ healthcheck }) => {
+test.for(Object.values(DEFAULT_SERVICES))('DEFAULT_SERVICES allows $name a full cold start', ({ healthcheck }) => {
   const windowMs = parseDurationMs(healthcheck.interval, 'interval') * healthcheck.retries
   expect(windowMs).toBeGreaterThanOrEqual(60_000)
   expect(windowMs).toBeGreaterThanOrEqual(DEFAULT_STARTUP_TIMEOUT_MS)
 })
 
 // The image's first, temporary server answers on the Unix socket only.
-test('DEFAULT_SERVICES asks PostgreSQL over TCP', () => {
+test('DEFAULT_SERVICES checks PostgreSQL over TCP', () => {
   expect(DEFAULT_SERVICES.postgres.healthcheck.cmd).toContain('--host 127.0.0.1')
 })

@@ -2,7 +2,7 @@ import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { assertOptions } from '../../../src/config/options-schema.ts'
 
-test('assertOptions() passes every option there is', () => {
+test('assertOptions() accepts every option', () => {
   const service = {
     image: `registry.example:5000/team/image@sha256:${'0'.repeat(64)}`,
     port: 'env',
@@ -48,16 +48,16 @@ test.for([
   '[::1]:5000/a/b-c__d.e:V1.2_3-x',
   'Registry/a',
   'sha256:' + '0'.repeat(64),
-])('assertOptions() passes the image %s', (image) => {
+])('assertOptions() accepts the image %s', (image) => {
   expect(() => assertOptions({ redis: { image } }, 'infra()')).not.toThrow()
 })
 
-// Vitest may read its configuration in a realm of its own, where Object is another one; a module has no prototype.
-test('assertOptions() passes an object of another realm, and one without a prototype', () => {
+// Vitest may read its configuration in another realm, with another Object; a module has no prototype.
+test('assertOptions() accepts an object of another realm and one without a prototype', () => {
   expect(() => assertOptions(runInNewContext('({ redis: {} })'), 'infra()')).not.toThrow()
   expect(() => assertOptions(Object.assign(Object.create(null), { redis: {} }), 'infra()')).not.toThrow()
 })
 
-test('assertOptions() passes the name of what every object has, as a name', () => {
+test("assertOptions() accepts names of Object.prototype's properties", () => {
   expect(() => assertOptions({ templates: { constructor: {} }, labels: { toString: 'a' } }, 'infra()')).not.toThrow()
 })

@@ -110,31 +110,31 @@ test('resolveSpec() takes every option over its default', () => {
   expect(spec.env).toBe(noVariables)
 })
 
-test('resolveSpec() tells no paths at all from no opinion', () => {
+test('resolveSpec() distinguishes an empty list of paths from undefined', () => {
   const { postgres, redis } = resolve({ postgres: { migrations: [] }, redis: { seeds: [] } })
   expect(postgres?.templates[0]).toMatchObject({ migrations: [], seeds: undefined })
   expect(redis?.seeds).toEqual([])
 })
 
-test('resolveSpec() takes undefined as not given', () => {
+test('resolveSpec() treats undefined as not given', () => {
   const given = { provider: undefined, services: undefined, postgres: { user: undefined }, redis: undefined }
   expect(resolve(given)).toEqual(resolve())
 })
 
-test('resolveSpec() leaves out what services does not name', () => {
+test('resolveSpec() omits services that the option does not name', () => {
   expect(resolve({ services: ['redis'], postgres: { image: 'postgres:17' } }).postgres).toBeUndefined()
   expect(resolve({ services: ['postgres'] }).redis).toBeUndefined()
   expect(servicesOf(resolve({ services: [] }))).toEqual([])
 })
 
-test('servicesOf() keeps the order of the table, whatever services says', () => {
+test("servicesOf() keeps the default order, whatever the option's", () => {
   const names = servicesOf(resolve({ services: ['redis', 'postgres'] })).map(({ service }) => service.name)
   expect(names).toEqual(['postgres', 'redis'])
 })
 
 type Read = (spec: ResolvedSpec) => unknown
 
-/** A variable, the option that wins over it, and what becomes of both. */
+/** A variable, the option that overrides it, and the results of both. */
 const variables: readonly (readonly [string, object, Read, fallback: unknown])[] = [
   ['POSTGRES_USER', { postgres: { user: '1' } }, ({ postgres }) => postgres?.user, 'postgres'],
   ['POSTGRES_PASSWORD', { postgres: { password: '1' } }, ({ postgres }) => postgres?.password, 'postgres'],
@@ -165,7 +165,7 @@ test.for(variables)('resolveSpec() settles %s: option, process, .env, .env.examp
   expect(settle(fromVariables, {})).toBe(String(fallback))
 })
 
-test.for(variables)('resolveSpec() takes an empty %s as none', ([name, , read]) => {
+test.for(variables)('resolveSpec() treats an empty %s as unset', ([name, , read]) => {
   const layers = { process: { [name]: '' }, envFile: `${name}=`, envExample: `${ports}${name}=4` }
   expect(String(read(resolve(fromVariables, layers)))).toBe('4')
 })
@@ -183,7 +183,7 @@ test.for(['random', undefined])('resolveSpec() ignores the port variables for po
   expect([spec.postgres?.hostPort, spec.redis?.hostPort]).toEqual([undefined, undefined])
 })
 
-test('resolveSpec() does not look at VITEST_INFRA_PROVIDER where the option is given', () => {
+test('resolveSpec() does not read VITEST_INFRA_PROVIDER if the option is given', () => {
   expect(resolve({ provider: 'docker' }, { process: { VITEST_INFRA_PROVIDER: 'podman' } }).provider).toBe('docker')
 })
 
@@ -218,11 +218,11 @@ test.for([
   [{ startupTimeoutMs: 1_000 }, 12],
   [{ postgres: { healthcheck: { interval: '250ms' } } }, 240],
   [{ postgres: { healthcheck: { interval: '1m' } } }, 12],
-] as const)('resolveSpec() keeps asking for as long as the start-up may take with %j', ([options, retries]) => {
+] as const)('resolveSpec() sets retries that cover the startup timeout with %j', ([options, retries]) => {
   expect(resolve(options).postgres?.service.healthcheck.retries).toBe(retries)
 })
 
-test('resolveSpec() wants .env.example to name the variable of a fixed port', async () => {
+test("resolveSpec() requires a fixed port's variable in .env.example", async () => {
   const envExample = 'POSTGRES_PORT=5432\n# REDIS_PORT=6379\n'
   expect(resolve({ redis: { port: 'random' } }, { envExample }).redis?.hostPort).toBeUndefined()
   expect(resolve({ redis: { port: 'env' } }).redis?.hostPort).toBe(6379)
@@ -231,7 +231,7 @@ test('resolveSpec() wants .env.example to name the variable of a fixed port', as
   expect(error).toMatchObject({ code: 'INFRA_PORT_VARIABLE_MISSING', service: 'redis' })
 })
 
-test('resolveSpec() puts each template behind the one that it adds to', () => {
+test('resolveSpec() puts each template after the one that it extends', () => {
   const spec = resolve({
     template: 'orders',
     templates: {
@@ -247,11 +247,11 @@ test('resolveSpec() puts each template behind the one that it adds to', () => {
   ])
 })
 
-test('resolveSpec() does not ask for templates where there is no PostgreSQL', () => {
+test('resolveSpec() requires no templates without PostgreSQL', () => {
   expect(resolve({ services: ['redis'], template: 'orders' }).postgres).toBeUndefined()
 })
 
-test('resolveSpec() freezes what it returns, to the bottom', () => {
+test('resolveSpec() deep-freezes its result', () => {
   const spec = resolve({
     labels: { a: 'b' },
     postgres: { seeds: ['x'], settings: { a: 1 } },
@@ -291,7 +291,7 @@ test("resolveSpec() does not freeze the user's own seeds", () => {
   expect(frozenParts(step)).toEqual([])
 })
 
-test('resolveSpec() does not follow later changes of the options', () => {
+test('resolveSpec() ignores later changes of the options', () => {
   const options = { redis: { args: ['--maxmemory', '64mb'] }, labels: { a: 'b' } }
   const spec = resolve(options)
   options.redis.args.push('--appendonly')

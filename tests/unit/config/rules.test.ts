@@ -21,12 +21,12 @@ test.for([
   expect(parsePort(value, 'POSTGRES_PORT')).toBe(port)
 })
 
-test('assertUniqueNames() passes names that differ', () => {
+test('assertUniqueNames() accepts different names', () => {
   expect(() => assertUniqueNames([], 'services')).not.toThrow()
   expect(() => assertUniqueNames(['postgres', 'redis'], 'services')).not.toThrow()
 })
 
-test('assertHealthcheckWindow() passes a window that is just long enough', () => {
+test('assertHealthcheckWindow() accepts a window that is just long enough', () => {
   expect(() => assertHealthcheckWindow(postgres, 60_000)).not.toThrow()
 })
 
@@ -62,11 +62,11 @@ test.for(['', '# REDIS_PORT=6379', 'MY_REDIS_PORT=6379', 'REDIS_PORTS=1'])(
   },
 )
 
-test('assertTemplate() passes a name that is there', () => {
+test('assertTemplate() accepts an existing name', () => {
   expect(() => assertTemplate('orders', [{ name: 'default' }, { name: 'orders' }])).not.toThrow()
 })
 
-test('assertTemplate() names the templates that there are', async () => {
+test('assertTemplate() lists the existing templates', async () => {
   const error = await catchInfraError(() => assertTemplate('oders', [{ name: 'default' }, { name: 'orders' }]))
   expect(error).toMatchObject({ code: 'INFRA_TEMPLATE_UNKNOWN', service: 'postgres' })
   expect(error.message).toBe(
@@ -100,7 +100,7 @@ test.for([
   [['default', 'a<a'], 'a', 'a ← a'],
   [['default', 'a<b', 'b<a'], 'a', 'a ← b ← a'],
   [['default', 'a<b', 'b<c', 'c<b'], 'b', 'a ← b ← c ← b'],
-] as const)('inOrderOfLayers() rejects the circle in %j', async ([texts, name, circle]) => {
+] as const)('inOrderOfLayers() rejects the cycle in %j', async ([texts, name, circle]) => {
   const error = await catchInfraError(() => inOrderOfLayers(templatesOf(...texts)))
   expect(error).toMatchObject({ code: 'INFRA_TEMPLATE_CYCLE', service: 'postgres' })
   expect(error.message).toBe(

@@ -40,7 +40,7 @@ const moves = TABLE.flatMap(([observation, outcomes]) =>
 )
 
 test.for(moves.filter(({ next }) => next !== undefined))(
-  'transition() leads from $state to $next on $observation',
+  'transition() goes from $state to $next on $observation',
   ({ state, observation, next }) => {
     expect(transition(state, observation)).toBe(next)
   },
@@ -54,12 +54,12 @@ test.for(moves.filter(({ next }) => next === undefined))(
   },
 )
 
-test('transition() changes nothing that it is given', () => {
+test('transition() does not modify its arguments', () => {
   const observation = Object.freeze(failed(1))
   expect(transition('healthy', observation)).toBe('degraded')
 })
 
-test('transition() tells a service that flaps from one that is gone', () => {
+test('transition() distinguishes a flapping service from a lost one', () => {
   const seen = [failed(1), passed(1), failed(1), passed(1), passed(2), passed(3), failed(1)]
   const states = seen.reduce<ServiceState[]>((list, next) => [...list, transition(list.at(-1) ?? 'healthy', next)], [])
   expect(states).toEqual(['degraded', 'degraded', 'degraded', 'degraded', 'degraded', 'healthy', 'degraded'])
@@ -86,7 +86,7 @@ test.for(histories)('after %j, having been healthy before: %j, a service is %s',
   expect(stateAfter({ passes, failingStreak, retries: 3, wasHealthy })).toBe(state)
 })
 
-test('failures that are forgotten count', () => {
+test("failures outside the healthcheck's history count", () => {
   const passes = Array.from({ length: 5 }, () => false)
   expect(stateAfter({ passes, failingStreak: 11, retries: 12, wasHealthy: true })).toBe('degraded')
   expect(stateAfter({ passes, failingStreak: 12, retries: 12, wasHealthy: true })).toBe('unhealthy')

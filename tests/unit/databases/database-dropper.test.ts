@@ -39,7 +39,7 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-test('drop() drops one after the other', async () => {
+test('drop() drops databases one after the other', async () => {
   const { dropper, dropped } = createDropper()
   dropper.drop('a')
   dropper.drop('b')
@@ -50,7 +50,7 @@ test('drop() drops one after the other', async () => {
 })
 
 // The worker's own connections outlive it by some milliseconds, and there may be no further drop to go with.
-test('drop() tries again by itself where somebody was connected, and asks for nobody else meanwhile', async () => {
+test('drop() retries a database in use, and sends no other drops meanwhile', async () => {
   const { dropper, inUse, dropped, asked, sleeping, wake } = createDropper()
   inUse.add('a').add('b')
   dropper.drop('a')
@@ -71,7 +71,7 @@ test('drop() tries again by itself where somebody was connected, and asks for no
   expect(sleeping).toEqual([])
 })
 
-test('close() forces what is left, and waits for nothing', async () => {
+test('close() forces the remaining drops without a delay', async () => {
   const { dropper, inUse, dropped } = createDropper()
   inUse.add('a')
   dropper.drop('a')
@@ -81,7 +81,7 @@ test('close() forces what is left, and waits for nothing', async () => {
   expect(dropped).toEqual(['b', 'a by force'])
 })
 
-test('a server that is gone is not asked again and again', async () => {
+test('drop() does not retry on an unreachable server', async () => {
   const { dropper, sleeping, asked, fail } = createDropper()
   fail(new Error('Connection terminated'))
   dropper.drop('a')

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { DatabasePool } from '../../../src/databases/databases.ts'
 import { catchInfraError } from '../support/catch-infra-error.ts'
 
-/** A pool whose clones are made when the test says so. */
+/** A pool whose clones are made when the test requests it. */
 function createPool({ target = 2 } = {}) {
   const made: string[] = []
   const making: PromiseWithResolvers<void>[] = []
@@ -39,7 +39,7 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-test('fill() makes as many clones as are wanted, and no more', async () => {
+test('fill() makes exactly the requested number of clones', async () => {
   const { pool, made, making, finish } = createPool()
   const filled = pool.fill()
   await finish(2)
@@ -48,7 +48,7 @@ test('fill() makes as many clones as are wanted, and no more', async () => {
   expect(making).toEqual([])
 })
 
-test('acquire() gives each clone once, and has the next one made behind it', async () => {
+test('acquire() hands out each clone once and starts making the next in the background', async () => {
   const { pool, finish, making } = createPool()
   void pool.fill()
   await finish(2)
@@ -58,7 +58,7 @@ test('acquire() gives each clone once, and has the next one made behind it', asy
   expect(making.length).toBe(1)
 })
 
-test('acquire() waits its turn where nothing is ready, and then more is kept ready', async () => {
+test('acquire() waits its turn without a ready clone, and raises the target', async () => {
   const { pool, finish, made } = createPool({ target: 1 })
   const taken = takeNames(pool, 3)
   await finish(7)
@@ -66,7 +66,7 @@ test('acquire() waits its turn where nothing is ready, and then more is kept rea
   expect(made).toHaveLength(7)
 })
 
-test('acquire() has somebody wait in the very turn in which the last clone was made', async () => {
+test('acquire() waits if called in the same tick in which the last clone is made', async () => {
   const { pool, finish } = createPool({ target: 1 })
   const first = pool.acquire()
   const late = first.then(() => takeNames(pool, 3))
@@ -74,7 +74,7 @@ test('acquire() has somebody wait in the very turn in which the last clone was m
   expect(await late).toEqual(['clone_2', 'clone_3', 'clone_4'])
 })
 
-test('a clone that cannot be made is told to who waits; who asks next tries again', async () => {
+test('a failed clone rejects the waiting request, and the next request tries again', async () => {
   const { pool, making, finish } = createPool({ target: 1 })
   const [one, two] = [pool.acquire(), pool.acquire()]
   making.shift()?.reject(new Error('disk full'))
@@ -85,7 +85,7 @@ test('a clone that cannot be made is told to who waits; who asks next tries agai
   expect(await next).toBe('clone_2')
 })
 
-test('close() hands over the clones that are not leased, after the one that is being made', async () => {
+test('close() returns the unleased clones once pending ones are made', async () => {
   const { pool, finish } = createPool({ target: 1 })
   void pool.fill()
   await finish(1)
@@ -96,7 +96,7 @@ test('close() hands over the clones that are not leased, after the one that is b
   expect(await unused).toEqual(['clone_2', 'clone_1'])
 })
 
-test('close() ends the reuse of a clone that is leased', async () => {
+test('close() prevents the reuse of a leased clone', async () => {
   const { pool, finish } = createPool({ target: 0 })
   const leased = pool.acquire(true)
   await finish(1)
@@ -107,7 +107,7 @@ test('close() ends the reuse of a clone that is leased', async () => {
 })
 
 // They once waited for ever.
-test('close() tells who waits, and who comes later', async () => {
+test('close() rejects waiting and later requests', async () => {
   const { pool, finish } = createPool({ target: 0 })
   const [first, second] = [pool.acquire(), pool.acquire()]
   const refused = catchInfraError(() => second)

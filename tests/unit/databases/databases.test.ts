@@ -29,7 +29,7 @@ function createDatabases(templates: TemplateSource, createDatabase: (name: strin
   return { databases, sources }
 }
 
-test('requests that come while the templates are refreshed are granted', async () => {
+test('requests during a refresh of the templates are granted', async () => {
   const creating = Promise.withResolvers<void>()
   const { databases, sources } = createDatabases(createTemplates(1), () => creating.promise)
   const before = databases.acquire({ template: 'default', reuse: false })
@@ -44,7 +44,7 @@ test('requests that come while the templates are refreshed are granted', async (
   expect(names.map((name) => sources.get(name))).toEqual(['default_v2', 'default_v2', 'default_v2'])
 })
 
-test('a template that cannot be built fails its requests, and not the refresh', async () => {
+test('a template that cannot be built rejects its requests, not the refresh', async () => {
   const building = Promise.withResolvers<void>()
   const { databases, sources } = createDatabases(createTemplates(1, building.promise))
   const first = databases.acquire({ template: 'default', reuse: false })

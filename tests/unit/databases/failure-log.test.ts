@@ -45,7 +45,7 @@ function failed(fromMs: number, toMs: number, ...databases: readonly string[]): 
   return { name: 'adds', fromMs: NOON + fromMs, toMs: NOON + toMs, databases }
 }
 
-test("FailureLog.of() gives each test its database's lines of its time, and all since then of those that it had to itself", async () => {
+test("FailureLog.of() returns a test's lines of its run, and later ones of databases it had alone", async () => {
   const { of, reads } = createLog({
     log: [
       line(0, 'db', 'ERROR:  before'),
@@ -63,13 +63,13 @@ test("FailureLog.of() gives each test its database's lines of its time, and all 
   expect(reads).toEqual([[5_000, NOON + 5]])
 })
 
-test('FailureLog.of() waits until the log has what was written so far', async () => {
+test('FailureLog.of() waits until earlier lines are in the log', async () => {
   const { of, reads, marks } = createLog({ log: [line(1, 'db', 'ERROR:  no')], lateness: 3 })
   expect(await of(failed(0, 5))).toEqual([['ERROR:  no']])
   expect([reads.length, marks.length]).toEqual([4, 1])
 })
 
-test('FailureLog.of() gives up on a log that goes somewhere else, once for all', async () => {
+test('FailureLog.of() gives up for good on a log that is written elsewhere', async () => {
   const { of, reads } = createLog({ log: [], lateness: Infinity })
   expect(await of(failed(0, 5))).toEqual([[]])
   const before = reads.length
@@ -77,7 +77,7 @@ test('FailureLog.of() gives up on a log that goes somewhere else, once for all',
   expect(reads.length).toBe(before)
 })
 
-test("FailureLog.of() reckons with a server's clock that is not ours", async () => {
+test('FailureLog.of() allows for a different clock on the server', async () => {
   const aheadMs = 3_600_000
   const { of, reads } = createLog({
     log: [line(10, 'db', 'ERROR:  of another hour'), line(aheadMs + 10, 'db', 'ERROR:  no')],
@@ -87,7 +87,7 @@ test("FailureLog.of() reckons with a server's clock that is not ours", async () 
   expect(reads[0]?.[1]).toBeGreaterThan(NOON + aheadMs - 1_000)
 })
 
-test('FailureLog.of() bounds lines and their length', async () => {
+test('FailureLog.of() limits the number and length of lines', async () => {
   const { of } = createLog({
     log: Array.from({ length: 130 }, (_, index) => line(1, 'db', `LOG:  ${index} ${'x'.repeat(2_000)}`)),
   })

@@ -21,20 +21,20 @@ test('planTemplates() calls a template repeatable whose steps all have a key', a
   expect(await repeatableOf([template('default', undefined, [step])])).toEqual(['default'])
 })
 
-test('planTemplates() calls no template repeatable that a function without a key fills, nor what adds to it', async () => {
+test('planTemplates() calls no template repeatable with, or on top of, a function without a key', async () => {
   const layers = (seed: Seed) => [
     template('default', undefined, []),
     template('shop', 'default', [seed]),
     template('orders', 'shop', []),
   ]
-  // But what comes before the function is.
+  // But the steps before the function are.
   const repeatable = ['default', 'shop, without its functions']
   expect(await repeatableOf(layers(bare))).toEqual(repeatable)
   expect(await repeatableOf(layers({ name: 'step', files: [], run: bare }))).toEqual(repeatable)
   expect(await repeatableOf(layers({ name: 'step', files: ['package.json'], run: bare }))).toEqual(repeatable)
 })
 
-test('planTemplates() knows a function again, and takes no other one for it', () => {
+test('planTemplates() recognizes the same function and no other', () => {
   const users = (count: number) => async () => count
   const inputsOf = (seed: Seed) => planTemplates([template('default', undefined, [seed])], root).at(-1)?.inputs
   const one = users(1)
@@ -45,7 +45,7 @@ test('planTemplates() knows a function again, and takes no other one for it', ()
   expect(new Set(others.map(inputsOf)).size).toBe(others.length)
 })
 
-test('planTemplates() knows a step with a key by name, key, text and files', () => {
+test('planTemplates() identifies a step with a key by name, key, text and files', () => {
   const users = (count: number) => async () => count
   const inputsOf = (seed: Seed) => planTemplates([template('default', undefined, [seed])], root).at(-1)?.inputs
   const step = { name: 'users', key: 'a', files: ['package.json'], run: users(1) }

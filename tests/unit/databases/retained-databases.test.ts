@@ -9,7 +9,7 @@ function createKept() {
   return { dropped, kept, keep, names: () => kept.list().map(({ database }) => database) }
 }
 
-test('RetainedDatabases keeps what it is told to, and nothing else', () => {
+test('RetainedDatabases retains only what it is asked to', () => {
   const { dropped, kept, keep } = createKept()
   keep('a')
   expect([kept.release('a'), kept.release('b')]).toEqual([true, false])
@@ -17,19 +17,19 @@ test('RetainedDatabases keeps what it is told to, and nothing else', () => {
   expect(dropped).toEqual([])
 })
 
-test('RetainedDatabases lets the oldest go when there are more than five', () => {
+test('RetainedDatabases drops the oldest of more than five', () => {
   const { dropped, kept, keep, names } = createKept()
   keep('a', 'b', 'c', 'd', 'e')
   kept.release('a')
   keep('f')
   expect(dropped).toEqual(['a'])
-  // Still leased: whoever has it drops it.
+  // Still leased: its release drops it.
   keep('g')
   expect([dropped, kept.release('b')]).toEqual([['a'], false])
   expect(names()).toEqual(['c', 'd', 'e', 'f', 'g'])
 })
 
-test('RetainedDatabases.clear() drops those whose lease is over, and forgets the others', () => {
+test('RetainedDatabases.clear() drops those whose lease has ended and forgets the others', () => {
   const { dropped, kept, keep, names } = createKept()
   keep('a', 'b')
   kept.release('a')
@@ -38,7 +38,7 @@ test('RetainedDatabases.clear() drops those whose lease is over, and forgets the
   expect([kept.release('b'), names()]).toEqual([false, []])
 })
 
-test('RetainedDatabases counts one that is kept twice once, and leaves it in its place', () => {
+test('RetainedDatabases counts a database retained twice once, at its first place', () => {
   const { kept, keep, names } = createKept()
   keep('a', 'b')
   kept.retain({ database: 'a', owner: 'somebody else' })

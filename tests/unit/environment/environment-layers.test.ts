@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createVariableLookup, variableNames } from '../../../src/environment/environment-layers.ts'
 
-test('createVariableLookup() asks the process, then .env, then .env.example', () => {
+test('createVariableLookup() reads the process, then .env, then .env.example', () => {
   const lookup = createVariableLookup({
     process: { A: 'process' },
     envFile: 'A=env\nB=env\n',
@@ -10,7 +10,7 @@ test('createVariableLookup() asks the process, then .env, then .env.example', ()
   expect(['A', 'B', 'C', 'D'].map(lookup)).toEqual(['process', 'env', 'example', undefined])
 })
 
-test('createVariableLookup() takes an empty value as none, in every layer', () => {
+test('createVariableLookup() treats an empty value as unset in every layer', () => {
   const lookup = createVariableLookup({ process: { A: '', B: '' }, envFile: 'A=""\nB=', envExample: 'A=example\nB=\n' })
   expect(['A', 'B'].map(lookup)).toEqual(['example', undefined])
 })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { EnvironmentPatch } from '../../../src/environment/environment-patch.ts'
 
-test('EnvironmentPatch.apply() sets variables, new ones and old ones', () => {
+test('EnvironmentPatch.apply() sets new and existing variables', () => {
   const target: Record<string, string | undefined> = { PATH: '/bin', DB_HOST: 'prod' }
   new EnvironmentPatch(target).apply({ DB_HOST: 'localhost', DB_PORT: '1' })
   expect(target).toEqual({ PATH: '/bin', DB_HOST: 'localhost', DB_PORT: '1' })
@@ -15,7 +15,7 @@ test('EnvironmentPatch.restore() leaves no trace', () => {
   expect(target).toStrictEqual({ PATH: '/bin', DB_HOST: 'prod', EMPTY: '' })
 })
 
-test('EnvironmentPatch.restore() goes back beyond the first of several changes', () => {
+test('EnvironmentPatch.restore() undoes several changes', () => {
   const target: Record<string, string | undefined> = { DB_HOST: 'prod' }
   const patch = new EnvironmentPatch(target)
   patch.apply({ DB_HOST: 'one', DB_PORT: '1' })
@@ -55,7 +55,7 @@ test('EnvironmentPatch.restore() removes variables from the real environment', (
   expect('VITEST_INFRA_UNIT_TEST' in process.env).toBe(false)
 })
 
-test('EnvironmentPatch takes away what would lead past PGHOST, and brings it back', () => {
+test('EnvironmentPatch removes variables that override PGHOST and restores them', () => {
   const target: Record<string, string | undefined> = { PGHOSTADDR: '10.0.0.1', PGSERVICE: 'prod', PGSSLMODE: 'prefer' }
   const patch = new EnvironmentPatch(target)
   patch.apply({ PGHOST: 'localhost' })

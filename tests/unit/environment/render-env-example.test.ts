@@ -21,7 +21,7 @@ test.for(Object.values(DEFAULT_SERVICES))("renderEnvExample() names $envPortVar,
   expect(parseEnv(renderEnvExample())[service.envPortVar]).toBe(String(service.defaultPort))
 })
 
-test.for(Object.keys(BASE_VARIABLES))('.env.example cannot lose %s unseen', async (name) => {
+test.for(Object.keys(BASE_VARIABLES))('assertMirror() detects a missing %s in .env.example', async (name) => {
   const renamed = file.replace(`${name}=`, `${name}_X=`)
   expect(renamed).not.toBe(file)
   const error = await catchInfraError(() => assertMirror('.env.example', renamed, renderEnvExample()))

@@ -19,7 +19,7 @@ const address: PostgresAddress = {
   database: 'orders',
 }
 
-test('BASE_VARIABLES holds what .env holds', () => {
+test('BASE_VARIABLES contains the variables of .env', () => {
   expect(BASE_VARIABLES).toEqual({
     POSTGRES_USER: 'postgres',
     POSTGRES_PASSWORD: 'postgres',
@@ -44,7 +44,7 @@ test('postgresVariables() derives every variable from the address', () => {
   })
 })
 
-test('inSchema() leads there by URL and by PGOPTIONS, with what the URL had named behind it', () => {
+test("inSchema() sets the schema in the URL and PGOPTIONS, before the URL's own search path", () => {
   const plain = inSchema(address, 'vitest_infra_1')
   expect(postgresUrl(plain)).toBe(
     'postgres://shop:secret@localhost:49153/orders?options=-c%20search_path%3Dvitest_infra_1',
@@ -59,7 +59,7 @@ test('inSchema() leads there by URL and by PGOPTIONS, with what the URL had name
   )
 })
 
-test('libpqVariables() names what libpq reads', () => {
+test('libpqVariables() names the variables that libpq reads', () => {
   expect(libpqVariables(address)).toEqual({
     PGHOST: 'localhost',
     PGPORT: '49153',
@@ -77,7 +77,7 @@ test('redisVariables() derives every variable from the address', () => {
   })
 })
 
-test('redisVariables() names a logical database twice', () => {
+test('redisVariables() has the logical database in the URL and in a variable', () => {
   expect(redisVariables({ host: 'localhost', port: 49_154, database: 7 })).toEqual({
     REDIS_HOST: 'localhost',
     REDIS_PORT: '49154',
@@ -106,7 +106,7 @@ test.for(oddTexts)('postgresUrl() keeps %j as a user, a password and a database'
   expect([url.hostname, url.port, url.search, url.hash]).toEqual(['localhost', '49153', '', ''])
 })
 
-test.for(oddTexts)('postgresUrl() hands the user and password %j to pg unchanged', (text) => {
+test.for(oddTexts)('postgresUrl() passes the user and password %j to pg unchanged', (text) => {
   const { host, port, user, password, database } = new pg.Client(
     postgresUrl({ ...address, user: text, password: text }),
   )
@@ -114,15 +114,15 @@ test.for(oddTexts)('postgresUrl() hands the user and password %j to pg unchanged
 })
 
 // pg reads the path with decodeURI(), which leaves %2F, %3F, %23, %40, %3A, … as they are; "/", "?" and "#" must be
-// encoded all the same, so pg cannot be told of a database with one of these.
+// encoded all the same, so pg cannot connect to a database with one of these.
 test.for(oddTexts.filter((text) => !/[/?#]/.test(text)))(
-  'postgresUrl() hands the database %j to pg unchanged',
+  'postgresUrl() passes the database %j to pg unchanged',
   (text) => {
     expect(new pg.Client(postgresUrl({ ...address, database: text })).database).toBe(text)
   },
 )
 
-test.for(['::1', 'fe80::1', '2001:db8::5'])('postgresUrl() and redisUrl() take the IPv6 address %s', (host) => {
+test.for(['::1', 'fe80::1', '2001:db8::5'])('postgresUrl() and redisUrl() accept the IPv6 address %s', (host) => {
   expect(new URL(postgresUrl({ ...address, host })).hostname).toBe(`[${host}]`)
   expect(new URL(redisUrl({ host, port: 6379 })).hostname).toBe(`[${host}]`)
   expect(new URL(redisUrl({ host, port: 6379 })).port).toBe('6379')

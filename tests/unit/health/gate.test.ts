@@ -29,13 +29,13 @@ function answerFrom(clock: Clock, fromMs: number): () => Promise<string> {
   return async () => (clock.now() < fromMs ? refuse() : '18.6')
 }
 
-test('awaitHealthy() admits a service at once when it is well', async () => {
+test('awaitHealthy() admits a healthy service at once', async () => {
   const clock = new FakeClock()
   expect(await gate({ clock })).toEqual({ state: 'healthy', version: '18.6' })
   expect(clock.now()).toBe(0)
 })
 
-test('awaitHealthy() asks the query where the service is reached', async () => {
+test("awaitHealthy() sends the query to the service's address", async () => {
   const asked: unknown[] = []
   const definition = createDefinition('postgres', {
     probe: async (address) => {
@@ -69,8 +69,8 @@ test('awaitHealthy() does not admit on the query alone', async () => {
   expect(clock.now()).toBeLessThan(20_100)
 })
 
-// The first, temporary server of postgres' image answers, ends, and a second one starts.
-test('awaitHealthy() wants both in the same moment', async () => {
+// The temporary first server of the postgres image answers and exits, and a second one starts.
+test('awaitHealthy() requires both at the same time', async () => {
   const clock = new FakeClock()
   const probe = async () => (clock.now() < 1_000 || clock.now() >= 5_000 ? '18.6' : refuse())
   const runHealthcheck = async () => (clock.now() < 2_000 ? FAILED : PASSED)
@@ -82,7 +82,7 @@ test('awaitHealthy() wants both in the same moment', async () => {
   expect(clock.now()).toBeGreaterThanOrEqual(5_000)
 })
 
-test('awaitHealthy() leaves the healthcheck alone while the query is refused', async () => {
+test('awaitHealthy() does not run the healthcheck while the query is refused', async () => {
   const clock = new FakeClock()
   let checks = 0
   const runHealthcheck = async () => {
@@ -124,7 +124,7 @@ test.for<[ServerStatus, string]>([
   expect(clock.now()).toBeLessThanOrEqual(3_500)
 })
 
-test('awaitHealthy() tells what a server that ended left behind', async () => {
+test('awaitHealthy() reports the exit and the log of a server that exited', async () => {
   const started = createStartedService({
     status: async () => ({ running: false, exitCode: 1, outOfMemory: false }),
     logTail: async (count) => `FATAL: unrecognized configuration parameter "fsyn"\n(${count} lines)\n`,
@@ -142,7 +142,7 @@ test('awaitHealthy() tells what a server that ended left behind', async () => {
   )
 })
 
-test('awaitHealthy() fails at the limit with all that a reader needs', async () => {
+test('awaitHealthy() fails at the timeout with last results and log', async () => {
   const clock = new FakeClock()
   let queries = 0
   const probe = async () => {
@@ -171,7 +171,7 @@ test('awaitHealthy() fails at the limit with all that a reader needs', async () 
   )
 })
 
-test('awaitHealthy() keeps the limit', async () => {
+test('awaitHealthy() keeps the timeout', async () => {
   const clock = new FakeClock()
   const definition = createDefinition('postgres', { probe: refuse })
   const error = await catchInfraError(() => gate({ clock, definition, windowMs: 60_000 }))
@@ -181,7 +181,7 @@ test('awaitHealthy() keeps the limit', async () => {
 })
 
 // Forty queries are refused between two healthchecks; the healthcheck's own words must not be lost among them.
-test('awaitHealthy() shows the last healthcheck beside the last query', async () => {
+test('awaitHealthy() shows the last healthcheck and the last query', async () => {
   const started = createStartedService({ runHealthcheck: async () => FAILED })
   const definition = createDefinition('postgres', { probe: refuse })
   const error = await catchInfraError(() => gate({ started, definition, windowMs: 8_000 }))
@@ -189,7 +189,7 @@ test('awaitHealthy() shows the last healthcheck beside the last query', async ()
   expect(error.message).toContain('healthcheck failed: no response')
 })
 
-test('awaitHealthy() reports the limit although the log cannot be read', async () => {
+test('awaitHealthy() reports the timeout even if the log cannot be read', async () => {
   const started = createStartedService({
     logTail: async () => {
       throw new Error('no such container')
@@ -202,7 +202,7 @@ test('awaitHealthy() reports the limit although the log cannot be read', async (
   expect(error.message).toContain('\n  (its log cannot be read: no such container)\n')
 })
 
-test('awaitHealthy() ends when it is told to, before it asks anything', async () => {
+test('awaitHealthy() stops on an abort before its first check', async () => {
   const reason = new Error('the run ended')
   let asked = false
   const probe = async () => {
@@ -214,7 +214,7 @@ test('awaitHealthy() ends when it is told to, before it asks anything', async ()
   expect(asked).toBe(false)
 })
 
-test('awaitHealthy() ends when it is told to, while it waits', async () => {
+test('awaitHealthy() stops on an abort while it waits', async () => {
   const clock = new FakeClock()
   const controller = new AbortController()
   const reason = new Error('the run ended')
@@ -230,7 +230,7 @@ test('awaitHealthy() ends when it is told to, while it waits', async () => {
   expect(clock.now()).toBeLessThan(1_050)
 })
 
-test('awaitHealthy() tells the query when it is told to end', async () => {
+test('awaitHealthy() passes an abort to the query', async () => {
   const controller = new AbortController()
   const reason = new Error('the run ended')
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
@@ -252,8 +252,8 @@ test('awaitHealthy() tells the query when it is told to end', async () => {
   expect(await heard).toBe(reason)
 })
 
-// A server that takes the connection and never answers, as docker-proxy does for one that does not listen yet.
-test('awaitHealthy() ends when it is told to, although the query never ends', { timeout: 1_000 }, async () => {
+// A server that accepts connections and never answers, like docker-proxy without a listener.
+test('awaitHealthy() stops on an abort although the query never ends', { timeout: 1_000 }, async () => {
   const controller = new AbortController()
   const definition = createDefinition('postgres', { probe: () => new Promise(() => {}) })
   const admission = gate({ definition, signal: controller.signal })
@@ -261,7 +261,7 @@ test('awaitHealthy() ends when it is told to, although the query never ends', { 
   await expect(admission).rejects.toThrow('the run ended')
 })
 
-test('awaitHealthy() ends when it is told to, although the healthcheck never ends', { timeout: 1_000 }, async () => {
+test('awaitHealthy() stops on an abort although the healthcheck never ends', { timeout: 1_000 }, async () => {
   const controller = new AbortController()
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
   const runHealthcheck = () => {
@@ -285,7 +285,7 @@ test('awaitHealthy() counts a healthcheck that outlasts its timeout as failed', 
   expect(error.message).toContain('healthcheck failed: no answer within 20 ms')
 })
 
-// ioredis waits without end for a server that takes the connection and says nothing.
+// ioredis waits forever for a server that accepts connections and is silent.
 test('awaitHealthy() counts a query that never ends as failed after 2 s', async () => {
   const definition = createDefinition('redis', { probe: () => new Promise(() => {}) })
   const error = await catchInfraError(() => gate({ definition, windowMs: 10 }))
@@ -293,7 +293,7 @@ test('awaitHealthy() counts a query that never ends as failed after 2 s', async 
   expect(error.message).toMatch(/query failed: no answer within 2 s/)
 })
 
-test('awaitHealthy() lets what is not about the service pass', async () => {
+test('awaitHealthy() rethrows errors that do not concern the service', async () => {
   const started = createStartedService({
     status: async () => {
       throw new Error('the engine is gone')

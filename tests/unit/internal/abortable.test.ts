@@ -22,12 +22,12 @@ test('abortable() rejects as soon as the signal aborts', async () => {
   await expect(outcome).rejects.toBe(reason)
 })
 
-test('abortable() rejects where the signal has aborted already', async () => {
+test('abortable() rejects if the signal has already aborted', async () => {
   await expect(abortable(never(), AbortSignal.abort(reason))).rejects.toBe(reason)
 })
 
 // Thousands of queries are asked under one signal.
-test('abortable() leaves no listener behind', async () => {
+test('abortable() leaves no listener', async () => {
   const { signal } = new AbortController()
   await abortable(Promise.resolve(), signal)
   await abortable(Promise.reject(reason), signal).catch(() => {})

@@ -61,7 +61,7 @@ test.for([
 })
 
 // Vitest answers a signal with process.exit() a millisecond later.
-test('cleanUpBeforeExit() holds back the exit of others', async () => {
+test('cleanUpBeforeExit() delays other exit handlers', async () => {
   const { cleanup, finish } = createCleanup()
   const { target } = watch(cleanup)
   target.on('SIGINT', () => setTimeout(() => target.exit(), 1))
@@ -73,7 +73,7 @@ test('cleanUpBeforeExit() holds back the exit of others', async () => {
   expect(target.exits).toEqual([130])
 })
 
-test('cleanUpBeforeExit() comes before the handlers that are there already', () => {
+test('cleanUpBeforeExit() runs before existing handlers', () => {
   const order: string[] = []
   const target = new FakeProcess()
   target.on('SIGTERM', () => order.push('theirs'))
@@ -82,7 +82,7 @@ test('cleanUpBeforeExit() comes before the handlers that are there already', () 
   expect(order).toEqual(['ours', 'theirs'])
 })
 
-test('cleanUpBeforeExit() exits although cleanup fails', async () => {
+test('cleanUpBeforeExit() exits even if cleanup fails', async () => {
   const { cleanup, fail } = createCleanup()
   const { target } = watch(cleanup)
   target.emit('SIGINT')
@@ -115,7 +115,7 @@ test('cleanUpBeforeExit() exits at once on the third signal', () => {
   expect(calls()).toBe(1)
 })
 
-test('cleanUpBeforeExit() waits for cleanup no longer than 10 s', async () => {
+test('cleanUpBeforeExit() waits at most 10 s for cleanup', async () => {
   const { cleanup } = createCleanup()
   const { target } = watch(cleanup)
   target.emit('SIGTERM')
@@ -125,7 +125,7 @@ test('cleanUpBeforeExit() waits for cleanup no longer than 10 s', async () => {
   expect(target.exits).toEqual([143])
 })
 
-test('cleanUpBeforeExit() does nothing until the process is about to end', async () => {
+test('cleanUpBeforeExit() does nothing until the process is about to exit', async () => {
   const { cleanup, calls } = createCleanup()
   const { target } = watch(cleanup)
   await vi.advanceTimersByTimeAsync(60_000)
@@ -134,7 +134,7 @@ test('cleanUpBeforeExit() does nothing until the process is about to end', async
   expect(calls()).toBe(0)
 })
 
-test('cleanUpBeforeExit() holds back an exit that somebody else asks for, and keeps its code', async () => {
+test('cleanUpBeforeExit() delays an exit by other code and keeps its exit code', async () => {
   const { cleanup, finish, calls } = createCleanup()
   const { target } = watch(cleanup)
   target.exit(3)
@@ -146,7 +146,7 @@ test('cleanUpBeforeExit() holds back an exit that somebody else asks for, and ke
   expect(calls()).toBe(1)
 })
 
-test('cleanUpBeforeExit() exits with the code that a failing clean-up set, where there was none', async () => {
+test('cleanUpBeforeExit() exits with the code that a failed cleanup sets if there is none', async () => {
   const { cleanup, finish } = createCleanup()
   const { target } = watch(cleanup)
   target.exit(0)
@@ -156,7 +156,7 @@ test('cleanUpBeforeExit() exits with the code that a failing clean-up set, where
   expect(target.exits).toEqual([1])
 })
 
-test('cleanUpBeforeExit() prints an exception that nobody catches as it is, and exits with 1 once cleanup is done', async () => {
+test('cleanUpBeforeExit() prints an uncaught exception as is and exits with 1 after cleanup', async () => {
   const { cleanup, finish } = createCleanup()
   const { target } = watch(cleanup)
   const error = new Error('lost')
@@ -169,14 +169,14 @@ test('cleanUpBeforeExit() prints an exception that nobody catches as it is, and 
   expect(target.exits).toEqual([1])
 })
 
-test('cleanUpBeforeExit() prints what was thrown and is no error', () => {
+test('cleanUpBeforeExit() prints a thrown value that is no error', () => {
   const { target } = watch(createCleanup().cleanup)
   target.emit('uncaughtException', 'lost')
   expect(target.printed).toBe("\nUncaught 'lost'\n\nNode.js v1\n")
 })
 
 // Two runs in one process, as with two Vitests of the API: each used to take the other for a listener of the user.
-test('cleanUpBeforeExit() ends a process that has two of them, and prints the exception once', async () => {
+test('cleanUpBeforeExit() called twice prints an exception once and exits', async () => {
   const [first, second] = [createCleanup(), createCleanup()]
   const { target } = watch(first.cleanup)
   cleanUpBeforeExit(target as object as EndingProcess, second.cleanup)
@@ -189,7 +189,7 @@ test('cleanUpBeforeExit() ends a process that has two of them, and prints the ex
   expect(target.exits).toContain(1)
 })
 
-test('cleanUpBeforeExit() leaves an exception to somebody else who listens', () => {
+test('cleanUpBeforeExit() leaves an exception to another listener', () => {
   const { cleanup, calls } = createCleanup()
   const { target } = watch(cleanup)
   target.on('uncaughtException', ignore)
@@ -197,7 +197,7 @@ test('cleanUpBeforeExit() leaves an exception to somebody else who listens', () 
   expect(calls()).toBe(0)
 })
 
-test('cleanUpBeforeExit() returns a function that takes its handlers away, and no others', () => {
+test('cleanUpBeforeExit() returns a function that removes only its own handlers', () => {
   const { cleanup, calls } = createCleanup()
   const { target, release } = watch(cleanup)
   target.on('SIGINT', ignore)

@@ -32,6 +32,6 @@ test.for([
   expect(parseDurationMs(text, 'interval')).toBe(ms)
 })
 
-test('parseDurationMs() keeps no memory between calls', () => {
+test('parseDurationMs() keeps no state between calls', () => {
   expect(['5s', '5s', '1m5s', '5s'].map((text) => parseDurationMs(text, 'interval'))).toEqual([5e3, 5e3, 65e3, 5e3])
 })

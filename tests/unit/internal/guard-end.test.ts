@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 
 const MODULE = new URL('../../../src/internal/guard-end.ts', import.meta.url).href
 
-/** Runs a script in which `release` is what the guard returned, and the guard says `early`. */
+/** Runs a script in which `release` is the guard's result, and the guard prints `early`. */
 function run(script: string): Promise<{ code: number | string | null | undefined; stdout: string }> {
   const whole = `
     import { guardEnd } from '${MODULE}'
@@ -21,7 +21,7 @@ test.for([
   ['somebody calls process.exit()', 'setTimeout(() => process.exit(), 1); setTimeout(release, 60_000)'],
   ['somebody calls process.exit(0)', 'setTimeout(() => process.exit(0), 1); setTimeout(release, 60_000)'],
   ['the exit code was set before', 'process.exitCode = 0'],
-])('guardEnd() makes it 1 where %s', async ([, script = '']) => {
+])('guardEnd() sets the exit code 1 if %s', async ([, script = '']) => {
   expect(await run(script)).toEqual({ code: 1, stdout: 'early\n' })
 })
 
@@ -34,6 +34,6 @@ test.for([
     'process.on("SIGTERM", () => process.exit(143)); process.kill(process.pid, "SIGTERM"); setTimeout(() => {}, 60_000)',
     143,
   ],
-] as const)('guardEnd() says nothing where %s', async ([, script, code]) => {
+] as const)('guardEnd() does nothing if %s', async ([, script, code]) => {
   expect(await run(script)).toEqual({ code, stdout: '' })
 })

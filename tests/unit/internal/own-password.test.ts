@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { createProject } from '../support/create-project.ts'
 
-/** As another process has it, which remembers nothing of this one. */
+/** Like another process without any cached value. */
 async function passwordInNewProcess(folder: string): Promise<string> {
   vi.resetModules()
   const { ownPassword } = await import('../../../src/internal/own-password.ts')
   return ownPassword(folder)
 }
 
-test('ownPassword() is the same in every process, and another for each user', async () => {
+test('ownPassword() is the same in every process and different for each user', async () => {
   const [ada, ben] = [join(createProject({}), 'cache'), join(createProject({}), 'cache')]
   const password = await passwordInNewProcess(ada)
   expect(password).toMatch(/^[0-9a-f]{32}$/)
@@ -18,18 +18,18 @@ test('ownPassword() is the same in every process, and another for each user', as
   expect(await passwordInNewProcess(ben)).not.toBe(password)
 })
 
-test.skipIf(process.platform === 'win32')('ownPassword() keeps it where nobody else reads it', async () => {
+test.skipIf(process.platform === 'win32')('ownPassword() stores it readable only for the user', async () => {
   const folder = join(createProject({}), 'cache')
   const password = await passwordInNewProcess(folder)
   expect(readdirSync(folder)).toEqual(['password'])
   expect([statSync(folder).mode & 0o777, statSync(join(folder, 'password')).mode & 0o777]).toEqual([0o700, 0o600])
-  // What others could have read is nobody's alone any more.
+  // A password that others could have read is no longer secret.
   chmodSync(join(folder, 'password'), 0o640)
   expect(await passwordInNewProcess(folder)).not.toBe(password)
   expect(statSync(join(folder, 'password')).mode & 0o777).toBe(0o600)
 })
 
-test.for(['', 'half a passw', 'a'.repeat(33)])('ownPassword() replaces what is none: %j', async (text) => {
+test.for(['', 'half a passw', 'a'.repeat(33)])('ownPassword() replaces an invalid one: %j', async (text) => {
   const folder = createProject({ password: text })
   chmodSync(join(folder, 'password'), 0o600)
   const password = await passwordInNewProcess(folder)
@@ -37,7 +37,7 @@ test.for(['', 'half a passw', 'a'.repeat(33)])('ownPassword() replaces what is n
   expect(await passwordInNewProcess(folder)).toBe(password)
 })
 
-test('ownPassword() lasts as long as its process where nothing can be kept, and is agreed upon in it', async () => {
+test('ownPassword() keeps one password for the process if nothing can be stored', async () => {
   const folder = join(createProject({ file: '' }), 'file', 'cache')
   const { ownPassword } = await import('../../../src/internal/own-password.ts')
   const password = ownPassword(folder)
@@ -46,7 +46,7 @@ test('ownPassword() lasts as long as its process where nothing can be kept, and 
   expect(await passwordInNewProcess(folder)).not.toBe(password)
 })
 
-test('ownPassword() stays the same in a process whose file somebody replaces', async () => {
+test('ownPassword() stays the same in a process whose file is replaced', async () => {
   const folder = createProject({})
   const { ownPassword } = await import('../../../src/internal/own-password.ts')
   const password = ownPassword(folder)

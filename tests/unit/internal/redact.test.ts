@@ -7,6 +7,6 @@ test.for<readonly [string, string]>([
   [String.raw`ALTER ROLE a PASSWORD  E'\\it\'s'; SELECT 'b'`, "ALTER ROLE a PASSWORD  E'***'; SELECT 'b'"],
   ['with the long password in it', 'with *** in it'],
   ["WHERE password = 'x' AND p = $1", "WHERE password = 'x' AND p = $1"],
-])('redact() makes %j %j', ([text, redacted]) => {
+])('redact() turns %j into %j', ([text, redacted]) => {
   expect(redact(text, { user: 'shop', password: 'the long password' })).toBe(redacted)
 })

@@ -15,7 +15,7 @@ const methods: Methods = {
   wait: () => new Promise(() => {}),
 }
 
-/** A client whose requests are answered in this process, as long as the connection is open. */
+/** A client whose requests are answered in this process while the connection is open. */
 function createClient() {
   const sent: Request[] = []
   const held: boolean[] = []
@@ -59,7 +59,7 @@ test('the connection keeps the process alive as long as an answer is awaited', a
   expect(held).toEqual([true, true, false])
 })
 
-test('requests fail when the connection closes, and at once when it has closed', async () => {
+test('requests reject when the connection closes, and at once afterwards', async () => {
   const { remote, requests, link } = createClient()
   const waiting = remote.wait()
   link.isOpen = false

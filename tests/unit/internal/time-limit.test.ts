@@ -21,14 +21,14 @@ test('withTimeLimit() aborts the work at the limit, and says how long that was',
   expect(signal?.aborted).toBe(true)
 })
 
-test('withTimeLimit() rejects with the reason of the outer signal', async () => {
+test("withTimeLimit() rejects with the outer signal's reason", async () => {
   const outer = new AbortController()
   const waiting = withTimeLimit(60_000, () => new Promise<never>(() => {}), outer.signal)
   outer.abort(new Error('the run ended'))
   await expect(waiting).rejects.toThrow('the run ended')
 })
 
-// With AbortSignal.timeout() Node ends with 13, or in a process that awaits nothing at its top level, with 0.
+// With AbortSignal.timeout() Node exits with 13, or with 0 in a process without a top-level await.
 test('withTimeLimit() keeps the process alive until the time is over', async () => {
   const script = `
     const { withTimeLimit } = await import('${MODULE}')
@@ -37,7 +37,7 @@ test('withTimeLimit() keeps the process alive until the time is over', async () 
   expect(stdout).toBe('no answer within 50 ms\n')
 })
 
-test('withLetGo() aborts at the limit, and not when the work is done before', async () => {
+test('withLetGo() aborts at the limit, not if the work is done earlier', async () => {
   const [early, late] = await Promise.all([
     withLetGo(60_000, async (letGo) => letGo),
     withLetGo(20, async (letGo) => {

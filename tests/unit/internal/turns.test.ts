@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Turns } from '../../../src/internal/turns.ts'
 
-test('so many begin at once, and each that ends lets the next one begin, in order', async () => {
+test('a limited number starts at once, and each end starts the next in order', async () => {
   const turns = new Turns(2)
   const begun: number[] = []
   const all = [1, 2, 3, 4].map((number) => turns.begin().then(() => begun.push(number)))

@@ -5,7 +5,7 @@ import { FakeRedises, FakeSource, openLeasing, REQUEST, STACK } from './lease-su
 /** A connection that does not close. */
 const OPEN = new AbortController().signal
 
-/** What comes in place of a server that was lost, at another port. */
+/** The replacement of a lost server, at another port. */
 function createSources() {
   const [databases, redises] = [new FakeSource(), new FakeRedises()]
   const stack = { ...STACK, postgres: { ...STACK.postgres, port: 5433 } }
@@ -13,7 +13,7 @@ function createSources() {
   return { databases, coming: coming.promise, arrive: () => coming.resolve({ stack, databases, redises }) }
 }
 
-test('whoever asks while a server is away waits, and has what comes in its place', async () => {
+test('a request during a restart waits and gets a lease of the new server', async () => {
   const { broker, databases } = await openLeasing()
   const { methods: worker } = broker.connect(OPEN)
   const { databases: replacement, coming, arrive } = createSources()
@@ -27,7 +27,7 @@ test('whoever asks while a server is away waits, and has what comes in its place
   expect(replacement.out.size).toBe(0)
 })
 
-test('what was leased before goes back to where it came from', async () => {
+test('a lease from before a restart is released to its own server', async () => {
   const { broker, databases } = await openLeasing()
   const { methods: worker } = broker.connect(OPEN)
   const { databases: replacement, coming, arrive } = createSources()
@@ -39,7 +39,7 @@ test('what was leased before goes back to where it came from', async () => {
   expect([databases.out.size, replacement.out.size]).toEqual([0, 1])
 })
 
-test.for(['taken', 'refused'])('what was %s of a server that was lost meanwhile is taken again', async (outcome) => {
+test.for(['taken', 'refused'])('a lease %s from a server lost meanwhile is acquired again', async (outcome) => {
   const { broker, databases } = await openLeasing()
   const { methods: worker } = broker.connect(OPEN)
   const gate = Promise.withResolvers<void>()
@@ -58,7 +58,7 @@ test.for(['taken', 'refused'])('what was %s of a server that was lost meanwhile 
   expect([databases.out.size, replacement.out.size]).toEqual([0, 1])
 })
 
-test('whoever waits for a server that does not come back is told why', async () => {
+test('a request for a server that does not restart rejects with the reason', async () => {
   const { broker } = await openLeasing()
   const { methods: worker } = broker.connect(OPEN)
   const coming = Promise.withResolvers<LeaseSources>()

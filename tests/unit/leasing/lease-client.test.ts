@@ -7,7 +7,7 @@ import { openLeasing, REQUEST } from './lease-support.ts'
 const ENDED = `Cannot lease a database: the main process ended the connection
 Read the lines of infra above; the run was ending, or the stack is gone`
 
-test('open() says what it could not reach', async () => {
+test('open() names the socket that it cannot reach', async () => {
   const error = await catchInfraError(() => openLeaseClient('/tmp/no-such-folder/lease.sock'))
   expect(error).toMatchObject({
     code: 'INFRA_LEASE_FAILED',
@@ -16,7 +16,7 @@ Read the lines of infra above; the run was ending, or the stack is gone`,
   })
 })
 
-test('acquire() rejects when the server goes while it waits', async () => {
+test('acquire() rejects if the server closes while it waits', async () => {
   const { open, server, databases } = await openLeasing()
   databases.gate = () => new Promise(() => {})
   const client = await open()
@@ -25,7 +25,7 @@ test('acquire() rejects when the server goes while it waits', async () => {
 })
 
 // It once waited for an answer for ever.
-test('acquire() rejects at once when the server went before', async () => {
+test('acquire() rejects at once if the server has closed', async () => {
   const { open, server } = await openLeasing()
   const client = await open()
   await client.acquire(REQUEST)
@@ -34,7 +34,7 @@ test('acquire() rejects at once when the server went before', async () => {
   expect((await catchInfraError(() => client.finish(1, 'a.test.ts'))).message).toBe(ENDED)
 })
 
-test('answers find their questions, whatever their order', async () => {
+test('answers reach their requests in any order', async () => {
   const { open, databases } = await openLeasing()
   const client = await open()
   const gate = Promise.withResolvers<void>()
@@ -46,7 +46,7 @@ test('answers find their questions, whatever their order', async () => {
   expect([early.facts.postgres.database, (await late).facts.postgres.database]).toEqual(['app', 'db1'])
 })
 
-test('an error keeps its code, and its remedy as the last line', async () => {
+test('an error keeps its code and has its remedy as the last line', async () => {
   const { open, redises } = await openLeasing()
   redises.failure = new Error('no sockets')
   const error = await catchInfraError(async () => (await open()).acquire(REQUEST))
@@ -55,7 +55,7 @@ test('an error keeps its code, and its remedy as the last line', async () => {
 
 const LOST = new InfraError('INFRA_SERVICE_LOST', { problem: 'Cannot go on', remedy: 'Start again' })
 
-test('a server that is lost is the answer to what waits, and to all that is asked later', async () => {
+test('a lost server rejects waiting and all later requests', async () => {
   const { open, server, databases } = await openLeasing()
   databases.gate = () => new Promise(() => {})
   const client = await open()
@@ -67,14 +67,14 @@ test('a server that is lost is the answer to what waits, and to all that is aske
   expect(await catchInfraError(async () => client.assertNothingLost())).toMatchObject(known)
 })
 
-test('whoever comes after a server was lost hears of it', async () => {
+test('a client that connects after a loss gets it as its error', async () => {
   const { open, server } = await openLeasing()
   server.reportLoss(LOST, { comesBack: false })
   const client = await open()
   expect(await catchInfraError(() => client.acquire(REQUEST))).toMatchObject({ code: 'INFRA_SERVICE_LOST' })
 })
 
-test('of a server that comes back, those who have leased something hear, until they lease anew', async () => {
+test("a restarted server's loss rejects requests of lease holders until they lease again", async () => {
   const { open, server } = await openLeasing()
   const [holder, idle] = [await open(), await open()]
   const { lease } = await holder.acquire(REQUEST)
@@ -87,7 +87,7 @@ test('of a server that comes back, those who have leased something hear, until t
   await holder.acquire(REQUEST)
 })
 
-test('a server that was to come back and did not is gone for good', async () => {
+test('a server whose restart fails is lost for good', async () => {
   const { open, server } = await openLeasing()
   const client = await open()
   await client.acquire(REQUEST)

@@ -11,7 +11,7 @@ function limitTo(count: number) {
   return { postgres: { count, reason: 'the server is small', remedy: 'Raise max_connections' } }
 }
 
-test('who comes when everything is leased waits for the first that is given back, in order, and the wait is told', async () => {
+test('a request at the limit waits for the first release, in order, and reports the wait', async () => {
   const { open, databases, shortages } = await openLeasing(limitTo(2))
   const [one, two] = [await open(), await open()]
   const [first] = [await one.acquire(FILE), await two.acquire({ ...FILE, owner: 'b.test.ts' })]
@@ -30,7 +30,7 @@ test('who comes when everything is leased waits for the first that is given back
   await Promise.all(others)
 })
 
-test('a worker that dies makes room', async () => {
+test("a dead worker's leases are released", async () => {
   const { dial, open } = await openLeasing(limitTo(1))
   const { socket } = await dial()
   socket.write(`${JSON.stringify({ id: 1, method: 'acquire', args: [FILE] })}\n`)
@@ -40,7 +40,7 @@ test('a worker that dies makes room', async () => {
   expect(await waiting).toMatchObject({ template: 'default' })
 })
 
-test('a wait that nothing can end is an error that says why', async () => {
+test('a wait that cannot end is an error with the reason', async () => {
   const { open, databases } = await openLeasing(limitTo(1))
   const client = await open()
   await client.acquire(FILE)
@@ -52,7 +52,7 @@ Raise max_connections`,
   expect(databases.out.size).toBe(1)
 })
 
-test('of files that wait for each other the last one fails, and the others go on', async () => {
+test('the last of several files in a deadlock fails, and the others continue', async () => {
   const { open } = await openLeasing(limitTo(2))
   const [one, two] = [await open(), await open()]
   const [, second] = [await one.acquire(FILE), await two.acquire({ ...FILE, owner: 'b.test.ts' })]
@@ -63,7 +63,7 @@ test('of files that wait for each other the last one fails, and the others go on
   expect(await waiting).toMatchObject({ template: 'default' })
 })
 
-test('tests of one file wait for each other as long as one of them has what it needs', async () => {
+test('tests of one file wait for each other while one of them has its leases', async () => {
   const { open } = await openLeasing(limitTo(2))
   const client = await open()
   await client.acquire(FILE)
@@ -75,7 +75,7 @@ test('tests of one file wait for each other as long as one of them has what it n
   expect(await Promise.all(waiting)).toHaveLength(2)
 })
 
-test('what is leased ahead of a test has no place until the test begins', async () => {
+test('a lease ahead of a test takes no slot until the test begins', async () => {
   const { open, databases } = await openLeasing(limitTo(2))
   const [one, other] = [await open(), await open()]
   await one.acquire(FILE)
@@ -96,7 +96,7 @@ test('what is leased ahead of a test has no place until the test begins', async 
   expect(begun).toEqual(['file', 'two'])
 })
 
-test('what is leased ahead and given back before its test begins makes no room that it did not have', async () => {
+test('a lease ahead that is released before its test frees no slot', async () => {
   const { open, databases } = await openLeasing(limitTo(2))
   const client = await open()
   await client.acquire(FILE)
@@ -105,14 +105,14 @@ test('what is leased ahead and given back before its test begins makes no room t
   const granted: string[] = []
   const waiting = client.acquire({ ...TEST, test: '2' }).then(() => granted.push('2'))
   await client.release(next.lease)
-  // Answered after what the release would have set off.
+  // Answered after the release would have taken effect.
   await client.finish(1, FILE.owner)
   expect([granted, databases.out.size]).toEqual([[], 2])
   await client.release(2)
   await waiting
 })
 
-test('nothing waits for a worker that is gone, and the next one in line is not held up by it', async () => {
+test("a dead worker's request is dropped and does not delay the next one", async () => {
   const { dial, open, shortages } = await openLeasing(limitTo(1))
   const client = await open()
   const { lease } = await client.acquire(FILE)
@@ -124,11 +124,11 @@ test('nothing waits for a worker that is gone, and the next one in line is not h
   await closed
   await client.finish(lease, FILE.owner)
   await client.release(lease)
-  // No database was taken for the one that is gone.
+  // No database was acquired for the dead worker.
   expect((await waiting).facts.postgres.database).toBe('db2')
 })
 
-test('of tests that wait for each other in two queues the last one fails, and the other goes on', async () => {
+test('the last of several tests in a deadlock of two queues fails, and the other continues', async () => {
   const redis = { count: 2, reason: 'two servers', remedy: 'Raise maxWorkers' }
   const { open } = await openLeasing({ ...limitTo(2), redis })
   const client = await open()
@@ -146,7 +146,7 @@ test('of tests that wait for each other in two queues the last one fails, and th
   expect(await waiting).toMatchObject({ template: 'default' })
 })
 
-test('a test that waits in one queue for a test that waits nowhere holds nobody up', async () => {
+test('a test that waits for a running test is no deadlock', async () => {
   const redis = { count: 2, reason: 'two servers', remedy: 'Raise maxWorkers' }
   const { open } = await openLeasing({ ...limitTo(2), redis })
   const client = await open()
@@ -164,7 +164,7 @@ test('a test that waits in one queue for a test that waits nowhere holds nobody 
   expect(await databaseOfThree).toMatchObject({ template: 'default' })
 })
 
-test('what cannot be had leaves its place to the next', async () => {
+test('a failed request frees its slot', async () => {
   const { open, databases } = await openLeasing(limitTo(1))
   databases.gate = () => Promise.reject(new Error('disk full'))
   const client = await open()
@@ -173,7 +173,7 @@ test('what cannot be had leaves its place to the next', async () => {
   expect(await client.acquire(FILE)).toMatchObject({ template: 'default' })
 })
 
-test('limitDatabases() takes what is shorter, connections or memory', () => {
+test('limitDatabases() uses the lower limit, of connections or memory', () => {
   const room = { maxConnections: 500, templateBytes: 8 * MEGABYTE, freeBytes: undefined, workers: 2 }
   expect(limitDatabases(room)).toMatchObject({
     count: 48,
@@ -186,18 +186,18 @@ test('limitDatabases() takes what is shorter, connections or memory', () => {
   })
 })
 
-test('limitDatabases() lets every worker have one for its file and one more, unless memory is short', () => {
+test('limitDatabases() allows every worker one for its file and one more, unless memory is short', () => {
   const room = { maxConnections: 20, templateBytes: 8 * MEGABYTE, freeBytes: undefined, workers: 8 }
   expect(limitDatabases(room).count).toBe(16)
   expect(limitDatabases({ ...room, freeBytes: MEGABYTE }).count).toBe(1)
 })
 
-test('limitRedises() is what there is', () => {
+test('limitRedises() is the number of servers or databases', () => {
   expect(limitRedises(4, 'server')).toMatchObject({ count: 4, reason: '4 servers, two for each worker' })
   expect(limitRedises(1023, 'database')).toMatchObject({ count: 1023, reason: '1023 logical databases' })
 })
 
-test('limitSharedDatabases() takes half of what others leave, and enough for every worker', () => {
+test('limitSharedDatabases() uses half of the free connections, and enough for each worker', () => {
   const room = { maxConnections: 100, available: 85, workers: 1 }
   expect(limitSharedDatabases(room)).toMatchObject({
     count: 4,

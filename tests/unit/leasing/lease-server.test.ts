@@ -17,7 +17,7 @@ async function answerTo(socket: Socket, text: string): Promise<Record<string, un
   return JSON.parse(data.toString()) as Record<string, unknown>
 }
 
-test('a lease says where its database and its Redis are, and which variables lead there', async () => {
+test('a lease has the addresses and variables of its database and Redis', async () => {
   const { open } = await openLeasing()
   const lease = await (await open()).acquire(REQUEST)
   expect(lease).toMatchObject({
@@ -32,20 +32,20 @@ test('a lease says where its database and its Redis are, and which variables lea
   })
 })
 
-test.runIf(process.platform !== 'win32')('nobody else of this machine gets near the socket', async () => {
+test.runIf(process.platform !== 'win32')('other users of this machine cannot access the socket', async () => {
   const { server } = await openLeasing()
   const { mode, uid } = await stat(dirname(server.path))
   expect({ mode: mode & 0o777, uid }).toEqual({ mode: 0o700, uid: process.getuid?.() })
 })
 
-test('a lease of one service names the common other one', async () => {
+test('a lease of one service has the shared address of the other', async () => {
   const { open, redises } = await openLeasing()
   const lease = await (await open()).acquire({ ...REQUEST, wants: ['postgres'] })
   expect(lease.facts.redis.port).toBe(6379)
   expect(redises.out.size).toBe(0)
 })
 
-test('a lease that is released goes back', async () => {
+test('a released lease is returned to its backend', async () => {
   const { open, databases, redises } = await openLeasing()
   const client = await open()
   const { lease } = await client.acquire(REQUEST)
@@ -54,7 +54,7 @@ test('a lease that is released goes back', async () => {
   expect([databases.out.size, redises.out.size]).toEqual([0, 0])
 })
 
-test('what was half taken goes back when the other half cannot be had', async () => {
+test('a half-acquired lease is released if the other half fails', async () => {
   const { open, databases, redises } = await openLeasing()
   redises.failure = new InfraError('INFRA_LEASE_FAILED', {
     problem: 'Cannot start a Redis',
@@ -65,7 +65,7 @@ test('what was half taken goes back when the other half cannot be had', async ()
   expect(databases.out.size).toBe(0)
 })
 
-test('all leases of a connection go back when it ends', async () => {
+test('all leases of a connection are released when it closes', async () => {
   const { dial, databases } = await openLeasing()
   const { socket } = await dial()
   await answerTo(socket, ACQUIRE)
@@ -75,7 +75,7 @@ test('all leases of a connection go back when it ends', async () => {
   await vi.waitFor(() => expect(databases.out.size).toBe(0))
 })
 
-test('a lease that is granted after its worker died goes back', async () => {
+test('a lease that is granted after its worker died is released', async () => {
   const { dial, databases, waits } = await openLeasing()
   const gate = Promise.withResolvers<void>()
   databases.gate = () => gate.promise
@@ -94,7 +94,7 @@ test.for([
   ['null', 'null\n'],
   ['an empty line', '\n'],
   ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00, 0x0a])],
-] as const)('%s ends its connection, whose lease goes back, and no other', async ([, line]) => {
+] as const)('%s closes only its own connection and releases its lease', async ([, line]) => {
   const { dial, open, databases } = await openLeasing()
   const [{ socket, closed }, other] = [await dial(), await open()]
   await answerTo(socket, ACQUIRE)
@@ -105,7 +105,7 @@ test.for([
   expect(await other.acquire(REQUEST)).toMatchObject({ template: 'default' })
 })
 
-test('a line without an end is cut off before it fills the memory', async () => {
+test('a line without an end closes the connection before it fills the memory', async () => {
   const { dial, open } = await openLeasing()
   const { socket, closed } = await dial()
   const flood = Buffer.alloc(1024 * 1024, 'x')
@@ -131,7 +131,7 @@ test('messages may arrive in pieces, and several at once', async () => {
   await vi.waitFor(() => expect(databases.out.size).toBe(2))
 })
 
-test('who connects and says nothing keeps nobody waiting, not even the end', async () => {
+test('a silent connection delays nothing, not even the end', async () => {
   const { dial, open, server } = await openLeasing()
   const { closed } = await dial()
   await (await open()).acquire(REQUEST)
@@ -145,7 +145,7 @@ test.for([
   { id: 1, method: 'toString', args: [] },
   { id: 1, method: 'acquire' },
   { id: 1, method: 'acquire', args: [] },
-] as object[])('a message that is no request is answered with an error: %j', async (message) => {
+] as object[])('an invalid message is answered with an error: %j', async (message) => {
   const { dial, databases } = await openLeasing()
   const { socket } = await dial()
   expect(await answerTo(socket, `${JSON.stringify(message)}\n`)).toMatchObject({
@@ -155,7 +155,7 @@ test.for([
   expect(await answerTo(socket, ACQUIRE)).toMatchObject({ id: 1, result: { lease: expect.any(Number) } })
 })
 
-test("nobody releases, resets, finishes, controls or fails another one's lease, or leases on its server", async () => {
+test("a connection cannot use another one's lease or lease on its server", async () => {
   const { open, databases, left } = await openLeasing()
   databases.sessions = ['app']
   const { lease } = await (await open()).acquire(REQUEST)
@@ -179,7 +179,7 @@ test("nobody releases, resets, finishes, controls or fails another one's lease, 
   expect([databases.emptied, left]).toEqual([[], []])
 })
 
-test('a lease is given back once, however often it is released', async () => {
+test('a lease is released once, however often it is requested', async () => {
   const { open, databases } = await openLeasing()
   const client = await open()
   const { lease } = await client.acquire(REQUEST)
@@ -196,7 +196,7 @@ test('a lease that is reset stays leased', async () => {
   expect([databases.emptied, [...databases.out]]).toEqual([['db1'], ['db1']])
 })
 
-test('a server that others use is not controlled, and the error names the option', async () => {
+test('a server that others use cannot be controlled, and the error names the option', async () => {
   const { open } = await openLeasing()
   const client = await open()
   const [both, none] = [await client.acquire(REQUEST), await client.acquire({ ...REQUEST, wants: [] })]
@@ -212,7 +212,7 @@ Set isolation to 'file' or 'worker' for this project, and redis.isolation to 'se
   })
 })
 
-test('connections that a file leaves are told of, by the file and their names; none of a clean one', async () => {
+test('connections left by a file are reported by file and name, none of a clean one', async () => {
   const { open, databases, left } = await openLeasing()
   const client = await open()
   const { lease } = await client.acquire(REQUEST)
@@ -228,7 +228,7 @@ function failedTests(...names: readonly string[]): FailedTest[] {
   return names.map((name) => ({ name, fromMs: 1, toMs: 2, databases: [] }))
 }
 
-test('what the log has of failed tests is answered in their order, and told of those of which it has something', async () => {
+test('log excerpts of failed tests are returned in order, and reported if not empty', async () => {
   const { open, logs } = await openLeasing()
   const client = await open()
   const { lease } = await client.acquire(REQUEST)
@@ -240,7 +240,7 @@ test('what the log has of failed tests is answered in their order, and told of t
   ])
 })
 
-test('who shares the main database is told what the log has of that', async () => {
+test('a failed test in the main database gets its log excerpt', async () => {
   const { open, databases } = await openLeasing()
   const client = await open()
   const { lease } = await client.acquire({ ...REQUEST, wants: [] })
@@ -248,7 +248,7 @@ test('who shares the main database is told what the log has of that', async () =
   expect(databases.asked).toEqual(['app: adds'])
 })
 
-test('the log is read for the first twenty tests of a run that fail, and for no more until the next run', async () => {
+test('the log is read for the first twenty failed tests of each run', async () => {
   const { open, databases, broker } = await openLeasing()
   const client = await open()
   const { lease } = await client.acquire(REQUEST)
@@ -262,7 +262,7 @@ test('the log is read for the first twenty tests of a run that fail, and for no 
   expect(await fail(1)).toHaveLength(1)
 })
 
-test('a log that cannot be read takes nothing from the test', async () => {
+test("an unreadable log does not affect the test's own error", async () => {
   const { open, databases, logs } = await openLeasing()
   databases.logFailure = new Error('the engine is gone')
   const client = await open()
@@ -271,7 +271,7 @@ test('a log that cannot be read takes nothing from the test', async () => {
   expect(logs).toEqual([])
 })
 
-test('the database of a failed test is kept where the stack lives on, until the tests run again', async () => {
+test("a failed test's database is retained until the rerun if the stack stays up", async () => {
   const { open, databases, broker } = await openLeasing({}, { livesOn: true })
   const client = await open()
   const { lease } = await client.acquire(REQUEST)
@@ -284,7 +284,7 @@ test('the database of a failed test is kept where the stack lives on, until the 
   expect(broker.retained()).toEqual([])
 })
 
-test('nothing is kept where the stack ends with its run', async () => {
+test('no database is retained if the stack stops with its run', async () => {
   const { open, broker } = await openLeasing()
   const client = await open()
   const { lease } = await client.acquire(REQUEST)
@@ -292,7 +292,7 @@ test('nothing is kept where the stack ends with its run', async () => {
   expect(broker.retained()).toEqual([])
 })
 
-test('the wait that is counted is the one for what was leased', async () => {
+test('the recorded wait is that for the lease', async () => {
   const { open, databases, waits, clock } = await openLeasing()
   const client = await open()
   databases.gate = () => clock.sleep(7)

@@ -34,7 +34,7 @@ export const STACK = {
   services: {},
 } as StackFacts
 
-/** Names of what is out, and a way to let those who ask wait. */
+/** The names of leased items, and a gate that delays requests. */
 export class FakeSource implements DatabaseSource {
   readonly out = new Set<string>()
   readonly emptied: string[] = []
@@ -43,7 +43,7 @@ export class FakeSource implements DatabaseSource {
   readonly asked: string[] = []
   logFailure: Error | undefined
   readonly keeping: RetainedDatabase[] = []
-  /** What is waited for before the next one is given. */
+  /** Awaited before the next item is handed out. */
   gate: () => Promise<unknown> = async () => {}
   #count = 0
 
@@ -157,7 +157,7 @@ export async function openLeasing(
     const socket = connect(server.path).on('error', () => {})
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
     await once(socket, 'connect')
-    // Read, so that the end of the connection is seen.
+    // Read, so that the close of the connection is noticed.
     socket.resume()
     onTestFinished(() => void socket.destroy())
     return { socket, closed }

@@ -26,7 +26,7 @@ async function openUse() {
 
 const NOTHING = { strayed: [], changed: [], unused: [], sharing: [] }
 
-test('a file that did not use its lease is named if the common database was used while it ran', async () => {
+test('a file with an unused lease is named if the shared database was used meanwhile', async () => {
   const { use, file, count, connect } = await openUse()
   await use.begin()
   use.add(1, file('stray'))
@@ -44,8 +44,8 @@ test('a file that did not use its lease is named if the common database was used
   })
 })
 
-// In vm pools, a worker gives a lease back and asks for the next one in one go.
-test('what a file used is not laid at the door of the one that begins while it is looked at', async () => {
+// In vm pools, a worker releases a lease and requests the next one at once.
+test("a file's use is not attributed to the file that starts during the count", async () => {
   const { use, file, count } = await openUse()
   await use.begin()
   use.add(1, file('stray'))
@@ -55,7 +55,7 @@ test('what a file used is not laid at the door of the one that begins while it i
   expect((await use.finish()).strayed).toEqual([{ service: 'postgres', owners: ['stray'], common: ['app'] }])
 })
 
-test('what is used before the first file and after the last one is not counted', async () => {
+test('use before the first file and after the last one does not count', async () => {
   const { use, file, count } = await openUse()
   count('app')
   await use.begin()
@@ -65,7 +65,7 @@ test('what is used before the first file and after the last one is not counted',
   expect(await use.finish()).toEqual(NOTHING)
 })
 
-test('a database that the tests make is not common', async () => {
+test('a database that the tests create is not the shared one', async () => {
   const { use, file, count } = await openUse()
   await use.begin()
   use.add(1, file('maker'))
@@ -82,7 +82,7 @@ test('a fixture counts as use of the lease', async () => {
   expect(await use.finish()).toEqual(NOTHING)
 })
 
-test('a worker that keeps its lease is looked at file by file, and a reset is not counted use', async () => {
+test('a worker that keeps its lease is checked for each file, and a reset is no use', async () => {
   const { use, file, count, connect } = await openUse()
   await use.begin()
   use.add(1, file('first'))
@@ -92,7 +92,7 @@ test('a worker that keeps its lease is looked at file by file, and a reset is no
   expect((await use.finish()).strayed).toEqual([{ service: 'postgres', owners: ['second'], common: ['app'] }])
 })
 
-test('a service is unused if nobody has connected since the stack came up', async () => {
+test('a service without a connection since its start is unused', async () => {
   const { use, file } = await openUse()
   await use.begin()
   use.add(1, file('unit'))
@@ -106,7 +106,7 @@ test('a service is unused if nobody has connected since the stack came up', asyn
   expect((await other.use.finish()).unused).toEqual([])
 })
 
-test('what cannot be known is not told', async () => {
+test('unknown use is not reported', async () => {
   const { use, file, count } = await openUse()
   await use.begin()
   use.add(1, file('silent', { looks: { postgres: () => Promise.reject(new Error('gone')) } }))
@@ -121,7 +121,7 @@ test('what cannot be known is not told', async () => {
   expect(await lost.use.finish()).toEqual(NOTHING)
 })
 
-test('where a project shares the main database, its use says nothing of the others', async () => {
+test('use of the main database by a project that shares it does not count', async () => {
   const { use, file, count } = await openUse()
   await use.begin()
   use.add(1, file('one', { project: 'shared', looks: {}, isSharing: true }))

@@ -20,14 +20,14 @@ test('acquire() takes the item that was released last, then a new one', async ()
   expect(await Promise.all(acquired)).toEqual(['two', 'one', 'new'])
 })
 
-test('an item that was not acquired for reuse is new, and is not kept', async () => {
+test('an item that was not acquired for reuse is new and is not reused later', async () => {
   const { items, use } = createItems()
   await use('used')
   expect(await items.acquire(false, async () => 'new')).toBe('new')
   expect(items.release('new')).toBe(false)
 })
 
-test('an item that cannot be used any more is not reused', async () => {
+test('an unusable item is not reused', async () => {
   const { items, use } = createItems(async (item) => item !== 'stopped')
   await use('one', 'stopped')
   expect(await items.acquire(true, async () => 'new')).toBe('new')
@@ -40,7 +40,7 @@ test('removeOldest() takes the item that was released first', async () => {
   expect([items.removeOldest(), items.removeOldest(), items.removeOldest()]).toEqual(['one', 'two', undefined])
 })
 
-test('clear() hands over what is free, and ends the reuse of what is leased', async () => {
+test('clear() returns the free items and prevents the reuse of leased ones', async () => {
   const { items, use } = createItems()
   await use('free', 'leased')
   await items.acquire(true, refuse)

@@ -25,7 +25,7 @@ async function leaveSocket(path: string): Promise<void> {
   await once(child, 'exit')
 }
 
-test.skipIf(process.platform === 'win32')('the socket of a run that was killed goes, with its folder', async () => {
+test.skipIf(process.platform === 'win32')('the socket of a killed run is removed with its folder', async () => {
   const { parent, socket } = await createFolder('vitest-infra-killed')
   await leaveSocket(socket)
   await utimes(socket, LONG_AGO, LONG_AGO)
@@ -33,7 +33,7 @@ test.skipIf(process.platform === 'win32')('the socket of a run that was killed g
   expect(await readdir(parent)).toEqual([])
 })
 
-test.skipIf(process.platform === 'win32')('the socket of a run that lives stays, however old', async () => {
+test.skipIf(process.platform === 'win32')('the socket of a live run stays, however old', async () => {
   const { parent, socket } = await createFolder('vitest-infra-living')
   const server = createServer().listen(socket)
   await once(server, 'listening')
@@ -43,7 +43,7 @@ test.skipIf(process.platform === 'win32')('the socket of a run that lives stays,
   expect(await readdir(parent)).toEqual(['vitest-infra-living'])
 })
 
-test.skipIf(process.platform === 'win32')('a socket that is new, or is not ours, stays', async () => {
+test.skipIf(process.platform === 'win32')('a new socket and one of another owner stay', async () => {
   const { parent, socket } = await createFolder('vitest-infra-new')
   await leaveSocket(socket)
   await mkdir(join(parent, 'somebodys'))
@@ -58,7 +58,7 @@ test.skipIf(process.platform === 'win32')('a socket that is new, or is not ours,
   ])
 })
 
-test.skipIf(process.platform === 'win32')('what else lies in the folder stays', async () => {
+test.skipIf(process.platform === 'win32')('other files in the folder stay', async () => {
   const { parent, socket } = await createFolder('vitest-infra-killed')
   await leaveSocket(socket)
   await utimes(socket, LONG_AGO, LONG_AGO)

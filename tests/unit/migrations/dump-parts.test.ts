@@ -6,7 +6,7 @@ function split(text: string): string[] {
   return splitDump(file).map(({ text: sql, rows }) => (rows ? `${sql} <- ${text.slice(rows.start, rows.end)}` : sql))
 }
 
-test('splitDump() gives each COPY its rows, in the order of the file', () => {
+test("splitDump() pairs each COPY with its rows in the file's order", () => {
   const text = 'SELECT 1;\nCOPY a (id) FROM stdin;\n1\n2\n\\.\n\nSELECT 2;\nCOPY b FROM stdin;\n\\.\n\nSELECT 3;'
   expect(split(text)).toEqual([
     'SELECT 1',
@@ -28,11 +28,11 @@ test('splitDump() does not read rows in SQL', () => {
   expect(split(text)).toEqual(["SELECT '\nCOPY a FROM stdin;\n'", 'DO $$ BEGIN\nCOPY a FROM stdin;\nEND $$'])
 })
 
-test('splitDump() leaves a COPY from a file of the server alone', () => {
+test('splitDump() does not change a COPY from a file on the server', () => {
   expect(split("COPY a FROM '/tmp/stdin'; COPY a TO stdout;")).toEqual(["COPY a FROM '/tmp/stdin'", 'COPY a TO stdout'])
 })
 
-test('splitDump() takes \\restrict for a comment', () => {
+test('splitDump() treats \\restrict as a comment', () => {
   expect(split('\\restrict abc\nSELECT 1;\n\\unrestrict abc\n')).toEqual(['SELECT 1'])
 })
 

@@ -16,14 +16,14 @@ function createHost(): { host: Host; events: EventEmitter } {
   return { host: { env, execPath, platform, kill, once, off }, events }
 }
 
-/** Long enough for two programs to come up one after the other, on a busy machine, too. */
+/** Long enough for two programs to start in sequence on a busy machine. */
 const SOON_MS = 3_000
 
 function programOf(code: string, timeoutMs = 10_000): Program {
   return { command: [process.execPath, '--eval', code], cwd: tmpdir(), env: process.env, timeoutMs }
 }
 
-/** One that nobody has waited for yet, a zombie, has ended. */
+/** A zombie, which no process has waited for yet, has exited. */
 function isAlive(pid: number): boolean {
   const state = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)])
     .stdout.toString()
@@ -31,14 +31,14 @@ function isAlive(pid: number): boolean {
   return state !== '' && !state.startsWith('Z')
 }
 
-/** Starts a program of its own, tells its id, and stays. */
+/** Starts a child process, prints its id, and keeps running. */
 const WITH_CHILD = `
   const { spawn } = require('node:child_process')
   const code = "process.on('SIGTERM', () => {}); console.log(process.pid); setInterval(() => {}, 1000)"
   spawn(process.execPath, ['--eval', code], { stdio: 'inherit' })
   setInterval(() => {}, 1000)`
 
-test('runProgram() keeps the order of what goes to stdout and to stderr', async () => {
+test('runProgram() keeps the order of stdout and stderr', async () => {
   const code =
     'for (let i = 0; i < 50; i++) { console.log("out " + i); console.error("err " + i) }; process.exitCode = 3'
   const { exit, output } = await runProgram(programOf(code), createHost().host)
@@ -47,35 +47,35 @@ test('runProgram() keeps the order of what goes to stdout and to stderr', async 
   expect(output.split('\n')).toEqual(lines)
 })
 
-test('runProgram() takes colours out of what was written', async () => {
+test('runProgram() removes colours from the output', async () => {
   const { output } = await runProgram(programOf(String.raw`console.log('\x1b[31mred\x1b[0m')`), createHost().host)
   expect(output).toBe('red')
 })
 
-test('runProgram() shows the last 4 MB of what never stops', async () => {
+test('runProgram() shows the last 4 MB of endless output', async () => {
   const code = `process.stdout.write('a'.repeat(5e6) + 'end')`
   const { output } = await runProgram(programOf(code), createHost().host)
   expect(output).toMatch(/^\(the first 805699 bytes are left out\)\na+end$/)
 })
 
-test('runProgram() gives a program no input to wait for', async () => {
+test('runProgram() gives a program an empty input', async () => {
   const code = `process.stdin.on('end', () => console.log('no input')).resume()`
   const { exit, output } = await runProgram(programOf(code), createHost().host)
   expect({ exit, output }).toEqual({ exit: { type: 'exited', code: 0 }, output: 'no input' })
 })
 
-test('runProgram() tells a signal that ended a program', async () => {
+test('runProgram() reports the signal that ended a program', async () => {
   const { exit } = await runProgram(programOf(`process.kill(process.pid, 'SIGKILL')`), createHost().host)
   expect(exit).toEqual({ type: 'killed', signal: 'SIGKILL' })
 })
 
-test('runProgram() tells that a program cannot be started', async () => {
+test('runProgram() reports that a program cannot be started', async () => {
   const program = { ...programOf(''), command: ['no-such-program'] as const }
   const { exit, output } = await runProgram(program, createHost().host)
   expect({ type: exit.type, output }).toEqual({ type: 'not-started', output: '' })
 })
 
-test.skipIf(process.platform === 'win32')('runProgram() ends what a program started when its time is up', async () => {
+test.skipIf(process.platform === 'win32')("runProgram() stops a program's children at the timeout", async () => {
   const { exit, output } = await runProgram(programOf(WITH_CHILD, SOON_MS), createHost().host)
   expect(exit).toEqual({ type: 'timed-out' })
   const pid = Number(output)
@@ -83,7 +83,7 @@ test.skipIf(process.platform === 'win32')('runProgram() ends what a program star
   await expect.poll(() => isAlive(pid)).toBe(false)
 })
 
-test.skipIf(process.platform === 'win32')('runProgram() ends a program that ignores SIGTERM', async () => {
+test.skipIf(process.platform === 'win32')('runProgram() kills a program that ignores SIGTERM', async () => {
   const code = `process.on('SIGTERM', () => console.log('no')); console.log('up'); setInterval(() => {}, 1000)`
   const { exit, output } = await runProgram(programOf(code, SOON_MS), createHost().host)
   expect(exit).toEqual({ type: 'timed-out' })
@@ -91,7 +91,7 @@ test.skipIf(process.platform === 'win32')('runProgram() ends a program that igno
 })
 
 test.skipIf(process.platform === 'win32').for(['SIGINT', 'SIGTERM', 'SIGHUP'])(
-  'runProgram() ends a program when this process gets %s',
+  'runProgram() stops a program when this process gets %s',
   async (signal) => {
     const { host, events } = createHost()
     const running = runProgram(programOf(WITH_CHILD), host)

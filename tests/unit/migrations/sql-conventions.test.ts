@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { forwardPartOf, SQL_CONVENTIONS } from '../../../src/migrations/sql-conventions.ts'
 
-test('flyway orders by version, then repeatable ones by name', () => {
+test('flyway files are ordered by version, then repeatable ones by name', () => {
   const names = ['R__b.sql', 'V10__a.sql', 'V2__a.sql', 'V1_1__a.sql', 'R__a.sql', 'V1__a.sql', 'V1.0.1__a.sql']
   expect(names.toSorted(SQL_CONVENTIONS.flyway.compare)).toEqual([
     'V1__a.sql',
@@ -23,20 +23,20 @@ test.for([
   ['flyway', 'V1__users.sql', true],
   ['flyway', 'U1__users.sql', false],
   ['flyway', 'V1_users.sql', false],
-] as const)('%s takes %s forward: %s', ([convention, name, isForward]) => {
+] as const)('%s runs %s as a forward migration: %s', ([convention, name, isForward]) => {
   expect(SQL_CONVENTIONS[convention].isForward(name)).toBe(isForward)
 })
 
-test('forwardPartOf() keeps the lines of the file', () => {
+test("forwardPartOf() keeps the file's line numbers", () => {
   const text = 'DROP TABLE a;\n-- migrate:up\nCREATE TABLE a ();\n-- migrate:down\nDROP TABLE a;\n'
   expect(forwardPartOf(text, SQL_CONVENTIONS.dbmate)).toBe('             \n-- migrate:up\nCREATE TABLE a ();\n')
 })
 
-test('forwardPartOf() takes all where nothing leads back', () => {
+test('forwardPartOf() returns all if there is no down part', () => {
   expect(forwardPartOf('-- +goose Up\nSELECT 1;', SQL_CONVENTIONS.goose)).toBe('-- +goose Up\nSELECT 1;')
   expect(forwardPartOf('SELECT 1;', SQL_CONVENTIONS.plain)).toBe('SELECT 1;')
 })
 
-test('forwardPartOf() finds nothing without a mark', () => {
+test('forwardPartOf() returns nothing without a marker', () => {
   expect(forwardPartOf('SELECT 1;', SQL_CONVENTIONS.dbmate)).toBeUndefined()
 })

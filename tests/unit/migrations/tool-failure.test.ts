@@ -16,7 +16,7 @@ function messageOf(exit: ProgramExit, failure: Partial<ToolFailure> & { output?:
   return error.message.split('\n')
 }
 
-test('describeToolFailure() shows the command line as one would type it, without passwords', () => {
+test('describeToolFailure() shows the command line as typed, without passwords', () => {
   expect(messageOf({ type: 'exited', code: 1 })).toEqual([
     'Cannot fill the template: knex exited with code 1',
     "$ /usr/bin/node node_modules/knex/bin/cli.js --url=postgres://me:***@db/x 'it's here'",
@@ -25,12 +25,12 @@ test('describeToolFailure() shows the command line as one would type it, without
   ])
 })
 
-test('describeToolFailure() hides the password wherever it stands', () => {
+test('describeToolFailure() hides the password wherever it appears', () => {
   const output = 'PGPASSWORD=s3cret-word redis://:other@host mysql://a:b@c'
   expect(messageOf({ type: 'exited', code: 1 }, { output })[2]).toBe('PGPASSWORD=*** redis://:***@host mysql://a:***@c')
 })
 
-test('describeToolFailure() hides no words that are as public as the name of the user', () => {
+test('describeToolFailure() hides a password equal to the user only in URLs', () => {
   const credentials = { user: 'postgres', password: 'postgres' }
   const output = 'postgres://postgres:postgres@localhost/postgres'
   expect(messageOf({ type: 'exited', code: 1 }, { output, credentials })[2]).toBe(
@@ -46,13 +46,13 @@ test('describeToolFailure() says that a program wrote nothing', () => {
   ])
 })
 
-test('describeToolFailure() names the option that gives more time', () => {
+test('describeToolFailure() names the option that raises the timeout', () => {
   const lines = messageOf({ type: 'timed-out' })
   expect(lines[0]).toBe('Cannot fill the template: knex did not exit within 500 ms')
   expect(lines.at(-1)).toBe('Raise its option timeoutMs, or find out why it does not exit')
 })
 
-test('describeToolFailure() leaves out a program that was given as an argument', () => {
+test('describeToolFailure() omits a program that was passed as an argument', () => {
   const command = ['node', '--eval', 'first\nsecond'] as const
   expect(messageOf({ type: 'exited', code: 1 }, { program: { ...program, command } })[1]).toBe("$ node --eval '…'")
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { InfraError } from '../../../src/errors.ts'
 
-/** In CI always the same inputs; elsewhere others each time. What fails is printed with its seed, which this repeats. */
+/** In CI always the same inputs; elsewhere random ones. A failure is printed with its seed, which repeats it. */
 const seed = Number(process.env['FAST_CHECK_SEED'] ?? (process.env['CI'] ? 20_261_125 : Date.now() % 2 ** 31))
 
 export interface ForAllOptions {
@@ -9,7 +9,7 @@ export interface ForAllOptions {
   readonly runs?: number
 }
 
-/** The body of a test: what holds for every input. */
+/** The body of a test: a property of every input. */
 export function forAll<Input>(
   inputs: fc.Arbitrary<Input>,
   holds: (input: Input) => void | Promise<void>,
@@ -22,7 +22,7 @@ export function forAll<Input>(
     )
 }
 
-/** What means something to one reader or the other. */
+/** Characters with a meaning for one of the parsers. */
 const SPECIAL = [
   ...Array.from('\'"`\\$;:@/?#%&=+*~!(){}[]<>|-_., \t\n\r'),
   'a',
@@ -40,13 +40,13 @@ export const anyText = fc
   .oneof(fc.string({ unit: fc.constantFrom(...SPECIAL) }), fc.string({ unit: 'binary' }))
   .filter((text) => !text.includes('\0'))
 
-/** Text that looks like what is parsed, so that the parser gets somewhere. */
+/** Text that resembles valid input, so that the parser gets beyond its first characters. */
 export function textOf(...pieces: readonly string[]): fc.Arbitrary<string> {
   const piece = fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...pieces) }, { weight: 1, arbitrary: anyText })
   return fc.array(piece, { maxLength: 40 }).map((all) => all.join(''))
 }
 
-/** What `work` returns, or `undefined` if it refuses its input; any other error is a fault. */
+/** The result of `work`, or `undefined` if it refuses its input; any other error is a fault. */
 export function unlessRefused<T>(work: () => T): T | undefined {
   try {
     return work()

@@ -71,7 +71,7 @@ const PATHS = [
   'labels.__proto__', 'labels.toString', 'postgres.__proto__', '__proto__', 'constructor',
 ]
 
-/** Options that hold `value` at the end of a path, `__proto__` as a key like any other. */
+/** Options with `value` at the end of a path, where `__proto__` is a normal key. */
 function optionsWith(path: string, value: unknown): unknown {
   const [key = '', ...rest] = path.split('.')
   return Object.fromEntries([[key, rest.length === 0 ? value : optionsWith(rest.join('.'), value)]])

@@ -18,7 +18,7 @@ function pieces(bytes: Buffer, places: readonly number[]): Buffer[] {
   return [...ends, bytes.length].map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end))
 }
 
-/** What is heard of a stream that comes in pieces. */
+/** The messages received from a stream in pieces. */
 async function hear(stream: readonly Buffer[]): Promise<{ heard: object[]; cutOff: boolean }> {
   const socket = new PassThrough()
   const heard: object[] = []

@@ -9,7 +9,7 @@ import { anyText, forAll } from './for-all.ts'
 
 const words = fc.oneof(anyText, fc.constantFrom("'", '$(ls)', '`ls`', '-rf', '*', '~', '\\', '!', 'a\nb', ''))
 
-// The command is for people, whose shell on Windows is another one.
+// The command is for people, who use another shell on Windows.
 describe.skipIf(process.platform === 'win32')('sh', () => {
   test(
     'a shell reads the words of psqlCommand() as they are',

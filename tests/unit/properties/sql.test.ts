@@ -66,7 +66,7 @@ test(
   ),
 )
 
-/** Rows as COPY writes them, which has its own escapes for what would end one. */
+/** Rows as COPY writes them, with its own escapes for delimiters. */
 const rows = fc.array(
   inner.map((text) => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r')),
 )

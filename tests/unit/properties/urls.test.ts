@@ -12,7 +12,7 @@ const hosts = fc.oneof(fc.constant('localhost'), fc.ipV4(), fc.ipV6())
 const ports = fc.integer({ min: 1, max: 65_535 })
 const address = fc.record({ host: hosts, port: ports, user: nonEmpty, password: nonEmpty, database: databases })
 
-/** As it stands in a URL, which has one way only to write an address. */
+/** As in a URL, which has only one way to write an address. */
 function hostOf(url: string): string {
   return new URL(url).hostname.replaceAll(/[[\]]/g, '')
 }

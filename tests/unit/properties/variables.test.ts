@@ -68,11 +68,11 @@ test(
   ),
 )
 
-test('a value that holds the end of a value goes on', () => {
+test('a GitHub value may contain its own delimiter', () => {
   expect(renderVariables({ A: 'one\nEOF\nEOF_' }, 'github')).toBe('A<<EOF__\none\nEOF\nEOF_\nEOF__\n')
 })
 
-test('json holds everything', () => {
+test('json represents every value', () => {
   expect(JSON.parse(renderVariables({ 'a b': '\r\n"' }, 'json'))).toEqual({ 'a b': '\r\n"' })
 })
 
@@ -80,7 +80,7 @@ test.for(['shell', 'dotenv', 'github'] as const)('a name that is a command is re
   expect(() => renderVariables({ 'A=1; rm -rf /; B': '' }, format)).toThrow(InfraError)
 })
 
-/** As the runner does: by lines, `NAME=value` or `NAME<<END`, lines up to END. */
+/** As the runner reads it: line by line, `NAME=value` or `NAME<<END`, up to a line END. */
 function readGithubEnv(text: string): Record<string, string> {
   const lines = text.split('\n').slice(0, -1)
   const variables: Record<string, string> = {}

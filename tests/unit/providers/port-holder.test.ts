@@ -26,7 +26,7 @@ const close = async (server: Server) => void (await once(server.close(), 'close'
 const wanted = { host: '127.0.0.1', service: 'postgres', variable: 'POSTGRES_PORT' }
 const canBeKnown = process.platform === 'linux' || process.platform === 'darwin'
 
-test('assertPortFree() accepts a free port, and leaves it free', async () => {
+test('assertPortFree() accepts a free port and leaves it free', async () => {
   const port = await freePort()
   await expect(assertPortFree({ ...wanted, port })).resolves.toBeUndefined()
   await expect(assertPortFree({ ...wanted, port })).resolves.toBeUndefined()
@@ -37,7 +37,7 @@ test.each(['127.0.0.1', '0.0.0.0', '::', '::1'])('assertPortFree() notices a ser
   await expect(assertPortFree({ ...wanted, port })).rejects.toMatchObject({ code: 'INFRA_PORT_TAKEN' })
 })
 
-test.each(['127.0.0.1', '0.0.0.0'])('assertPortFree() for %s notices the wildcard of IPv6 alone', async (host) => {
+test.each(['127.0.0.1', '0.0.0.0'])('assertPortFree() for %s notices an IPv6-only wildcard', async (host) => {
   const port = await hold({ host: '::', ipv6Only: true })
   await expect(assertPortFree({ ...wanted, host, port })).rejects.toMatchObject({ code: 'INFRA_PORT_TAKEN' })
 })
@@ -60,7 +60,7 @@ test('assertPortFree() names the container that holds the port', async () => {
   )
 })
 
-test('assertPortFree() names a holder although the engine does not answer', async () => {
+test('assertPortFree() names a holder even if the engine does not answer', async () => {
   const port = await hold({ host: '127.0.0.1' })
   const containersPublishing = (asked: number) =>
     Promise.reject(new Error(`engine gone, asked for ${asked} of ${port}`))
@@ -72,7 +72,7 @@ test.runIf(canBeKnown)('findListeningProcess() finds a server of this process', 
   expect(await findListeningProcess(port, process.platform)).toMatchObject({ pid: process.pid })
 })
 
-test('findListeningProcess() knows nothing of a port that nobody listens on', async () => {
+test('findListeningProcess() returns nothing for a port without a listener', async () => {
   const port = await freePort()
   expect(await findListeningProcess(port, process.platform)).toBeUndefined()
   expect(await findListeningProcess(port, 'darwin')).toBeUndefined()

@@ -7,7 +7,7 @@ function summarize(...waitsMs: readonly number[]): LeaseSummary | undefined {
   return statistics.summarize()
 }
 
-test('LeaseStatistics.summarize() says nothing where nothing was leased', () => {
+test('LeaseStatistics.summarize() returns nothing without leases', () => {
   expect(summarize()).toBeUndefined()
 })
 
@@ -21,7 +21,7 @@ test.for<readonly [number[], LeaseSummary]>([
   expect(summarize(...waitsMs)).toEqual(summary)
 })
 
-test('LeaseStatistics.summarize() tells the many from the few', () => {
+test('LeaseStatistics.summarize() has a high 95th percentile only if more than 5 % wait', () => {
   const waitsMs = Array.from({ length: 100 }, (_, index) => (index < 95 ? 1 : 500))
   expect(summarize(...waitsMs)).toEqual({ count: 100, medianMs: 1, p95Ms: 1 })
   expect(summarize(...waitsMs, 500)).toEqual({ count: 101, medianMs: 1, p95Ms: 500 })

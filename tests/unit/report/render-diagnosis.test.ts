@@ -7,7 +7,7 @@ const well = { name: 'node', text: 'Node 24' }
 const optional = { name: 'embedded', text: 'redis: none', remedy: 'Run: apt-get install redis', isOptional: true }
 const wrong = { name: 'engine', text: 'Nothing answers\n  DOCKER_HOST: refused', remedy: 'Start it' }
 
-test('every finding has a mark, and what fails its remedy', () => {
+test('every finding has a mark, and each failure has a remedy', () => {
   expect(renderDiagnosis([well, optional, wrong], pipe)).toMatchInlineSnapshot(`
     "✓ node      Node 24
     ✗ embedded  redis: none (tests run without it)
@@ -19,6 +19,6 @@ test('every finding has a mark, and what fails its remedy', () => {
   `)
 })
 
-test('what is optional keeps no test from running', () => {
+test('an optional finding does not prevent tests', () => {
   expect([canTestsRun([well, optional]), canTestsRun([well, wrong])]).toEqual([true, false])
 })

@@ -23,7 +23,7 @@ function streamOf(properties: object): NodeJS.WriteStream {
   return Object.assign(new PassThrough(), properties) as unknown as NodeJS.WriteStream
 }
 
-test('the table says what is known of each service, and what the last check that failed said', () => {
+test('the table shows each service and its last failed check', () => {
   expect(renderStatus(statuses, { nowMs, stream: streamOf({ isTTY: false }) })).toMatchInlineSnapshot(`
     "SERVICE   STATE     IMAGE               ADDRESS          PROVIDER  SINCE      HEALTHCHECKS
     postgres  degraded  postgres:18-alpine  localhost:32768  docker    3 min ago  ✓✗✓

@@ -15,7 +15,7 @@ function progress(layersDone: number): InfraEvent & { type: 'pull-progress' } {
   return { type: 'pull-progress', image: 'postgres:18-alpine', layersDone, layersTotal: 9, bytesDone, bytesTotal }
 }
 
-/** What is written to a stream of the kind that standard error is. */
+/** A writable stream like standard error that records its output. */
 class Output extends Writable {
   readonly isTTY: boolean
   text = ''
@@ -336,14 +336,14 @@ test('createReporter() colours its name in a terminal', () => {
   expect(output.text).toBe(`${CYAN_INFRA}  Docker 28.5.1 at /var/run/docker.sock\n`)
 })
 
-test('createReporter() heeds NO_COLOR', () => {
+test('createReporter() respects NO_COLOR', () => {
   const output = new Output({ isTTY: true })
   vi.stubEnv('NO_COLOR', '1')
   createReporter(output)(SELECTED)
   expect(output.text).toBe('infra  Docker 28.5.1 at /var/run/docker.sock\n')
 })
 
-test('createReporter() heeds FORCE_COLOR', () => {
+test('createReporter() respects FORCE_COLOR', () => {
   const output = new Output({ isTTY: false })
   vi.stubEnv('FORCE_COLOR', '1')
   createReporter(output)(SELECTED)
@@ -368,7 +368,7 @@ test('createReporter() redraws the progress of a pull in a terminal', () => {
   )
 })
 
-test('createReporter() writes progress now and then where there is no terminal', () => {
+test('createReporter() writes progress at intervals without a terminal', () => {
   const output = new Output({ isTTY: false })
   let nowMs = 5_000
   const report = createReporter(output, () => nowMs)
@@ -390,7 +390,7 @@ test('createReporter() writes progress now and then where there is no terminal',
   expect(output.text).not.toContain('\r')
 })
 
-test('createReporter() never holds back anything but progress', () => {
+test('createReporter() delays only progress', () => {
   const output = new Output({ isTTY: false })
   const report = createReporter(output, () => 0)
   report(progress(1))

@@ -38,7 +38,7 @@ function createRunReport({ isShort = false } = {}) {
   return { run, told }
 }
 
-test('RunReport tells at once what somebody may be waiting for, and nothing else', () => {
+test('RunReport reports at once only events that users wait for', () => {
   const { run, told } = createRunReport()
   run.report(SELECTED)
   run.report({ type: 'pull-finished', image: 'redis:8-alpine', elapsedMs: 1_000 })
@@ -48,7 +48,7 @@ test('RunReport tells at once what somebody may be waiting for, and nothing else
   expect(told()).toEqual([])
 })
 
-test('RunReport sums up a run in a few lines, and names what was left', () => {
+test('RunReport summarizes a run in a few lines and names leaks', () => {
   const { run, told } = createRunReport()
   ;[...STARTED, LEFT, LEASES].forEach(run.report)
   run.close()
@@ -60,7 +60,7 @@ test('RunReport sums up a run in a few lines, and names what was left', () => {
   ])
 })
 
-test('RunReport sums up a run in one line where that is asked for, and still names what was left', () => {
+test('RunReport summarizes a run in one line on request and still names leaks', () => {
   const { run, told } = createRunReport({ isShort: true })
   ;[...STARTED, LEFT, LEASES].forEach(run.report)
   run.close()
@@ -70,7 +70,7 @@ test('RunReport sums up a run in one line where that is asked for, and still nam
   ])
 })
 
-test('RunReport says nothing where nothing was started', () => {
+test('RunReport prints nothing if nothing was started', () => {
   for (const isShort of [true, false]) {
     const { run, told } = createRunReport({ isShort })
     run.close()
@@ -78,7 +78,7 @@ test('RunReport says nothing where nothing was started', () => {
   }
 })
 
-test('RunReport lists some of many templates', () => {
+test('RunReport lists only some of many templates', () => {
   const { run, told } = createRunReport()
   for (let index = 1; index <= 9; index += 1) {
     run.report({ type: 'template-ready', template: `t${index}`, isNew: false, elapsedMs: 10 })
@@ -87,7 +87,7 @@ test('RunReport lists some of many templates', () => {
   expect(told()[0]).toMatch(/^template "t1" found in 0.01 s, .*template "t6" found in 0.01 s and 3 more$/)
 })
 
-test('RunReport tells everything once', () => {
+test('RunReport reports each event once', () => {
   const { run, told } = createRunReport()
   ;[LEFT, LOG].forEach(run.report)
   run.reportLogs()
@@ -98,7 +98,7 @@ test('RunReport tells everything once', () => {
   expect(told()).toEqual([])
 })
 
-test('RunReport tells in the end what a run that was cut off had no time to tell', () => {
+test('RunReport.close() reports the pending events of an interrupted run', () => {
   const { run, told } = createRunReport()
   ;[LEFT, LOG].forEach(run.report)
   run.close()

@@ -14,11 +14,11 @@ function tables(...names: string[]): StoredRelation[] {
   }))
 }
 
-test('planEmptying() has nothing to say of nothing', () => {
+test('planEmptying() returns nothing for no tables', () => {
   expect(planEmptying([], [{ from: 't1', to: 't2' }])).toEqual([])
 })
 
-test('planEmptying() truncates in one statement what refers to each other', () => {
+test('planEmptying() truncates tables that refer to each other in one statement', () => {
   expect(
     planEmptying(tables('t1', 't2', 't3'), [
       { from: 't1', to: 't2' },
@@ -28,7 +28,7 @@ test('planEmptying() truncates in one statement what refers to each other', () =
   ).toEqual(['TRUNCATE ONLY t1, ONLY t2, ONLY t3'])
 })
 
-test('planEmptying() deletes from what another table refers to, and from what such a table refers to', () => {
+test('planEmptying() deletes from tables referenced by others, and from those referencing such a table', () => {
   const chain = [
     { from: 't9', to: 't1' },
     { from: 't1', to: 't2' },

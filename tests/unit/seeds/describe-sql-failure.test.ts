@@ -7,7 +7,7 @@ function describeLast(text: string, fields: object, message = 'it failed'): stri
   return describeSqlFailure(Object.assign(new Error(message), fields), statement, { name: 'seeds/1.sql', text }).message
 }
 
-test('describeSqlFailure() names the first line of the statement and says what PostgreSQL said', () => {
+test("describeSqlFailure() names the statement's first line and PostgreSQL's error", () => {
   const fields = {
     severity: 'ERROR',
     code: '23505',
@@ -65,7 +65,7 @@ test('describeSqlFailure() shows the part of a long line around the position', (
   expect(excerpt[pointer.indexOf('^')]).toBe('x')
 })
 
-test('describeSqlFailure() sends the reader to the log when the connection broke', () => {
+test('describeSqlFailure() points to the log if the connection broke', () => {
   expect(describeLast('SELECT 1', { code: 'EPIPE' }, 'Connection terminated unexpectedly')).toBe(
     [
       'Cannot load seeds/1.sql:1: Connection terminated unexpectedly',

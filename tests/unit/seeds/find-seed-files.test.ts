@@ -32,18 +32,18 @@ test('findSeedFiles() reads the default folders, migrations first', async () => 
   expect(await find('redis', { root })).toEqual(['fixtures/redis/1_c.redis'])
 })
 
-test('findSeedFiles() takes a missing default folder as empty', async () => {
+test('findSeedFiles() treats a missing default folder as empty', async () => {
   const root = createRoot()
   expect(await find('postgres', { root })).toEqual([])
   expect(await find('redis', { root })).toEqual([])
 })
 
-test('findSeedFiles() takes an empty list as no files at all', async () => {
+test('findSeedFiles() treats an empty list as no files', async () => {
   const root = createRoot('fixtures/postgres/seeds/1.sql')
   expect(await find('postgres', { root, seeds: [] })).toEqual([])
 })
 
-test('findSeedFiles() goes through files and sub-folders in one natural order', async () => {
+test('findSeedFiles() sorts files and sub-folders in one natural order', async () => {
   const root = createRoot('db/10_c.sql', 'db/2_b/10.sql', 'db/2_b/9.sql', 'db/1_a.sql', 'db/3.SQL')
   expect(await find('postgres', { root, seeds: ['db'] })).toEqual([
     'db/1_a.sql',
@@ -54,18 +54,18 @@ test('findSeedFiles() goes through files and sub-folders in one natural order', 
   ])
 })
 
-test('findSeedFiles() leaves out hidden files and other extensions in a folder', async () => {
+test('findSeedFiles() skips hidden files and other extensions in a folder', async () => {
   const root = createRoot('db/1.sql', 'db/._1.sql', 'db/.git/2.sql', 'db/README.md', 'db/3.redis')
   expect(await find('postgres', { root, seeds: ['db'] })).toEqual(['db/1.sql'])
   expect(await find('redis', { root, seeds: ['db'] })).toEqual(['db/3.redis'])
 })
 
-test('findSeedFiles() takes configured files as they are, in the order given', async () => {
+test('findSeedFiles() takes configured files unchanged, in the given order', async () => {
   const root = createRoot('b.psql', 'a/1.sql')
   expect(await find('postgres', { root, seeds: ['b.psql', join(root, 'a')] })).toEqual(['b.psql', 'a/1.sql'])
 })
 
-test('findSeedFiles() names a file once, at its first place', async () => {
+test('findSeedFiles() lists a file once, at its first place', async () => {
   const root = createRoot('fixtures/postgres/migrations/1.sql', 'fixtures/postgres/seeds/2.sql')
   expect(await find('postgres', { root, migrations: ['fixtures/postgres'] })).toEqual([
     'fixtures/postgres/migrations/1.sql',

@@ -35,7 +35,7 @@ test.each([
   expect(names.toReversed().toSorted(compareNatural)).toEqual(expected)
 })
 
-test('compareNatural() takes a name as equal to itself only', () => {
+test('compareNatural() treats a name as equal only to itself', () => {
   expect(compareNatural('a1', 'a1')).toBe(0)
   expect(compareNatural('a1', 'a01')).toBeGreaterThan(0)
 })

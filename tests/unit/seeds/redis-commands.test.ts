@@ -3,7 +3,7 @@ import { parseRedisCommands } from '../../../src/seeds/redis-commands.ts'
 
 const argumentsOf = (line: string): readonly (string | Buffer)[] | undefined => parseRedisCommands(line, 'x')[0]?.args
 
-test('parseRedisCommands() gives one command a line and skips comments and blank lines', () => {
+test('parseRedisCommands() returns one command per line and skips comments and blank lines', () => {
   expect(parseRedisCommands('\ufeff# first\nSET a 1\r\n\n  # second\n\t GET   a \n', 'x')).toEqual([
     { args: ['SET', 'a', '1'], line: 2 },
     { args: ['GET', 'a'], line: 5 },
@@ -25,7 +25,7 @@ test.each([
   expect(argumentsOf(line)).toEqual(expected)
 })
 
-test('parseRedisCommands() gives bytes for an argument with \\xHH', () => {
+test('parseRedisCommands() returns bytes for an argument with \\xHH', () => {
   const line = String.raw`SET "k\x41" "é\x00\xfF\n"`
   expect(argumentsOf(line)).toEqual(['SET', Buffer.from('kA'), Buffer.from([0xc3, 0xa9, 0x00, 0xff, 0x0a])])
 })

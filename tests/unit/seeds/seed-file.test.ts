@@ -12,7 +12,7 @@ function createFile(content: Buffer | string): { root: string; path: string } {
   return { root, path }
 }
 
-test('readSeedFile() drops a byte order mark', async () => {
+test('readSeedFile() removes a byte order mark', async () => {
   const { root, path } = createFile('\ufeffSELECT 1')
   expect(await readSeedFile(path, { root, service: 'postgres' })).toEqual({ name: '1.sql', text: 'SELECT 1' })
 })

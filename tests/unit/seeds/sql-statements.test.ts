@@ -38,18 +38,18 @@ test('splitSqlStatements() ends a transaction block at its semicolon', () => {
   expect(textsOf('BEGIN; SELECT 1; END;')).toEqual(['BEGIN', 'SELECT 1', 'END'])
 })
 
-test('splitSqlStatements() takes a dollar inside an identifier or before a number for no quote', () => {
+test('splitSqlStatements() does not treat a dollar in an identifier or before a number as a quote', () => {
   expect(textsOf('SELECT a$b$; SELECT é$$; SELECT $1; SELECT c$b$, $1')).toHaveLength(4)
 })
 
 test.each(['SELECT begin atomic FROM t', 'CREATE VIEW v AS SELECT 1 AS atomic', 'CREATE TABLE begin (atomic int)'])(
-  'splitSqlStatements() sees no body in %j',
+  'splitSqlStatements() finds no function body in %j',
   (sql) => {
     expect(textsOf(`${sql}; SELECT 1`)).toEqual([sql, 'SELECT 1'])
   },
 )
 
-test('splitSqlStatements() gives the line of the first token', () => {
+test('splitSqlStatements() returns the line of the first token', () => {
   expect(splitSqlStatements('-- a\n\nSELECT 1;\n/* b\n */ SELECT\n2')).toEqual([
     { text: 'SELECT 1', offset: 6, line: 3 },
     { text: 'SELECT\n2', offset: 25, line: 5 },
@@ -75,13 +75,13 @@ test.each(['', ' \n\t', ';;\n;', '-- only a comment', '/* only /* a */ comment *
 )
 
 test.each(["SELECT 'a;", 'SELECT "a;', "SELECT E'a\\';", 'SELECT $$a;', '/* a;', 'SELECT (1;', 'SELECT 1); SELECT 2'])(
-  'splitSqlStatements() leaves it to PostgreSQL to refuse %j',
+  'splitSqlStatements() lets PostgreSQL refuse %j',
   (sql) => {
     expect(textsOf(sql).join('; ')).toBe(sql)
   },
 )
 
-test('splitSqlStatements() skips the frame that pg_dump puts around its output', () => {
+test("splitSqlStatements() skips the meta-commands around pg_dump's output", () => {
   expect(textsOf('\\restrict a8Y\n\nSELECT 1;\n\n\\unrestrict a8Y\n')).toEqual(['SELECT 1'])
 })
 
@@ -97,7 +97,7 @@ test('splitSqlStatements() reads a large file in reasonable time', () => {
   expect(performance.now() - startedAt).toBeLessThan(5_000)
 })
 
-test('splitSqlStatements() does not slow down at comments that could be read in many ways', () => {
+test('splitSqlStatements() does not slow down on ambiguous comments', () => {
   const sql = `SELECT E'a' ${'-- '.repeat(2_000)}\n${'-- \n'.repeat(2_000)} x`
   expect(textsOf(sql)).toEqual([sql])
 })

@@ -3,7 +3,7 @@ import { createLogParser, LOG_LINE_PREFIX } from '../../../src/services/postgres
 
 const AT = Date.parse('2026-11-24T20:01:02.345Z')
 
-test('createLogParser() tells time, database and text of what our own prefix stands before', () => {
+test('createLogParser() reads time, database and text after our own prefix', () => {
   const log = `
 2026-11-24 20:01:02.345 UTC [57] shop ERROR:  duplicate key value violates unique constraint "k"
 2026-11-24 20:01:02.345 UTC [57] shop DETAIL:  Key (n)=(1) already exists.
@@ -35,11 +35,11 @@ test.for<readonly [string, string, { database: string | undefined; text: string 
   ['[%d] (%d) 100%% ', '[my shop] (my shop) 100% ERROR:  no', { database: 'my shop', text: 'ERROR:  no' }],
   ['%t [%p] ', '2026-11-24 20:01:02 UTC [57] ERROR:  no', { database: undefined, text: 'ERROR:  no' }],
   ['%d ', 'no line of the server', { database: undefined, text: 'no line of the server' }],
-])('createLogParser() reads the prefix %j of the user', ([prefix, line, { database, text }]) => {
+])("createLogParser() reads the user's prefix %j", ([prefix, line, { database, text }]) => {
   expect(createLogParser(prefix)(line)).toEqual([{ database, atMs: undefined, lines: [text] }])
 })
 
-test('createLogParser() knows times only in UTC, whatever the zone is called', () => {
+test("createLogParser() reads only UTC times, whatever the zone's name", () => {
   const times = ['UTC', 'GMT', 'CET'].map(
     (zone) => createLogParser('%m ')(`2026-11-24 20:01:02.345 ${zone} ERROR:  no`)[0]?.atMs,
   )

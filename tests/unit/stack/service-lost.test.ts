@@ -40,7 +40,7 @@ async function nextLoss(stack: Stack): Promise<StackLoss> {
   return value
 }
 
-/** Servers that end when they are told to, and what becomes of them. */
+/** Servers that exit on request, and their records. */
 function createServers() {
   const log: string[] = []
   const endings: PromiseWithResolvers<ServerExit>[] = []
@@ -60,7 +60,7 @@ function createServers() {
   return { log, start, end: (number: number) => endings[number]?.resolve(KILLED) }
 }
 
-test('describeLoss() says which server, how it ended, when, and what to do', async () => {
+test('describeLoss() names the server, its exit, the time and the remedy', async () => {
   expect(await problemOf({})).toBe(
     `Cannot go on with service "redis": its server was killed by SIGKILL, 1.2 s after it was healthy
 Correct what its last log lines name, which the lines of infra give, and start the run again`,
@@ -81,7 +81,7 @@ test('describeLoss() says why there is no log', async () => {
   })
 })
 
-test('Stack.losses tells of a server that was ready and ends', async () => {
+test('Stack.losses reports a ready server that exits', async () => {
   const ended = Promise.withResolvers<ServerExit>()
   const stack = createStack(createStartedService({ exited: ended.promise, label: 'redis-1' }))
   await stack.start()
@@ -91,7 +91,7 @@ test('Stack.losses tells of a server that was ready and ends', async () => {
   expect(restarted).toBeUndefined()
 })
 
-test('Stack.stop() loses no server', async () => {
+test('Stack.stop() reports no loss', async () => {
   const ended = Promise.withResolvers<ServerExit>()
   const stop = async () => ended.resolve(KILLED)
   const stack = createStack(createStartedService({ exited: ended.promise, stop }))
@@ -101,7 +101,7 @@ test('Stack.stop() loses no server', async () => {
   expect(await Promise.race([nextLoss(stack), Promise.resolve('nothing')])).toBe('nothing')
 })
 
-test('Stack.stop() does not keep a server that has ended', async () => {
+test('Stack.stop() does not leave an exited server for the next run', async () => {
   const log: string[] = []
   const ended = Promise.withResolvers<ServerExit>()
   const reuse = { idleTimeoutMs: 1, note: () => {}, detach: async () => void log.push('detach') }
@@ -115,7 +115,7 @@ test('Stack.stop() does not keep a server that has ended', async () => {
   expect(log).toEqual(['stop'])
 })
 
-test('Stack starts a server anew that ended, once its log was read, up to three times', async () => {
+test('Stack restarts an exited server once its log is read, up to three times', async () => {
   const events: InfraEvent[] = []
   const { log, start, end } = createServers()
   const stack = createRestartedStack(start, events, ['redis'])
@@ -136,7 +136,7 @@ test('Stack starts a server anew that ended, once its log was read, up to three 
   ])
 })
 
-test('Stack.stop() ends a server that is being started anew', async () => {
+test('Stack.stop() stops a server that is restarting', async () => {
   const { log, start, end } = createServers()
   const gate = Promise.withResolvers<void>()
   const stack = createRestartedStack(
@@ -157,7 +157,7 @@ test('Stack.stop() ends a server that is being started anew', async () => {
   expect(log.at(-1)).toBe('stop 1')
 })
 
-test('a server that cannot be started anew stays away, and the loss says why', async () => {
+test('a server that cannot restart stays down, and the loss gives the reason', async () => {
   const { log, start, end } = createServers()
   const failure = new InfraError('INFRA_SERVICE_START', { problem: 'Cannot start', remedy: 'Correct it' })
   const stack = createRestartedStack(

@@ -12,7 +12,7 @@ function begin(take: KeepSnapshot): { taking: SnapshotTaking; events: InfraEvent
   return { taking: new SnapshotTaking(take, options), events }
 }
 
-test('SnapshotTaking tells of a snapshot that was taken only when the run ends', async () => {
+test('SnapshotTaking reports a snapshot only when the run ends', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   const { taking, events } = begin(async () => resolve())
   await promise
@@ -21,7 +21,7 @@ test('SnapshotTaking tells of a snapshot that was taken only when the run ends',
   expect(events).toEqual([{ type: 'snapshot-taken', service: 'postgres', elapsedMs: 0 }])
 })
 
-test('SnapshotTaking abandons what is not ready at the end, waits for it, and says nothing', async () => {
+test('SnapshotTaking abandons an unfinished snapshot at the end, waits for it and reports nothing', async () => {
   let isOver = false
   const { taking, events } = begin(async (signal) => {
     await new Promise((resolve) => signal.addEventListener('abort', resolve))
@@ -33,14 +33,14 @@ test('SnapshotTaking abandons what is not ready at the end, waits for it, and sa
   expect(events).toEqual([])
 })
 
-test('SnapshotTaking tells why there is none', async () => {
+test('SnapshotTaking reports why there is no snapshot', async () => {
   const { taking, events } = begin(() => Promise.reject(new Error('no space left on device')))
   await new Promise(setImmediate)
   await taking.end()
   expect(events).toEqual([{ type: 'snapshot-failed', service: 'postgres', reason: 'no space left on device' }])
 })
 
-test('SnapshotTaking.settle() waits for what comes in time, and for nothing else', async () => {
+test('SnapshotTaking.settle() waits only for a snapshot in time', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   const { taking, events } = begin(() => promise)
   await taking.settle(5_000, NEVER)

@@ -25,7 +25,7 @@ function environmentOf(options: object = {}): Record<string, string> {
   return describeEnvironment(resolve(options), factsOf(options))
 }
 
-test('describeStack() says where everything is', () => {
+test('describeStack() lists all addresses', () => {
   const options = { postgres: { user: 'shop', password: 'a/b', database: 'orders' } }
   expect(describeStack(resolve(options), 'docker', [postgres, redis])).toEqual({
     provider: 'docker',
@@ -46,7 +46,7 @@ test('describeStack() says where everything is', () => {
   })
 })
 
-test('describeStack() leaves out what was not asked for', () => {
+test('describeStack() omits services that are not configured', () => {
   const facts = describeStack(resolve({ services: ['redis'] }), 'docker', [redis])
   expect(Object.keys(facts)).toEqual(['provider', 'redis', 'services'])
   expect(Object.keys(facts.services)).toEqual(['redis'])
@@ -83,17 +83,17 @@ test('describeEnvironment() returns the variable set', () => {
   })
 })
 
-test('describeEnvironment() leaves out the variables of what was not asked for', () => {
+test('describeEnvironment() omits variables of services that are not configured', () => {
   const options = { services: ['redis'] }
   const facts = describeStack(resolve(options), 'docker', [redis])
   expect(Object.keys(describeEnvironment(resolve(options), facts))).toEqual(['REDIS_HOST', 'REDIS_PORT', 'REDIS_URL'])
 })
 
-test("describeEnvironment() leaves libpq's variables out where they are not wanted", () => {
+test("describeEnvironment() omits libpq's variables if they are disabled", () => {
   expect(Object.keys(environmentOf({ libpqEnv: false })).filter((name) => name.startsWith('PG'))).toEqual([])
 })
 
-test("describeEnvironment() lets the user's own names win", () => {
+test("describeEnvironment() prefers the user's own names", () => {
   const options = {
     env: (facts: StackFacts) => ({ TEST_PG: facts.postgres.url, DATABASE_URL: 'mine', PGHOST: 'there' }),
   }
@@ -105,7 +105,7 @@ test("describeEnvironment() lets the user's own names win", () => {
   })
 })
 
-test('describeEnvironment() hands the facts to env', () => {
+test('describeEnvironment() passes the facts to env', () => {
   const given: StackFacts[] = []
   environmentOf({
     env: (facts: StackFacts) => {
@@ -116,7 +116,7 @@ test('describeEnvironment() hands the facts to env', () => {
   expect(given).toEqual([factsOf()])
 })
 
-test('describeEnvironment() names the variable that is not text', async () => {
+test('describeEnvironment() names the variable that is not a string', async () => {
   const error = await catchInfraError(() => environmentOf({ env: () => ({ A: 'a', PG_PORT: 5432 }) }))
   expect(error.code).toBe('INFRA_ENV_FUNCTION')
   expect(error.message).toBe(
@@ -127,7 +127,7 @@ test('describeEnvironment() names the variable that is not text', async () => {
   )
 })
 
-test('describeEnvironment() passes on why env failed', async () => {
+test("describeEnvironment() passes on env's error", async () => {
   const cause = new TypeError("Cannot read properties of undefined (reading 'url')")
   const env = () => {
     throw cause

@@ -13,7 +13,7 @@ type Start = (definition: ServiceDefinition, context: StartContext) => Promise<S
 interface Setup {
   readonly stack: Stack
   readonly events: InfraEvent[]
-  /** What happened, in order. */
+  /** The events, in order. */
   readonly log: string[]
   readonly clock: FakeClock
 }
@@ -21,7 +21,7 @@ interface Setup {
 interface SetupOptions {
   readonly postgres?: Partial<ServiceDefinition>
   readonly redis?: Partial<ServiceDefinition>
-  /** What a provider does before it hands over a server. */
+  /** The provider's work before it returns a server. */
   readonly start?: Start
   readonly server?: (name: string) => Partial<StartedService>
   readonly onWaiting?: () => void
@@ -61,7 +61,7 @@ function createStack({ postgres, redis, start, server, onWaiting }: SetupOptions
   return { stack, events, log, clock }
 }
 
-/** A start that ends with the run, as a provider's does. */
+/** A start that the run can abort, as a provider's. */
 function untilAborted({ signal }: StartContext): Promise<never> {
   return new Promise((_resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error))
@@ -81,7 +81,7 @@ test('Stack.start() resolves with every service, in the order of the definitions
   ])
 })
 
-test('Stack.start() starts services side by side', async () => {
+test('Stack.start() starts services in parallel', async () => {
   let starting = 0
   const { promise: bothStarting, resolve } = Promise.withResolvers<void>()
   const { stack } = createStack({
@@ -104,7 +104,7 @@ test('Stack.start() starts once, however often it is called', async () => {
   expect(log).toEqual(['start postgres', 'start redis'])
 })
 
-test('Stack.start() prepares a service once it is healthy, before it hands it over', async () => {
+test('Stack.start() prepares a healthy service before it returns it', async () => {
   const order: string[] = []
   const { stack } = createStack({
     postgres: {
@@ -121,7 +121,7 @@ test('Stack.start() prepares a service once it is healthy, before it hands it ov
   expect(order).toEqual(['query', 'prepare 18.6 on localhost:49153'])
 })
 
-test('Stack.start() passes what the provider rejects with, and stops the others first', async () => {
+test("Stack.start() rejects with the provider's error after it has stopped the others", async () => {
   const failure = new Error('no such image')
   const { stack, log } = createStack({
     async start({ service }) {
@@ -135,7 +135,7 @@ test('Stack.start() passes what the provider rejects with, and stops the others 
   expect(log).toEqual(['start postgres', 'start redis', 'stop postgres'])
 })
 
-test('Stack.start() stops a service that does not become healthy, and the others', async () => {
+test('Stack.start() stops all services if one does not become healthy', async () => {
   const { stack, log } = createStack({
     redis: {
       probe: async () => {
@@ -148,7 +148,7 @@ test('Stack.start() stops a service that does not become healthy, and the others
   expect(log.toSorted()).toEqual(['start postgres', 'start redis', 'stop postgres', 'stop redis'])
 })
 
-test('Stack.start() stops everything when a service cannot be prepared', async () => {
+test('Stack.start() stops everything if a service cannot be prepared', async () => {
   const failure = new Error('syntax error in 001_customers.sql')
   const { stack, log } = createStack({
     postgres: {
@@ -161,7 +161,7 @@ test('Stack.start() stops everything when a service cannot be prepared', async (
   expect(log.toSorted()).toEqual(['start postgres', 'start redis', 'stop postgres', 'stop redis'])
 })
 
-test('Stack.start() ends the others early when one fails', async () => {
+test('Stack.start() aborts the other starts if one fails', async () => {
   const failure = new Error('no such image')
   const heard: unknown[] = []
   const { stack } = createStack({
@@ -179,8 +179,8 @@ test('Stack.start() ends the others early when one fails', async () => {
   expect(heard).toEqual([failure])
 })
 
-// In the order of the definitions, PostgreSQL's would come first.
-test('Stack.start() rejects with the error that came first', async () => {
+// In the order of the definitions, PostgreSQL's error would come first.
+test('Stack.start() rejects with the first error', async () => {
   const first = new Error('redis failed first')
   const second = new Error('postgres failed because of it')
   const { stack } = createStack({
@@ -194,7 +194,7 @@ test('Stack.start() rejects with the error that came first', async () => {
   await expect(stack.start()).rejects.toBe(first)
 })
 
-test('Stack.start() waits for a server that comes up while another fails, and stops it', async () => {
+test('Stack.start() waits for a server that starts while another fails, and stops it', async () => {
   const failure = new Error('no such image')
   const { promise: pulled, resolve: pull } = Promise.withResolvers<void>()
   let settled = false
@@ -216,7 +216,7 @@ test('Stack.start() waits for a server that comes up while another fails, and st
   expect(log).toEqual(['start postgres', 'start redis', 'stop postgres'])
 })
 
-test('Stack.start() reports what it cannot stop, and still rejects with the first error', async () => {
+test('Stack.start() reports servers that it cannot stop and rejects with the first error', async () => {
   const failure = new Error('no such image')
   let stops = 0
   const { stack, events } = createStack({
@@ -264,7 +264,7 @@ test('Stack.stop() does nothing the second time', async () => {
   expect(log.slice(2).toSorted()).toEqual(['stop postgres', 'stop redis'])
 })
 
-test('Stack.stop() waits longer where the next run wants the same port', async () => {
+test('Stack.stop() waits longer if the next run needs the same port', async () => {
   const waits: number[] = []
   for (const hostPort of [undefined, 6379]) {
     const { stack, clock } = createStack({ redis: { hostPort }, server: () => ({ stop: () => new Promise(() => {}) }) })
@@ -276,7 +276,7 @@ test('Stack.stop() waits longer where the next run wants the same port', async (
   expect(waits).toEqual([30, 5_000])
 })
 
-test('Stack.stop() keeps nobody waiting for servers that take their time, and reports what fails later', async () => {
+test('Stack.stop() does not wait for slow servers and reports later failures', async () => {
   const { promise: removed, reject: fail } = Promise.withResolvers<void>()
   const { stack, events } = createStack({ server: () => ({ stop: () => removed }) })
   await stack.start()
@@ -292,7 +292,7 @@ test('Stack.stop() keeps nobody waiting for servers that take their time, and re
   ])
 })
 
-test('Stack.stop() ends a start in flight, which then rejects', async () => {
+test('Stack.stop() aborts a start in progress, which then rejects', async () => {
   const { stack, log } = createStack({
     start: async ({ service }, context) => (service.name === 'redis' ? untilAborted(context) : (undefined as never)),
   })
@@ -306,7 +306,7 @@ test('Stack.stop() ends a start in flight, which then rejects', async () => {
   expect(log).toEqual(['start postgres', 'start redis', 'stop postgres'])
 })
 
-test('Stack.stop() waits for a server that cannot be held up, and stops it', async () => {
+test('Stack.stop() waits for a start that cannot be aborted, and stops the server', async () => {
   const { promise: pulled, resolve: pull } = Promise.withResolvers<void>()
   const { stack, log } = createStack({
     async start() {
@@ -325,8 +325,8 @@ test('Stack.stop() waits for a server that cannot be held up, and stops it', asy
   expect((await error).code).toBe('INFRA_START_ABORTED')
 })
 
-// A migration may run for minutes; what ends it is the end of its server.
-test('Stack.stop() does not wait for a preparation, but takes its server away', { timeout: 1_000 }, async () => {
+// A migration may run for minutes; stopping its server ends it.
+test('Stack.stop() stops a server without waiting for its preparation', { timeout: 1_000 }, async () => {
   const { promise: preparing, resolve: begin } = Promise.withResolvers<void>()
   const { promise: connection, reject: breakConnection } = Promise.withResolvers<void>()
   const { stack, log } = createStack({
@@ -347,7 +347,7 @@ test('Stack.stop() does not wait for a preparation, but takes its server away', 
   expect(log.slice(2).toSorted()).toEqual(['stop postgres', 'stop redis'])
 })
 
-test('Stack.start() after stop() leaves nothing behind', async () => {
+test('Stack.start() after stop() leaves nothing', async () => {
   const { stack, log } = createStack()
   await stack.stop()
   const error = await catchInfraError(() => stack.start())
@@ -377,7 +377,7 @@ test('Stack.stop() tries every service before it reports all failures', async ()
   expect(log.slice(2).toSorted()).toEqual(['stop postgres', 'stop redis'])
 })
 
-test('Stack.stop() can be tried again, for what is left', async () => {
+test('Stack.stop() can be retried for the remaining servers', async () => {
   let stuck = true
   const { stack, log } = createStack({
     server: (name) => ({
@@ -407,7 +407,7 @@ function restoredService(log: string[], given: Partial<StartedService> = {}): St
   })
 }
 
-test('Stack.start() throws a snapshot away whose server ends, says so, and goes on without one', async () => {
+test('Stack.start() discards a snapshot whose server exits, reports it and starts without one', async () => {
   const ended = { running: false, exitCode: 1, outOfMemory: false } as const
   const wanted: boolean[] = []
   let probes = 0
@@ -416,7 +416,7 @@ test('Stack.start() throws a snapshot away whose server ends, says so, and goes 
       snapshot: { key: 'k', restore: '' },
       probe: async () => {
         probes += 1
-        // The first server never answers, so that its end is noticed.
+        // The first server never answers, so that its exit is noticed.
         if (wanted.length === 1) {
           throw new Error(`not yet, ${probes}`)
         }
@@ -444,7 +444,7 @@ test('Stack.start() throws a snapshot away whose server ends, says so, and goes 
   )
 })
 
-test('Stack.start() does not try again without a snapshot what failed without one', async () => {
+test('Stack.start() does not retry a start that failed without a snapshot', async () => {
   const { stack, log } = createStack({
     postgres: { prepare: () => Promise.reject(new Error('no such table')) },
   })
@@ -452,7 +452,7 @@ test('Stack.start() does not try again without a snapshot what failed without on
   expect(log.filter((entry) => entry === 'start postgres')).toHaveLength(1)
 })
 
-/** A server that stays for the next run, which writes into the log what becomes of it. */
+/** A reusable server that logs its fate. */
 function keptService(log: string[], given: Partial<StartedService> = {}): StartedService {
   return createStartedService({
     reuse: {
@@ -467,7 +467,7 @@ function keptService(log: string[], given: Partial<StartedService> = {}): Starte
 
 const ATTACHED = { snapshot: { kind: 'attached', note: 'as ever' } } as const
 
-test('Stack.stop() leaves what stays for the next run, and stops the rest', async () => {
+test('Stack.stop() leaves reusable servers for the next run and stops the rest', async () => {
   const log: string[] = []
   const { stack, log: stops } = createStack({
     server: (name) => (name === 'postgres' ? { ...keptService(log), stop: async () => {} } : {}),
@@ -482,7 +482,7 @@ test('Stack.stop() leaves what stays for the next run, and stops the rest', asyn
   expect(stops.filter((entry) => entry.startsWith('stop'))).toEqual(['stop redis'])
 })
 
-test('Stack.start() replaces a server of an earlier run that cannot be prepared, and says so', async () => {
+test('Stack.start() replaces a reused server that cannot be prepared, and reports it', async () => {
   const log: string[] = []
   const { stack, events } = createStack({
     start: async ({ service }) =>
@@ -501,7 +501,7 @@ test('Stack.start() replaces a server of an earlier run that cannot be prepared,
   expect(events).toContainEqual(expect.objectContaining({ service: 'postgres', origin: 'new' }))
 })
 
-test('Stack.start() says so if a server of an earlier run can neither be prepared nor removed', async () => {
+test('Stack.start() reports a reused server that can neither be prepared nor removed', async () => {
   const { stack } = createStack({
     start: async ({ service }) =>
       service.name === 'redis'
@@ -527,7 +527,7 @@ const SEED_FAILED = new InfraError('INFRA_SEED_FAILED', {
 test.for([
   ['server of an earlier run', ATTACHED, 'leave'],
   ['snapshot', { snapshot: { kind: 'restored', discard: async () => {} } }, 'stop kept'],
-] as const)('Stack.start() does not blame a %s for a seed that fails', async ([, given, outcome]) => {
+] as const)('Stack.start() does not blame a %s for a failed seed', async ([, given, outcome]) => {
   const log: string[] = []
   const {
     stack,
@@ -554,14 +554,14 @@ test.for<[string, InfraError, () => Promise<string>]>([
     }),
     async () => '18.6',
   ],
-])('Stack.start() replaces a server of an earlier run where %s', async ([, failure, answer]) => {
+])('Stack.start() replaces a reused server if %s', async ([, failure, answer]) => {
   const log: string[] = []
   let isPrepared = false
   const { stack, events } = createStack({
     start: async ({ service }) =>
       service.name === 'redis' || isPrepared ? createStartedService() : keptService(log, ATTACHED),
     postgres: {
-      // Of the server that comes in its place nothing is wrong.
+      // The replacement server has no problem.
       probe: async () => (isPrepared && log.length === 0 ? answer() : '18.6'),
       prepare: async ({ snapshot }) => {
         if (snapshot.kind === 'attached') {
@@ -597,7 +597,7 @@ test.for([
   await expect.poll(() => log).toEqual([outcome])
 })
 
-test('Stack.start() says once when all that is left is to wait', async () => {
+test('Stack.start() reports once that only waiting is left', async () => {
   let told = 0
   const { stack } = createStack({
     start: async (_definition, { onWaiting }) => {

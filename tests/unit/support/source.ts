@@ -32,7 +32,7 @@ export function readSources(): SourceFile[] {
     })
 }
 
-/** Where a node stands, for people: `errors.ts:12`. */
+/** The readable place of a node: `errors.ts:12`. */
 export function placeOf({ path, text }: SourceFile, { start }: SyntaxNode): string {
   return `${path}:${text.slice(0, start).split('\n').length}`
 }
@@ -47,7 +47,7 @@ export function isNode(value: unknown, type?: string): value is SyntaxNode {
   )
 }
 
-/** The parts of a node that stand under a name, such as the properties of an object. */
+/** The child nodes under a key, such as the properties of an object. */
 export function partsOf(node: SyntaxNode, name: string): SyntaxNode[] {
   const parts = node[name]
   return (Array.isArray(parts) ? parts : [parts]).filter((part) => isNode(part))

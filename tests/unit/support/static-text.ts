@@ -1,6 +1,6 @@
 import { isNode, partsOf, type SourceFile, type SyntaxNode } from './source.ts'
 
-/** Stands for what is only known while the code runs. */
+/** Placeholder for text known only at run time. */
 const HOLE = '…'
 
 /** The possible values of a string expression, as far as its source shows. */

@@ -22,7 +22,7 @@ function settle(testEnv: Record<string, string | undefined>, inherited = {}) {
   return settleTestEnv(testEnv, { leased, inherited, folders: ['/nowhere', folder] })
 }
 
-test('settleTestEnv() keeps what no lease has, and says nothing', () => {
+test('settleTestEnv() keeps variables that no lease sets, without a report', () => {
   const testEnv = { NODE_ROLE: 'test', POSTGRES_USER: 'postgres', GONE: undefined }
   expect(settle(testEnv)).toEqual({ kept: { NODE_ROLE: 'test', POSTGRES_USER: 'postgres' }, lines: [] })
 })
@@ -33,7 +33,7 @@ test.for([
   ['.env.test', 'PW=pw\nDATABASE_URL=postgres://me:$PW@localhost/dev'],
   ['.env.port', 'POSTGRES_PORT=pw\nDATABASE_URL=postgres://me:${POSTGRES_PORT}@localhost/dev'],
   ['.env.production.local', 'DATABASE_URL=postgres://me:${PW:-pw}@localhost/dev'],
-] as const)('settleTestEnv() gives a variable of %s to the lease', async ([file, text]) => {
+] as const)('settleTestEnv() lets the lease override a variable of %s', async ([file, text]) => {
   await writeFile(join(folder, file), text)
   // As with a variable that the run itself has set in its process.
   const inherited = { POSTGRES_PORT: undefined }
@@ -45,13 +45,13 @@ test.for([
   })
 })
 
-test('settleTestEnv() gives a variable of the process to the lease', () => {
+test('settleTestEnv() lets the lease override a variable of the process', () => {
   const url = 'postgres://localhost/dev'
   expect(settle({ DATABASE_URL: url }, { DATABASE_URL: url }).kept).toEqual({})
 })
 
 // It has the name of the main database, which all files would share.
-test('settleTestEnv() gives the name of a database to the lease that is the same by chance', async () => {
+test('settleTestEnv() lets the lease override a database name that is equal by chance', async () => {
   await writeFile(join(folder, '.env'), 'POSTGRES_USER=postgres\nPOSTGRES_DB=app\n')
   expect(settle({ POSTGRES_USER: 'postgres', POSTGRES_DB: 'app' })).toEqual({
     kept: {},
@@ -71,7 +71,7 @@ test('settleTestEnv() names at most six variables', async () => {
   expect(settled.lines[0]).toMatch(/^test\.env repeats V0, V1, V2, V3, V4, V5 and 2 more from /)
 })
 
-test('settleTestEnv() keeps what was written by hand, and says where it leads without passwords', async () => {
+test('settleTestEnv() keeps a value written by hand and reports its target without passwords', async () => {
   await writeFile(join(folder, '.env'), 'DATABASE_URL=postgres://localhost/dev')
   await writeFile(join(folder, '.env.example'), 'DATABASE_URL=postgres://me:secret@db.example/other')
   const testEnv = { DATABASE_URL: 'postgres://me:secret@db.example/other', PGPASSWORD: 'secret', DB_NAME: 'x' }

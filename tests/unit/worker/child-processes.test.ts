@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { expect, onTestFinished, test } from 'vitest'
 import { runningChildren, watchChildren } from '../../../src/worker/child-processes.ts'
 
-test('runningChildren() has the processes that run, however often they are watched, and none that has ended', async () => {
+test('runningChildren() has each running process once and none that has exited', async () => {
   watchChildren()
   watchChildren()
   const child = spawn(process.execPath, ['--eval', 'setInterval(() => {}, 1000)'])

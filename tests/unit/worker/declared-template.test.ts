@@ -36,7 +36,7 @@ test.for([
   "/**\n * useTemplate('scenario')\n */",
   "/*\nuseTemplate('scenario')\n*/",
   "const text = `\nuseTemplate('scenario')\n`",
-])('findDeclaredTemplate() reads nothing from %j', (source) => {
+])('findDeclaredTemplate() finds nothing in %j', (source) => {
   expect(findDeclaredTemplate(source)).toBeUndefined()
 })
 
@@ -46,6 +46,6 @@ test('findDeclaredTemplate() reads a large file', () => {
   expect(findDeclaredTemplate(`${line.repeat(50_000)}useTemplate('scenario')`)).toBe('scenario')
 })
 
-test('readDeclaredTemplate() reads nothing from a file that is not there', async () => {
+test('readDeclaredTemplate() finds nothing in a missing file', async () => {
   expect(await readDeclaredTemplate('/no/such/file.test.ts')).toBeUndefined()
 })

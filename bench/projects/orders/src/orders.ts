@@ -6,7 +6,7 @@ export interface Item {
   readonly unitPriceCents: number
 }
 
-/** What an application has: it is handed its pool. */
+/** The application receives its pool. */
 export class Orders {
   readonly #pool: Pool
 

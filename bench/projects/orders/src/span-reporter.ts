@@ -1,6 +1,6 @@
 import type { Reporter } from 'vitest/node'
 
-/** Says how long it took from the start of the first test file to the end of the last. */
+/** Prints the time from the start of the first test file to the end of the last. */
 export default class SpanReporter implements Reporter {
   #beganMs: number | undefined
 

@@ -21,7 +21,7 @@ async function useOrders(pool: Pool, email: string): Promise<void> {
   expect(await orders.productsOf(customer)).toEqual(['pen', 'ink', 'paper', 'pen'])
 }
 
-/** What a reset takes at least: it leaves what else a test has changed. */
+/** The minimal work of a reset; other changes of a test remain. */
 async function useAndReset(): Promise<void> {
   const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
   try {
@@ -32,7 +32,7 @@ async function useAndReset(): Promise<void> {
   }
 }
 
-/** The same tests, each on a fresh database, or on one that is reset, or all on the one that the file is given. */
+/** The same tests, each on a new database, on one that is reset, or all on the file's database. */
 export function testsOfOrders(file: string, count: number): void {
   const names = Array.from({ length: count }, (_, index) => `order ${index}`)
   switch (process.env.BENCH) {

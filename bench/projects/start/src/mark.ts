@@ -1,6 +1,6 @@
 import { appendFileSync } from 'node:fs'
 
-/** Tells the benchmark that this point was reached, on the clock that all processes of a machine share. */
+/** Reports to the benchmark that this point was reached, with a clock that all processes of the machine share. */
 export function mark(name: string): void {
   appendFileSync(process.env.BENCH_MARKS ?? '/dev/null', `${name} ${Number(process.hrtime.bigint()) / 1e6}\n`)
 }

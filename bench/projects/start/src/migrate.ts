@@ -7,7 +7,7 @@ export function readMigrations(): string[] {
   return names.map((name) => readFileSync(`db/migrations/${name}`, 'utf8'))
 }
 
-/** What a hand-written global setup does with them. */
+/** The steps of a hand-written global setup. */
 export async function migrate(connectionString: string): Promise<void> {
   const client = new pg.Client({ connectionString })
   await client.connect()

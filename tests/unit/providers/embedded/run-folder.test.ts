@@ -11,13 +11,13 @@ async function makeParent(): Promise<string> {
   return parent
 }
 
-test('createRunFolder() leaves the folders of processes that live', async () => {
+test('createRunFolder() keeps the folders of live processes', async () => {
   const parent = await makeParent()
   const folders = [await createRunFolder(parent), await createRunFolder(parent)]
   expect((await readdir(parent)).toSorted()).toEqual(folders.map((folder) => basename(folder)).toSorted())
 })
 
-test('createRunFolder() removes the folder of a process that has ended', async () => {
+test('createRunFolder() removes the folder of a process that has exited', async () => {
   const parent = await makeParent()
   const { pid } = spawnSync(process.execPath, ['--version'])
   const own = basename(await createRunFolder(parent))
@@ -28,10 +28,13 @@ test('createRunFolder() removes the folder of a process that has ended', async (
 })
 
 // Elsewhere an id is all that is known of a process.
-test.runIf(process.platform === 'linux')('createRunFolder() removes that of one whose id another has', async () => {
-  const parent = await makeParent()
-  const own = basename(await createRunFolder(parent))
-  await mkdir(join(parent, own.replace(/-\d+-(\w+)$/, '-1-$1')))
-  const next = basename(await createRunFolder(parent))
-  expect((await readdir(parent)).toSorted()).toEqual([own, next].toSorted())
-})
+test.runIf(process.platform === 'linux')(
+  'createRunFolder() removes the folder of a process whose id is reused',
+  async () => {
+    const parent = await makeParent()
+    const own = basename(await createRunFolder(parent))
+    await mkdir(join(parent, own.replace(/-\d+-(\w+)$/, '-1-$1')))
+    const next = basename(await createRunFolder(parent))
+    expect((await readdir(parent)).toSorted()).toEqual([own, next].toSorted())
+  },
+)

@@ -2,7 +2,7 @@ import pg from 'pg'
 
 export const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
 
-/** Places an order, and says what the customer has spent altogether. */
+/** Places an order and returns the customer's total. */
 export async function order(email: string, cents: number): Promise<number> {
   await pool.query('INSERT INTO orders (customer_id, cents) SELECT id, $2 FROM customers WHERE email = $1', [
     email,

@@ -9,6 +9,6 @@ test('the customers of the template order', async () => {
   expect(await order('grace@example.org', 100)).toBe(100)
 })
 
-test('who is no customer orders nothing', async () => {
+test('an order of an unknown customer is rejected', async () => {
   expect(await order('nobody@example.org', 500)).toBe(0)
 })

@@ -3,14 +3,14 @@ import { tiedEntrypoint } from '../../../../../src/providers/docker/container/li
 
 const HOLD = { run: 'run' }
 
-test('tiedEntrypoint() ends with the entrypoint of the image', () => {
+test("tiedEntrypoint() ends with the image's entrypoint", () => {
   expect(tiedEntrypoint(['docker-entrypoint.sh', '--quiet'], HOLD).slice(-2)).toEqual([
     'docker-entrypoint.sh',
     '--quiet',
   ])
 })
 
-test('tiedEntrypoint() ties once, though the image was made from a container that was tied', () => {
+test('tiedEntrypoint() wraps once, even for an image made from a wrapped container', () => {
   const tied = tiedEntrypoint(['docker-entrypoint.sh'], HOLD)
   expect(tiedEntrypoint(tied, HOLD)).toEqual(tied)
 })

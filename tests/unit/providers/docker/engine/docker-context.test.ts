@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { readDockerContext } from '../../../../../src/providers/docker/engine/docker-context.ts'
 import { contextFile, contextMeta, createHome } from '../support/temporary-home.ts'
 
-test('readDockerContext() takes the usual sockets when there is no config.json', async () => {
+test('readDockerContext() uses the default sockets without a config.json', async () => {
   const homeDirectory = await createHome()
   expect(await readDockerContext({ environment: {}, homeDirectory })).toEqual({
     kind: 'default',
@@ -36,13 +36,13 @@ test('readDockerContext() prefers DOCKER_CONTEXT to config.json', async () => {
   expect(context).toMatchObject({ kind: 'named', host: 'unix:///two.sock', origin: 'DOCKER_CONTEXT' })
 })
 
-test('readDockerContext() takes DOCKER_CONTEXT=default for the usual sockets', async () => {
+test('readDockerContext() uses the default sockets for DOCKER_CONTEXT=default', async () => {
   const homeDirectory = await createHome({ '.docker/config.json': { currentContext: 'one' } })
   const context = await readDockerContext({ environment: { DOCKER_CONTEXT: 'default' }, homeDirectory })
   expect(context.kind).toBe('default')
 })
 
-test('readDockerContext() looks in DOCKER_CONFIG', async () => {
+test('readDockerContext() searches DOCKER_CONFIG', async () => {
   const homeDirectory = await createHome({ 'elsewhere/config.json': { currentContext: 'gone' } })
   const DOCKER_CONFIG = join(homeDirectory, 'elsewhere')
   expect(await readDockerContext({ environment: { DOCKER_CONFIG }, homeDirectory })).toEqual({
@@ -59,8 +59,8 @@ test('readDockerContext() reports a context without a docker endpoint', async ()
   expect(context).toMatchObject({ kind: 'missing', reason: 'it has no docker endpoint' })
 })
 
-// As the docker command: it warns and goes on.
-test('readDockerContext() passes over a config.json that is no JSON', async () => {
+// Like the docker command, which warns and continues.
+test('readDockerContext() ignores a config.json that is not JSON', async () => {
   const homeDirectory = await createHome({ '.docker/config.json': '{' })
   const context = await readDockerContext({ environment: {}, homeDirectory })
   expect(context).toMatchObject({ kind: 'default', note: expect.stringContaining('config.json: ') })

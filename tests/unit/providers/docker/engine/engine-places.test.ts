@@ -18,7 +18,7 @@ function summary(place: EnginePlace): string {
   return 'source' in place ? place.source : place.error.message
 }
 
-test('listEnginePlaces() looks at the usual sockets in the order of the docker command', async () => {
+test("listEnginePlaces() lists the default sockets in the docker command's order", async () => {
   expect(await search({ XDG_RUNTIME_DIR: '/run/mine' })).toEqual([
     ...NOTES,
     '/var/run/docker.sock',
@@ -38,15 +38,15 @@ test('listEnginePlaces() names no socket twice', async () => {
   expect(new Set(places).size).toBe(places.length)
 })
 
-test('listEnginePlaces() looks at the pipe on Windows', async () => {
+test('listEnginePlaces() lists the pipe on Windows', async () => {
   expect(await search({}, 'win32')).toEqual([...NOTES, '\\\\.\\pipe\\docker_engine'])
 })
 
-test('listEnginePlaces() ends at DOCKER_HOST', async () => {
+test('listEnginePlaces() stops at DOCKER_HOST', async () => {
   expect(await search({ DOCKER_HOST: 'tcp://box', DOCKER_CONTEXT: 'far' })).toEqual(['DOCKER_HOST'])
 })
 
-test('listEnginePlaces() takes an empty DOCKER_HOST for none', async () => {
+test('listEnginePlaces() treats an empty DOCKER_HOST as unset', async () => {
   expect((await search({ DOCKER_HOST: '' }, 'win32'))[0]).toBe('DOCKER_HOST')
   expect(await search({ DOCKER_HOST: '' }, 'win32')).toHaveLength(3)
 })

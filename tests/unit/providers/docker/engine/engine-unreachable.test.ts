@@ -2,10 +2,10 @@ import { expect, test } from 'vitest'
 import { claimFailed, noEngineAnswered } from '../../../../../src/providers/docker/engine/engine-unreachable.ts'
 import { ProbeError } from '../../../../../src/providers/docker/engine/engine-errors.ts'
 
-// The account that runs the tests is often root, whom no socket refuses.
+// The tests often run as root, which no socket refuses.
 const denied = ProbeError.from(Object.assign(new Error('connect EACCES'), { code: 'EACCES' }))
 
-test('noEngineAnswered() says how to get the right to use a socket', () => {
+test('noEngineAnswered() explains how to get access to a socket', () => {
   expect(noEngineAnswered(['DOCKER_HOST: not set', `/var/run/docker.sock: ${denied.message}`]).message).toBe(
     'Cannot reach a container engine: none of the places where the docker command looks answered\n' +
       '  DOCKER_HOST: not set\n' +
@@ -15,7 +15,7 @@ test('noEngineAnswered() says how to get the right to use a socket', () => {
   )
 })
 
-test('claimFailed() says how to get the right to use a socket', () => {
+test('claimFailed() explains how to get access to a socket', () => {
   const claim = { source: 'DOCKER_HOST', host: 'unix:///e.sock', claim: 'DOCKER_HOST is set', withdrawal: 'unset it' }
   expect(claimFailed(claim, denied).message).toBe(
     'Cannot reach the container engine at unix:///e.sock: DOCKER_HOST is set, but permission is denied (EACCES)\n' +

@@ -50,7 +50,7 @@ test('findEngine() reports a DOCKER_HOST that it cannot read', async () => {
   )
 })
 
-test('findEngine() says how to use an engine behind ssh', async () => {
+test('findEngine() explains how to use an engine over ssh', async () => {
   const homeDirectory = await createHome()
   expect(await failure({ homeDirectory, environment: { DOCKER_HOST: 'ssh://me:secret@box:2222' } })).toBe(
     'Cannot reach the container engine at ssh://me@box:2222: DOCKER_HOST is set, but Testcontainers cannot use an ssh address\n' +
@@ -89,7 +89,7 @@ test('findEngine() reports a DOCKER_CONTEXT that does not exist', async () => {
   )
 })
 
-test('findEngine() says that a context cannot skip the verification of TLS', async () => {
+test('findEngine() reports a context that skips TLS verification', async () => {
   const homeDirectory = await createHome({
     [contextFile('meta', 'far', 'meta.json')]: contextMeta('tcp://localhost:1', true),
   })
@@ -98,7 +98,7 @@ test('findEngine() says that a context cannot skip the verification of TLS', asy
   )
 })
 
-test('findEngine() lists every place when none answers', async () => {
+test('findEngine() lists every place if none answers', async () => {
   const homeDirectory = await createHome({ '.testcontainers.properties': 'tc.host=tcp://localhost:1' })
   expect(await failure({ homeDirectory })).toBe(
     'Cannot reach a container engine: none of the places where the docker command looks answered\n' +
@@ -123,7 +123,7 @@ test.skipIf(usualSocketIsThere)('findEngine() asks silent sockets all at once', 
   expect(message).toMatch(/\n {2}~\/\.rd\/docker\.sock: the connection was closed without an answer \(E\w+\)\n/)
 })
 
-test('engineEnvironment() carries what reaches an engine with TLS', () => {
+test('engineEnvironment() has the variables of an engine with TLS', () => {
   const facts = { source: 'DOCKER_HOST', product: 'Docker Engine 28', apiVersion: '1.51' }
   expect(engineEnvironment({ ...facts, host: 'unix:///e.sock' })).toEqual({ DOCKER_HOST: 'unix:///e.sock' })
   expect(engineEnvironment({ ...facts, host: 'tcp://box:2376', tlsDirectory: '/certs' })).toEqual({

@@ -13,21 +13,21 @@ async function probe(prepare: (path: string) => Promise<void>): Promise<string> 
   return probeEngine(address).then(JSON.stringify, (error: Error) => error.message)
 }
 
-test('probeEngine() reports a path where nothing is', async () => {
+test('probeEngine() reports a missing path', async () => {
   expect(await probe(async () => {})).toBe('no such file (ENOENT)')
 })
 
-test('probeEngine() reports a path where nobody listens', async () => {
+test('probeEngine() reports a path without a listener', async () => {
   expect(await probe((path) => writeFile(path, ''))).toBe('connection refused (ECONNREFUSED)')
 })
 
-test('probeEngine() waits no longer than 2 s for a server that stays silent', async () => {
+test('probeEngine() waits at most 2 s for a silent server', async () => {
   const startedAt = performance.now()
   expect(await probe((path) => listenOn(path, staySilent))).toBe('no answer within 2 s')
   expect(performance.now() - startedAt).toBeLessThan(3_000)
 })
 
-test('probeEngine() waits no longer than 2 s for the rest of an answer', async () => {
+test('probeEngine() waits at most 2 s for the rest of an answer', async () => {
   const half = 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nO'
   const startedAt = performance.now()
   const say = (path: string) => listenOn(path, (socket) => socket.once('data', () => socket.write(half)))
@@ -47,7 +47,7 @@ test.each([
     answer('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK'),
     "the answer is not a container engine's (no version of its API in it)",
   ],
-])('probeEngine() does not take %s for an engine', async (_, behaviour, reason) => {
+])('probeEngine() does not mistake %s for an engine', async (_, behaviour, reason) => {
   expect(await probe((path) => listenOn(path, behaviour))).toBe(reason)
 })
 
@@ -55,13 +55,13 @@ test.each([
   ['Docker/28.5.2 (linux)', 'Docker Engine 28.5.2'],
   ['Libpod/5.4.0 (linux)', 'Podman 5.4.0'],
   ['nginx', 'container engine'],
-])('probeEngine() knows an engine whose server is called %s', async (server, product) => {
+])('probeEngine() recognizes an engine whose server is called %s', async (server, product) => {
   const head = `HTTP/1.1 200 OK\r\nApi-Version: 1.51\r\nServer: ${server}\r\nContent-Length: 2\r\n\r\nOK`
   const said = await probe((path) => listenOn(path, answer(head)))
   expect(JSON.parse(said)).toEqual({ apiVersion: '1.51', product })
 })
 
-test('probeEngine() does not take a server that hangs up for an engine', async () => {
+test('probeEngine() does not mistake a server that hangs up for an engine', async () => {
   // Which of the two codes it is depends on whether the request was written before.
   expect(await probe((path) => listenOn(path, hangUp))).toMatch(
     /^the connection was closed without an answer \((ECONNRESET|EPIPE)\)$/,

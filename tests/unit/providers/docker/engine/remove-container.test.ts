@@ -22,7 +22,7 @@ async function openSlowEngine() {
   return { host: `unix://${join(folder, 'docker.sock')}`, asked: asked.promise }
 }
 
-/** Runs a script in a process of its own; resolves to what it printed when it has ended. */
+/** Runs a script in a separate process; resolves to its output after its exit. */
 function run(host: string, script: string): Promise<string> {
   const whole = `
     import { EngineApi } from '${MODULE}'
@@ -35,7 +35,7 @@ function run(host: string, script: string): Promise<string> {
   })
 }
 
-test('removeContainer() holds the process until the engine has answered', async () => {
+test('removeContainer() keeps the process alive until the engine has answered', async () => {
   const { host, asked } = await openSlowEngine()
   const ended = run(host, "void api.removeContainer('some').then(() => console.log('removed'))")
   const answer = await asked
@@ -43,7 +43,7 @@ test('removeContainer() holds the process until the engine has answered', async 
   expect(await ended).toBe('removed\n')
 })
 
-test('removeContainer() settles as soon as it is let go of, and then lets the process end', async () => {
+test('removeContainer() settles once abandoned and lets the process exit', async () => {
   const { host, asked } = await openSlowEngine()
   const ended = run(
     host,

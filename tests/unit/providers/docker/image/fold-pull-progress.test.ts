@@ -41,7 +41,7 @@ test('foldPullProgress() does not count bytes back while a layer is extracted', 
   expect(fold(...downloaded, seconds, { id: 'a', status: 'Pull complete' })).toMatchObject({ layersDone: 1 })
 })
 
-test('foldPullProgress() counts a layer that was too small to be reported while it came', () => {
+test('foldPullProgress() counts a layer too small to be reported during the download', () => {
   expect(fold({ id: 'a', status: 'Pulling fs layer' }, { id: 'a', status: 'Pull complete' })).toEqual({
     layersDone: 1,
     layersTotal: 1,
@@ -50,14 +50,14 @@ test('foldPullProgress() counts a layer that was too small to be reported while 
   })
 })
 
-test('foldPullProgress() keeps the state when an event tells of no layer', () => {
+test('foldPullProgress() keeps the state on an event without a layer', () => {
   const state = foldPullProgress(EMPTY, downloading('a', 1, 2))
   expect(foldPullProgress(state, { id: '8-alpine', status: 'Pulling from library/redis' })).toBe(state)
   expect(foldPullProgress(state, { status: 'Digest: sha256:00' })).toBe(state)
   expect(foldPullProgress(state, { id: 'a', status: 'Retrying in 5 seconds' })).toBe(state)
 })
 
-test('foldPullProgress() leaves the state that it was given alone', () => {
+test('foldPullProgress() does not modify its argument', () => {
   const state = foldPullProgress(EMPTY, downloading('a', 1, 2))
   foldPullProgress(state, downloading('a', 2, 2))
   expect(totalPullProgress('redis:8', state).bytesDone).toBe(1)

@@ -19,12 +19,12 @@ const lines = (...events: object[]) => events.map((event) => `${JSON.stringify(e
 const layer = { id: 'a', status: 'Pulling fs layer' }
 const done = { id: 'a', status: 'Pull complete' }
 
-test('followPull() tells the progress, and at the end where it ended', async () => {
+test('followPull() reports progress and the final state', async () => {
   const progress = await follow(Readable.from([lines({ id: '8', status: 'Pulling from library/redis' }, layer, done)]))
   expect(progress.map(({ layersDone }) => layersDone)).toEqual([0, 1, 1])
 })
 
-test('followPull() reads events that are cut anywhere', async () => {
+test('followPull() reads events split at any byte', async () => {
   const bytes = Buffer.from(lines({ ...layer, status: 'Pulling fs layer' }, { status: 'Größe' }, done).trimEnd())
   const progress = await follow(
     Readable.from(
@@ -35,7 +35,7 @@ test('followPull() reads events that are cut anywhere', async () => {
   expect(progress.at(-1)).toMatchObject({ layersDone: 1, layersTotal: 1 })
 })
 
-test('followPull() tells the progress at most ten times a second', async () => {
+test('followPull() reports progress at most ten times a second', async () => {
   const events = Array.from({ length: 1_000 }, (_, index) => ({
     id: 'a',
     status: 'Downloading',
@@ -47,7 +47,7 @@ test('followPull() tells the progress at most ten times a second', async () => {
   expect(progress.at(-1)).toMatchObject({ bytesDone: 999 })
 })
 
-test('followPull() rejects with an error in the stream, and reads no further', async () => {
+test('followPull() rejects with an error in the stream and reads no further', async () => {
   const stream = new PassThrough()
   stream.write(lines(layer, { errorDetail: { message: 'unauthorized: no' }, error: 'unauthorized: no' }))
   await expect(follow(stream)).rejects.toThrow('unauthorized: no')
@@ -62,6 +62,6 @@ test('followPull() rejects when the stream breaks off', async () => {
   await expect(follow(stream)).rejects.toThrow('Premature close')
 })
 
-test('followPull() rejects when the stream carries something else', async () => {
+test('followPull() rejects other content in the stream', async () => {
   await expect(follow(Readable.from(['<html>\n']))).rejects.toThrow('JSON')
 })

@@ -7,7 +7,7 @@ const hub = new ImageName(undefined, 'redis', '8')
 const own = new ImageName('ghcr.io', 'me/redis', '8')
 const MIRROR = 'or set TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX to a mirror of Docker Hub'
 
-test('pullFailure() carries the reason without the status code', () => {
+test('pullFailure() has the reason without the status code', () => {
   const reason = "pull access denied for redis, repository does not exist or may require 'docker login' "
   const error = new EngineRefusal(404, JSON.stringify({ message: reason }))
   expect(pullFailure(hub, error)).toMatchObject({
@@ -58,7 +58,7 @@ test.each([
   expect(pullFailure(image, new Error(reason)).remedy).toBe(remedy)
 })
 
-test('pullFailure() tells what was wrong before', () => {
+test('pullFailure() includes the given detail', () => {
   const detail = 'It was tried without credentials'
   expect(pullFailure(hub, new Error('unauthorized'), detail).message.split('\n')[1]).toBe(detail)
 })

@@ -2,7 +2,7 @@ import { createServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { onTestFinished } from 'vitest'
 
-/** A real server on a Unix socket, which ends with the test. */
+/** A real server on a Unix socket, closed after the test. */
 export async function listenOn(path: string, onConnection: (socket: Socket) => void): Promise<void> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {

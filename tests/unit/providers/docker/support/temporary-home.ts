@@ -22,7 +22,7 @@ export async function writeFiles(home: string, files: Files): Promise<void> {
   }
 }
 
-/** The path, below `~/.docker`, of what the docker command keeps about a context. */
+/** The path, below `~/.docker`, of the docker command's files about a context. */
 export function contextFile(kind: 'meta' | 'tls', name: string, file: string): string {
   const id = createHash('sha256').update(name).digest('hex')
   return join('.docker/contexts', kind, id, file)
