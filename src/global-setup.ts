@@ -2,7 +2,7 @@ import type { Reporter, TestProject, Vitest } from 'vitest/node'
 import type { StackFacts } from './environment/infra-facts.ts'
 import { InfraError, messageOf, plainError } from './errors.ts'
 import { systemClock } from './internal/clock.ts'
-import { withLetGo } from './internal/time-limit.ts'
+import { withAbandonTimeout } from './internal/time-limit.ts'
 import { guardEnd } from './internal/guard-end.ts'
 import { cleanUpBeforeExit } from './internal/clean-up-before-exit.ts'
 import { projectFiles, readProject } from './read-project.ts'
@@ -271,7 +271,7 @@ function reportRuns(vitest: Vitest, gathered: RunReport, up: UpInfra): void {
       gathered.reportLogs()
     },
     after: () => {
-      if (up.livesOn) {
+      if (up.staysUp) {
         up.retained().forEach((database) => gathered.report({ type: 'database-retained', ...database }))
         gathered.reportNotices()
       }
@@ -325,7 +325,7 @@ function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   const run = new InfraRun(spec, {
     environment: process.env,
     workers: workerCount(vitest),
-    livesOn: vitest.config.watch,
+    staysUp: vitest.config.watch,
     onMoved: (facts) => run.environment.apply(describeEnvironment(spec, facts)),
     report,
     clock: systemClock,
@@ -342,7 +342,7 @@ function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
   })
   const awaited = watchStage(vitest, run, spec)
   let closing: Promise<void> | undefined
-  const close = (letGo: AbortSignal) => {
+  const close = (abandon: AbortSignal) => {
     const idleTimeoutMs = running?.idleTimeoutMs()
     const reportKept = () => {
       if (idleTimeoutMs !== undefined) {
@@ -350,7 +350,7 @@ function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
       }
     }
     closing ??= run
-      .close(letGo)
+      .close(abandon)
       .then(reportKept)
       .finally(() => gathered.close())
       .catch((error: unknown) => {
@@ -371,14 +371,14 @@ function startRun(vitest: Vitest, spec: ResolvedSpec): InfraRun {
       process.exitCode = 1
       reportEarlyEnd(report, early)
     }
-    return withLetGo(endTimeoutMs, close).finally(guarded)
+    return withAbandonTimeout(endTimeoutMs, close).finally(guarded)
   }
   const release = cleanUpBeforeExit(process, cleanUp)
   vitest.onClose(async () => {
     await workersEnded(vitest, systemClock)
-    await withLetGo(endTimeoutMs, async (letGo) => {
-      await (closing ? undefined : run.settle(letGo))
-      await close(letGo)
+    await withAbandonTimeout(endTimeoutMs, async (abandon) => {
+      await (closing ? undefined : run.settle(abandon))
+      await close(abandon)
     })
     release()
     guarded()

@@ -4,11 +4,11 @@ export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> 
 }
 
 /**
- * Returns a promise that settles like `work`, or resolves to undefined as soon as `letGo` aborts. The outcome of `work`
+ * Returns a promise that settles like `work`, or resolves to undefined as soon as `abandon` aborts. The outcome of `work`
  * is then ignored.
  */
-export function unlessLetGo<T>(work: Promise<T>, letGo: AbortSignal): Promise<T | undefined> {
-  return raceAbort<T | undefined>(work, letGo, ({ resolve }) => resolve(undefined))
+export function unlessAbandoned<T>(work: Promise<T>, abandon: AbortSignal): Promise<T | undefined> {
+  return raceAbort<T | undefined>(work, abandon, ({ resolve }) => resolve(undefined))
 }
 
 function raceAbort<T>(

@@ -35,13 +35,13 @@ export async function withTimeLimit<T>(
 }
 
 /**
- * Calls `work` and settles like its promise. The signal `letGo` aborts after `limitMs`, when the caller no longer
+ * Calls `work` and settles like its promise. The signal `abandon` aborts after `limitMs`, when the caller no longer
  * waits.
  */
-export async function withLetGo<T>(limitMs: number, work: (letGo: AbortSignal) => Promise<T>): Promise<T> {
-  const letGo = new AbortController()
-  const timer = setTimeout(() => letGo.abort(), limitMs)
-  return work(letGo.signal).finally(() => clearTimeout(timer))
+export async function withAbandonTimeout<T>(limitMs: number, work: (abandon: AbortSignal) => Promise<T>): Promise<T> {
+  const abandon = new AbortController()
+  const timer = setTimeout(() => abandon.abort(), limitMs)
+  return work(abandon.signal).finally(() => clearTimeout(timer))
 }
 
 export function timeLimitError(limitMs: number): TimeLimitError {

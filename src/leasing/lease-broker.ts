@@ -31,7 +31,7 @@ export interface LeaseBrokerOptions extends FileReportsOptions {
   /** Called when requests have waited for a long time. */
   readonly onWaiting: (wait: LeaseWait) => void
   /** Whether the stack outlives its run. Only then can databases be retained. */
-  readonly livesOn: boolean
+  readonly staysUp: boolean
 }
 
 interface Held extends Leased {
@@ -138,7 +138,7 @@ export class LeaseBroker {
       },
       failed: async (lease, { owner, retain, tests }) => {
         const held = find(lease)
-        if (retain && this.#options.livesOn && held.database !== undefined) {
+        if (retain && this.#options.staysUp && held.database !== undefined) {
           held.sources.databases.retain?.({ database: held.database, owner })
         }
         return this.#reports.reportLogs(owner, held, tests)

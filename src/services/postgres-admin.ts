@@ -19,7 +19,7 @@ const SHARED_WORKING_CONNECTIONS = 2
 const OF_RUNS_AND_TEMPLATES = new RegExp(DROPPABLE)
 
 /** Ignores autovacuum, which stops by itself when a database is cloned or dropped. */
-const SOMEBODY = "backend_type <> 'autovacuum worker'"
+const IS_CLIENT = "backend_type <> 'autovacuum worker'"
 
 const COUNTED_SINCE = 'pg_stat_get_bgwriter_stat_reset_time()::text'
 
@@ -245,7 +245,7 @@ export class PostgresAdmin {
   /** Returns the application names of the sessions that are connected to a database. */
   async sessionsOf(database: string): Promise<readonly string[]> {
     const { rows } = await this.#asking.query<{ name: string }>(
-      `SELECT application_name AS name FROM pg_stat_activity WHERE datname = $1 AND ${SOMEBODY} ORDER BY 1`,
+      `SELECT application_name AS name FROM pg_stat_activity WHERE datname = $1 AND ${IS_CLIENT} ORDER BY 1`,
       [database],
     )
     return rows.map(({ name }) => name)
@@ -312,7 +312,7 @@ export class PostgresAdmin {
 
   async #isInUse(name: string): Promise<boolean> {
     const { rows } = await this.#asking.query(
-      `SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND ${SOMEBODY} LIMIT 1`,
+      `SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND ${IS_CLIENT} LIMIT 1`,
       [name],
     )
     return rows.length > 0

@@ -18,7 +18,17 @@ const OWN_SETTINGS = ['port', 'dir']
 const ACL_RULE = /\([^)]*\)|\S+/g
 
 /** Commands that healthchecks send, or that clients send when they connect. They do not count as use. */
-export const LOOKS = new Set(['ping', 'info', 'client', 'hello', 'auth', 'select', 'command', 'quit', 'echo'])
+export const INSPECTION_COMMANDS = new Set([
+  'ping',
+  'info',
+  'client',
+  'hello',
+  'auth',
+  'select',
+  'command',
+  'quit',
+  'echo',
+])
 
 /**
  * `CLIENT_ID` matches the reply to `CLIENT ID`, the number of connections so far, at the end of all replies.
@@ -52,11 +62,11 @@ export async function countConnections(address: Address): Promise<number> {
   return Number(CLIENT_ID.exec(await ask(address, 'CLIENT ID', (text) => text.includes('\n')).catch(() => ''))?.[1])
 }
 
-/** Returns how many commands a server has received, except for those in {@link LOOKS}. */
+/** Returns how many commands a server has received, except for those in {@link INSPECTION_COMMANDS}. */
 export async function countCommands(address: Address): Promise<number> {
   const text = await withRedis(address, (client) => client.info('commandstats'), { timeoutMs: ANSWER_TIMEOUT_MS })
   const calls = [...text.matchAll(/^cmdstat_([^:|]+)[^:]*:calls=(\d+)/gm)]
-  return calls.reduce((sum, [, name = '', count]) => sum + (LOOKS.has(name) ? 0 : Number(count)), 0)
+  return calls.reduce((sum, [, name = '', count]) => sum + (INSPECTION_COMMANDS.has(name) ? 0 : Number(count)), 0)
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis'
 import { CONNECTION } from '../internal/names.ts'
 import type { RedisAddress } from '../environment/variable-set.ts'
 import { createMonitor, withRedis } from './redis.ts'
-import { type ConnectedClient, listClients, LOOKS } from './redis-admin.ts'
+import { type ConnectedClient, listClients, INSPECTION_COMMANDS } from './redis-admin.ts'
 
 const ANSWER_TIMEOUT_MS = 1_000
 
@@ -86,7 +86,7 @@ export class RedisMonitor {
       this.#own.add(from)
     } else if (word === this.#mark) {
       this.#marked.resolve()
-    } else if (from !== 'lua' && !this.#own.has(from) && !LOOKS.has(name.toLowerCase())) {
+    } else if (from !== 'lua' && !this.#own.has(from) && !INSPECTION_COMMANDS.has(name.toLowerCase())) {
       this.#heard.set(from, command)
     }
   }

@@ -55,10 +55,10 @@ export type SnapshotUse =
   | { readonly kind: 'missing'; readonly folder: string; readonly keep: KeepSnapshot }
 
 /**
- * Stores a snapshot. If `signal` aborts, it starts no further step and removes what it has created. If `letGo` aborts,
+ * Stores a snapshot. If `signal` aborts, it starts no further step and removes what it has created. If `abandon` aborts,
  * it settles at once and no longer keeps this process alive.
  */
-export type KeepSnapshot = (signal: AbortSignal, letGo: AbortSignal) => Promise<void>
+export type KeepSnapshot = (signal: AbortSignal, abandon: AbortSignal) => Promise<void>
 
 /** Result of a service's own healthcheck. */
 export interface HealthcheckResult {
@@ -109,10 +109,10 @@ export interface StartedService {
   /** Defined only for a server that may outlive its run. */
   readonly reuse?: ServerReuse | undefined
   /**
-   * Stops the server and removes everything that was created for it. It keeps this process alive until then. If `letGo`
+   * Stops the server and removes everything that was created for it. It keeps this process alive until then. If `abandon`
    * aborts, it resolves at once, and the removal finishes even without this process. Further calls do nothing.
    */
-  stop(letGo?: AbortSignal): Promise<void>
+  stop(abandon?: AbortSignal): Promise<void>
 }
 
 /** A started service that has passed the health gate: the same object, with the results of the gate. */

@@ -65,12 +65,12 @@ export class ManagedPostgresBackend {
   }
 
   /** Waits a limited time for a snapshot in progress, which the next run can use. */
-  async settle(letGo: AbortSignal): Promise<void> {
-    await this.#prepared?.settle(letGo)
+  async settle(abandon: AbortSignal): Promise<void> {
+    await this.#prepared?.settle(abandon)
   }
 
-  async close(_leasesBack: Promise<void>, letGo?: AbortSignal): Promise<void> {
-    await this.#prepared?.close(letGo)
+  async close(_leasesBack: Promise<void>, abandon?: AbortSignal): Promise<void> {
+    await this.#prepared?.close(abandon)
   }
 
   /** Loads the modules that a healthy server needs, while the server starts. */

@@ -136,14 +136,14 @@ export class PreparedPostgres {
   }
 
   /** Waits a limited time for a snapshot in progress. */
-  async settle(letGo: AbortSignal): Promise<void> {
-    await this.#taking?.settle(SNAPSHOT_TIMEOUT_MS, letGo)
+  async settle(abandon: AbortSignal): Promise<void> {
+    await this.#taking?.settle(SNAPSHOT_TIMEOUT_MS, abandon)
   }
 
-  /** Closes all connections. A snapshot in progress is awaited only until `letGo` aborts. */
-  async close(letGo?: AbortSignal): Promise<void> {
+  /** Closes all connections. A snapshot in progress is awaited only until `abandon` aborts. */
+  async close(abandon?: AbortSignal): Promise<void> {
     this.#closing.abort()
-    await this.#taking?.end(letGo)
+    await this.#taking?.end(abandon)
     await Promise.all([this.#servers?.close(), this.#admin.close()])
   }
 

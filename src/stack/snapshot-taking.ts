@@ -1,5 +1,5 @@
 import { messageOf } from '../errors.ts'
-import { unlessLetGo } from '../internal/abortable.ts'
+import { unlessAbandoned } from '../internal/abortable.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { Report } from '../report/events.ts'
 import type { KeepSnapshot } from '../services/service.ts'
@@ -14,7 +14,7 @@ export interface SnapshotTakingOptions {
 export class SnapshotTaking {
   readonly #options: SnapshotTakingOptions
   readonly #abort = new AbortController()
-  readonly #letGo = new AbortController()
+  readonly #abandon = new AbortController()
   readonly #outcome: Promise<() => void>
 
   constructor(take: KeepSnapshot, options: SnapshotTakingOptions) {
@@ -22,23 +22,23 @@ export class SnapshotTaking {
     this.#outcome = this.#take(take)
   }
 
-  /** Resolves when the snapshot was taken or has failed, after `limitMs` milliseconds, or once `letGo` aborts. */
-  async settle(limitMs: number, letGo: AbortSignal): Promise<void> {
+  /** Resolves when the snapshot was taken or has failed, after `limitMs` milliseconds, or once `abandon` aborts. */
+  async settle(limitMs: number, abandon: AbortSignal): Promise<void> {
     const settled = new AbortController()
-    const limit = this.#options.clock.sleep(limitMs, AbortSignal.any([settled.signal, letGo])).catch(() => {})
+    const limit = this.#options.clock.sleep(limitMs, AbortSignal.any([settled.signal, abandon])).catch(() => {})
     await Promise.race([this.#outcome, limit])
     settled.abort()
   }
 
-  /** Aborts the snapshot unless it is complete, waits for the cleanup until `letGo` aborts, and reports the outcome. */
-  async end(letGo?: AbortSignal): Promise<void> {
+  /** Aborts the snapshot unless it is complete, waits for the cleanup until `abandon` aborts, and reports the outcome. */
+  async end(abandon?: AbortSignal): Promise<void> {
     this.#abort.abort()
-    const tell = await (letGo ? unlessLetGo(this.#outcome, letGo) : this.#outcome)
+    const tell = await (abandon ? unlessAbandoned(this.#outcome, abandon) : this.#outcome)
     if (tell) {
       tell()
       return
     }
-    this.#letGo.abort()
+    this.#abandon.abort()
     const { report, service } = this.#options
     report({ type: 'snapshot-failed', service, reason: 'it was not ready when the run had to end' })
   }
@@ -48,7 +48,7 @@ export class SnapshotTaking {
     const { service, report, clock } = this.#options
     const beganMs = clock.now()
     try {
-      await take(this.#abort.signal, this.#letGo.signal)
+      await take(this.#abort.signal, this.#abandon.signal)
       const elapsedMs = clock.now() - beganMs
       return () => report({ type: 'snapshot-taken', service, elapsedMs })
     } catch (error) {

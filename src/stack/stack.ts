@@ -78,7 +78,7 @@ export class Stack {
   }
 
   /** Whether the stack is ready and stays up for the next run. */
-  get livesOn(): boolean {
+  get staysUp(): boolean {
     return this.idleTimeoutMs !== undefined
   }
 
@@ -95,11 +95,11 @@ export class Stack {
 
   /**
    * Aborts a start in progress and removes every service, except those that stay up for the next run. It tries to
-   * remove all of them before it rejects. Removals that take longer, or are unfinished when `letGo` aborts, continue in
+   * remove all of them before it rejects. Removals that take longer, or are unfinished when `abandon` aborts, continue in
    * the background.
    */
-  stop(letGo?: AbortSignal): Promise<void> {
-    this.#stopping ??= this.#stopAll(letGo).catch((error: unknown) => {
+  stop(abandon?: AbortSignal): Promise<void> {
+    this.#stopping ??= this.#stopAll(abandon).catch((error: unknown) => {
       this.#stopping = undefined
       throw error
     })
@@ -279,22 +279,22 @@ export class Stack {
       .finally(() => over.abort())
   }
 
-  async #stopAll(letGo?: AbortSignal): Promise<void> {
+  async #stopAll(abandon?: AbortSignal): Promise<void> {
     this.#abort.abort(startAborted())
     // Servers are removed at once, so that a migration in progress ends with its server. Services that started
     // meanwhile are removed afterwards.
-    const [removed] = await Promise.allSettled([this.#removeAll(letGo), this.#starting])
+    const [removed] = await Promise.allSettled([this.#removeAll(abandon), this.#starting])
     if (removed.status === 'rejected') {
       throw removed.reason
     }
-    await this.#removeAll(letGo)
+    await this.#removeAll(abandon)
   }
 
   /**
    * Removes or detaches all servers. Rejects if a removal fails before the stop timeout. Later failures are reported,
    * if this process is still running.
    */
-  async #removeAll(letGo?: AbortSignal): Promise<void> {
+  async #removeAll(abandon?: AbortSignal): Promise<void> {
     const services = this.#started.splice(0)
     if (services.length === 0) {
       return
@@ -302,7 +302,7 @@ export class Stack {
     const reusable = services.filter((service) => this.#isReusable(service))
     await Promise.all(reusable.map(async ({ reuse }) => reuse?.detach()))
     const removed = services.filter((service) => !reusable.includes(service))
-    await this.#withStopTimeout((overdue) => this.#remove(removed, overdue), letGo)
+    await this.#withStopTimeout((overdue) => this.#remove(removed, overdue), abandon)
   }
 
   /** Whether a server can be reused: it is attached or fully prepared. An interrupted preparation makes it useless. */
@@ -312,8 +312,8 @@ export class Stack {
     return service.reuse !== undefined && (isPrepared || isUntouched)
   }
 
-  async #remove(services: readonly StartedService[], letGo: AbortSignal): Promise<void> {
-    const results = await Promise.all(services.map((service) => removeOne(service, letGo)))
+  async #remove(services: readonly StartedService[], abandon: AbortSignal): Promise<void> {
+    const results = await Promise.all(services.map((service) => removeOne(service, abandon)))
     const failures = results.filter((result) => result !== undefined)
     if (failures.length > 0) {
       this.#started.push(...failures.map(({ service }) => service))
@@ -322,14 +322,14 @@ export class Stack {
   }
 
   /**
-   * Runs `remove` and waits for it until the timeout or `letGo`. Then it aborts the signal of `remove`, which continues
+   * Runs `remove` and waits for it until the timeout or `abandon`. Then it aborts the signal of `remove`, which continues
    * in the background.
    */
-  async #withStopTimeout(remove: (overdue: AbortSignal) => Promise<void>, letGo?: AbortSignal): Promise<void> {
+  async #withStopTimeout(remove: (overdue: AbortSignal) => Promise<void>, abandon?: AbortSignal): Promise<void> {
     const { definitions, clock, report } = this.#options
     const isPinned = definitions.some(({ hostPort }) => hostPort !== undefined)
     const settled = new AbortController()
-    const signal = letGo ? AbortSignal.any([settled.signal, letGo]) : settled.signal
+    const signal = abandon ? AbortSignal.any([settled.signal, abandon]) : settled.signal
     const timeout = clock.sleep(isPinned ? PINNED_STOP_TIMEOUT_MS : STOP_TIMEOUT_MS, signal).catch(() => {})
     const overdue = new AbortController()
     let isRemoved = false
@@ -344,10 +344,10 @@ export class Stack {
 
 async function removeOne(
   service: StartedService,
-  letGo?: AbortSignal,
+  abandon?: AbortSignal,
 ): Promise<{ service: StartedService; reason: unknown } | undefined> {
   try {
-    await service.stop(letGo)
+    await service.stop(abandon)
   } catch (reason) {
     return { service, reason }
   }

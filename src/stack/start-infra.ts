@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { StackFacts } from '../environment/infra-facts.ts'
 import { InfraError, messageOf } from '../errors.ts'
-import { unlessLetGo } from '../internal/abortable.ts'
+import { unlessAbandoned } from '../internal/abortable.ts'
 import type { Clock } from '../internal/clock.ts'
 import type { LeaseBroker } from '../leasing/lease-broker.ts'
 import type { LeaseSources } from '../leasing/lease-source.ts'
@@ -34,7 +34,7 @@ export interface StartContext {
    *
    * @default false
    */
-  readonly livesOn?: boolean
+  readonly staysUp?: boolean
   /** Called with the new addresses after a server was restarted. */
   readonly onMoved?: (facts: StackFacts) => void
   readonly report: Report
@@ -53,10 +53,10 @@ export interface UpInfra {
   refresh(): Promise<void>
   /** Call it after the tests; `isWhole` if all tests of the project ran and passed. */
   endTests(outcome: { readonly isWhole: boolean }): void
-  /** Waits for background work for the next run, and reports findings about this one, until `letGo` aborts. */
-  settle(letGo: AbortSignal): Promise<void>
+  /** Waits for background work for the next run, and reports findings about this one, until `abandon` aborts. */
+  settle(abandon: AbortSignal): Promise<void>
   /** Whether the stack stays up after the tests. */
-  readonly livesOn: boolean
+  readonly staysUp: boolean
   /** How long the servers stay up unused, in milliseconds; undefined if they stop with this run. */
   idleTimeoutMs(): number | undefined
   /** Returns the retained databases of failed tests, with the command that opens each. */
@@ -70,11 +70,11 @@ export interface StartingInfra {
   /** Describes what the start is waiting for, for a message. */
   awaits(): string
   /**
-   * Stops everything, at any stage, and waits for it until `letGo` aborts.
+   * Stops everything, at any stage, and waits for it until `abandon` aborts.
    *
-   * @throws InfraError `INFRA_STOP_FAILED`, also if `letGo` aborts first
+   * @throws InfraError `INFRA_STOP_FAILED`, also if `abandon` aborts first
    */
-  stop(letGo?: AbortSignal): Promise<void>
+  stop(abandon?: AbortSignal): Promise<void>
 }
 
 /** Starts the stack that a spec describes. */
@@ -90,11 +90,11 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
   return {
     up,
     awaits: () => describeAwaited(opened),
-    async stop(letGo = new AbortController().signal) {
+    async stop(abandon = new AbortController().signal) {
       abort.abort(startAborted())
-      const backends = await unlessLetGo(
+      const backends = await unlessAbandoned(
         opening.catch(() => undefined),
-        letGo,
+        abandon,
       )
       const closing = up.then(
         ({ server, statistics }) => {
@@ -106,13 +106,16 @@ export function startInfra(spec: ResolvedSpec, context: StartContext): StartingI
         },
         () => {},
       )
-      const closed = [backends?.redis?.close(closing, letGo), backends?.postgres?.close(closing, letGo)]
-      if (backends?.stack.livesOn) {
+      const closed = [backends?.redis?.close(closing, abandon), backends?.postgres?.close(closing, abandon)]
+      if (backends?.stack.staysUp) {
         // Everything is closed before the servers are detached, because another run may attach immediately.
-        await unlessLetGo(Promise.allSettled([closing, ...closed]), letGo)
+        await unlessAbandoned(Promise.allSettled([closing, ...closed]), abandon)
       }
       // Waits for all, also after a failure, so that no rejection is unhandled.
-      const outcomes = await unlessLetGo(Promise.allSettled([backends?.stack.stop(letGo), closing, ...closed]), letGo)
+      const outcomes = await unlessAbandoned(
+        Promise.allSettled([backends?.stack.stop(abandon), closing, ...closed]),
+        abandon,
+      )
       if (!outcomes) {
         throw notEnded(backends)
       }
@@ -252,7 +255,7 @@ async function bringUp(
   const { variables, clock, report, onMoved } = context
   const { stack, provider, postgres, redis } = backends
   const services = await stack.start()
-  const livesOn = context.livesOn || stack.livesOn
+  const staysUp = context.staysUp || stack.staysUp
   // Runs in the background, because no test needs it. The next run retries what cannot be removed now.
   void provider.sweep(context.signal).catch(() => {})
   const { LeaseBroker, noSource } = await import('../leasing/lease-broker.ts')
@@ -274,14 +277,14 @@ async function bringUp(
     onWaiting: (wait) => report({ type: 'lease-waiting', ...wait }),
     onConnectionsLeft: (owner, sessions) => report({ type: 'connections-left', owner, sessions }),
     onLog: (owner, log) => report({ type: 'test-log', owner, ...log }),
-    livesOn,
+    staysUp,
   })
   const [server] = await Promise.all([Server.open(broker), broker.watchUse()])
   void reportLosses(stack, { broker, server, report, sourcesOf, onMoved: (facts) => onMoved?.(facts) })
   return {
     facts: sources.stack,
     services,
-    livesOn,
+    staysUp,
     idleTimeoutMs: () => stack.idleTimeoutMs,
     socket: server.path,
     beginRerun: () => broker.beginRerun(),
@@ -293,11 +296,11 @@ async function bringUp(
       isWhole = outcome.isWhole
       void broker.endRun()
     },
-    settle: async (letGo: AbortSignal) => {
+    settle: async (abandon: AbortSignal) => {
       const [use] = await Promise.all([
-        unlessLetGo(broker.findUse(), letGo),
-        postgres?.settle(letGo),
-        unlessLetGo(redis?.settle() ?? Promise.resolve(), letGo),
+        unlessAbandoned(broker.findUse(), abandon),
+        postgres?.settle(abandon),
+        unlessAbandoned(redis?.settle() ?? Promise.resolve(), abandon),
       ])
       if (use) {
         reportUse(use, { spec, isWhole, report })

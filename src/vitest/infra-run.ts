@@ -2,7 +2,7 @@ import { enableCompileCache } from 'node:module'
 import { EnvironmentPatch } from '../environment/environment-patch.ts'
 import type { StackFacts } from '../environment/infra-facts.ts'
 import { InfraError } from '../errors.ts'
-import { unlessLetGo } from '../internal/abortable.ts'
+import { unlessAbandoned } from '../internal/abortable.ts'
 import type { Report } from '../report/events.ts'
 import { identifyStep } from '../config/identify-step.ts'
 import type { SeedFunction, SeedStep } from '../config/infra-options.ts'
@@ -101,18 +101,18 @@ export class InfraRun {
   }
 
   /**
-   * Waits for background work and reports findings, until `letGo` aborts. Call it before {@link InfraRun.close} at the
+   * Waits for background work and reports findings, until `abandon` aborts. Call it before {@link InfraRun.close} at the
    * end of a run that was not interrupted.
    */
-  async settle(letGo: AbortSignal): Promise<void> {
+  async settle(abandon: AbortSignal): Promise<void> {
     const up = (await this.#starting).up.catch(() => undefined)
-    await (await unlessLetGo(up, letGo))?.settle(letGo)
+    await (await unlessAbandoned(up, abandon))?.settle(abandon)
   }
 
-  /** Stops the stack, even if it is still starting. Resolves when it has stopped or `letGo` aborts. */
-  close(letGo?: AbortSignal): Promise<void> {
+  /** Stops the stack, even if it is still starting. Resolves when it has stopped or `abandon` aborts. */
+  close(abandon?: AbortSignal): Promise<void> {
     this.environment.restore()
-    this.#closing ??= this.#starting.then((starting) => starting.stop(letGo))
+    this.#closing ??= this.#starting.then((starting) => starting.stop(abandon))
     return this.#closing
   }
 }

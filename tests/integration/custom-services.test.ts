@@ -85,7 +85,7 @@ const STUBBORN = [
   'trap "" INT TERM QUIT HUP; redis-server --port 7000 --save "" & while :; do sleep 1; done',
 ]
 
-async function isThere(container: string): Promise<boolean> {
+async function pathExists(container: string): Promise<boolean> {
   const { dockerode } = await engine()
   return dockerode
     .getContainer(container)
@@ -102,9 +102,9 @@ test.for([
 ] as const)('a server %s is removed with its stack', async ([, command]) => {
   const run = await start({ services: { ...ALONE, cache: { ...cache, command } } })
   const container = run.containers['cache'] ?? ''
-  expect(await isThere(container)).toBe(true)
+  expect(await pathExists(container)).toBe(true)
   await run.stop()
-  await expect.poll(() => isThere(container), { timeout: 5_000 }).toBe(false)
+  await expect.poll(() => pathExists(container), { timeout: 5_000 }).toBe(false)
 })
 
 test('a server that ignores signals exits after its run is killed', { timeout: 90_000 }, async () => {
@@ -121,7 +121,7 @@ test('a server that ignores signals exits after its run is killed', { timeout: 9
   const input = await container.attach({ hijack: true, stream: true, stdin: true })
   await container.start()
   ;(input as Duplex).destroy()
-  await expect.poll(() => isThere(container.id), { timeout: 15_000 }).toBe(false)
+  await expect.poll(() => pathExists(container.id), { timeout: 15_000 }).toBe(false)
 })
 
 test("a container passes the engine's stop signal to its server and exits with its code", async () => {

@@ -200,7 +200,7 @@ test('only entries use the environment, exit and signals of the process', () => 
 })
 
 /** Files with handles that let the process exit, and why nothing awaits them. */
-const LET_GO = {
+const UNREFERENCED = {
   'servers/lease-proxy.ts':
     'a port for clients of tests, and their connections; nothing in this process waits for them',
   'leasing/lease-client.ts': 'an idle connection of a worker; held while an answer is awaited',
@@ -217,7 +217,7 @@ const LET_GO = {
 // Node exits with 0 if only such a handle is awaited: a run would be green without a test.
 test('only listed files use unreferenced handles', () => {
   const unrefs = sources.filter(({ text }) => /\bunref\b(?!erence)|ref: false/.test(text)).map(({ path }) => path)
-  expect(unrefs.toSorted()).toEqual(Object.keys(LET_GO).toSorted())
+  expect(unrefs.toSorted()).toEqual(Object.keys(UNREFERENCED).toSorted())
   // Its timer is such a handle, too: withTimeLimit() has one that holds.
   const timeouts = sources.filter(({ text }) => /(?<!`)AbortSignal\.timeout\(/.test(text)).map(({ path }) => path)
   expect(timeouts).toEqual([])

@@ -1,6 +1,6 @@
 import { rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { unlessLetGo } from '../../internal/abortable.ts'
+import { unlessAbandoned } from '../../internal/abortable.ts'
 import { exitCodeOf } from '../../internal/exit-code.ts'
 import type {
   Address,
@@ -98,13 +98,13 @@ export class EmbeddedService implements StartedService {
     return readLogTail(this.#options.log, count, sinceMs)
   }
 
-  async stop(letGo?: AbortSignal): Promise<void> {
+  async stop(abandon?: AbortSignal): Promise<void> {
     this.#stopping ??= this.#stop().catch((error: unknown) => {
       this.#stopping = undefined
       throw error
     })
-    await (letGo ? unlessLetGo(this.#stopping, letGo) : this.#stopping)
-    if (letGo?.aborted) {
+    await (abandon ? unlessAbandoned(this.#stopping, abandon) : this.#stopping)
+    if (abandon?.aborted) {
       this.#options.supervisor.detach()
     }
   }

@@ -1,6 +1,6 @@
 import { cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { isThere } from '../../internal/is-there.ts'
+import { pathExists } from '../../internal/path-exists.ts'
 import { isReachable } from './account.ts'
 import type { PostgresPackage } from './find-postgres.ts'
 import type { Account } from './supervisor-protocol.ts'
@@ -43,7 +43,7 @@ export async function ensureBinaries(postgres: PostgresPackage, { account, cache
 }
 
 async function ensureCopy(native: string, copy: string): Promise<void> {
-  if (await isThere(copy)) {
+  if (await pathExists(copy)) {
     return
   }
   await mkdir(dirname(copy), { recursive: true, mode: 0o755 })
@@ -57,7 +57,7 @@ async function ensureCopy(native: string, copy: string): Promise<void> {
   } catch (error) {
     await rm(part, { recursive: true, force: true })
     // Another process may have created the copy meanwhile.
-    if (!(await isThere(copy))) {
+    if (!(await pathExists(copy))) {
       throw error
     }
   }
@@ -73,7 +73,7 @@ async function makeLinks(native: string): Promise<boolean> {
 async function makeLink(native: string, { source, target }: Link): Promise<boolean> {
   // Paths in the file are relative to the package's folder: native/lib/….
   const path = join(native, relative('native', target))
-  if (await isThere(path)) {
+  if (await pathExists(path)) {
     return true
   }
   return symlink(relative(dirname(target), source), path).then(

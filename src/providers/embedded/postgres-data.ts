@@ -6,7 +6,7 @@ import { copyFolder } from './copy-folder.ts'
 import type { Supervisor } from './supervisor.ts'
 import type { Account } from './supervisor-protocol.ts'
 import { runToEnd, type ProgramPlace } from './run-to-end.ts'
-import { isThere } from '../../internal/is-there.ts'
+import { pathExists } from '../../internal/path-exists.ts'
 
 /** The version of cached data, which is part of the cache key. It changes when the data is created in another way. */
 const FORMAT = 1
@@ -85,7 +85,7 @@ export class PostgresData {
   }
 
   async #copyCached(folder: string): Promise<boolean> {
-    if (!(await isThere(this.#cached))) {
+    if (!(await pathExists(this.#cached))) {
       return false
     }
     try {

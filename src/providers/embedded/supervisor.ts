@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { type Answer, type Link, type Request, RequestClient } from '../../internal/requests.ts'
-import { forkBeside } from '../fork-beside.ts'
+import { forkDetached } from '../fork-detached.ts'
 import type { ExitNotice, Program, ProgramExit, SupervisorMethods } from './supervisor-protocol.ts'
 
 const ENTRY = 'providers/embedded/supervisor-process'
@@ -60,7 +60,7 @@ export class Supervisor {
    * @param parent the folder in which the supervisor creates its own folder
    */
   static async open(parent: string, environment: Readonly<Record<string, string>>): Promise<Supervisor> {
-    const child = forkBeside(ENTRY, [parent], { environment })
+    const child = forkDetached(ENTRY, [parent], { environment })
     const link = new ProcessLink(child)
     const requests = new RequestClient<SupervisorMethods>(link)
     child.on('message', (message: Answer | ExitNotice) => 'id' in message && requests.receive(message))

@@ -40,7 +40,7 @@ function query(database: string, text: string): Promise<pg.QueryResult> {
   return withPostgres({ ...postgres, database }, (client) => client.query(text))
 }
 
-async function isThere(database: string): Promise<boolean> {
+async function pathExists(database: string): Promise<boolean> {
   return (await admin.templateState(database)) !== 'missing'
 }
 
@@ -62,12 +62,12 @@ test.for([
   const name = await databases.acquire(FOR_FILE)
   await query(place(name), typeof statement === 'string' ? statement : statement(name))
   databases.release(name, WORKER_ENDED)
-  await expect.poll(() => isThere(name)).toBe(false)
+  await expect.poll(() => pathExists(name)).toBe(false)
 })
 
 test('a database whose worker is still running is dropped, since its clients could connect', async () => {
   const databases = createDatabases()
   const name = await databases.acquire(FOR_FILE)
   databases.release(name, { isUserGone: false })
-  await expect.poll(() => isThere(name)).toBe(false)
+  await expect.poll(() => pathExists(name)).toBe(false)
 })

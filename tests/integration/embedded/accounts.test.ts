@@ -15,7 +15,7 @@ vi.setConfig({ testTimeout: 60_000 })
 
 const isRoot = userInfo().uid === 0
 /** Debian's "nobody"; root's servers run as "postgres", where there is one. */
-const SOMEBODY: Account = { uid: 65_534, gid: 65_534 }
+const IS_CLIENT: Account = { uid: 65_534, gid: 65_534 }
 /** Without an entry in /etc/passwd, as containers often run. */
 const NAMELESS: Account = { uid: 54_321, gid: 54_321 }
 
@@ -76,7 +76,7 @@ test.runIf(isRoot)('servers started by root run as an unprivileged user', async 
 })
 
 test('servers of another user run as that user, with data that only that user can read', async () => {
-  const account = isRoot ? SOMEBODY : { uid: userInfo().uid, gid: userInfo().gid }
+  const account = isRoot ? IS_CLIENT : { uid: userInfo().uid, gid: userInfo().gid }
   const home = await ownFolder(account)
   const run = new EmbeddedProcess({ environment: { HOME: home }, ...(isRoot && { account }) })
   const { postgres } = await run.up()
@@ -105,8 +105,8 @@ test('missing library links are created in the package', async () => {
 
 test.runIf(isRoot)('a stack starts with a read-only node_modules and without install scripts', async () => {
   const project = await projectWithoutLinks()
-  const home = await ownFolder(SOMEBODY)
-  const run = new EmbeddedProcess({ folder: project, environment: { HOME: home }, account: SOMEBODY })
+  const home = await ownFolder(IS_CLIENT)
+  const run = new EmbeddedProcess({ folder: project, environment: { HOME: home }, account: IS_CLIENT })
   const { postgres } = await run.up()
   expect(postgres.version).toMatch(/^18/)
   expect(await readdir(join(home, '.cache/vitest-infra/binaries'))).toHaveLength(1)
@@ -118,10 +118,10 @@ test.runIf(isRoot)('binaries that only root can read are copied for the servers'
   const [hidden, open] = [await ownFolder(), await ownFolder()]
   await chmod(open, 0o755)
   const binaries = await Promise.all(
-    [1, 2, 3].map(() => ensureBinaries(installed(project), { account: SOMEBODY, caches: [hidden, open] })),
+    [1, 2, 3].map(() => ensureBinaries(installed(project), { account: IS_CLIENT, caches: [hidden, open] })),
   )
   expect(new Set(binaries).size).toBe(1)
   expect(binaries[0]).toContain(open)
-  expect(versionOf(binaries[0] ?? '', SOMEBODY)).toMatch(/^postgres \(PostgreSQL\) 18/)
+  expect(versionOf(binaries[0] ?? '', IS_CLIENT)).toMatch(/^postgres \(PostgreSQL\) 18/)
   expect(await readdir(join(open, 'binaries'))).toHaveLength(1)
 })

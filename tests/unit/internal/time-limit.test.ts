@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { TimeLimitError, withLetGo, withTimeLimit } from '../../../src/internal/time-limit.ts'
+import { TimeLimitError, withAbandonTimeout, withTimeLimit } from '../../../src/internal/time-limit.ts'
 
 const run = promisify(execFile)
 const MODULE = new URL('../../../src/internal/time-limit.ts', import.meta.url).href
@@ -37,12 +37,12 @@ test('withTimeLimit() keeps the process alive until the time is over', async () 
   expect(stdout).toBe('no answer within 50 ms\n')
 })
 
-test('withLetGo() aborts at the limit, not if the work is done earlier', async () => {
+test('withAbandonTimeout() aborts at the limit, not if the work is done earlier', async () => {
   const [early, late] = await Promise.all([
-    withLetGo(60_000, async (letGo) => letGo),
-    withLetGo(20, async (letGo) => {
-      await new Promise((resolve) => letGo.addEventListener('abort', resolve))
-      return letGo
+    withAbandonTimeout(60_000, async (abandon) => abandon),
+    withAbandonTimeout(20, async (abandon) => {
+      await new Promise((resolve) => abandon.addEventListener('abort', resolve))
+      return abandon
     }),
   ])
   expect([early.aborted, late.aborted]).toEqual([false, true])

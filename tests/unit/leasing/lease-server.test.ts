@@ -272,7 +272,7 @@ test("an unreadable log does not affect the test's own error", async () => {
 })
 
 test("a failed test's database is retained until the rerun if the stack stays up", async () => {
-  const { open, databases, broker } = await openLeasing({}, { livesOn: true })
+  const { open, databases, broker } = await openLeasing({}, { staysUp: true })
   const client = await open()
   const { lease } = await client.acquire(REQUEST)
   await client.failed(lease, { ...FAILED, retain: false, tests: [] })

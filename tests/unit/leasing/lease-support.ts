@@ -132,7 +132,7 @@ export interface Dialled {
 /** A lease server with sources that only count. */
 export async function openLeasing(
   limits: LeaseBrokerOptions['limits'] = {},
-  { livesOn = false } = {},
+  { staysUp = false } = {},
 ): Promise<Leasing> {
   const [databases, redises, clock] = [new FakeSource(), new FakeRedises(), new FakeClock()]
   const waits: number[] = []
@@ -148,7 +148,7 @@ export async function openLeasing(
     onWaiting: (wait) => shortages.push(wait),
     onConnectionsLeft: (owner, sessions) => left.push([owner, sessions]),
     onLog: (owner, log) => logs.push([owner, log]),
-    livesOn,
+    staysUp,
   })
   const server = await LeaseServer.open(broker)
   onTestFinished(() => server.close())

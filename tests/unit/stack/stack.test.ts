@@ -474,9 +474,9 @@ test('Stack.stop() leaves reusable servers for the next run and stops the rest',
     postgres: { prepare: async ({ reuse }) => reuse?.note('like new') },
     redis: { prepare: async ({ reuse }) => expect(reuse).toBeUndefined() },
   })
-  expect(stack.livesOn).toBe(false)
+  expect(stack.staysUp).toBe(false)
   await stack.start()
-  expect(stack.livesOn).toBe(true)
+  expect(stack.staysUp).toBe(true)
   await stack.stop()
   expect(log).toEqual(['note like new', 'leave'])
   expect(stops.filter((entry) => entry.startsWith('stop'))).toEqual(['stop redis'])

@@ -17,7 +17,7 @@ const FOLDER = '{folder}'
 const STOP_TIMEOUT = 300
 
 /** Timeout for the exit of the previous run's instances, in hundredths of a second. */
-const LEAVE_TIMEOUT = 1_000
+const EXIT_TIMEOUT = 1_000
 
 /**
  * A script that runs one server for each port. A request is a line of standard input: a number, a verb, the port and
@@ -40,7 +40,7 @@ const SUPERVISOR = `
 workplace=$PWD folder_mark='${FOLDER}'
 # pg_basebackup skips folders of this name. That matters if $1 is the folder of the data (up to PostgreSQL 17).
 # Servers of the run before may still be exiting, on the same ports.
-tries=${LEAVE_TIMEOUT}
+tries=${EXIT_TIMEOUT}
 while [ "$tries" -gt 0 ] && [ -n "$(ls -d "$1"/pgsql_tmp.*/ 2>/dev/null)" ]; do
   sleep 0.01
   tries=$((tries - 1))

@@ -85,11 +85,11 @@ export class DockerService implements StartedService {
     return sinceMs === undefined ? output.tail(count) : api.readLog(id, { count, sinceMs })
   }
 
-  stop(letGo?: AbortSignal): Promise<void> {
+  stop(abandon?: AbortSignal): Promise<void> {
     const { api, id, lifeline } = this.#options
     this.#close()
     lifeline.end()
-    this.#stopping ??= api.removeContainer(id, letGo).catch((error: unknown) => {
+    this.#stopping ??= api.removeContainer(id, abandon).catch((error: unknown) => {
       this.#stopping = undefined
       throw error
     })

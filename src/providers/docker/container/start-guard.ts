@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { parse } from 'node:path'
-import { forkBeside } from '../../fork-beside.ts'
+import { forkDetached } from '../../fork-detached.ts'
 import type { EngineAccess } from '../engine/engine-address.ts'
 
 const ENTRY = 'providers/docker/container/start-guard-process'
@@ -45,7 +45,7 @@ export class StartGuard {
   #spawn(): ChildProcess {
     const { engine, runId, environment } = this.#options
     const keys = engine.tlsDirectory === undefined ? [] : [engine.tlsDirectory]
-    const child = forkBeside(ENTRY, [runId, engine.host, ...keys], {
+    const child = forkDetached(ENTRY, [runId, engine.host, ...keys], {
       environment: { ...environment, NODE_OPTIONS: '' },
       // The root folder always exists, unlike the folder in TMPDIR.
       cwd: parse(tmpdir()).root,

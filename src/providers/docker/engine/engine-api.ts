@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { unlessLetGo } from '../../../internal/abortable.ts'
+import { unlessAbandoned } from '../../../internal/abortable.ts'
 import { demultiplex } from './demultiplex.ts'
 import type { EngineAccess } from './engine-address.ts'
 import { EngineRefusal, isGone } from './engine-errors.ts'
@@ -188,12 +188,12 @@ export class EngineApi {
    * memory. If the engine is already removing the container because its server has exited, waits until its name and
    * port are free.
    *
-   * Keeps this process alive until the container is removed. If `letGo` aborts before, resolves at once, and the engine
+   * Keeps this process alive until the container is removed. If `abandon` aborts before, resolves at once, and the engine
    * completes the removal.
    */
-  async removeContainer(idOrName: string, letGo?: AbortSignal): Promise<void> {
-    const removed = this.#remove(idOrName, letGo)
-    await (letGo ? unlessLetGo(removed, letGo) : removed)
+  async removeContainer(idOrName: string, abandon?: AbortSignal): Promise<void> {
+    const removed = this.#remove(idOrName, abandon)
+    await (abandon ? unlessAbandoned(removed, abandon) : removed)
   }
 
   /**
@@ -316,16 +316,16 @@ export class EngineApi {
     }
   }
 
-  async #remove(idOrName: string, letGo: AbortSignal | undefined): Promise<void> {
+  async #remove(idOrName: string, abandon: AbortSignal | undefined): Promise<void> {
     const path = `/containers/${encodeURIComponent(idOrName)}`
     try {
-      await this.#ask({ method: 'DELETE', path, query: { force: true, v: true }, letGo })
+      await this.#ask({ method: 'DELETE', path, query: { force: true, v: true }, abandon })
     } catch (error) {
       if (!isGone(error)) {
         throw error
       }
       if ((error as EngineRefusal).statusCode === 409) {
-        const wait = { path: `${path}/wait`, query: { condition: 'removed' }, letGo, timeoutMs: REMOVAL_TIMEOUT_MS }
+        const wait = { path: `${path}/wait`, query: { condition: 'removed' }, abandon, timeoutMs: REMOVAL_TIMEOUT_MS }
         await this.#ask({ method: 'POST', ...wait }).catch(() => {})
       }
     }

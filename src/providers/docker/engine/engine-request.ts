@@ -29,7 +29,7 @@ export interface EngineRequest {
    * Once this signal aborts, the request no longer keeps this process alive. The engine completes the request even if
    * this process exits first, so the caller must not await the answer any more.
    */
-  readonly letGo?: AbortSignal | undefined
+  readonly abandon?: AbortSignal | undefined
   /**
    * How long the engine may be silent before the request fails, in milliseconds; 0 for no timeout.
    *
@@ -82,7 +82,7 @@ async function refusal(response: IncomingMessage): Promise<EngineRefusal> {
 }
 
 async function send(engine: EngineAccess, request: EngineRequest): Promise<ClientRequest> {
-  const { method = 'GET', path, body, archive, headers, signal, letGo, timeoutMs = ANSWER_TIMEOUT_MS } = request
+  const { method = 'GET', path, body, archive, headers, signal, abandon, timeoutMs = ANSWER_TIMEOUT_MS } = request
   const tls = engine.tlsDirectory === undefined ? undefined : await readTlsFiles(engine.tlsDirectory)
   const payload = body === undefined ? '' : JSON.stringify(body)
   const content = archive
@@ -100,10 +100,10 @@ async function send(engine: EngineAccess, request: EngineRequest): Promise<Clien
   const sent = tls ? requestHttps(options) : requestHttp(options)
   sent.setTimeout(timeoutMs, () => sent.destroy(timeLimitError(timeoutMs)))
   sent.on('socket', (socket) => {
-    if (letGo?.aborted) {
+    if (abandon?.aborted) {
       socket.unref()
     }
-    letGo?.addEventListener('abort', () => socket.unref(), { once: true })
+    abandon?.addEventListener('abort', () => socket.unref(), { once: true })
   })
   if (archive) {
     upload(archive, sent)

@@ -179,10 +179,10 @@ class AttachedService implements StartedService {
     return api.readLog(details.Id, { count, sinceMs })
   }
 
-  stop(letGo?: AbortSignal): Promise<void> {
+  stop(abandon?: AbortSignal): Promise<void> {
     this.#instances.close()
     this.#options.lifeline.end()
-    return this.#options.api.removeContainer(this.#options.details.Id, letGo)
+    return this.#options.api.removeContainer(this.#options.details.Id, abandon)
   }
 
   async #detach(): Promise<void> {

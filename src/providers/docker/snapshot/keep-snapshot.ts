@@ -24,20 +24,20 @@ const WAITS_FOR_INPUT = { Entrypoint: ['cat'], Cmd: [], ...OPEN_INPUT }
  * Creates an image from the copy in {@link COPY_FOLDER}, using a separate container. An image of the server's container
  * would contain its whole environment, including the password, and every other file that was written there.
  */
-export async function keepSnapshot(options: KeepOptions, signal: AbortSignal, letGo: AbortSignal): Promise<void> {
+export async function keepSnapshot(options: KeepOptions, signal: AbortSignal, abandon: AbortSignal): Promise<void> {
   const { api, guard, identity } = options
   signal.throwIfAborted()
-  const container = await guard.during(() => startEmpty(options, letGo))
+  const container = await guard.during(() => startEmpty(options, abandon))
   try {
-    const copying = AbortSignal.any([signal, letGo])
+    const copying = AbortSignal.any([signal, abandon])
     const archive = await api.readArchive(options.container, COPY_FOLDER, copying)
     await api.writeArchive(container, '/', archive, copying)
     signal.throwIfAborted()
-    await commit({ api, container, identity }, letGo)
+    await commit({ api, container, identity }, abandon)
   } finally {
-    await api.removeContainer(container, letGo)
+    await api.removeContainer(container, abandon)
   }
-  await new SnapshotImages(api).removeOld(identity.root, letGo)
+  await new SnapshotImages(api).removeOld(identity.root, abandon)
 }
 
 async function startEmpty({ api, identity, name, labels, volumes }: KeepOptions, signal: AbortSignal): Promise<string> {

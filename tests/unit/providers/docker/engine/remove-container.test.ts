@@ -47,9 +47,9 @@ test('removeContainer() settles once abandoned and lets the process exit', async
   const { host, asked } = await openSlowEngine()
   const ended = run(
     host,
-    `const letGo = new AbortController()
-    void api.removeContainer('some', letGo.signal).then(() => console.log('let go'))
-    setTimeout(() => letGo.abort(), 200)`,
+    `const abandon = new AbortController()
+    void api.removeContainer('some', abandon.signal).then(() => console.log('let go'))
+    setTimeout(() => abandon.abort(), 200)`,
   )
   await asked
   expect(await ended).toBe('let go\n')

@@ -12,7 +12,7 @@ export interface ForkOptions {
 }
 
 /** Forks an entry file of this package with an IPC channel. Signals that end this process do not reach the child. */
-export function forkBeside(entry: string, args: readonly string[], { environment, cwd }: ForkOptions): ChildProcess {
+export function forkDetached(entry: string, args: readonly string[], { environment, cwd }: ForkOptions): ChildProcess {
   return fork(entryFile(entry), args, {
     // The child leads its own process group, so neither Ctrl-C nor a signal to this process's group reaches it.
     detached: true,

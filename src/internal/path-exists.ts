@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises'
 
 /** Resolves to whether a file or folder exists. */
-export function isThere(path: string): Promise<boolean> {
+export function pathExists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,
