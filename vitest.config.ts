@@ -81,7 +81,7 @@ export default defineConfig({
       },
       {
         // The same suite for every provider, each in its own file.
-        test: { name: 'contract', include: ['tests/contract/*.test.ts'], testTimeout: 120_000 },
+        test: { name: 'contract', include: ['tests/contract/*.test.ts'], ...ON_SERVERS },
       },
       {
         // Runs consumer projects, through the real Vitest, on the packed package.

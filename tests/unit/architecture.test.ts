@@ -223,14 +223,14 @@ test('only listed files use unreferenced handles', () => {
   expect(timeouts).toEqual([])
 })
 
-/** Files with our name in text for people, inside one process or session, or as a salt. */
+/** Files with our name in text for people, inside one process, session or method, or as a salt. */
 const NAMED =
-  /^(?:commands\/|vitest\/registry|worker\/(?:report-failures|savepoint)|services\/postgres-snapshot|internal\/names)/
+  /^(?:commands\/|vitest\/registry|worker\/(?:report-failures|savepoint)|databases\/failure-log|services\/postgres-snapshot|internal\/names)/
 
 // A name that is written twice may be given in one way and recognised in another.
 test('only internal/names.ts names databases, connections, keys, containers, images and files', () => {
   const isName = (text: unknown) =>
-    typeof text === 'string' && /(?<![`\w])vitest[-_]infra[-_.:]\S|^vitest[-_]infra$/.test(text)
+    typeof text === 'string' && /(?<![`\w])vitest[-_]infra[-_.:](?!\s)|^vitest[-_]infra(?: |$)/.test(text)
   const places = sources
     .filter(({ path }) => !NAMED.test(path))
     .flatMap((source) =>
